@@ -1,0 +1,130 @@
+//! Every setting, read in one place from flags and the environment.
+
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
+
+/// What all roles need to know: where the data is.
+#[derive(Debug, Clone, Args)]
+pub struct Servers {
+    /// Where orders, accounts and the menu are: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`.
+    /// Unset: the file `shakerqueue.db` in the current folder.
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+
+    /// Where orders wait for workers: `amqp://USER:PASSWORD@HOST:5672/VHOST`. Unset: each `serve` records its own orders.
+    #[arg(long, env = "AMQP_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    pub amqp_url: Option<SecretString>,
+
+    /// Names the broker's exchanges and queues, so that several systems can share one broker.
+    #[arg(long, env = "QUEUE_PREFIX", value_name = "NAME", default_value = "shakerqueue")]
+    pub queue_prefix: String,
+
+    /// The most connections to the database that one process opens.
+    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, value_parser = count::<1, 1000>)]
+    pub database_connections: usize,
+}
+
+/// What `serve` needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Serving {
+    /// Where the data is.
+    #[command(flatten)]
+    pub servers: Servers,
+
+    /// Where to listen.
+    #[arg(long, env = "BIND_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    pub bind_addr: SocketAddr,
+
+    /// Signs tokens: at least 32 bytes, the same for every `serve`. On SQLite it is made and kept in a file beside the database
+    /// when unset; with `--demo` on PostgreSQL it is made anew at each start. Prefer the variable: a flag
+    /// shows in the list of processes.
+    #[arg(long, env = "JWT_SECRET", value_name = "SECRET", value_parser = secret, hide_env_values = true)]
+    pub jwt_secret: Option<SecretString>,
+
+    /// How long a token lasts, in minutes.
+    #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub token_minutes: u32,
+
+    /// What a password hash costs: each step doubles the time (12: about a quarter of a second).
+    #[arg(long, env = "BCRYPT_COST", value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=16))]
+    pub bcrypt_cost: u32,
+
+    /// Threads that answer requests. Unset: one a core.
+    #[arg(long, env = "HTTP_THREADS", value_name = "N", value_parser = count::<1, 256>)]
+    pub http_threads: Option<usize>,
+
+    /// Adds the demo accounts and the menu, as `seed` does.
+    #[arg(long)]
+    pub demo: bool,
+
+    /// Migrates the database first. SQLite is always migrated.
+    #[arg(long)]
+    pub migrate: bool,
+
+    /// How it stops.
+    #[command(flatten)]
+    pub stopping: Stopping,
+}
+
+/// What `work` needs to know.
+#[derive(Debug, Clone, Args)]
+pub struct Working {
+    /// Where the data is.
+    #[command(flatten)]
+    pub servers: Servers,
+
+    /// Where `/healthz` and `/readyz` are answered. Unset: nowhere.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
+    pub admin_addr: Option<SocketAddr>,
+
+    /// The most orders stored in one transaction.
+    #[arg(long, env = "BATCH_SIZE", value_name = "N", default_value_t = 500, value_parser = count::<1, 2000>)]
+    pub batch_size: usize,
+
+    /// How it stops.
+    #[command(flatten)]
+    pub stopping: Stopping,
+}
+
+/// How a role stops.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Stopping {
+    /// After SIGTERM or SIGINT: how long to finish what was accepted, in seconds. A second signal ends at once.
+    #[arg(long, env = "SHUTDOWN_SECONDS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub shutdown_seconds: u64,
+}
+
+impl Stopping {
+    /// How long to finish what was accepted.
+    pub fn within(self) -> Duration {
+        Duration::from_secs(self.shutdown_seconds)
+    }
+}
+
+/// The fewest bytes of a secret that signs tokens (HS256: as long as its hash).
+pub const LEAST_SECRET: usize = 32;
+
+impl Serving {
+    /// The given secret, or a sentence that says what is wrong with it.
+    pub fn checked_secret(&self) -> Result<Option<&SecretString>, String> {
+        match &self.jwt_secret {
+            Some(secret) if secret.expose_secret().len() < LEAST_SECRET => {
+                Err(format!("JWT_SECRET must have at least {LEAST_SECRET} bytes (try: openssl rand -base64 48)"))
+            }
+            secret => Ok(secret.as_ref()),
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+fn count<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (LEAST..=MOST).contains(&count) => Ok(count),
+        _ => Err(format!("must be {LEAST} to {MOST}")),
+    }
+}

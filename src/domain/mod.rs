@@ -1,0 +1,120 @@
+//! What the bar is about: orders, recipes, accounts, and their rules. No I/O.
+
+pub mod account;
+pub mod ids;
+pub mod moves;
+pub mod order;
+pub mod recipe;
+pub mod text;
+pub mod working_order;
+
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use std::{fmt, ops};
+
+/// A moment in UTC, kept to the microsecond because that is what the databases store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Instant(pub DateTime<Utc>);
+
+/// The present moment.
+pub fn now() -> Instant {
+    Instant(Utc::now().trunc_subsecs(6))
+}
+
+impl Instant {
+    /// The moment so many microseconds after 1970 began, if there is one.
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        DateTime::from_timestamp_micros(micros).map(Self)
+    }
+
+    /// Microseconds since 1970 began.
+    pub fn micros(self) -> i64 {
+        self.0.timestamp_micros()
+    }
+}
+
+impl fmt::Display for Instant {
+    /// RFC 3339.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl ops::Add<TimeDelta> for Instant {
+    type Output = Self;
+
+    fn add(self, time: TimeDelta) -> Self {
+        Self(self.0 + time)
+    }
+}
+
+impl ops::Sub<TimeDelta> for Instant {
+    type Output = Self;
+
+    fn sub(self, time: TimeDelta) -> Self {
+        Self(self.0 - time)
+    }
+}
+
+/// What is wrong with an input, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The field as the sender wrote it, with its place in lists: `items[2].quantity`.
+    pub field: String,
+    /// What is wrong, readable after the field's name: `must be 1 to 20`.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// A problem with one field.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The same problem seen from outside: `quantity` becomes `items[2].quantity`.
+    #[must_use]
+    pub fn within(mut self, outer: impl AsRef<str>) -> Self {
+        self.field = format!("{}.{}", outer.as_ref(), self.field);
+        self
+    }
+}
+
+/// An enumeration whose variants travel and are stored as lower-case words.
+macro_rules! words {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// Every variant, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word for it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = String;
+
+            /// Reads the word; any other is an error that lists the words there are.
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!("must be one of {}", [$($word),+].join(", "))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;

@@ -1,0 +1,127 @@
+//! The states of an order and the moves between them.
+//!
+//! ```text
+//! queued ─► pending ─start─► in_progress ─ready─► ready ─complete─► completed
+//!           │ cancel (guest, staff)  │ cancel (staff)  │
+//!           │ fail                   │ fail            │ fail
+//! ```
+//! `undo` steps one move back: from `in_progress`, `ready` and `completed` to the state before it, from `cancelled` and
+//! `failed` to the state that the order was in.
+
+use super::words;
+
+words! {
+    /// Where an order stands.
+    pub enum Status {
+        /// Accepted, not yet stored.
+        Queued = "queued",
+        /// Stored, on the board, nobody works on it.
+        Pending = "pending",
+        /// A bartender has it.
+        InProgress = "in_progress",
+        /// Made, waits to be collected.
+        Ready = "ready",
+        /// Collected.
+        Completed = "completed",
+        /// Called off.
+        Cancelled = "cancelled",
+        /// Could not be made.
+        Failed = "failed",
+    }
+}
+
+words! {
+    /// What can be done with an order.
+    pub enum Move {
+        /// A bartender takes it.
+        Start = "start",
+        /// It is made.
+        Ready = "ready",
+        /// It is collected.
+        Complete = "complete",
+        /// It is called off.
+        Cancel = "cancel",
+        /// It can't be made; takes a reason.
+        Fail = "fail",
+        /// The last move was a mistake.
+        Undo = "undo",
+    }
+}
+
+/// Who wants to move an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mover {
+    /// The customer whose order it is.
+    Guest,
+    /// Someone who works at the bar.
+    Staff,
+}
+
+impl Move {
+    /// Where this move leads from `status`, or none if the mover can't make it there.
+    /// `before` is the state that the order was in before its latest move.
+    pub fn target(self, status: Status, before: Status, mover: Mover) -> Option<Status> {
+        use Status::{Cancelled, Completed, Failed, InProgress, Pending, Ready};
+        match (self, status, mover) {
+            (Self::Cancel, Pending, _) | (Self::Cancel, InProgress, Mover::Staff) => Some(Cancelled),
+            (_, _, Mover::Guest) => None,
+            (Self::Start, Pending, _) | (Self::Undo, Ready, _) => Some(InProgress),
+            (Self::Ready, InProgress, _) | (Self::Undo, Completed, _) => Some(Ready),
+            (Self::Complete, Ready, _) => Some(Completed),
+            (Self::Fail, Pending | InProgress | Ready, _) => Some(Failed),
+            (Self::Undo, InProgress, _) => Some(Pending),
+            (Self::Undo, Cancelled | Failed, _) => Some(before),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moves(mover: Mover) -> Vec<(Status, Move, Status)> {
+        let mut legal = Vec::new();
+        for &status in Status::ALL {
+            for &step in Move::ALL {
+                if let Some(target) = step.target(status, Status::Pending, mover) {
+                    legal.push((status, step, target));
+                }
+            }
+        }
+        legal
+    }
+
+    #[test]
+    fn a_guest_can_only_call_off_what_nobody_works_on() {
+        assert_eq!(moves(Mover::Guest), [(Status::Pending, Move::Cancel, Status::Cancelled)]);
+    }
+
+    #[test]
+    fn staff_can_make_these_moves_and_no_others() {
+        use Status::{Cancelled, Completed, Failed, InProgress, Pending, Ready};
+        assert_eq!(
+            moves(Mover::Staff),
+            [
+                (Pending, Move::Start, InProgress),
+                (Pending, Move::Cancel, Cancelled),
+                (Pending, Move::Fail, Failed),
+                (InProgress, Move::Ready, Ready),
+                (InProgress, Move::Cancel, Cancelled),
+                (InProgress, Move::Fail, Failed),
+                (InProgress, Move::Undo, Pending),
+                (Ready, Move::Complete, Completed),
+                (Ready, Move::Fail, Failed),
+                (Ready, Move::Undo, InProgress),
+                (Completed, Move::Undo, Ready),
+                (Cancelled, Move::Undo, Pending),
+                (Failed, Move::Undo, Pending),
+            ]
+        );
+    }
+
+    #[test]
+    fn undoing_an_end_leads_to_where_the_order_was() {
+        assert_eq!(Move::Undo.target(Status::Failed, Status::Ready, Mover::Staff), Some(Status::Ready));
+    }
+}

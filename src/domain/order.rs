@@ -1,0 +1,196 @@
+//! Orders, from what a guest asked for to what is stored.
+
+use super::{
+    Instant,
+    ids::{OrderId, RecipeId, UserId},
+    moves::Status,
+    text::{Name, Note, Table},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How many of one drink: 1 to 20.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Quantity(u8);
+
+impl Quantity {
+    /// A single drink.
+    pub const ONE: Self = Self(1);
+
+    /// The number of drinks.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for Quantity {
+    type Error = &'static str;
+
+    fn try_from(quantity: i64) -> Result<Self, Self::Error> {
+        match u8::try_from(quantity) {
+            Ok(quantity @ 1..=20) => Ok(Self(quantity)),
+            _ => Err("must be 1 to 20"),
+        }
+    }
+}
+
+impl From<Quantity> for i64 {
+    fn from(quantity: Quantity) -> i64 {
+        quantity.0.into()
+    }
+}
+
+/// The drink of a line, as the menu named it when it was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drink {
+    /// Which recipe.
+    pub id: RecipeId,
+    /// What it was called.
+    pub name: Name,
+}
+
+/// One drink of an order, and how many of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Which drink.
+    pub recipe: Drink,
+    /// How many.
+    pub quantity: Quantity,
+    /// What the guest added, such as "no ice".
+    pub note: Option<Note>,
+}
+
+/// The most lines an order may have.
+pub const MOST_LINES: usize = 20;
+
+/// An order as it was accepted: complete in itself, so that whoever stores it needs to ask nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// Its name for good.
+    pub id: OrderId,
+    /// Whose drinks these are.
+    pub customer_id: UserId,
+    /// Who ordered: the customer, or staff for them.
+    pub placed_by: UserId,
+    /// What to make: 1 to [`MOST_LINES`].
+    pub lines: Vec<Line>,
+    /// Where to.
+    pub table: Option<Table>,
+    /// What the guest added about the whole order.
+    pub note: Option<Note>,
+    /// Its class, 1 (quickest) to 4; see [`super::working_order`].
+    pub priority: u8,
+    /// Its place in the working order.
+    pub due_at: Instant,
+    /// When it was accepted.
+    pub placed_at: Instant,
+}
+
+impl NewOrder {
+    /// Tells a repeat from another order under the same id: the SHA-256 of what was ordered and for whom.
+    /// When it was placed does not count.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            // Each part with its length, so that parts can't run into each other.
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.customer_id.0.as_bytes());
+        part(self.table.as_ref().map_or("", Table::as_str).as_bytes());
+        part(self.note.as_ref().map_or("", Note::as_str).as_bytes());
+        for line in &self.lines {
+            part(line.recipe.id.0.as_bytes());
+            part(&[line.quantity.get()]);
+            part(line.note.as_ref().map_or("", Note::as_str).as_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
+/// An order as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// What was ordered.
+    pub placed: NewOrder,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it was cancelled or failed, if someone said.
+    pub status_reason: Option<Note>,
+    /// Who works on it, or did last.
+    pub bartender_id: Option<UserId>,
+    /// When it was stored.
+    pub recorded_at: Instant,
+    /// When it last moved.
+    pub updated_at: Instant,
+    /// How many moves its history has.
+    pub version: i32,
+}
+
+/// One move of an order's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// Its place, from 1, without gaps.
+    pub number: i32,
+    /// Where the order stood.
+    pub from: Status,
+    /// Where it stood then.
+    pub to: Status,
+    /// Who moved it.
+    pub actor_id: UserId,
+    /// Why, if they said.
+    pub reason: Option<Note>,
+    /// When.
+    pub moved_at: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::now;
+
+    fn order() -> NewOrder {
+        let id = UserId::fresh();
+        NewOrder {
+            id: OrderId::fresh(),
+            customer_id: id,
+            placed_by: id,
+            lines: vec![Line {
+                recipe: Drink { id: RecipeId::fresh(), name: Name::try_from("Negroni").unwrap() },
+                quantity: Quantity::ONE,
+                note: None,
+            }],
+            table: None,
+            note: None,
+            priority: 2,
+            due_at: now(),
+            placed_at: now(),
+        }
+    }
+
+    #[test]
+    fn a_repeat_has_the_same_fingerprint_whenever_it_is_placed() {
+        let first = order();
+        let mut again = first.clone();
+        again.placed_at = now();
+        again.id = OrderId::fresh();
+        assert_eq!(first.fingerprint(), again.fingerprint());
+    }
+
+    #[test]
+    fn any_other_content_has_another_fingerprint() {
+        let first = order();
+        let others: [fn(&mut NewOrder); 4] = [
+            |order| order.note = Note::try_from("quick").ok(),
+            |order| order.table = Table::try_from("quick").ok(),
+            |order| order.customer_id = UserId::fresh(),
+            |order| order.lines.extend_from_within(..),
+        ];
+        for change in others {
+            let mut other = first.clone();
+            change(&mut other);
+            assert_ne!(first.fingerprint(), other.fingerprint());
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Recipes: how a drink is made, and how long that takes.
+
+use super::{
+    Instant,
+    ids::RecipeId,
+    text::{Method, Name},
+    words,
+};
+use serde::{Deserialize, Serialize};
+
+words! {
+    /// How a drink is built, which says how long it takes.
+    pub enum Build {
+        /// Made in the glass it is served in.
+        Built = "built",
+        /// Lengthened in the glass with something sparkling.
+        Collins = "collins",
+        /// Stirred with ice and strained.
+        Stirred = "stirred",
+        /// Shaken without citrus, or blended.
+        Shaken = "shaken",
+        /// Shaken with citrus.
+        Sour = "sour",
+    }
+}
+
+impl Build {
+    /// How long one drink takes unless its recipe says otherwise, in seconds.
+    pub fn seconds(self) -> u16 {
+        match self {
+            Self::Built | Self::Collins => 15,
+            Self::Stirred => 30,
+            Self::Shaken => 45,
+            Self::Sour => 60,
+        }
+    }
+}
+
+words! {
+    /// What an ingredient is measured in.
+    pub enum Unit {
+        /// Millilitres.
+        Millilitre = "ml",
+        /// About 0.8 ml, from a dasher bottle.
+        Dash = "dash",
+        /// About 0.05 ml.
+        Drop = "drop",
+        /// About 5 ml.
+        Barspoon = "barspoon",
+        /// One whole, such as an egg white.
+        Piece = "piece",
+        /// A slice of fruit.
+        Slice = "slice",
+        /// A wedge of fruit.
+        Wedge = "wedge",
+        /// A leaf.
+        Leaf = "leaf",
+        /// A stem with leaves.
+        Sprig = "sprig",
+        /// A sugar cube.
+        Cube = "cube",
+        /// Between two fingers.
+        Pinch = "pinch",
+    }
+}
+
+/// How much of an ingredient, in its unit: more than 0, at most 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Amount(f64);
+
+impl TryFrom<f64> for Amount {
+    type Error = &'static str;
+
+    fn try_from(amount: f64) -> Result<Self, Self::Error> {
+        if amount > 0.0 && amount <= 1000.0 { Ok(Self(amount)) } else { Err("must be more than 0 and at most 1000") }
+    }
+}
+
+impl From<Amount> for f64 {
+    fn from(amount: Amount) -> f64 {
+        amount.0
+    }
+}
+
+/// One thing that goes into the glass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingredient {
+    /// What it is.
+    pub name: Name,
+    /// How much of it.
+    pub amount: Amount,
+    /// What the amount counts.
+    pub unit: Unit,
+}
+
+/// Everything that goes into the glass: 1 to 20 ingredients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Ingredient>", into = "Vec<Ingredient>")]
+pub struct Ingredients(Vec<Ingredient>);
+
+impl TryFrom<Vec<Ingredient>> for Ingredients {
+    type Error = &'static str;
+
+    fn try_from(ingredients: Vec<Ingredient>) -> Result<Self, Self::Error> {
+        if (1..=20).contains(&ingredients.len()) { Ok(Self(ingredients)) } else { Err("must have 1 to 20 ingredients") }
+    }
+}
+
+impl From<Ingredients> for Vec<Ingredient> {
+    fn from(ingredients: Ingredients) -> Self {
+        ingredients.0
+    }
+}
+
+/// How long one drink takes, in seconds: 1 to 600. The upper bound is also the longest that an order
+/// can be overtaken for (see [`super::working_order`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct PreparationSeconds(u16);
+
+impl PreparationSeconds {
+    /// The longest.
+    pub const MOST: u16 = 600;
+
+    /// The number of seconds.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for PreparationSeconds {
+    type Error = &'static str;
+
+    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
+        match u16::try_from(seconds) {
+            Ok(seconds @ 1..=Self::MOST) => Ok(Self(seconds)),
+            _ => Err("must be 1 to 600"),
+        }
+    }
+}
+
+impl From<PreparationSeconds> for i64 {
+    fn from(seconds: PreparationSeconds) -> i64 {
+        seconds.0.into()
+    }
+}
+
+/// What a manager writes down about a drink.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Formula {
+    /// What guests call it; unique on the menu, whatever its case.
+    pub name: Name,
+    /// How it is built.
+    pub build: Build,
+    /// What it is served in.
+    pub glass: Name,
+    /// What goes in.
+    pub ingredients: Ingredients,
+    /// What goes on top.
+    #[serde(default)]
+    pub garnish: Option<Name>,
+    /// How it is made, in words.
+    pub method: Method,
+    /// How long it takes, where that differs from its build's usual time.
+    #[serde(default)]
+    pub preparation_seconds: Option<PreparationSeconds>,
+}
+
+impl Formula {
+    /// How long one drink takes, in seconds.
+    pub fn seconds(&self) -> u16 {
+        self.preparation_seconds.map_or_else(|| self.build.seconds(), PreparationSeconds::get)
+    }
+}
+
+/// A drink on the menu.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Its name for machines.
+    pub id: RecipeId,
+    /// What the bartender needs to know.
+    pub formula: Formula,
+    /// Whether it can be had now; false when it is sold out.
+    pub available: bool,
+    /// When it came onto the menu.
+    pub created_at: Instant,
+    /// When it last changed.
+    pub updated_at: Instant,
+}

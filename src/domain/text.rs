@@ -1,0 +1,116 @@
+//! Text of a bounded length, checked once at the edge.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text was refused, readable after the field's name.
+pub type Problem = String;
+
+/// Trims `text` and checks its length in characters and that it can be shown and stored.
+fn checked(text: &str, most: usize) -> Result<String, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("must not be empty".into());
+    }
+    if text.chars().nth(most).is_some() {
+        return Err(format!("must be at most {most} characters"));
+    }
+    // Control characters have no place in a name or a note, and PostgreSQL stores no NUL.
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err("must not contain control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, $most:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The most characters it may have.
+            pub const MOST: usize = $most;
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = Problem;
+
+            fn try_from(text: &str) -> Result<Self, Problem> {
+                checked(text, Self::MOST).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Problem;
+
+            fn try_from(text: String) -> Result<Self, Problem> {
+                Self::try_from(text.as_str())
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> String {
+                text.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text!(
+    /// What a guest or bartender adds in words.
+    Note, 200
+);
+text!(
+    /// Where the guest sits.
+    Table, 40
+);
+text!(
+    /// How an account is called.
+    Username, 60
+);
+text!(
+    /// How a drink, a glass, an ingredient or a garnish is called.
+    Name, 80
+);
+text!(
+    /// How a drink is made.
+    Method, 1000
+);
+
+impl Name {
+    /// What a name is found by: two names that differ only in case are the same.
+    pub fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_is_counted_in_characters_after_trimming() {
+        assert!(Note::try_from("ñ".repeat(200)).is_ok());
+        assert_eq!(Note::try_from("ñ".repeat(201)), Err("must be at most 200 characters".into()));
+        assert_eq!(Name::try_from("  Gin Fizz ").map(String::from), Ok("Gin Fizz".into()));
+        assert!(Table::try_from(" \n").is_err());
+    }
+
+    #[test]
+    fn what_can_not_be_stored_is_refused() {
+        assert!(Note::try_from("no\u{0}ice").is_err());
+        assert!(Note::try_from("no ice\nplease").is_ok());
+    }
+}

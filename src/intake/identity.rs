@@ -1,0 +1,101 @@
+//! Ids of orders: what makes two requests one order, and what proves without asking anybody that an id was given out.
+//!
+//! An id is a UUIDv7, or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key. Its last 32 bits are a mark: 16
+//! bits that only this installation can make, and 16 bits that also depend on the customer. So every `serve` of an installation recognises an
+//! order that another one accepted and that no worker has stored yet, and does not mistake a made-up id for it.
+//! A mark decides only between "queued" and "not found" for an id that is not stored; nothing is protected by it.
+
+use crate::domain::ids::{OrderId, UserId};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+/// The key of one installation, the same for all its processes.
+#[derive(Clone)]
+pub struct Identity {
+    key: [u8; 32],
+}
+
+impl Identity {
+    /// From the installation's own setting.
+    pub fn new(setting: &str) -> Self {
+        Self { key: Sha256::digest(setting).into() }
+    }
+
+    /// A new id for an order of this customer.
+    pub fn fresh(&self, customer: UserId) -> OrderId {
+        self.marked(*Uuid::now_v7().as_bytes(), customer)
+    }
+
+    /// The id that this customer's orders under this key have.
+    pub fn derived(&self, customer: UserId, idempotency_key: &str) -> OrderId {
+        let hash = Sha256::new().chain_update(customer.0.as_bytes()).chain_update(idempotency_key).finalize();
+        let mut bytes = [0; 16];
+        for (byte, hashed) in bytes.iter_mut().zip(hash) {
+            *byte = hashed;
+        }
+        self.marked(*Builder::from_custom_bytes(bytes).as_uuid().as_bytes(), customer)
+    }
+
+    /// Whether this installation gave out the id, and to this customer if one is named.
+    pub fn gave(&self, id: OrderId, customer: Option<UserId>) -> bool {
+        let [body @ .., a, b, c, d] = *id.0.as_bytes();
+        self.mark(&body, None) == [a, b] && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
+    }
+
+    fn marked(&self, bytes: [u8; 16], customer: UserId) -> OrderId {
+        let [body @ .., _, _, _, _] = bytes;
+        let mut marked = bytes;
+        let marks = self.mark(&body, None).into_iter().chain(self.mark(&body, Some(customer)));
+        for (byte, mark) in marked.iter_mut().skip(body.len()).zip(marks) {
+            *byte = mark;
+        }
+        OrderId(Uuid::from_bytes(marked))
+    }
+
+    fn mark(&self, body: &[u8; 12], customer: Option<UserId>) -> [u8; 2] {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key");
+        mac.update(body);
+        if let Some(customer) = customer {
+            mac.update(customer.0.as_bytes());
+        }
+        let [first, second, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+        [first, second]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_gives_one_customer_one_id() {
+        let identity = Identity::new("bar");
+        let (ana, ben) = (UserId::fresh(), UserId::fresh());
+        assert_eq!(identity.derived(ana, "k1"), identity.derived(ana, "k1"));
+        assert_ne!(identity.derived(ana, "k1"), identity.derived(ana, "k2"));
+        assert_ne!(identity.derived(ana, "k1"), identity.derived(ben, "k1"));
+        assert_eq!(identity.derived(ana, "k1").0.get_version_num(), 8);
+        assert_eq!(identity.fresh(ana).0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn only_ids_given_out_here_are_recognised() {
+        let (bar, other_bar) = (Identity::new("bar"), Identity::new("other bar"));
+        let (ana, ben) = (UserId::fresh(), UserId::fresh());
+        for id in [bar.fresh(ana), bar.derived(ana, "k1")] {
+            assert!(bar.gave(id, None) && bar.gave(id, Some(ana)));
+            assert!(!bar.gave(id, Some(ben)) && !other_bar.gave(id, Some(ana)));
+        }
+        let made_up = (0..100).filter(|_| bar.gave(OrderId::fresh(), Some(ana))).count();
+        assert_eq!(made_up, 0, "ids that nobody gave out");
+    }
+
+    #[test]
+    fn ids_of_one_moment_differ() {
+        let (identity, ana) = (Identity::new("bar"), UserId::fresh());
+        let ids: std::collections::HashSet<_> = (0..10_000).map(|_| identity.fresh(ana)).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}

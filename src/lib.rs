@@ -1,0 +1,3 @@
+//! lib
+pub mod domain;
+pub mod store;

@@ -1,0 +1,74 @@
+//! The one piece that writes orders. Workers give it batches; the embedded deployment and a `serve` whose broker is down give it
+//! single orders, which it gathers into batches.
+
+mod gathering;
+
+pub use gathering::Recorder;
+
+use crate::{
+    domain::{now, order::NewOrder},
+    store::{Error, Store, record, record::Recording},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::sync::Arc;
+
+/// The most orders in one transaction.
+pub const BATCH: usize = 500;
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored now.
+    Recorded,
+    /// It was stored before.
+    AlreadyThere,
+    /// Another order is stored under its id.
+    Conflict,
+    /// It can never be stored; the reason is for staff.
+    Refused(String),
+    /// The database can't do it now.
+    TryLater,
+}
+
+/// Stores a batch in one transaction and says for each order what became of it, in the same order.
+///
+/// An order that can't be stored does not hold back the others: its batch is split until it stands alone.
+pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
+    async move {
+        let writing = Arc::clone(&batch);
+        let error = match store.write(move |conn| async move { record::record(conn, &writing, now()).await }.boxed()).await {
+            Ok(recordings) => return recordings.into_iter().map(Outcome::from).collect(),
+            Err(error) => error,
+        };
+        if error.may_pass() {
+            tracing::warn!(%error, orders = batch.len(), "orders could not be recorded now");
+            return vec![Outcome::TryLater; batch.len()];
+        }
+        match batch.split_at_checked(batch.len() / 2) {
+            Some((left, right)) if !left.is_empty() => {
+                let mut outcomes = record_batch(store, left.into()).await;
+                outcomes.extend(record_batch(store, right.into()).await);
+                outcomes
+            }
+            _ => vec![refusal(&error); batch.len()],
+        }
+    }
+    .boxed()
+}
+
+fn refusal(error: &Error) -> Outcome {
+    Outcome::Refused(match error {
+        Error::UnknownReference(_) => "it names a customer or a recipe that does not exist".into(),
+        other => other.to_string(),
+    })
+}
+
+impl From<Recording> for Outcome {
+    fn from(recording: Recording) -> Self {
+        match recording {
+            Recording::Stored => Self::Recorded,
+            Recording::AlreadyThere => Self::AlreadyThere,
+            Recording::Conflict => Self::Conflict,
+        }
+    }
+}

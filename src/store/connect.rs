@@ -1,0 +1,118 @@
+//! Opens either database. What differs between them when connecting is here.
+
+use super::{Conn, Error, PgConn, Pools, Result, SqliteConn, Store};
+use diesel::ConnectionError;
+use diesel_async::{
+    AsyncConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::Pool,
+    },
+};
+use futures_util::FutureExt;
+use secrecy::{ExposeSecret, SecretString};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+/// How long to wait for a free connection.
+const WAIT: Duration = Duration::from_secs(2);
+/// How long to wait for a new one to open.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// FULL: what was answered must survive a power cut, so each commit reaches the disk.
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+                            PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+impl Store {
+    /// A SQLite database in a file, which is made when missing. The file is first opened when it is needed.
+    /// Must be called on the runtime that its work shall run on.
+    pub fn sqlite(path: &Path, connections: usize) -> Result<Self> {
+        let mut config = ManagerConfig::<SqliteConn>::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|path| {
+            let path = path.to_owned();
+            async move {
+                let mut conn = SqliteConn::establish(&path).await?;
+                conn.batch_execute(SQLITE_SETUP).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            }
+            .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), config);
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?), None))
+    }
+
+    /// A PostgreSQL database. The server is first asked when it is needed.
+    /// Must be called on the runtime that its work shall run on.
+    pub fn postgres(url: &SecretString, connections: usize) -> Result<Self> {
+        let mut config = ManagerConfig::<PgConn>::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(|url| {
+            let url = url.to_owned();
+            async move { pg_connection(&url, "-c statement_timeout=5000 -c lock_timeout=3000").await }.boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
+        Ok(Self::new(Pools::Pg(pool(manager, connections)?), Some(url)))
+    }
+
+    fn new(pools: Pools, pg_url: Option<&SecretString>) -> Self {
+        Self { pools, pg_url: pg_url.cloned(), runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.read(|conn| {
+            async move {
+                match conn {
+                    Conn::Pg(conn) => conn.batch_execute("SELECT 1").await?,
+                    Conn::Sqlite(conn) => conn.batch_execute("SELECT 1").await?,
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Closes the connections as they come back. Work after this fails.
+    pub fn close(&self) {
+        match &self.pools {
+            Pools::Pg(pool) => pool.close(),
+            Pools::Sqlite(pool) => pool.close(),
+        }
+    }
+}
+
+/// Opens one connection to PostgreSQL that notices when its server is gone.
+pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, ConnectionError> {
+    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(error.to_string());
+    let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
+    let options = match config.get_options() {
+        Some(given) => format!("{options} {given}"),
+        None => options.to_owned(),
+    };
+    config
+        .options(options)
+        .application_name("shakerqueue")
+        .connect_timeout(CONNECT)
+        .tcp_user_timeout(Duration::from_secs(10))
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(3))
+        .keepalives_retries(3);
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(|error| bad(&error))?;
+    PgConn::try_from_client_and_connection(client, connection).await
+}
+
+fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>
+where
+    AsyncDieselConnectionManager<C>: deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
+{
+    let pool = Pool::builder(manager)
+        .max_size(connections)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(CONNECT))
+        .recycle_timeout(Some(WAIT))
+        .runtime(deadpool::Runtime::Tokio1)
+        .build();
+    pool.map_err(|error| Error::unavailable(error))
+}

@@ -1,0 +1,85 @@
+//! What can go wrong in the database, in terms that a use case can act on.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::pooled_connection::deadpool::PoolError;
+use std::sync::Arc;
+
+/// The outcome of database work.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why database work failed. The cause is for the log, never for a client.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The database can't be reached or can't do it now: the same may succeed later. What is not known to be
+    /// permanent is here too, since PostgreSQL's deadlocks, timeouts and start-up come without a kind.
+    #[error("database unavailable: {0}")]
+    Unavailable(Cause),
+    /// Someone else has it already.
+    #[error("already taken: {0:?}")]
+    Taken(Unique),
+    /// It names a row that is not there.
+    #[error("unknown reference: {0}")]
+    UnknownReference(Cause),
+    /// The database will never accept it.
+    #[error("refused by the database: {0}")]
+    Refused(Cause),
+}
+
+/// Where an error came from.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// What must be unique.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unique {
+    /// An account's e-mail address.
+    Email,
+    /// The name of a recipe on the menu.
+    RecipeName,
+    /// Anything else, such as a primary key.
+    Other,
+}
+
+impl Error {
+    /// A failure that may pass.
+    pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Unavailable(Arc::from(cause.into()))
+    }
+
+    /// Whether the same may succeed later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Self {
+        use DatabaseErrorKind as Kind;
+        let DieselError::DatabaseError(kind, info) = &error else {
+            return match error {
+                DieselError::SerializationError(_) | DieselError::DeserializationError(_) | DieselError::QueryBuilderError(_) => {
+                    Self::Refused(Arc::new(error))
+                }
+                _ => Self::unavailable(error),
+            };
+        };
+        match kind {
+            // PostgreSQL names the index, SQLite the columns.
+            Kind::UniqueViolation => match info.constraint_name().unwrap_or_else(|| info.message()) {
+                name if name.contains("users_email") || name.contains("users.email") => Self::Taken(Unique::Email),
+                name if name.contains("recipes_name_key") || name.contains("recipes.name_key") => Self::Taken(Unique::RecipeName),
+                _ => Self::Taken(Unique::Other),
+            },
+            Kind::ForeignKeyViolation => Self::UnknownReference(Arc::new(error)),
+            Kind::NotNullViolation | Kind::CheckViolation | Kind::RestrictViolation | Kind::ExclusionViolation => {
+                Self::Refused(Arc::new(error))
+            }
+            _ => Self::unavailable(error),
+        }
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        Self::unavailable(error)
+    }
+}

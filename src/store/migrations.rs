@@ -1,0 +1,104 @@
+//! Brings a database to the schema that this version needs, or says how far it is from it.
+
+use super::{Conn, Error, Result, Store, connect::pg_connection, on};
+use diesel::{QueryDsl, QueryableByName, sql_types::Bool};
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use diesel::migration::{Migration, MigrationSource};
+use futures_util::FutureExt;
+use secrecy::ExposeSecret;
+use std::collections::BTreeSet;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
+const LOCK: i64 = 0x0073_6861_6b65_72;
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+        run_on -> Timestamp,
+    }
+}
+
+/// How a database's schema relates to this version's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// As it must be.
+    Current,
+    /// Older: migrations are missing.
+    Behind,
+    /// Newer: it has migrations that this version does not know.
+    Ahead,
+}
+
+impl Store {
+    /// Runs the migrations that are missing. Safe to repeat, and safe to run from several processes at once.
+    pub async fn migrate(&self) -> Result<()> {
+        match &self.pg_url {
+            // A connection of its own: migrations may take longer than any statement of a request.
+            Some(url) => {
+                let mut conn = pg_connection(url.expose_secret(), "-c statement_timeout=0 -c lock_timeout=60000").await.map_err(Error::unavailable)?;
+                conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+                run(AsyncMigrationHarness::new(conn)).await
+                // Closing the connection releases the lock.
+            }
+            None => match self.conn().await? {
+                Conn::Sqlite(conn) => run(AsyncMigrationHarness::new(conn)).await,
+                Conn::Pg(conn) => run(AsyncMigrationHarness::new(conn)).await,
+            },
+        }
+    }
+
+    /// Compares the database's schema with this version's.
+    pub async fn schema(&self) -> Result<Schema> {
+        let applied = self.read(|conn| applied(conn).boxed()).await?;
+        let known: BTreeSet<String> = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
+            .map_err(|error| Error::unavailable(error.to_string()))?
+            .iter()
+            .map(|migration| migration.name().version().to_string())
+            .collect();
+        Ok(if !applied.is_subset(&known) {
+            Schema::Ahead
+        } else if applied.len() < known.len() {
+            Schema::Behind
+        } else {
+            Schema::Current
+        })
+    }
+}
+
+async fn run<H, DB>(mut harness: H) -> Result<()>
+where
+    H: MigrationHarness<DB> + Send + 'static,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    // The harness blocks its thread.
+    tokio::task::spawn_blocking(move || match harness.run_pending_migrations(MIGRATIONS) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::unavailable(error.to_string())),
+    })
+    .await
+    .map_err(Error::unavailable)?
+}
+
+async fn applied(conn: &mut Conn) -> Result<BTreeSet<String>> {
+    #[derive(QueryableByName)]
+    struct Known {
+        #[diesel(sql_type = Bool)]
+        known: bool,
+    }
+    // A role that only looks must not make the table, as Diesel's own harness would.
+    let table = match conn {
+        Conn::Pg(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS known",
+        Conn::Sqlite(_) => "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS known",
+    };
+    let table: Known = on!(conn, c => diesel::sql_query(table).get_result(c))?;
+    if !table.known {
+        return Ok(BTreeSet::new());
+    }
+    let versions: Vec<String> =
+        on!(conn, c => __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(c))?;
+    Ok(versions.into_iter().collect())
+}

@@ -1,0 +1,204 @@
+//! PostgreSQL or SQLite through Diesel: one schema, one migrations folder, queries written once.
+//!
+//! Query functions take a [`Conn`]; whoever calls them owns the transaction. All database work runs as tasks of the main
+//! runtime, never inside a request's own future: a client that goes away can cancel its request, but not
+//! half of a transaction.
+
+mod connect;
+pub mod dead_letters;
+mod error;
+pub mod migrations;
+pub mod moves;
+pub mod orders;
+pub mod recipes;
+pub mod record;
+mod schema;
+pub mod settings;
+pub mod sql_types;
+mod stored;
+pub mod users;
+
+pub use error::{Error, Result, Unique};
+
+use diesel::{SqliteConnection, connection::AnsiTransactionManager};
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, TransactionManager,
+    pooled_connection::deadpool::{Object, Pool},
+    sync_connection_wrapper::SyncConnectionWrapper,
+};
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+type PgConn = AsyncPgConnection;
+type SqliteConn = SyncConnectionWrapper<SqliteConnection>;
+
+/// The longest that one piece of database work may take, from getting a connection to the commit.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A database, whichever it is. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    /// For connections that don't belong in the pool.
+    pg_url: Option<SecretString>,
+    /// The runtime that database work runs on.
+    runtime: Handle,
+    /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
+    sqlite_writer: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Pg(Pool<PgConn>),
+    Sqlite(Pool<SqliteConn>),
+}
+
+/// A connection to whichever database it is.
+pub enum Conn {
+    /// To PostgreSQL.
+    Pg(Object<PgConn>),
+    /// To SQLite.
+    Sqlite(Object<SqliteConn>),
+}
+
+/// Runs one Diesel query on whichever database `$conn` speaks to.
+macro_rules! on {
+    ($conn:expr, $c:ident => $query:expr) => {
+        match $conn {
+            $crate::store::Conn::Pg(object) => {
+                let $c = &mut **object;
+                $query.await
+            }
+            $crate::store::Conn::Sqlite(object) => {
+                let $c = &mut **object;
+                $query.await
+            }
+        }
+    };
+}
+pub(crate) use on;
+
+impl Store {
+    /// Runs `work` on a connection, each of its statements by itself.
+    pub async fn read<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        self.run(false, work).await
+    }
+
+    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails.
+    pub async fn write<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        self.run(true, work).await
+    }
+
+    async fn run<T, W>(&self, transaction: bool, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        let store = self.clone();
+        let task = self.runtime.spawn(async move {
+            let _turn = if transaction { store.turn_to_write().await? } else { None };
+            let mut conn = store.conn().await?;
+            let running = async {
+                if transaction { conn.transaction(work).await } else { work(&mut conn).await }
+            };
+            match timeout(DEADLINE, running).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    // Nobody knows what state it is in: the next user must not get it.
+                    conn.discard();
+                    Err(Error::unavailable("a deadline passed"))
+                }
+            }
+        });
+        match task.await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(Error::unavailable(error)),
+        }
+    }
+
+    async fn turn_to_write(&self) -> Result<Option<SemaphorePermit<'_>>> {
+        if matches!(self.pools, Pools::Pg(_)) {
+            return Ok(None);
+        }
+        match timeout(DEADLINE, self.sqlite_writer.acquire()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            Ok(Err(error)) => Err(Error::unavailable(error)),
+            Err(_) => Err(Error::unavailable("too many writers wait")),
+        }
+    }
+
+    async fn conn(&self) -> Result<Conn> {
+        Ok(match &self.pools {
+            Pools::Pg(pool) => Conn::Pg(pool.get().await?),
+            Pools::Sqlite(pool) => Conn::Sqlite(pool.get().await?),
+        })
+    }
+}
+
+impl Conn {
+    async fn transaction<T, W>(&mut self, work: W) -> Result<T>
+    where
+        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+    {
+        self.begin().await?;
+        match work(self).await {
+            Ok(value) => self.commit().await.map(|()| value),
+            // What went wrong first is what the caller needs to know; a connection that can't even roll
+            // back is broken, and the pool drops it.
+            Err(error) => self.rollback().await.and(Err(error.clone())).map_err(|_| error),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        match self {
+            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::begin_transaction(&mut **conn).await?,
+            // IMMEDIATE: a deferred transaction that later writes fails at once when another one is writing.
+            Self::Sqlite(conn) => {
+                conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        match self {
+            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?,
+            Self::Sqlite(conn) => {
+                <SqliteConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        match self {
+            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?,
+            Self::Sqlite(conn) => {
+                <SqliteConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the connection instead of giving it back to its pool.
+    fn discard(self) {
+        match self {
+            Self::Pg(conn) => drop(Object::take(conn)),
+            Self::Sqlite(conn) => drop(Object::take(conn)),
+        }
+    }
+}

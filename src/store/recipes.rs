@@ -1,0 +1,132 @@
+//! The menu.
+
+use super::{Conn, Result, on, schema::recipes};
+use crate::domain::{
+    Instant,
+    ids::RecipeId,
+    recipe::{Build, Formula, Ingredients, PreparationSeconds, Recipe},
+    text::{Method, Name},
+};
+use diesel::dsl::{count_star, max};
+use diesel::{AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel_async::RunQueryDsl;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = recipes, check_for_backend(Pg, Sqlite))]
+struct RecipeRow {
+    id: RecipeId,
+    name: Name,
+    build: Build,
+    glass: Name,
+    ingredients: Ingredients,
+    garnish: Option<Name>,
+    method: Method,
+    preparation_seconds: Option<PreparationSeconds>,
+    available: bool,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl From<RecipeRow> for Recipe {
+    fn from(row: RecipeRow) -> Self {
+        let RecipeRow { id, name, build, glass, ingredients, garnish, method, preparation_seconds, available, created_at, updated_at } =
+            row;
+        let formula = Formula { name, build, glass, ingredients, garnish, method, preparation_seconds };
+        Self { id, formula, available, created_at, updated_at }
+    }
+}
+
+/// The columns that a manager writes.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = recipes, treat_none_as_null = true, treat_none_as_default_value = false)]
+struct FormulaRow<'a> {
+    name: &'a Name,
+    name_key: String,
+    build: Build,
+    glass: &'a Name,
+    ingredients: &'a Ingredients,
+    garnish: Option<&'a Name>,
+    method: &'a Method,
+    preparation_seconds: Option<PreparationSeconds>,
+    updated_at: Instant,
+}
+
+impl<'a> FormulaRow<'a> {
+    fn new(formula: &'a Formula, updated_at: Instant) -> Self {
+        let Formula { name, build, glass, ingredients, garnish, method, preparation_seconds } = formula;
+        Self {
+            name,
+            name_key: name.key(),
+            build: *build,
+            glass,
+            ingredients,
+            garnish: garnish.as_ref(),
+            method,
+            preparation_seconds: *preparation_seconds,
+            updated_at,
+        }
+    }
+}
+
+/// Adds a recipe. Fails with [`Unique::RecipeName`](super::Unique::RecipeName) if its name is on the menu.
+pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
+    let row = FormulaRow::new(&recipe.formula, recipe.updated_at);
+    on!(conn, c => diesel::insert_into(recipes::table)
+        .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
+        .execute(c))?;
+    Ok(())
+}
+
+/// Adds a recipe unless its name is on the menu. True if it was added.
+pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
+    let row = FormulaRow::new(&recipe.formula, recipe.updated_at);
+    Ok(on!(conn, c => diesel::insert_into(recipes::table)
+        .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
+        .on_conflict_do_nothing()
+        .execute(c))?
+        == 1)
+}
+
+/// Writes a recipe anew. None if it is not on the menu.
+pub async fn replace(conn: &mut Conn, id: RecipeId, formula: &Formula, at: Instant) -> Result<Option<Recipe>> {
+    let changed: Option<RecipeRow> = on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
+        .set(FormulaRow::new(formula, at))
+        .returning(RecipeRow::as_returning())
+        .get_result(c))
+    .optional()?;
+    Ok(changed.map(Recipe::from))
+}
+
+/// Marks a recipe as sold out, or back. None if it is not on the menu.
+pub async fn set_available(conn: &mut Conn, id: RecipeId, available: bool, at: Instant) -> Result<Option<Recipe>> {
+    let changed: Option<RecipeRow> = on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
+        .set((recipes::available.eq(available), recipes::updated_at.eq(at)))
+        .returning(RecipeRow::as_returning())
+        .get_result(c))
+    .optional()?;
+    Ok(changed.map(Recipe::from))
+}
+
+/// Takes a recipe off the menu; orders of it keep it. False if it is not on the menu.
+pub async fn archive(conn: &mut Conn, id: RecipeId, at: Instant) -> Result<bool> {
+    Ok(on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
+        .set((recipes::archived_at.eq(at), recipes::updated_at.eq(at)))
+        .execute(c))?
+        == 1)
+}
+
+/// Everything on the menu, by name.
+pub async fn menu(conn: &mut Conn) -> Result<Vec<Recipe>> {
+    let rows: Vec<RecipeRow> = on!(conn, c => recipes::table
+        .filter(recipes::archived_at.is_null())
+        .select(RecipeRow::as_select())
+        .order(recipes::name_key)
+        .load(c))?;
+    Ok(rows.into_iter().map(Recipe::from).collect())
+}
+
+/// Tells cheaply whether the menu changed: the number of recipes ever, and when one last changed.
+pub async fn edition(conn: &mut Conn) -> Result<(i64, Option<Instant>)> {
+    Ok(on!(conn, c => recipes::table.select((count_star(), max(recipes::updated_at))).first(c))?)
+}

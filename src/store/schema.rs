@@ -1,0 +1,128 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    dead_letters (id) {
+        id -> Uuid,
+        order_id -> Nullable<Uuid>,
+        reason -> Text,
+        payload -> Binary,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    order_lines (order_id, position) {
+        order_id -> Uuid,
+        position -> SmallInt,
+        recipe_id -> Uuid,
+        recipe_name -> Text,
+        quantity -> SmallInt,
+        note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    order_moves (order_id, number) {
+        order_id -> Uuid,
+        number -> Integer,
+        from_status -> Text,
+        to_status -> Text,
+        actor_id -> Uuid,
+        reason -> Nullable<Text>,
+        moved_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    orders (id) {
+        id -> Uuid,
+        customer_id -> Uuid,
+        placed_by -> Uuid,
+        table_name -> Nullable<Text>,
+        note -> Nullable<Text>,
+        status -> Text,
+        status_reason -> Nullable<Text>,
+        bartender_id -> Nullable<Uuid>,
+        priority -> SmallInt,
+        due_at -> Timestamptz,
+        placed_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        version -> Integer,
+        fingerprint -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    recipes (id) {
+        id -> Uuid,
+        name -> Text,
+        name_key -> Text,
+        build -> Text,
+        glass -> Text,
+        ingredients -> Json,
+        garnish -> Nullable<Text>,
+        method -> Text,
+        preparation_seconds -> Nullable<Integer>,
+        available -> Bool,
+        archived_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    settings (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    users (id) {
+        id -> Uuid,
+        username -> Text,
+        email -> Text,
+        password_hash -> Text,
+        role -> Text,
+        active -> Bool,
+        created_at -> Timestamptz,
+        access_changed_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(order_lines -> orders (order_id));
+diesel::joinable!(order_lines -> recipes (recipe_id));
+diesel::joinable!(order_moves -> orders (order_id));
+diesel::joinable!(order_moves -> users (actor_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    dead_letters,
+    order_lines,
+    order_moves,
+    orders,
+    recipes,
+    settings,
+    users,
+);

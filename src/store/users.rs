@@ -1,0 +1,132 @@
+//! Accounts.
+
+use super::{Conn, Result, on, schema::users};
+use crate::domain::{
+    Instant,
+    account::{Email, Role, User},
+    ids::UserId,
+    text::Username,
+};
+use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel_async::RunQueryDsl;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(Pg, Sqlite))]
+struct UserRow {
+    id: UserId,
+    username: Username,
+    email: Email,
+    role: Role,
+    active: bool,
+    created_at: Instant,
+}
+
+impl From<UserRow> for User {
+    fn from(UserRow { id, username, email, role, active, created_at }: UserRow) -> Self {
+        Self { id, username, email, role, active, created_at }
+    }
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = users)]
+struct NewRow<'a> {
+    id: UserId,
+    username: &'a Username,
+    email: &'a Email,
+    role: Role,
+    active: bool,
+    created_at: Instant,
+    access_changed_at: Instant,
+    password_hash: &'a str,
+}
+
+/// Adds an account. Fails with [`Unique::Email`](super::Unique::Email) if its address has one.
+pub async fn add(conn: &mut Conn, user: &User, password_hash: &str) -> Result<()> {
+    let row = new_row(user, password_hash);
+    on!(conn, c => diesel::insert_into(users::table).values(row).execute(c))?;
+    Ok(())
+}
+
+/// Adds an account unless its address has one. True if it was added.
+pub async fn add_if_missing(conn: &mut Conn, user: &User, password_hash: &str) -> Result<bool> {
+    let row = new_row(user, password_hash);
+    Ok(on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))? == 1)
+}
+
+fn new_row<'a>(user: &'a User, password_hash: &'a str) -> NewRow<'a> {
+    let User { id, username, email, role, active, created_at } = user;
+    NewRow {
+        id: *id,
+        username,
+        email,
+        role: *role,
+        active: *active,
+        created_at: *created_at,
+        access_changed_at: *created_at,
+        password_hash,
+    }
+}
+
+/// The account with this address and its password hash.
+pub async fn by_email(conn: &mut Conn, email: &Email) -> Result<Option<(User, String)>> {
+    let found: Option<(UserRow, String)> = on!(conn, c => users::table
+        .filter(users::email.eq(email))
+        .select((UserRow::as_select(), users::password_hash))
+        .first(c))
+    .optional()?;
+    Ok(found.map(|(row, hash)| (row.into(), hash)))
+}
+
+/// The account with this id and its password hash.
+pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>> {
+    let found: Option<(UserRow, String)> = on!(conn, c => users::table
+        .find(id)
+        .select((UserRow::as_select(), users::password_hash))
+        .first(c))
+    .optional()?;
+    Ok(found.map(|(row, hash)| (row.into(), hash)))
+}
+
+/// Sets another password hash. False if there is no such account.
+pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
+    Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))? == 1)
+}
+
+/// Sets what an account may do. None if there is no such account.
+pub async fn set_access(conn: &mut Conn, id: UserId, role: Option<Role>, active: Option<bool>, at: Instant) -> Result<Option<User>> {
+    let changed: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id))
+        .set((role.map(|role| users::role.eq(role)), active.map(|active| users::active.eq(active)), users::access_changed_at.eq(at)))
+        .returning(UserRow::as_returning())
+        .get_result(c))
+    .optional()?;
+    Ok(changed.map(User::from))
+}
+
+/// How many active admins there are beside this account.
+pub async fn other_active_admins(conn: &mut Conn, id: UserId) -> Result<i64> {
+    Ok(on!(conn, c => users::table
+        .filter(users::role.eq(Role::Admin).and(users::active.eq(true)).and(users::id.ne(id)))
+        .count()
+        .get_result(c))?)
+}
+
+/// Accounts whose role or activity changed at or after `since`, as they are now.
+pub async fn access_changed_since(conn: &mut Conn, since: Instant) -> Result<Vec<(UserId, Role, bool)>> {
+    Ok(on!(conn, c => users::table
+        .filter(users::access_changed_at.ge(since).and(users::access_changed_at.ne(users::created_at)))
+        .select((users::id, users::role, users::active))
+        .load(c))?)
+}
+
+/// A page of accounts, oldest first, behind `after`.
+pub async fn page(conn: &mut Conn, after: Option<(Instant, UserId)>, limit: i64) -> Result<Vec<User>> {
+    let rows: Vec<UserRow> = on!(conn, c => {
+        let mut query = users::table.select(UserRow::as_select()).into_boxed();
+        if let Some((at, id)) = after {
+            query = query.filter(users::created_at.gt(at).or(users::created_at.eq(at).and(users::id.gt(id))));
+        }
+        query.order((users::created_at, users::id)).limit(limit).load(c)
+    })?;
+    Ok(rows.into_iter().map(User::from).collect())
+}
