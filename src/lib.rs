@@ -1,3 +1,40 @@
-//! lib
+//! ShakerQueue: the order engine of a bar.
+//!
+//! An order travels from [`http`] through [`intake`] to the broker ([`queue`]), from there through a [`worker`] to the [`recorder`],
+//! which stores it ([`store`]); without a broker intake gives it to the recorder itself. From then on it is worked
+//! by the [`bar`]. What is an order, and what may be done with it, says [`domain`].
+//!
+//! Layers, each of which uses those below it and never one above:
+//!
+//! ```text
+//! cli
+//! roles                                             serve, work, seed, migrate, health
+//! deployment                                        which servers there are
+//! http                                              routes, permissions, problems
+//! seed  health  worker
+//! intake  bar                                       use cases
+//! menu  accounts  recorder
+//! queue  store                                      RabbitMQ; PostgreSQL and SQLite
+//! config  secret  shutdown  telemetry
+//! domain                                            rules, no I/O
+//! ```
+
+pub mod accounts;
+pub mod bar;
+pub mod cli;
+pub mod config;
+pub mod deployment;
 pub mod domain;
+pub mod health;
+pub mod http;
+pub mod intake;
+pub mod menu;
+pub mod queue;
+pub mod recorder;
+pub mod roles;
+pub mod secret;
+pub mod seed;
+pub mod shutdown;
 pub mod store;
+pub mod telemetry;
+pub mod worker;

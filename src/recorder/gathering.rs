@@ -2,18 +2,15 @@
 
 use super::{BATCH, Outcome, record_batch};
 use crate::{domain::order::NewOrder, store::Store};
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 /// The most orders that wait to be written.
 const WAITING: usize = 4 * BATCH;
-/// How long an order may wait for its outcome: a guest stands behind it.
-const PATIENCE: Duration = Duration::from_millis(900);
-
 struct Job {
     order: NewOrder,
     outcome: oneshot::Sender<Outcome>,
@@ -33,14 +30,14 @@ impl Recorder {
         (Self { jobs }, tokio::spawn(write(store, waiting)))
     }
 
-    /// Records one order. [`Outcome::TryLater`] when it takes too long: the order may be stored all the same, and giving
-    /// it again is harmless.
-    pub async fn record(&self, order: NewOrder) -> Outcome {
+    /// Records one order. [`Outcome::TryLater`] when that takes until `deadline`: the order may be stored all the same, and
+    /// giving it again is harmless.
+    pub async fn record(&self, order: NewOrder, deadline: Instant) -> Outcome {
         let (outcome, decided) = oneshot::channel();
         if self.jobs.try_send(Job { order, outcome }).is_err() {
             return Outcome::TryLater;
         }
-        match timeout(PATIENCE, decided).await {
+        match timeout_at(deadline, decided).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Outcome::TryLater,
         }

@@ -14,12 +14,16 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
 const LOCK: i64 = 0x0073_6861_6b65_72;
 
-diesel::table! {
-    __diesel_schema_migrations (version) {
-        version -> Text,
-        run_on -> Timestamp,
+mod ledger {
+    #![allow(missing_docs, reason = "written by a macro")]
+    diesel::table! {
+        __diesel_schema_migrations (version) {
+            version -> Text,
+            run_on -> Timestamp,
+        }
     }
 }
+use ledger::__diesel_schema_migrations;
 
 /// How a database's schema relates to this version's.
 #[derive(Debug, PartialEq, Eq)]

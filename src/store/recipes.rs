@@ -7,7 +7,6 @@ use crate::domain::{
     recipe::{Build, Formula, Ingredients, PreparationSeconds, Recipe},
     text::{Method, Name},
 };
-use diesel::dsl::{count_star, max};
 use diesel::{AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
@@ -124,9 +123,4 @@ pub async fn menu(conn: &mut Conn) -> Result<Vec<Recipe>> {
         .order(recipes::name_key)
         .load(c))?;
     Ok(rows.into_iter().map(Recipe::from).collect())
-}
-
-/// Tells cheaply whether the menu changed: the number of recipes ever, and when one last changed.
-pub async fn edition(conn: &mut Conn) -> Result<(i64, Option<Instant>)> {
-    Ok(on!(conn, c => recipes::table.select((count_star(), max(recipes::updated_at))).first(c))?)
 }

@@ -1,7 +1,7 @@
 //! What one installation keeps for itself.
 
 use super::{Conn, Result, on, schema::settings};
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql, sql_types::Text};
 use diesel_async::RunQueryDsl;
 
 /// The value of a setting, which is `fresh` if it had none yet. All who ask get the same.
@@ -11,4 +11,17 @@ pub async fn get_or_set(conn: &mut Conn, name: &'static str, fresh: String) -> R
         .on_conflict_do_nothing()
         .execute(c))?;
     Ok(on!(conn, c => settings::table.find(name).select(settings::value).first(c))?)
+}
+
+/// The value of a setting.
+pub async fn get(conn: &mut Conn, name: &'static str) -> Result<Option<String>> {
+    Ok(on!(conn, c => settings::table.find(name).select(settings::value).first(c)).optional()?)
+}
+
+/// Adds one to a setting that counts. Others who count wait until this transaction ends.
+pub async fn count_up(conn: &mut Conn, name: &'static str) -> Result<()> {
+    on!(conn, c => diesel::update(settings::table.find(name))
+        .set(settings::value.eq(sql::<Text>("CAST(CAST(value AS BIGINT) + 1 AS TEXT)")))
+        .execute(c))?;
+    Ok(())
 }

@@ -103,12 +103,16 @@ pub async fn set_access(conn: &mut Conn, id: UserId, role: Option<Role>, active:
     Ok(changed.map(User::from))
 }
 
-/// How many active admins there are beside this account.
-pub async fn other_active_admins(conn: &mut Conn, id: UserId) -> Result<i64> {
-    Ok(on!(conn, c => users::table
-        .filter(users::role.eq(Role::Admin).and(users::active.eq(true)).and(users::id.ne(id)))
-        .count()
-        .get_result(c))?)
+/// How many active admins there are beside this account. They stay so until this transaction ends: two admins who switch each
+/// other off at once must not both succeed.
+pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usize> {
+    // All of them in one order, so that the two wait for each other instead of deadlocking.
+    let admins = users::table.filter(users::role.eq(Role::Admin).and(users::active.eq(true))).order(users::id).select(users::id);
+    let admins: Vec<UserId> = match conn {
+        Conn::Pg(conn) => admins.for_update().load(&mut **conn).await?,
+        Conn::Sqlite(conn) => admins.load(&mut **conn).await?,
+    };
+    Ok(admins.into_iter().filter(|admin| *admin != id).count())
 }
 
 /// Accounts whose role or activity changed at or after `since`, as they are now.

@@ -1,0 +1,150 @@
+//! Working the queue: looking at orders, claiming and moving them.
+
+pub use crate::store::orders::{Filter, Place};
+
+use crate::{
+    accounts::Caller,
+    domain::{
+        ids::OrderId,
+        moves::{Move, Mover, Status},
+        now,
+        order::{HistoryEntry, Order},
+        text::{Note, Table},
+    },
+    store::{self, Conn, Store, moves, orders},
+};
+use futures_util::FutureExt;
+
+/// Why an order was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMoved {
+    /// There is none, or it is none of the caller's.
+    #[error("no such order")]
+    Unknown,
+    /// That move can't be made from where it stands.
+    #[error("the order is {}", .0.status)]
+    Conflict(Box<Order>),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The orders of the bar.
+pub struct Bar {
+    store: Store,
+}
+
+impl Bar {
+    /// The orders in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// An order that is stored and that the caller may see.
+    pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
+        let order = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
+        Ok(order.filter(|order| may_see(caller, order)))
+    }
+
+    /// A page of orders, newest first, behind `after`.
+    pub async fn newest(&self, filter: Filter, after: Option<Place>, limit: i64) -> store::Result<Vec<Order>> {
+        self.store.read(move |conn| async move { orders::newest(conn, &filter, after, limit).await }.boxed()).await
+    }
+
+    /// A page of the orders that wait, in working order, behind `after`.
+    pub async fn waiting(&self, table: Option<Table>, after: Option<Place>, limit: i64) -> store::Result<Vec<Order>> {
+        self.store.read(move |conn| async move { orders::waiting(conn, table.as_ref(), after, limit).await }.boxed()).await
+    }
+
+    /// The moves of an order that the caller may see.
+    pub async fn history(&self, caller: Caller, id: OrderId) -> store::Result<Option<Vec<HistoryEntry>>> {
+        self.store
+            .read(move |conn| {
+                async move {
+                    match orders::find(conn, id).await? {
+                        Some(order) if may_see(caller, &order) => Ok(Some(moves::history(conn, id).await?)),
+                        _ => Ok(None),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Claims the order that is next in working order. Of many who ask at once each gets another one.
+    pub async fn next(&self, bartender: Caller) -> store::Result<Option<Order>> {
+        self.store
+            .write(move |conn| {
+                async move {
+                    let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
+                    let step = step(&order, Status::InProgress, bartender, None);
+                    if !moves::make(conn, &step).await? {
+                        return Err(store::Error::unavailable("an order moved while it was held"));
+                    }
+                    Ok(Some(moved(order, step)))
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Moves an order, if it can be moved so from where it stands.
+    pub async fn act(&self, caller: Caller, id: OrderId, action: Move, reason: Option<Note>) -> Result<Order, NotMoved> {
+        self.store.write(move |conn| attempt(conn, caller, id, action, reason).boxed()).await?
+    }
+}
+
+fn may_see(caller: Caller, order: &Order) -> bool {
+    caller.role.is_staff() || order.placed.customer_id == caller.id
+}
+
+async fn attempt(
+    conn: &mut Conn,
+    caller: Caller,
+    id: OrderId,
+    action: Move,
+    reason: Option<Note>,
+) -> store::Result<Result<Order, NotMoved>> {
+    let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
+        return Ok(Err(NotMoved::Unknown));
+    };
+    let mover = if caller.role.is_staff() { Mover::Staff } else { Mover::Guest };
+    let before = moves::before_latest(conn, id).await?.unwrap_or(Status::Pending);
+    let Some(target) = action.target(order.status, before, mover) else {
+        return Ok(Err(NotMoved::Conflict(Box::new(order))));
+    };
+    let step = step(&order, target, caller, reason);
+    if moves::make(conn, &step).await? {
+        return Ok(Ok(moved(order, step)));
+    }
+    // Someone was faster: show where it stands now.
+    Ok(Err(orders::find(conn, id).await?.map_or(NotMoved::Unknown, |order| NotMoved::Conflict(Box::new(order)))))
+}
+
+fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> moves::Step {
+    let bartender_id = match to {
+        Status::Pending => None,
+        Status::InProgress => order.bartender_id.or(Some(actor.id)),
+        _ => order.bartender_id,
+    };
+    moves::Step {
+        order_id: order.placed.id,
+        version: order.version,
+        from: order.status,
+        to,
+        bartender_id,
+        actor_id: actor.id,
+        reason,
+        at: now(),
+    }
+}
+
+/// The order as the step left it.
+fn moved(mut order: Order, step: moves::Step) -> Order {
+    order.status = step.to;
+    order.status_reason = step.reason;
+    order.bartender_id = step.bartender_id;
+    order.updated_at = step.at;
+    order.version = step.version + 1;
+    order
+}

@@ -1,0 +1,98 @@
+//! Which servers there are, and what follows from it: the only place that knows.
+//!
+//! | deployment | `DATABASE_URL` | `AMQP_URL` | processes |
+//! |---|---|---|---|
+//! | embedded | unset, or `sqlite://PATH` | unset | one `serve` |
+//! | one server | `postgres://…` | unset | any number of `serve` |
+//! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and of `work` |
+
+use crate::{
+    config::Servers,
+    intake::{BrokerFirst, Direct, OrderSink},
+    queue::{Broker, Settings},
+    recorder::Recorder,
+    store::Store,
+};
+use secrecy::{ExposeSecret, SecretString};
+use std::path::{Path, PathBuf};
+
+/// The database file when nothing else is said.
+const DEFAULT_FILE: &str = "shakerqueue.db";
+
+/// The servers of one installation.
+pub struct Deployment {
+    /// What it is called.
+    pub name: &'static str,
+    /// Where the data is.
+    pub store: Store,
+    /// Where orders wait, if not in the same process.
+    pub broker: Option<Broker>,
+    /// The folder and name that files beside the database begin with, where the database is a file.
+    pub file: Option<PathBuf>,
+}
+
+/// Why there is no such deployment: a sentence that says what to set.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unsuitable(String);
+
+impl Deployment {
+    /// Chooses by the two URLs. Asks no server yet. Must be called on the runtime that all its work shall run on.
+    pub fn choose(servers: &Servers) -> Result<Self, Unsuitable> {
+        let database = servers.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        let amqp = servers.amqp_url.as_ref().filter(|url| !url.expose_secret().is_empty());
+        let scheme = database.map_or("sqlite", |url| url.split_once("://").map_or("", |(scheme, _)| scheme));
+        match (scheme, amqp) {
+            ("sqlite", None) => {
+                let path = database.and_then(|url| url.strip_prefix("sqlite://")).unwrap_or(DEFAULT_FILE);
+                Self::embedded(Path::new(path), servers)
+            }
+            ("sqlite", Some(_)) => Err(Unsuitable(
+                "AMQP_URL needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: workers can't share a SQLite file".into(),
+            )),
+            ("postgres" | "postgresql", None) => Self::postgres("one server", servers, None),
+            ("postgres" | "postgresql", Some(url)) => {
+                let broker = Broker::start(Settings::new(url.clone(), servers.queue_prefix.clone()))
+                    .map_err(|error| Unsuitable(format!("AMQP_URL: {error}")))?;
+                Self::postgres("scaled out", servers, Some(broker))
+            }
+            _ => Err(Unsuitable("DATABASE_URL must begin with postgres:// or sqlite://".into())),
+        }
+    }
+
+    fn embedded(path: &Path, servers: &Servers) -> Result<Self, Unsuitable> {
+        if path.as_os_str().is_empty() {
+            return Err(Unsuitable("DATABASE_URL=sqlite:// needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db".into()));
+        }
+        let store = Store::sqlite(path, servers.database_connections).map_err(|error| Unsuitable(error.to_string()))?;
+        Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })
+    }
+
+    fn postgres(name: &'static str, servers: &Servers, broker: Option<Broker>) -> Result<Self, Unsuitable> {
+        let none = SecretString::default();
+        let url = servers.database_url.as_ref().unwrap_or(&none);
+        let store = Store::postgres(url, servers.database_connections)
+            .map_err(|_| Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into()))?;
+        Ok(Self { name, store, broker, file: None })
+    }
+
+    /// Where `serve` puts accepted orders.
+    pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
+        match &self.broker {
+            Some(broker) => Box::new(BrokerFirst { publisher: broker.publisher(), recorder }),
+            None => Box::new(Direct(recorder)),
+        }
+    }
+
+    /// The broker that `work` takes orders from.
+    pub fn need_broker(&self) -> Result<&Broker, Unsuitable> {
+        self.broker.as_ref().ok_or_else(|| {
+            Unsuitable("work needs AMQP_URL=amqp://USER:PASSWORD@HOST:5672/VHOST: without a broker each serve records its own orders".into())
+        })
+    }
+
+    /// Whether the database migrates itself when it is opened.
+    pub fn migrates_itself(&self) -> bool {
+        self.file.is_some()
+    }
+}

@@ -1,0 +1,123 @@
+//! The HTTP API. Handlers read what they are given, ask a use case, and say what came of it.
+
+mod accounts;
+mod body;
+mod caller;
+mod health;
+mod orders;
+mod problem;
+mod query;
+mod recipes;
+mod users;
+mod views;
+
+use crate::{accounts::Accounts, bar::Bar, health::Health, intake::Intake, menu::Menu};
+use actix_web::{
+    App as ActixApp, Error, HttpServer, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{Server, ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::{Compress, Next, from_fn},
+    web::{self, Data, ServiceConfig},
+};
+use problem::Problem;
+use std::{io, net::TcpListener, time::Duration};
+
+/// How long a client may take to send the head of a request.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// What handlers work with.
+pub struct App {
+    /// Who is who.
+    pub accounts: Accounts,
+    /// Takes orders.
+    pub intake: Intake,
+    /// Works them.
+    pub bar: Bar,
+    /// What there is to order.
+    pub menu: Menu,
+    /// Which parts are up.
+    pub health: Health,
+}
+
+/// The API on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+pub fn serve(app: App, listener: TcpListener, threads: Option<usize>, drain: Duration) -> io::Result<Server> {
+    let (health, app) = (Data::new(app.health.clone()), Data::new(app));
+    start(listener, threads, drain, move |config| {
+        config.app_data(app.clone()).app_data(health.clone()).configure(health::routes).configure(routes);
+    })
+}
+
+/// Only the health of a process that has no API.
+pub fn serve_health(health: Health, listener: TcpListener, drain: Duration) -> io::Result<Server> {
+    let health = Data::new(health);
+    start(listener, Some(1), drain, move |config| {
+        config.app_data(health.clone()).configure(health::routes);
+    })
+}
+
+fn start(
+    listener: TcpListener,
+    threads: Option<usize>,
+    drain: Duration,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Server> {
+    let mut server = HttpServer::new(move || {
+        ActixApp::new()
+            .wrap(from_fn(explain))
+            .wrap(Compress::default())
+            .configure(configure.clone())
+            .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
+    })
+    // Signals belong to the process: it has more to stop than this server.
+    .disable_signals()
+    .client_request_timeout(HEAD_WITHIN)
+    .keep_alive(IDLE)
+    .shutdown_timeout(drain.as_secs());
+    if let Some(threads) = threads {
+        server = server.workers(threads);
+    }
+    Ok(server.listen(listener)?.run())
+}
+
+/// Every route but those about health.
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/register").route(web::post().to(accounts::register)))
+        .service(web::resource("/login").route(web::post().to(accounts::login)))
+        .service(web::resource("/me").route(web::get().to(accounts::me)))
+        .service(web::resource("/me/password").route(web::put().to(accounts::change_password)))
+        .service(web::resource("/users").route(web::get().to(users::list)))
+        .service(web::resource("/users/{id}").route(web::patch().to(users::change)))
+        .service(web::resource("/recipes").route(web::get().to(recipes::list)).route(web::post().to(recipes::add)))
+        .service(
+            web::resource("/recipes/{id}")
+                .route(web::get().to(recipes::show))
+                .route(web::put().to(recipes::replace))
+                .route(web::delete().to(recipes::archive)),
+        )
+        .service(web::resource("/recipes/{id}/availability").route(web::put().to(recipes::set_available)))
+        .service(web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)))
+        .service(web::resource("/orders/next").route(web::post().to(orders::next)))
+        .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
+        .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))
+        .service(web::resource("/orders/{id}/{move}").route(web::post().to(orders::act)));
+}
+
+/// Gives errors that the framework answers by itself the form that all others have.
+async fn explain(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    if explained || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(response);
+    }
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let mut explained = Problem::of_status(status).error_response();
+    if let Some(allow) = allow {
+        explained.headers_mut().insert(header::ALLOW, allow);
+    }
+    Ok(response.into_response(explained))
+}

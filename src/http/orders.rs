@@ -1,0 +1,193 @@
+//! Placing orders, following and working them.
+
+use super::{
+    App,
+    body::{Json, OptionalJson},
+    caller::{SignedIn, Staff},
+    problem::Problem,
+    query::{Query, cut},
+    views::{MoveView, OrderView, QueuedView},
+};
+use crate::{
+    accounts::Caller,
+    bar::{Filter, Place},
+    domain::{
+        Invalid,
+        ids::OrderId,
+        moves::{Move, Status},
+        text::{Note, Table},
+    },
+    intake::{IdempotencyKey, Queued, Request, Taken},
+};
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    http::header,
+    web::{Data, Path},
+};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
+const MOST_WAIT: u64 = 30;
+
+/// `POST /orders`: 202 once the broker has it, 201 once it is stored.
+pub async fn place(
+    app: Data<App>,
+    SignedIn(caller): SignedIn,
+    request: HttpRequest,
+    Json(order): Json<Request>,
+) -> Result<impl Responder, Problem> {
+    let key = request.headers().get("Idempotency-Key").map(|key| IdempotencyKey::try_from(key.as_bytes())).transpose()?;
+    let wait = preferred_wait(&request);
+    let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
+    let id = order.id;
+    let stored = match (taken, wait) {
+        (Taken::Stored, _) => app.bar.find(caller, id).await.ok().flatten(),
+        (Taken::Queued, Some(wait)) => until_stored(&app, caller, id, wait).await,
+        (Taken::Queued, None) => None,
+    };
+    let mut response = match (taken, &stored) {
+        (Taken::Queued, None) => HttpResponse::Accepted(),
+        _ => HttpResponse::Created(),
+    };
+    response.insert_header((header::LOCATION, format!("/orders/{id}")));
+    if let Some(wait) = wait {
+        response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
+    }
+    Ok(response.json(stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from)))
+}
+
+/// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
+pub async fn list(app: Data<App>, SignedIn(caller): SignedIn, request: HttpRequest) -> Result<impl Responder, Problem> {
+    let query = Query::read(&request, &["status", "table", "limit", "cursor"])?;
+    let limit = query.limit()?;
+    let status: Option<Status> = query.parsed("status")?;
+    let table = query.text("table").map(Table::try_from).transpose().map_err(|problem| Invalid::new("table", problem))?;
+    let staff = caller.role.is_staff();
+    let place = |list| -> Result<Option<Place>, Problem> {
+        Ok(query.cursor(list)?.map(|(at, id)| Place { at, id: OrderId(id) }))
+    };
+    let (mut page, next);
+    if staff && status == Some(Status::Pending) {
+        page = app.bar.waiting(table, place('w')?, limit + 1).await?;
+        next = cut(&mut page, limit, 'w', |order| (order.placed.due_at, order.placed.id.0));
+    } else {
+        let filter = Filter { customer: (!staff).then_some(caller.id), status, table };
+        page = app.bar.newest(filter, place('n')?, limit + 1).await?;
+        next = cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0));
+    }
+    let orders: Vec<_> = page.into_iter().map(OrderView::from).collect();
+    Ok(HttpResponse::Ok().json(json!({ "orders": orders, "next_cursor": next })))
+}
+
+/// `GET /orders/{id}`: an order as it stands.
+pub async fn show(
+    app: Data<App>,
+    SignedIn(caller): SignedIn,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<impl Responder, Problem> {
+    let id = order_id(&id)?;
+    let wait = preferred_wait(&request);
+    let mut stored = app.bar.find(caller, id).await?;
+    if stored.is_none() {
+        let queued = queued(&app, caller, id);
+        if let (Some(_), Some(wait)) = (&queued, wait) {
+            stored = until_stored(&app, caller, id, wait).await;
+        }
+        if stored.is_none() {
+            return match queued {
+                Some(Queued::Whole(order)) => Ok(HttpResponse::Ok().json(OrderView::from(order.as_ref().clone()))),
+                Some(Queued::Elsewhere) => Ok(HttpResponse::Ok().json(QueuedView { id, status: Status::Queued })),
+                None => Err(Problem::not_found("order")),
+            };
+        }
+    }
+    Ok(HttpResponse::Ok().json(stored.map(OrderView::from)))
+}
+
+/// `GET /orders/{id}/history`: every move so far.
+pub async fn history(app: Data<App>, SignedIn(caller): SignedIn, id: Path<String>) -> Result<impl Responder, Problem> {
+    let id = order_id(&id)?;
+    let moves = match app.bar.history(caller, id).await? {
+        Some(moves) => moves,
+        None if queued(&app, caller, id).is_some() => Vec::new(),
+        None => return Err(Problem::not_found("order")),
+    };
+    let history: Vec<_> = moves.into_iter().map(MoveView::from).collect();
+    Ok(HttpResponse::Ok().json(json!({ "history": history })))
+}
+
+/// `POST /orders/next`: claims the order that is next; 204 when none waits.
+pub async fn next(app: Data<App>, Staff(caller): Staff) -> Result<impl Responder, Problem> {
+    Ok(match app.bar.next(caller).await? {
+        Some(order) => HttpResponse::Ok().json(OrderView::from(order)),
+        None => HttpResponse::NoContent().finish(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    reason: Option<Note>,
+}
+
+/// `POST /orders/{id}/start` and the other moves: the order as it now is.
+pub async fn act(
+    app: Data<App>,
+    SignedIn(caller): SignedIn,
+    path: Path<(String, String)>,
+    OptionalJson(because): OptionalJson<Because>,
+) -> Result<impl Responder, Problem> {
+    let (id, action) = path.into_inner();
+    let action: Move = action.parse().map_err(|_| Problem::not_found("resource"))?;
+    if action != Move::Cancel && !caller.role.is_staff() {
+        return Err(Problem::not_permitted("This is for staff."));
+    }
+    let reason = because.and_then(|because| because.reason);
+    match (action, &reason) {
+        (Move::Fail, None) => return Err(Invalid::new("reason", "must be given").into()),
+        (Move::Fail | Move::Cancel, _) | (_, None) => {}
+        (_, Some(_)) => return Err(Invalid::new("reason", "belongs to cancel and fail only").into()),
+    }
+    let order = app.bar.act(caller, order_id(&id)?, action, reason).await?;
+    Ok(HttpResponse::Ok().json(OrderView::from(order)))
+}
+
+/// What is no id names no order.
+fn order_id(text: &str) -> Result<OrderId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("order"))
+}
+
+fn queued(app: &App, caller: Caller, id: OrderId) -> Option<Queued> {
+    app.intake.queued(id, (!caller.role.is_staff()).then_some(caller.id))
+}
+
+/// `Prefer: wait=N` (RFC 7240), at most [`MOST_WAIT`].
+fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
+    let preferences = request.headers().get_all("Prefer").filter_map(|value| value.to_str().ok());
+    let seconds = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().parse::<u64>().ok())?
+    })?;
+    Some(Duration::from_secs(seconds.min(MOST_WAIT)))
+}
+
+/// The order as soon as it is stored, if that is within `wait`.
+async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) -> Option<crate::domain::order::Order> {
+    let deadline = Instant::now() + wait;
+    let mut pause = Duration::from_millis(10);
+    loop {
+        // While the database is away the order just is not stored yet.
+        if let Ok(Some(order)) = app.bar.find(caller, id).await {
+            return Some(order);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        sleep_until(deadline.min(Instant::now() + pause)).await;
+        pause = (pause * 2).min(Duration::from_millis(320));
+    }
+}

@@ -1,0 +1,52 @@
+//! Accounts, for admins.
+
+use super::{
+    App,
+    body::Json,
+    caller::Admin,
+    problem::Problem,
+    query::{Query, cut},
+    views::UserView,
+};
+use crate::domain::{Invalid, account::Role, ids::UserId};
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    web::{Data, Path},
+};
+use serde::Deserialize;
+use serde_json::json;
+
+/// The list of accounts, in cursors.
+const LIST: char = 'u';
+
+/// `GET /users`: all accounts, oldest first.
+pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
+    let query = Query::read(&request, &["limit", "cursor"])?;
+    let limit = query.limit()?;
+    let after = query.cursor(LIST)?.map(|(at, id)| (at, UserId(id)));
+    let mut page = app.accounts.page(after, limit + 1).await?;
+    let next = cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0));
+    let users: Vec<_> = page.into_iter().map(UserView::from).collect();
+    Ok(HttpResponse::Ok().json(json!({ "users": users, "next_cursor": next })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    role: Option<Role>,
+    active: Option<bool>,
+}
+
+/// `PATCH /users/{id}`: what an account may do from now on.
+pub async fn change(
+    app: Data<App>,
+    _: Admin,
+    id: Path<String>,
+    Json(change): Json<Change>,
+) -> Result<impl Responder, Problem> {
+    let id = id.parse().map_err(|_| Problem::not_found("account"))?;
+    if change.role.is_none() && change.active.is_none() {
+        return Err(Invalid::new("role", "must be given, or active").into());
+    }
+    Ok(HttpResponse::Ok().json(UserView::from(app.accounts.set_access(id, change.role, change.active).await?)))
+}

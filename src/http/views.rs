@@ -1,0 +1,168 @@
+//! What the API answers with.
+
+use crate::{
+    accounts::Token,
+    domain::{
+        Instant,
+        account::{Role, User},
+        ids::{OrderId, RecipeId, UserId},
+        moves::Status,
+        order::{HistoryEntry, Line, NewOrder, Order},
+        recipe::{Build, Ingredients, Recipe},
+        text::{Method, Name, Note, Table, Username},
+        working_order,
+    },
+};
+use serde::Serialize;
+
+/// An order. What can't be known of it while it is queued is null.
+#[derive(Debug, Serialize)]
+pub struct OrderView {
+    id: OrderId,
+    status: Status,
+    status_reason: Option<Note>,
+    items: Vec<Line>,
+    table: Option<Table>,
+    note: Option<Note>,
+    customer_id: UserId,
+    placed_by: UserId,
+    bartender_id: Option<UserId>,
+    /// 1 (quickest to make) to 4.
+    priority: u8,
+    placed_at: Instant,
+    /// Its place in the working order.
+    due_at: Instant,
+    recorded_at: Option<Instant>,
+    updated_at: Instant,
+}
+
+impl From<Order> for OrderView {
+    fn from(order: Order) -> Self {
+        Self {
+            status: order.status,
+            status_reason: order.status_reason,
+            bartender_id: order.bartender_id,
+            recorded_at: Some(order.recorded_at),
+            updated_at: order.updated_at,
+            ..Self::from(order.placed)
+        }
+    }
+}
+
+impl From<NewOrder> for OrderView {
+    /// An order that is accepted and not stored yet.
+    fn from(order: NewOrder) -> Self {
+        Self {
+            id: order.id,
+            status: Status::Queued,
+            status_reason: None,
+            items: order.lines,
+            table: order.table,
+            note: order.note,
+            customer_id: order.customer_id,
+            placed_by: order.placed_by,
+            bartender_id: None,
+            priority: order.priority,
+            placed_at: order.placed_at,
+            due_at: order.due_at,
+            recorded_at: None,
+            updated_at: order.placed_at,
+        }
+    }
+}
+
+/// An order that another process accepted and that is not stored yet: this is all that is known here.
+#[derive(Debug, Serialize)]
+pub struct QueuedView {
+    /// Which order.
+    pub id: OrderId,
+    /// That it is queued.
+    pub status: Status,
+}
+
+/// One move of an order.
+#[derive(Debug, Serialize)]
+pub struct MoveView {
+    number: i32,
+    from: Status,
+    to: Status,
+    by: UserId,
+    reason: Option<Note>,
+    at: Instant,
+}
+
+impl From<HistoryEntry> for MoveView {
+    fn from(HistoryEntry { number, from, to, actor_id, reason, moved_at }: HistoryEntry) -> Self {
+        Self { number, from, to, by: actor_id, reason, at: moved_at }
+    }
+}
+
+/// An account.
+#[derive(Debug, Serialize)]
+pub struct UserView {
+    id: UserId,
+    username: Username,
+    email: String,
+    role: Role,
+    active: bool,
+    created_at: Instant,
+}
+
+impl From<User> for UserView {
+    fn from(User { id, username, email, role, active, created_at }: User) -> Self {
+        Self { id, username, email: email.as_str().to_owned(), role, active, created_at }
+    }
+}
+
+/// An account that has just signed in.
+#[derive(Debug, Serialize)]
+pub struct SignedInView {
+    user: UserView,
+    token: String,
+    token_type: &'static str,
+    expires_at: Instant,
+}
+
+impl From<(User, Token)> for SignedInView {
+    fn from((user, token): (User, Token)) -> Self {
+        Self { user: user.into(), token: token.text, token_type: "Bearer", expires_at: token.expires_at }
+    }
+}
+
+/// A drink.
+#[derive(Debug, Serialize)]
+pub struct RecipeView<'a> {
+    id: RecipeId,
+    name: &'a Name,
+    build: Build,
+    glass: &'a Name,
+    ingredients: &'a Ingredients,
+    garnish: Option<&'a Name>,
+    method: &'a Method,
+    /// How long one takes, whether the recipe or its build says so.
+    preparation_seconds: u16,
+    /// 1 (quickest to make) to 4.
+    priority: u8,
+    available: bool,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl<'a> From<&'a Recipe> for RecipeView<'a> {
+    fn from(Recipe { id, formula, available, created_at, updated_at }: &'a Recipe) -> Self {
+        Self {
+            id: *id,
+            name: &formula.name,
+            build: formula.build,
+            glass: &formula.glass,
+            ingredients: &formula.ingredients,
+            garnish: formula.garnish.as_ref(),
+            method: &formula.method,
+            preparation_seconds: formula.seconds(),
+            priority: working_order::priority(formula.seconds()),
+            available: *available,
+            created_at: *created_at,
+            updated_at: *updated_at,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! How an order travels through the broker: JSON with a version, so that workers of the next release read what
+//! this one left in the queue.
+
+use crate::domain::order::NewOrder;
+use serde::{Deserialize, Serialize};
+
+/// The format that this version writes.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    version: u32,
+    order: &'a NewOrder,
+}
+
+#[derive(Deserialize)]
+struct Incoming {
+    version: u32,
+    order: NewOrder,
+}
+
+/// Why a message is no order.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecodable {
+    /// It can't be read.
+    #[error("not an order: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A later release wrote it.
+    #[error("written in version {0}, and this program reads version {VERSION}")]
+    Version(u32),
+}
+
+/// An order as a message's body.
+pub fn encode(order: &NewOrder) -> Vec<u8> {
+    // An order is made of strings, numbers and lists: there is nothing that JSON could not say.
+    serde_json::to_vec(&Outgoing { version: VERSION, order }).unwrap_or_default()
+}
+
+/// The order in a message's body.
+pub fn decode(body: &[u8]) -> Result<NewOrder, Undecodable> {
+    let Incoming { version, order } = serde_json::from_slice(body)?;
+    if version == VERSION { Ok(order) } else { Err(Undecodable::Version(version)) }
+}

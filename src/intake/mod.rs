@@ -1,0 +1,174 @@
+//! Taking orders: from what a guest asks for to an order that is safe.
+
+mod identity;
+pub mod message;
+mod request;
+mod sink;
+
+pub use identity::Identity;
+pub use request::{IdempotencyKey, Item, Request};
+pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
+
+use crate::{
+    accounts::Caller,
+    domain::{
+        Invalid,
+        ids::{OrderId, UserId},
+        now,
+        order::{Drink, Line, MOST_LINES, NewOrder},
+        text::Name,
+        working_order,
+    },
+    menu::{Menu, Snapshot},
+    store::{self, Store, users},
+};
+use futures_util::FutureExt;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+
+/// How many accepted orders are remembered until they can be read from the database.
+const REMEMBERED: usize = 10_000;
+
+/// Why an order was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// Something about it is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A drink of it is sold out.
+    #[error("{0} is sold out")]
+    SoldOut(Name),
+    /// Only staff order for others.
+    #[error("only staff order for others")]
+    NotForOthers,
+    /// Another order was placed under the same key.
+    #[error("another order was placed under this key")]
+    Conflict,
+    /// It could not be stored, though it looked well; the reason is for the log.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Neither the broker nor the database can take it now.
+    #[error("no part that could keep it is up")]
+    Unavailable,
+    /// The database could not answer what needed to be known first.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Takes orders.
+pub struct Intake {
+    menu: Menu,
+    sink: Box<dyn OrderSink>,
+    store: Store,
+    identity: Identity,
+    accepted: Cache<OrderId, Arc<NewOrder>>,
+}
+
+/// An order that is accepted but not stored yet, as far as this process knows it.
+#[derive(Debug, Clone)]
+pub enum Queued {
+    /// Accepted here.
+    Whole(Arc<NewOrder>),
+    /// Accepted by another process of this installation.
+    Elsewhere,
+}
+
+impl Intake {
+    /// Takes orders from this menu into this sink.
+    pub fn new(menu: Menu, sink: Box<dyn OrderSink>, store: Store, identity: Identity) -> Self {
+        Self { menu, sink, store, identity, accepted: Cache::new(REMEMBERED) }
+    }
+
+    /// Takes an order: on success it is safe at the broker or in the database.
+    pub async fn place(
+        &self,
+        caller: Caller,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
+        let customer_id = self.customer(caller, request.customer_id).await?;
+        let order = Arc::new(self.order(customer_id, caller.id, request, key)?);
+        if key.is_some()
+            && let Some(earlier) = self.accepted.get(&order.id)
+            && earlier.fingerprint() != order.fingerprint()
+        {
+            return Err(NotTaken::Conflict);
+        }
+        let taken = self.sink.take(NewOrder::clone(&order)).await?;
+        if taken == Taken::Queued {
+            self.accepted.insert(order.id, Arc::clone(&order));
+        }
+        Ok((taken, order))
+    }
+
+    /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
+    pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<Queued> {
+        match self.accepted.get(&id) {
+            Some(order) if customer.is_none_or(|customer| order.customer_id == customer) => Some(Queued::Whole(order)),
+            Some(_) => None,
+            None => self.identity.gave(id, customer).then_some(Queued::Elsewhere),
+        }
+    }
+
+    async fn customer(&self, caller: Caller, named: Option<UserId>) -> Result<UserId, NotTaken> {
+        match named {
+            None => Ok(caller.id),
+            Some(id) if id == caller.id => Ok(id),
+            Some(_) if !caller.role.is_staff() => Err(NotTaken::NotForOthers),
+            // Not the hot path: staff order for a guest now and then.
+            Some(id) => match self.store.read(move |conn| users::by_id(conn, id).boxed()).await? {
+                Some(_) => Ok(id),
+                None => Err(Invalid::new("customer_id", "there is no such customer").into()),
+            },
+        }
+    }
+
+    fn order(
+        &self,
+        customer_id: UserId,
+        placed_by: UserId,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<NewOrder, NotTaken> {
+        let menu = self.menu.current();
+        let (table, note) = (request.table.clone(), request.note.clone());
+        let items = request.into_items()?;
+        if !(1..=MOST_LINES).contains(&items.len()) {
+            return Err(Invalid::new("items", format!("must have 1 to {MOST_LINES} lines")).into());
+        }
+        let mut slowest_seconds = 0;
+        let mut lines = Vec::with_capacity(items.len());
+        for (field, item) in items {
+            let (line, seconds) = line(&menu, &field, item)?;
+            slowest_seconds = slowest_seconds.max(seconds);
+            lines.push(line);
+        }
+        let placed_at = now();
+        Ok(NewOrder {
+            id: match key {
+                Some(key) => self.identity.derived(customer_id, key.as_str()),
+                None => self.identity.fresh(customer_id),
+            },
+            customer_id,
+            placed_by,
+            lines,
+            table,
+            note,
+            priority: working_order::priority(slowest_seconds),
+            due_at: working_order::due(placed_at, slowest_seconds),
+            placed_at,
+        })
+    }
+}
+
+fn line(menu: &Snapshot, field: &str, item: Item) -> Result<(Line, u16), NotTaken> {
+    let Some(recipe) = menu.find(&item.recipe) else {
+        let shown: String = item.recipe.chars().take(Name::MOST).collect();
+        return Err(Invalid::new(field, format!("there is no {shown:?} on the menu")).into());
+    };
+    if !recipe.available {
+        return Err(NotTaken::SoldOut(recipe.formula.name.clone()));
+    }
+    let drink = Drink { id: recipe.id, name: recipe.formula.name.clone() };
+    Ok((Line { recipe: drink, quantity: item.quantity, note: item.note }, recipe.formula.seconds()))
+}

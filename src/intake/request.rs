@@ -1,0 +1,86 @@
+//! What a guest asks for, as it comes in.
+
+use crate::domain::{
+    Invalid,
+    ids::UserId,
+    order::Quantity,
+    text::{Note, Table},
+};
+use serde::Deserialize;
+
+/// An order: one drink by `recipe`, or several by `items`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// One drink, by id or by name.
+    recipe: Option<String>,
+    /// How many of it.
+    quantity: Option<Quantity>,
+    /// Several drinks.
+    items: Option<Vec<Item>>,
+    /// Where to.
+    pub table: Option<Table>,
+    /// What the guest adds about the whole order.
+    pub note: Option<Note>,
+    /// For whom, where staff order for a guest.
+    pub customer_id: Option<UserId>,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// Which drink, by id or by name.
+    pub recipe: String,
+    /// How many.
+    #[serde(default = "one")]
+    pub quantity: Quantity,
+    /// What the guest adds about this drink.
+    pub note: Option<Note>,
+}
+
+fn one() -> Quantity {
+    Quantity::ONE
+}
+
+impl Request {
+    /// The lines, each with the field that names its recipe.
+    pub(super) fn into_items(self) -> Result<Vec<(String, Item)>, Invalid> {
+        match (self.recipe, self.items) {
+            (Some(recipe), None) => {
+                let item = Item { recipe, quantity: self.quantity.unwrap_or(Quantity::ONE), note: None };
+                Ok(vec![("recipe".into(), item)])
+            }
+            (None, Some(items)) if self.quantity.is_none() => {
+                Ok(items.into_iter().enumerate().map(|(at, item)| (format!("items[{at}].recipe"), item)).collect())
+            }
+            (None, Some(_)) => Err(Invalid::new("quantity", "belongs into the items")),
+            (Some(_), Some(_)) => Err(Invalid::new("recipe", "must not be given beside items")),
+            (None, None) => Err(Invalid::new("recipe", "must be given, or items")),
+        }
+    }
+}
+
+/// What makes repeated requests one order: the client's own word for it, 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for IdempotencyKey {
+    type Error = Invalid;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
+        match std::str::from_utf8(bytes) {
+            Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') => {
+                Ok(Self(key.to_owned()))
+            }
+            _ => Err(Invalid::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        }
+    }
+}

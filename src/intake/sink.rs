@@ -1,0 +1,73 @@
+//! Where accepted orders go.
+
+use super::{NotTaken, message};
+use crate::{
+    domain::order::NewOrder,
+    queue::{PublishError, Publisher},
+    recorder::{Outcome, Recorder},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a guest waits at most for the word that an order is safe, or that it can't be made so.
+const PATIENCE: Duration = Duration::from_millis(950);
+
+/// How an order was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// The broker has it on disk; a worker will store it.
+    Queued,
+    /// It is stored.
+    Stored,
+}
+
+/// Keeps orders safe.
+pub trait OrderSink: Send + Sync {
+    /// Takes an order. Taking the same order twice is harmless.
+    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>>;
+}
+
+/// Stores orders at once.
+pub struct Direct(pub Recorder);
+
+/// Gives orders to the broker, and stores them at once while that is down.
+pub struct BrokerFirst {
+    /// The way to the broker.
+    pub publisher: Publisher,
+    /// The way round it.
+    pub recorder: Recorder,
+}
+
+impl OrderSink for Direct {
+    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>> {
+        store(&self.0, order, Instant::now() + PATIENCE).boxed()
+    }
+}
+
+impl OrderSink for BrokerFirst {
+    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>> {
+        async move {
+            let deadline = Instant::now() + PATIENCE;
+            match self.publisher.publish(order.id.0, message::encode(&order)).await {
+                Ok(()) => Ok(Taken::Queued),
+                // More than the broker can confirm is also more than the database should get on top.
+                Err(PublishError::Busy) => Err(NotTaken::Unavailable),
+                // Whether or not it reached the queue: recorded under the same id, it is one order.
+                Err(PublishError::Unavailable | PublishError::Unconfirmed | PublishError::Refused) => {
+                    store(&self.recorder, order, deadline).await
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+async fn store(recorder: &Recorder, order: NewOrder, deadline: Instant) -> Result<Taken, NotTaken> {
+    match recorder.record(order, deadline).await {
+        Outcome::Recorded | Outcome::AlreadyThere => Ok(Taken::Stored),
+        Outcome::Conflict => Err(NotTaken::Conflict),
+        Outcome::Refused(reason) => Err(NotTaken::Refused(reason)),
+        Outcome::TryLater => Err(NotTaken::Unavailable),
+    }
+}

@@ -1,0 +1,174 @@
+//! The menu: held in memory for those who order, kept fresh while others change it.
+
+pub use crate::store::{Error, Unique};
+
+use crate::{
+    domain::{
+        ids::RecipeId,
+        now,
+        recipe::{Formula, Recipe},
+    },
+    store::{self, Store, recipes, settings},
+};
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// How soon a change made by another process is seen here.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// The setting that counts the changes.
+const EDITION: &str = "menu_edition";
+
+/// The menu at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    edition: Option<String>,
+    recipes: Vec<Arc<Recipe>>,
+    by_id: HashMap<RecipeId, Arc<Recipe>>,
+    by_name: HashMap<String, Arc<Recipe>>,
+}
+
+impl Snapshot {
+    fn new(edition: String, recipes: Vec<Recipe>) -> Self {
+        let recipes: Vec<_> = recipes.into_iter().map(Arc::new).collect();
+        let by_id = recipes.iter().map(|recipe| (recipe.id, Arc::clone(recipe))).collect();
+        let by_name = recipes.iter().map(|recipe| (recipe.formula.name.key(), Arc::clone(recipe))).collect();
+        Self { edition: Some(edition), recipes, by_id, by_name }
+    }
+
+    /// Everything on the menu, by name.
+    pub fn recipes(&self) -> &[Arc<Recipe>] {
+        &self.recipes
+    }
+
+    /// A recipe by id or by name, whatever its case.
+    pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
+        let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
+        by_id.or_else(|| self.by_name.get(&id_or_name.trim().to_lowercase()))
+    }
+}
+
+/// The menu. Cheap to clone.
+#[derive(Clone)]
+pub struct Menu {
+    store: Store,
+    current: Arc<ArcSwap<Snapshot>>,
+}
+
+impl Menu {
+    /// Reads the menu.
+    pub async fn load(store: Store) -> store::Result<Self> {
+        let menu = Self { store, current: Arc::default() };
+        menu.refresh().await?;
+        Ok(menu)
+    }
+
+    /// The menu as it is known now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Looks for changes by others until it is stopped. While the database is away the menu stays as it was.
+    pub async fn keep_fresh(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "the menu could not be refreshed");
+            }
+        }
+    }
+
+    /// Reads the menu if it has changed.
+    async fn refresh(&self) -> store::Result<()> {
+        let known = self.current().edition.clone();
+        let changed = self
+            .store
+            .read(move |conn| {
+                async move {
+                    // The edition first: a change between the two is seen by the next refresh.
+                    let edition = settings::get(conn, EDITION).await?;
+                    if edition.is_some() && edition == known {
+                        return Ok(None);
+                    }
+                    Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu(conn).await?)))
+                }
+                .boxed()
+            })
+            .await?;
+        if let Some(snapshot) = changed {
+            self.current.store(Arc::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Makes a change and shows it here at once.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl for<'c> FnOnce(&'c mut store::Conn) -> futures_util::future::BoxFuture<'c, store::Result<T>> + Send + 'static,
+    ) -> store::Result<T> {
+        let value = self
+            .store
+            .write(move |conn| {
+                async move {
+                    settings::count_up(conn, EDITION).await?;
+                    change(conn).await
+                }
+                .boxed()
+            })
+            .await?;
+        // It is kept, whatever comes of the refresh: that happens again within a second.
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the menu could not be refreshed");
+        }
+        Ok(value)
+    }
+
+    /// Puts a drink on the menu.
+    pub async fn add(&self, formula: Formula) -> store::Result<Recipe> {
+        let recipe = new_recipe(formula);
+        self.change(move |conn| async move { recipes::add(conn, &recipe).await.map(|()| recipe) }.boxed()).await
+    }
+
+    /// Puts those drinks on the menu whose names are not there yet, all or none. Returns how many that were.
+    pub async fn add_missing(&self, formulas: Vec<Formula>) -> store::Result<usize> {
+        let added = self
+            .store
+            .write(move |conn| {
+                async move {
+                    let mut added = 0;
+                    for formula in formulas {
+                        added += usize::from(recipes::add_if_missing(conn, &new_recipe(formula)).await?);
+                    }
+                    if added > 0 {
+                        settings::count_up(conn, EDITION).await?;
+                    }
+                    Ok(added)
+                }
+                .boxed()
+            })
+            .await?;
+        self.refresh().await?;
+        Ok(added)
+    }
+
+    /// Writes a recipe anew. None if it is not on the menu.
+    pub async fn replace(&self, id: RecipeId, formula: Formula) -> store::Result<Option<Recipe>> {
+        self.change(move |conn| async move { recipes::replace(conn, id, &formula, now()).await }.boxed()).await
+    }
+
+    /// Marks a drink as sold out, or back. None if it is not on the menu.
+    pub async fn set_available(&self, id: RecipeId, available: bool) -> store::Result<Option<Recipe>> {
+        self.change(move |conn| recipes::set_available(conn, id, available, now()).boxed()).await
+    }
+
+    /// Takes a drink off the menu. False if it is not on it.
+    pub async fn archive(&self, id: RecipeId) -> store::Result<bool> {
+        self.change(move |conn| recipes::archive(conn, id, now()).boxed()).await
+    }
+}
+
+fn new_recipe(formula: Formula) -> Recipe {
+    let created_at = now();
+    Recipe { id: RecipeId::fresh(), formula, available: true, created_at, updated_at: created_at }
+}

@@ -1,0 +1,169 @@
+//! Reads AMQP URLs, and never repeats one in a message: it holds a password.
+
+use amqprs::connection::OpenConnectionArguments;
+use amqprs::security::SecurityCredentials;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+const DEFAULT_PORT: u16 = 5672;
+const DEFAULT_CREDENTIAL: &str = "guest";
+const DEFAULT_VHOST: &str = "/";
+/// Seconds. A dead peer is noticed after two of them; amqprs' own default is 60.
+const HEARTBEAT: u16 = 10;
+/// AMQP's short strings end here, and amqprs panics on a longer one.
+const LONGEST_VHOST: usize = 255;
+/// Leaves room for what the topology appends to the prefix.
+const LONGEST_PREFIX: usize = 200;
+
+/// Why the broker cannot be addressed: one sentence that never repeats the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadUrl(&'static str);
+
+/// What a connection is opened with. It has no `Debug`, for it holds the password.
+#[derive(Clone)]
+pub(super) struct Address(OpenConnectionArguments);
+
+impl Address {
+    /// Reads `amqp://USER:PASSWORD@HOST:PORT/VHOST`; what is left out is `guest`, `localhost`, 5672 and `/`.
+    pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
+        // `Url`'s own errors are left out: what is wrong often sits next to the password.
+        let url = Url::parse(url).map_err(|_| {
+            BadUrl("the AMQP URL cannot be read; it must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded")
+        })?;
+        match url.scheme() {
+            "amqp" => {}
+            "amqps" => {
+                return Err(BadUrl("the AMQP URL asks for TLS (amqps), which is not built in; use amqp://"));
+            }
+            _ => return Err(BadUrl("the AMQP URL must begin with amqp://")),
+        }
+        if url.cannot_be_a_base() {
+            return Err(BadUrl("the AMQP URL must begin with amqp://"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(BadUrl(
+                "the AMQP URL must end after the virtual host: no ? and no # (percent-encode them in a name or password)",
+            ));
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
+        let user = match url.username() {
+            "" => DEFAULT_CREDENTIAL.to_owned(),
+            user => decode(user)?,
+        };
+        let password = url.password().map_or_else(|| Ok(DEFAULT_CREDENTIAL.to_owned()), decode)?;
+        let mut arguments = OpenConnectionArguments::new(host, url.port().unwrap_or(DEFAULT_PORT), "", "");
+        arguments
+            .credentials(SecurityCredentials::new_plain(&user, &password))
+            .virtual_host(&vhost(url.path())?)
+            .heartbeat(HEARTBEAT);
+        Ok(Self(arguments))
+    }
+
+    /// The arguments of a connection that the broker's tools list under `name`.
+    pub(super) fn named(&self, name: &str) -> OpenConnectionArguments {
+        let mut arguments = self.0.clone();
+        arguments.connection_name(name);
+        arguments
+    }
+}
+
+/// Checks that exchanges and queues can be named after `prefix`.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), BadUrl> {
+    if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || prefix.starts_with("amq.") {
+        return Err(BadUrl(
+            "the queue prefix must have 1 to 200 bytes and not begin with amq., which RabbitMQ reserves",
+        ));
+    }
+    Ok(())
+}
+
+fn vhost(path: &str) -> Result<String, BadUrl> {
+    let name = path.strip_prefix('/').unwrap_or(path);
+    if name.contains('/') {
+        return Err(BadUrl("the AMQP URL's virtual host holds a slash; write it as %2F"));
+    }
+    let name = decode(name)?;
+    match name.len() {
+        0 => Ok(DEFAULT_VHOST.to_owned()),
+        1..=LONGEST_VHOST => Ok(name),
+        _ => Err(BadUrl("the AMQP URL's virtual host is longer than 255 bytes")),
+    }
+}
+
+fn decode(text: &str) -> Result<String, BadUrl> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| BadUrl("the AMQP URL's percent-encoding does not give valid UTF-8"))
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<(String, u16, String, SecurityCredentials), BadUrl> {
+        Address::parse(url).map(|Address(arguments)| {
+            (
+                arguments.get_host().to_owned(),
+                arguments.get_port(),
+                arguments.get_virtual_host().to_owned(),
+                arguments.get_credentials().clone(),
+            )
+        })
+    }
+
+    fn expected(
+        host: &str,
+        port: u16,
+        vhost: &str,
+        user: &str,
+        password: &str,
+    ) -> (String, u16, String, SecurityCredentials) {
+        (host.to_owned(), port, vhost.to_owned(), SecurityCredentials::new_plain(user, password))
+    }
+
+    #[test]
+    fn parts_and_defaults() {
+        let guest = |host, port, vhost| expected(host, port, vhost, "guest", "guest");
+        for (url, wanted) in [
+            ("amqp://", guest("localhost", 5672, "/")),
+            ("amqp://rabbit", guest("rabbit", 5672, "/")),
+            ("amqp://rabbit/", guest("rabbit", 5672, "/")),
+            ("amqp://rabbit:99/%2F", guest("rabbit", 99, "/")),
+            ("amqp://[::1]:99/bar", guest("[::1]", 99, "bar")),
+            ("amqp://u%40x:p%2F%3A%25@rabbit/a%2Fb", expected("rabbit", 5672, "a/b", "u@x", "p/:%")),
+        ] {
+            assert!(parsed(url) == Ok(wanted), "{url}");
+        }
+    }
+
+    #[test]
+    fn refusals_do_not_repeat_the_url() {
+        for url in [
+            "",
+            "hunter2",
+            "http://user:hunter2@rabbit",
+            "amqps://user:hunter2@rabbit",
+            "amqp:user:hunter2@rabbit",
+            "amqp://user:hunter2@rabbit:port",
+            "amqp://user:hunter2@rabbit:99999",
+            "amqp://user:hunter2@rabbit/a/b",
+            "amqp://user:hunter2@rabbit?heartbeat=5",
+            "amqp://user:hunter2#@rabbit",
+            "amqp://user:hunter2%ff@rabbit",
+        ] {
+            let refusal = parsed(url).map(|_| ()).expect_err(url);
+            assert!(!refusal.to_string().contains("hunter2"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn prefixes() {
+        assert!(check_prefix("bar").is_ok());
+        assert!(check_prefix("").is_err());
+        assert!(check_prefix("amq.bar").is_err());
+        assert!(check_prefix(&"x".repeat(201)).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! The broker's answers to published messages: from amqprs' callback to whoever waits.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use amqprs::callbacks::ChannelCallback;
+use amqprs::channel::Channel;
+use amqprs::{Ack, BasicProperties, Cancel, CloseChannel, Nack, Return};
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::PublishError;
+use super::channels::Log;
+use super::gate::{Gate, State};
+use super::tracker::{Reply, Tracker};
+
+/// The confirms of one channel. Lives until the channel is lost; nothing is published on it afterwards.
+pub(super) struct Confirms {
+    tracker: Mutex<Tracker>,
+    gate: Arc<Gate>,
+    ended: CancellationToken,
+    returned: Notify,
+}
+
+impl Confirms {
+    pub(super) fn new(gate: Arc<Gate>) -> Arc<Self> {
+        Arc::new(Self {
+            tracker: Mutex::new(Tracker::new(Instant::now())),
+            gate,
+            ended: CancellationToken::new(),
+            returned: Notify::new(),
+        })
+    }
+
+    /// What amqprs calls; when it drops this with the channel, everybody who still waits is told.
+    pub(super) fn callback(self: &Arc<Self>) -> impl ChannelCallback + Send + 'static {
+        Callback(self.clone())
+    }
+
+    pub(super) fn begin(&self) {
+        let _tracker = self.lock();
+        if !self.ended.is_cancelled() {
+            self.gate.set(State::Up);
+        }
+    }
+
+    /// Expects an answer for the message published next. Gives the reply back when the channel is gone.
+    pub(super) fn register(&self, id: Uuid, reply: Reply, now: Instant) -> Result<(), Reply> {
+        let mut tracker = self.lock();
+        if self.ended.is_cancelled() {
+            return Err(reply);
+        }
+        tracker.register(id, reply, now);
+        Ok(())
+    }
+
+    /// Gives up on what has been without an answer for longer than `within`.
+    pub(super) fn expire(&self, within: Duration) {
+        let Some(deadline) = Instant::now().checked_sub(within) else { return };
+        let mut tracker = self.lock();
+        if tracker.expire(deadline) && !self.ended.is_cancelled() && self.gate.state() == State::Up {
+            self.gate.set(State::Stalled);
+            tracing::warn!(
+                unanswered = tracker.unanswered(),
+                "the broker confirms nothing, as during a memory or disk alarm; publishing stops until it does"
+            );
+        }
+    }
+
+    /// Ends this channel's confirms: everybody who waits is told that the outcome is unknown.
+    pub(super) fn end(&self) {
+        let mut tracker = self.lock();
+        if !self.ended.is_cancelled() {
+            self.ended.cancel();
+            self.gate.set(State::Down);
+        }
+        tracker.end();
+    }
+
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Resolves when a message was returned because no queue was there for it.
+    pub(super) async fn returned(&self) {
+        self.returned.notified().await;
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting()
+    }
+
+    pub(super) fn unanswered(&self) -> usize {
+        self.lock().unanswered()
+    }
+
+    fn answer(&self, tag: u64, multiple: bool, outcome: Result<(), PublishError>) {
+        let mut tracker = self.lock();
+        tracker.answer(tag, multiple, outcome, Instant::now());
+        if self.gate.state() == State::Stalled && !self.ended.is_cancelled() {
+            self.gate.set(State::Up);
+            tracing::info!("the broker confirms again");
+        }
+    }
+
+    /// A holder that panicked cannot have left the map half-changed.
+    fn lock(&self) -> MutexGuard<'_, Tracker> {
+        self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Callback(Arc<Confirms>);
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[async_trait]
+impl ChannelCallback for Callback {
+    async fn close(&mut self, channel: &Channel, close: CloseChannel) -> Result<(), amqprs::error::Error> {
+        Log.close(channel, close).await
+    }
+
+    async fn cancel(&mut self, _: &Channel, _: Cancel) -> Result<(), amqprs::error::Error> {
+        Ok(())
+    }
+
+    async fn flow(&mut self, _: &Channel, active: bool) -> Result<bool, amqprs::error::Error> {
+        Ok(active)
+    }
+
+    async fn publish_ack(&mut self, _: &Channel, ack: Ack) {
+        self.0.answer(ack.delivery_tag(), ack.mutiple(), Ok(()));
+    }
+
+    async fn publish_nack(&mut self, _: &Channel, nack: Nack) {
+        self.0.answer(nack.delivery_tag(), nack.multiple(), Err(PublishError::Refused));
+    }
+
+    async fn publish_return(&mut self, _: &Channel, _: Return, properties: BasicProperties, _: Vec<u8>) {
+        if let Some(id) = properties.message_id().and_then(|id| id.parse().ok()) {
+            self.0.lock().returned(id);
+        }
+        self.0.returned.notify_one();
+    }
+}

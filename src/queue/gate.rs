@@ -1,0 +1,107 @@
+//! Whether publishing is possible right now: asked before every publish, so that no caller waits for a broker that is down.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// While confirms fail to come, one message in this time is let through to find out whether they come again.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not connected, or the queues are not declared.
+    Down,
+    Up,
+    /// Connected, but nothing is confirmed: an alarm, most likely.
+    Stalled,
+    /// For good.
+    Closed,
+}
+
+pub(super) struct Gate {
+    state: watch::Sender<State>,
+    started: Instant,
+    /// Milliseconds after `started`.
+    next_probe: AtomicU64,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        Self {
+            state: watch::Sender::new(State::Down),
+            started: Instant::now(),
+            next_probe: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        *self.state.borrow()
+    }
+
+    pub(super) fn set(&self, new: State) {
+        self.state.send_if_modified(|state| {
+            let change = *state != new && *state != State::Closed;
+            if change {
+                *state = new;
+            }
+            change
+        });
+    }
+
+    pub(super) async fn until_up(&self) {
+        // The sender is `self`, so that the wait cannot fail.
+        let _ = self.state.subscribe().wait_for(|state| *state == State::Up).await;
+    }
+
+    /// Whether a message may be published now.
+    pub(super) fn admits(&self) -> bool {
+        match self.state() {
+            State::Up => true,
+            State::Stalled => self.may_probe(self.started.elapsed()),
+            State::Down | State::Closed => false,
+        }
+    }
+
+    fn may_probe(&self, elapsed: Duration) -> bool {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let now = millis(elapsed);
+        let due = self.next_probe.load(Ordering::Relaxed);
+        now >= due
+            && self
+                .next_probe
+                .compare_exchange(
+                    due,
+                    now.saturating_add(millis(PROBE_EVERY)),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stalled_gate_admits_one_probe_at_a_time() {
+        let gate = Gate::new();
+        assert!(!gate.admits());
+        gate.set(State::Up);
+        assert!(gate.admits() && gate.admits());
+        let stalled = Duration::from_secs(9);
+        assert!(gate.may_probe(stalled) && !gate.may_probe(stalled));
+        let later = stalled + PROBE_EVERY;
+        assert!(gate.may_probe(later) && !gate.may_probe(later));
+    }
+
+    #[test]
+    fn closed_is_final() {
+        let gate = Gate::new();
+        gate.set(State::Closed);
+        gate.set(State::Up);
+        assert_eq!(gate.state(), State::Closed);
+    }
+}

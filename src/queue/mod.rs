@@ -1,0 +1,246 @@
+//! The message broker: topology, supervised connections, a channel pool, publishing with confirms, consuming in batches.
+//!
+//! One process has two connections, for publishing and for consuming: an alarm of the broker blocks a connection that
+//! publishes, and must not keep workers from draining the queue. Each has a pool of channels ([`channels`]) and a task
+//! that opens it again when it is lost ([`connection`]). One task publishes ([`publishing`]), whichever thread asks
+//! ([`publisher`]), and a gate ([`gate`]) answers at once while the broker is away.
+
+mod address;
+mod calls;
+mod channels;
+mod confirms;
+mod connection;
+mod gate;
+mod publisher;
+mod publishing;
+mod subscription;
+mod topology;
+mod tracker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqprs::channel::QueueDeclareArguments;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use address::BadUrl;
+pub use publisher::{PublishError, Publisher};
+pub use subscription::{Delivery, Subscription};
+
+use address::Address;
+use calls::CALL_WITHIN;
+use channels::ChannelPool;
+use connection::{Current, supervise};
+use gate::{Gate, State};
+use publisher::MOST_WAITING;
+use publishing::Publishing;
+use topology::Topology;
+
+/// How long the broker may take to confirm a message.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(600);
+/// How long a new subscription waits for a connection that is being opened.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+/// What `close` leaves for the connections when the confirms took all of its time.
+const CLOSE_AT_LEAST: Duration = Duration::from_millis(500);
+
+/// Which broker, and under which names.
+#[derive(Clone)]
+pub struct Settings {
+    /// `amqp://USER:PASSWORD@HOST:PORT/VHOST`
+    pub url: SecretString,
+    /// Begins the names of exchanges and queues, so that several systems can share a broker.
+    pub prefix: String,
+    /// How long the broker may take to confirm a message.
+    pub confirm_within: Duration,
+}
+
+impl Settings {
+    /// The settings with their default deadline.
+    pub fn new(url: SecretString, prefix: impl Into<String>) -> Self {
+        Self { url, prefix: prefix.into(), confirm_within: CONFIRM_WITHIN }
+    }
+}
+
+/// Why the broker did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// There is no connection now; it comes back by itself.
+    #[error("not connected to the broker")]
+    NotConnected,
+    /// The broker took too long. Names what for.
+    #[error("the broker took too long to {0}")]
+    TimedOut(&'static str),
+    /// The broker or amqprs refused. What the broker gives as its reason is in the log.
+    #[error("cannot {what}: {cause}")]
+    Failed {
+        /// What was asked.
+        what: &'static str,
+        /// What amqprs says.
+        cause: amqprs::error::Error,
+    },
+}
+
+/// What waits in the orders queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that nobody has been given yet.
+    pub messages: u32,
+    /// Subscriptions of all processes.
+    pub consumers: u32,
+}
+
+/// One process' link to the broker. Cheap to clone; the connections close when the last clone and publisher are dropped.
+#[derive(Clone)]
+pub struct Broker {
+    topology: Topology,
+    consuming: Current,
+    publishing_pool: ChannelPool,
+    consuming_pool: ChannelPool,
+    publisher: Publisher,
+    publishing_task: TaskTracker,
+    connections: TaskTracker,
+    stop: Arc<StopOnDrop>,
+}
+
+/// Ends the tasks in their order: what publishes, then the connections.
+struct StopOnDrop {
+    publishing: CancellationToken,
+    connections: CancellationToken,
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.publishing.cancel();
+        self.connections.cancel();
+    }
+}
+
+impl Broker {
+    /// Checks the settings and starts to connect; the broker need not be up.
+    ///
+    /// All tasks run on the runtime that this is called in, whichever thread later uses the broker.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(settings: Settings) -> Result<Self, BadUrl> {
+        let Settings { url, prefix, confirm_within } = settings;
+        let address = Address::parse(url.expose_secret())?;
+        address::check_prefix(&prefix)?;
+        let runtime = Handle::current();
+        let stop = Arc::new(StopOnDrop {
+            publishing: CancellationToken::new(),
+            connections: CancellationToken::new(),
+        });
+        let connections = TaskTracker::new();
+        let connect = |purpose: &str| {
+            let (sender, current) = watch::channel(None);
+            let arguments = address.named(&format!("shakerqueue {purpose}"));
+            connections
+                .spawn_on(supervise(arguments, runtime.clone(), sender, stop.connections.clone()), &runtime);
+            (ChannelPool::new(current.clone()), current)
+        };
+        let (publishing_pool, publishing) = connect("publishing");
+        let (consuming_pool, consuming) = connect("consuming");
+
+        let topology = Topology::new(&prefix);
+        let gate = Arc::new(Gate::new());
+        let (outgoing, messages) = mpsc::channel(MOST_WAITING);
+        let publishing = Publishing {
+            topology: topology.clone(),
+            pool: publishing_pool.clone(),
+            current: publishing,
+            gate: gate.clone(),
+            confirm_within,
+        };
+        let publishing_task = TaskTracker::new();
+        publishing_task.spawn_on(publishing.run(messages, stop.publishing.clone()), &runtime);
+        let bound = Arc::new(Semaphore::new(MOST_WAITING));
+        let publisher = Publisher { gate, bound, outgoing, _stop: stop.clone() };
+        Ok(Self {
+            topology,
+            consuming,
+            publishing_pool,
+            consuming_pool,
+            publisher,
+            publishing_task,
+            connections,
+            stop,
+        })
+    }
+
+    /// What publishes; every one shares the same channel and bounds.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
+    }
+
+    /// Whether a publish right now would reach the broker and, going by the last ones, be confirmed.
+    pub fn is_up(&self) -> bool {
+        self.publisher.gate.state() == State::Up
+    }
+
+    /// Resolves when [`is_up`](Self::is_up), which may be never.
+    pub async fn until_up(&self) {
+        self.publisher.gate.until_up().await;
+    }
+
+    /// Starts to consume, with at most `prefetch` unacknowledged messages here at a time (0 is taken as 1).
+    ///
+    /// Waits up to 3 s for a connection that is not there yet. Answers within 15 s in any case.
+    pub async fn subscribe(&self, prefetch: u16) -> Result<Subscription, QueueError> {
+        let mut current = self.consuming.clone();
+        let connected = timeout(CONNECTED_WITHIN, current.wait_for(Option::is_some)).await;
+        if !matches!(connected, Ok(Ok(_))) {
+            return Err(QueueError::NotConnected);
+        }
+        drop(connected);
+        self.topology.declare(&self.consuming_pool).await?;
+        Subscription::open(&self.consuming_pool, &self.topology.orders, prefetch).await
+    }
+
+    /// How much waits in the queue. Fails at once while there is no connection, and declares a queue that is gone.
+    pub async fn depth(&self) -> Result<Depth, QueueError> {
+        match self.declared_depth().await {
+            // Most likely somebody deleted the queue, and each such answer costs a channel: put it back.
+            Err(QueueError::Failed { .. }) => {
+                self.topology.declare(&self.consuming_pool).await?;
+                self.declared_depth().await
+            }
+            depth => depth,
+        }
+    }
+
+    async fn declared_depth(&self) -> Result<Depth, QueueError> {
+        let mut declare = QueueDeclareArguments::new(&self.topology.orders);
+        declare.passive(true);
+        let channel = self.consuming_pool.get().await?;
+        let declared = channel.request("look at the queue", CALL_WITHIN, async move |channel| {
+            channel.queue_declare(declare).await
+        });
+        let (_, messages, consumers) = declared.await?.unwrap_or_default();
+        Ok(Depth { messages, consumers })
+    }
+
+    /// Publishes what was accepted, waits for its confirms for at most `within`, and closes the connections.
+    ///
+    /// Afterwards publishing answers [`PublishError::Unavailable`].
+    pub async fn close(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        self.publisher.gate.set(State::Closed);
+        self.stop.publishing.cancel();
+        self.publishing_task.close();
+        if timeout_at(deadline, self.publishing_task.wait()).await.is_err() {
+            tracing::warn!("closing the broker's connections before every message was confirmed");
+        }
+        self.stop.connections.cancel();
+        self.connections.close();
+        // Their own deadline is a second; what does not end within ours ends by itself.
+        let _ = timeout_at(deadline.max(Instant::now() + CLOSE_AT_LEAST), self.connections.wait()).await;
+        self.publishing_pool.close();
+        self.consuming_pool.close();
+    }
+}

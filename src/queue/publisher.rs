@@ -1,0 +1,66 @@
+//! Publishing with confirms, as its callers see it.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use uuid::Uuid;
+
+use super::gate::Gate;
+use super::tracker::Reply;
+
+/// Messages of one process that wait to be sent or confirmed, together.
+pub(super) const MOST_WAITING: usize = 4096;
+
+/// Why a message was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// No broker, or one that has stopped confirming. Certainly not sent.
+    #[error("the broker is not available")]
+    Unavailable,
+    /// As many messages as allowed wait already. Certainly not sent.
+    #[error("too many messages wait for the broker")]
+    Busy,
+    /// Sent, and the broker did not answer in time, or the connection was lost: it may be queued or not.
+    #[error("the broker did not confirm the message")]
+    Unconfirmed,
+    /// The broker refused it (the queue is full) or has no queue for it. Certainly not queued.
+    #[error("the broker refused the message")]
+    Refused,
+}
+
+/// A message on its way to the task that publishes.
+pub(super) struct Outgoing {
+    pub(super) id: Uuid,
+    pub(super) body: Vec<u8>,
+    pub(super) reply: Reply,
+}
+
+/// Publishes orders; cheap to clone, and usable from any thread.
+#[derive(Clone)]
+pub struct Publisher {
+    pub(super) gate: Arc<Gate>,
+    pub(super) bound: Arc<Semaphore>,
+    pub(super) outgoing: mpsc::Sender<Outgoing>,
+    /// Keeps the connections up as long as somebody may publish.
+    pub(super) _stop: Arc<super::StopOnDrop>,
+}
+
+impl Publisher {
+    /// Publishes `body` as a persistent JSON message and waits until the broker has it safe.
+    ///
+    /// Answers at once while the broker is away, and soon after the confirm deadline at the latest. Dropping the
+    /// future stops the waiting and leaves open whether the message is sent.
+    pub async fn publish(&self, message_id: Uuid, body: Vec<u8>) -> Result<(), PublishError> {
+        if !self.gate.admits() {
+            return Err(PublishError::Unavailable);
+        }
+        let permit = self.bound.clone().try_acquire_owned().map_err(|_| PublishError::Busy)?;
+        let (sender, outcome) = oneshot::channel();
+        let reply = Reply { sender, permit: Some(permit) };
+        self.outgoing.try_send(Outgoing { id: message_id, body, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => PublishError::Busy,
+            mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
+        })?;
+        outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
+    }
+}

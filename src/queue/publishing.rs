@@ -1,0 +1,190 @@
+//! The one task that publishes. Delivery tags are counted, not told, so that nobody else may use its channel.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use amqprs::channel::{BasicPublishArguments, ConfirmSelectArguments};
+use amqprs::{BasicProperties, DELIVERY_MODE_PERSISTENT};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::QueueError;
+use super::calls::{Backoff, CALL_WITHIN};
+use super::channels::{ChannelPool, PooledChannel};
+use super::confirms::Confirms;
+use super::connection::Current;
+use super::gate::Gate;
+use super::publisher::{Outgoing, PublishError};
+use super::topology::Topology;
+
+/// How late a confirm's deadline may be noticed.
+const SWEEP_EVERY: Duration = Duration::from_millis(25);
+/// Messages taken from the callers at a time.
+const BATCH: usize = 64;
+/// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; the wait is for its writer only.
+const SEND_WITHIN: Duration = Duration::from_secs(1);
+/// Unanswered messages, waited for or not, before the connection is rebuilt. Most are what an alarm left
+/// over; amqprs' buffer holds 8,192 frames, and a full one would block the task.
+const MOST_UNANSWERED: usize = 7900;
+
+pub(super) struct Publishing {
+    pub(super) topology: Topology,
+    pub(super) pool: ChannelPool,
+    pub(super) current: Current,
+    pub(super) gate: Arc<Gate>,
+    pub(super) confirm_within: Duration,
+}
+
+/// A channel to publish on, while it lasts.
+struct Session {
+    channel: PooledChannel,
+    confirms: Arc<Confirms>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.confirms.end();
+    }
+}
+
+impl Publishing {
+    /// Publishes until `closing`, and then what was accepted before.
+    pub(super) async fn run(self, mut outgoing: mpsc::Receiver<Outgoing>, closing: CancellationToken) {
+        while !outgoing.is_closed() || !outgoing.is_empty() {
+            let opening = self.open();
+            tokio::pin!(opening);
+            let session = loop {
+                tokio::select! {
+                    biased;
+                    () = closing.cancelled() => {
+                        outgoing.close();
+                        while let Some(message) = outgoing.recv().await {
+                            message.reply.give(Err(PublishError::Unavailable));
+                        }
+                        return;
+                    }
+                    // Callers that passed the gate just before it closed must not wait for the broker's return.
+                    Some(message) = outgoing.recv() => message.reply.give(Err(PublishError::Unavailable)),
+                    session = &mut opening => break session,
+                }
+            };
+            self.publish(&session, &mut outgoing, &closing).await;
+        }
+    }
+
+    async fn open(&self) -> Session {
+        let mut current = self.current.clone();
+        let mut backoff = Backoff::new();
+        loop {
+            if current.wait_for(Option::is_some).await.is_err() {
+                // The supervisor has ended: so does this task, soon.
+                std::future::pending::<()>().await;
+            }
+            match self.try_open().await {
+                Ok(session) => return session,
+                Err(error) => backoff.failed("shakerqueue publishing", &error),
+            }
+            sleep(backoff.pause()).await;
+        }
+    }
+
+    async fn try_open(&self) -> Result<Session, QueueError> {
+        self.topology.declare(&self.pool).await?;
+        let channel = self.pool.keep().await?;
+        let confirms = Confirms::new(self.gate.clone());
+        let callback = confirms.callback();
+        channel
+            .request("enable confirms", CALL_WITHIN, async move |channel| {
+                channel.register_callback(callback).await?;
+                channel.confirm_select(ConfirmSelectArguments::default()).await
+            })
+            .await?;
+        confirms.begin();
+        Ok(Session { channel, confirms })
+    }
+
+    /// Publishes on one channel, until it is lost or everything accepted before `closing` is answered.
+    async fn publish(
+        &self,
+        session: &Session,
+        outgoing: &mut mpsc::Receiver<Outgoing>,
+        closing: &CancellationToken,
+    ) {
+        let Session { channel, confirms } = session;
+        let mut sweep = interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut healing: Option<AbortOnDropHandle<()>> = None;
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                () = confirms.ended() => return,
+                () = channel.live().gone() => return,
+                _ = sweep.tick() => {
+                    confirms.expire(self.confirm_within);
+                    if confirms.unanswered() > MOST_UNANSWERED {
+                        channel.live().rebuild();
+                        return;
+                    }
+                    if outgoing.is_closed() && outgoing.is_empty() && confirms.waiting() == 0 {
+                        return;
+                    }
+                }
+                () = closing.cancelled(), if !outgoing.is_closed() => outgoing.close(),
+                () = confirms.returned() => {
+                    if healing.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
+                        healing = Some(self.heal());
+                    }
+                }
+                1.. = outgoing.recv_many(&mut batch, BATCH) => {
+                    let now = Instant::now();
+                    for message in batch.drain(..) {
+                        if self.send(session, message, now).await.is_break() {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&self, session: &Session, message: Outgoing, now: Instant) -> ControlFlow<()> {
+        let Outgoing { id, body, reply } = message;
+        let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
+        if reply.is_unwanted() {
+            return ControlFlow::Continue(());
+        }
+        // Before the publish, or the answer could come first.
+        if let Err(reply) = session.confirms.register(id, reply, now) {
+            reply.give(Err(PublishError::Unavailable));
+            return ControlFlow::Break(());
+        }
+        let mut properties = BasicProperties::default();
+        properties
+            .with_message_id(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
+            .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
+            .with_content_type("application/json")
+            .with_app_id("shakerqueue");
+        let mut to = BasicPublishArguments::new(&self.topology.orders, &self.topology.orders);
+        to.mandatory(true);
+        match timeout(SEND_WITHIN, channel.basic_publish(properties, body, to)).await {
+            Ok(Ok(())) => ControlFlow::Continue(()),
+            // The count of tags may be wrong now, so that the channel cannot be used any more.
+            Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
+        }
+    }
+
+    /// Declares the queues again, beside publishing: somebody deleted one.
+    fn heal(&self) -> AbortOnDropHandle<()> {
+        let (topology, pool) = (self.topology.clone(), self.pool.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            match topology.declare(&pool).await {
+                Ok(()) => tracing::warn!("a message found no queue; the queues are declared again"),
+                Err(error) => tracing::error!(%error, "a message found no queue, and declaring it failed"),
+            }
+        }))
+    }
+}

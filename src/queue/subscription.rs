@@ -1,0 +1,111 @@
+//! Consuming orders, a batch at a time.
+
+use std::time::Duration;
+
+use amqprs::channel::{
+    BasicAckArguments, BasicCancelArguments, BasicConsumeArguments, BasicQosArguments, ConsumerMessage,
+};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::timeout;
+
+use super::QueueError;
+use super::calls::CALL_WITHIN;
+use super::channels::{ChannelPool, PooledChannel};
+
+/// amqprs queues an acknowledgement locally; the wait is for its writer only.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
+
+/// A message as the broker delivered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number on this subscription, for acknowledging.
+    pub tag: u64,
+    /// What the publisher named it.
+    pub message_id: Option<String>,
+    /// Whether it was delivered before, to whomever, and not acknowledged.
+    pub redelivered: bool,
+    /// The content.
+    pub body: Vec<u8>,
+}
+
+/// A consumer of the orders queue. Dropping it returns what is not acknowledged to the queue, in the background.
+pub struct Subscription {
+    channel: PooledChannel,
+    consumer: String,
+    /// amqprs does not bound it; the prefetch does.
+    messages: UnboundedReceiver<ConsumerMessage>,
+}
+
+impl Subscription {
+    pub(super) async fn open(pool: &ChannelPool, queue: &str, prefetch: u16) -> Result<Self, QueueError> {
+        // Never a channel that consumed before: RabbitMQ 3.10.8 cannot consume again on it.
+        let channel = pool.keep().await?;
+        // To the broker 0 means no bound at all.
+        let prefetch = BasicQosArguments::new(0, prefetch.max(1), false);
+        let consume = BasicConsumeArguments::new(queue, "").manual_ack(true).finish();
+        // The pool has registered a callback: without one amqprs ignores the server's cancel.
+        let (consumer, messages) = channel
+            .request("consume", CALL_WITHIN, async move |channel| {
+                channel.basic_qos(prefetch).await?;
+                channel.basic_consume_rx(consume).await
+            })
+            .await?;
+        Ok(Self { channel, consumer, messages })
+    }
+
+    /// Waits for a delivery and returns it with what else is here, at most `max` in all, in the order of their tags.
+    ///
+    /// `None` means that the subscription is over: the connection or channel is lost, or the queue was deleted. What
+    /// was delivered and not acknowledged then comes again, to another subscription. Cancelling loses nothing.
+    pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
+        let mut received = Vec::new();
+        while self.messages.recv_many(&mut received, max.max(1)).await > 0 {
+            // What a lost channel left behind can no longer be acknowledged, and will be delivered again.
+            if !self.channel.is_open() {
+                return None;
+            }
+            let batch: Vec<_> = received.drain(..).filter_map(delivery).collect();
+            if !batch.is_empty() {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    /// Acknowledges every delivery up to and including `tag`.
+    ///
+    /// `Ok` means that it is on its way. If it gets lost, the messages are delivered again.
+    pub async fn acknowledge_up_to(&self, tag: u64) -> Result<(), QueueError> {
+        if !self.channel.is_open() {
+            return Err(QueueError::NotConnected);
+        }
+        let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, true));
+        match timeout(ACKNOWLEDGE_WITHIN, acknowledge).await {
+            Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause }),
+            Err(_) => Err(QueueError::TimedOut("acknowledge")),
+        }
+    }
+
+    /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker answers.
+    pub async fn close(self) {
+        let cancel = BasicCancelArguments::new(&self.consumer);
+        let cancelled = self
+            .channel
+            .request("stop consuming", CALL_WITHIN, async move |channel| channel.basic_cancel(cancel).await)
+            .await;
+        if let Err(error) = cancelled.map(drop).and(self.channel.close().await) {
+            // The end of the connection has the same effect.
+            tracing::debug!(%error, "a subscription could not be closed");
+        }
+    }
+}
+
+fn delivery(message: ConsumerMessage) -> Option<Delivery> {
+    let deliver = message.deliver?;
+    Some(Delivery {
+        tag: deliver.delivery_tag(),
+        message_id: message.basic_properties.and_then(|properties| properties.message_id().cloned()),
+        redelivered: deliver.redelivered(),
+        body: message.content.unwrap_or_default(),
+    })
+}

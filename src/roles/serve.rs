@@ -1,0 +1,121 @@
+//! `shakerqueue serve`
+
+use super::{Failure, startup};
+use crate::{
+    accounts::{Access, Accounts, Passwords, Tokens},
+    bar::Bar,
+    config::Serving,
+    deployment::Deployment,
+    health::{Health, Needs},
+    http::{self, App},
+    intake::{Identity, Intake},
+    menu::Menu,
+    recorder::Recorder,
+    secret, seed, shutdown,
+    store::settings,
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use std::{net::TcpListener, time::Duration};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// The setting that holds the key of order ids.
+const IDENTITY: &str = "identity_key";
+
+/// How long requests under way may take after the listener closed; the rest of the bound is for what they accepted.
+fn drain(within: Duration) -> Duration {
+    within.mul_f32(0.6)
+}
+
+/// Answers the API until it is told to stop.
+pub async fn run(serving: Serving) -> Result<(), Failure> {
+    let stop = shutdown::on_signal()?;
+    let listener = startup::listen(serving.bind_addr)?;
+    let address = listener.local_addr()?;
+    let demo = serving.demo;
+    serve(serving, listener, stop, |deployment| {
+        println!("ShakerQueue ({deployment}) listens on http://{address}");
+        if demo {
+            println!("{}", welcome(&address.to_string()));
+        }
+    })
+    .await
+}
+
+/// Answers the API on this listener until `stop`; `ready` is called with the deployment's name once it does.
+pub async fn serve(
+    serving: Serving,
+    listener: TcpListener,
+    stop: CancellationToken,
+    ready: impl FnOnce(&'static str),
+) -> Result<(), Failure> {
+    let given = serving.checked_secret().map_err(Failure::new)?.cloned();
+    let deployment = Deployment::choose(&serving.servers)?;
+    let secret = match (given, &deployment.file) {
+        (Some(secret), _) => secret,
+        (None, Some(file)) => secret::beside(file).map_err(Failure::new)?,
+        (None, None) if serving.demo => secret::fresh(),
+        (None, None) => {
+            return Err(Failure::new("JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)"));
+        }
+    };
+    startup::ready_database(&deployment, serving.migrate).await?;
+    let store = &deployment.store;
+    if serving.demo {
+        let menu = seed::house_menu().map_err(Failure::new)?;
+        seed::fill(store, menu, seed::demo_accounts().map_err(Failure::new)?).await?;
+    }
+    let key = store.write(|conn| settings::get_or_set(conn, IDENTITY, secret::random_text()).boxed()).await?;
+
+    let lifetime = TimeDelta::minutes(serving.token_minutes.into());
+    let menu = Menu::load(store.clone()).await?;
+    let access = Access::load(store.clone(), lifetime).await?;
+    let background = TaskTracker::new();
+    background.spawn(menu.clone().keep_fresh(stop.clone()));
+    background.spawn(access.clone().keep_fresh(stop.clone()));
+    background.close();
+
+    let (recorder, recording) = Recorder::start(store.clone());
+    let app = App {
+        accounts: Accounts::new(store.clone(), Passwords::new(serving.bcrypt_cost), Tokens::new(&secret, lifetime), access),
+        intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), Identity::new(&key)),
+        bar: Bar::new(store.clone()),
+        menu,
+        health: Health { store: store.clone(), broker: deployment.broker.clone(), needs: Needs::Either, stopping: stop.clone() },
+    };
+    let within = serving.stopping.within();
+    let server = http::serve(app, listener, serving.http_threads, drain(within))?;
+    let handle = server.handle();
+    let server = tokio::spawn(server);
+    ready(deployment.name);
+
+    stop.cancelled().await;
+    let deadline = Instant::now() + within;
+    // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
+    handle.stop(true).await;
+    let finished = timeout_at(deadline, async {
+        let _ = server.await;
+        if let Some(broker) = &deployment.broker {
+            broker.close(deadline.saturating_duration_since(Instant::now())).await;
+        }
+        // The last recorder went with the server.
+        let _ = recording.await;
+        background.wait().await;
+    })
+    .await;
+    deployment.store.close();
+    finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+}
+
+/// What someone who tries it wants to know.
+fn welcome(address: &str) -> String {
+    let accounts: Vec<_> = seed::DEMO_ACCOUNTS.iter().map(|(email, role)| format!("  {email:<21} {role}")).collect();
+    format!(
+        "\nDemo accounts, each with the password {password}:\n{accounts}\n\nTry:\n  \
+         TOKEN=$(curl -s http://{address}/login -H 'Content-Type: application/json' -d '{{\"email\":\"user@example.com\",\"password\":\"{password}\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
+         curl -i http://{address}/orders -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d '{{\"recipe\":\"Margarita\"}}'\n",
+        password = seed::DEMO_PASSWORD,
+        accounts = accounts.join("\n"),
+    )
+}

@@ -1,0 +1,53 @@
+//! `shakerqueue work`
+
+use super::{Failure, startup};
+use crate::{
+    config::Working,
+    deployment::Deployment,
+    health::{Health, Needs},
+    http, shutdown,
+    worker::Worker,
+};
+use tokio::time::{Instant, timeout_at};
+
+/// Stores orders until it is told to stop.
+pub async fn run(working: Working) -> Result<(), Failure> {
+    let stop = shutdown::on_signal()?;
+    let deployment = Deployment::choose(&working.servers)?;
+    let broker = deployment.need_broker()?.clone();
+    startup::ready_database(&deployment, false).await?;
+
+    let within = working.stopping.within();
+    let health = match working.admin_addr {
+        None => None,
+        Some(address) => {
+            let health = Health {
+                store: deployment.store.clone(),
+                broker: Some(broker.clone()),
+                needs: Needs::Both,
+                stopping: stop.clone(),
+            };
+            let server = http::serve_health(health, startup::listen(address)?, within)?;
+            println!("ShakerQueue tells its health on http://{address}");
+            let handle = server.handle();
+            tokio::spawn(server);
+            Some(handle)
+        }
+    };
+    println!("ShakerQueue works");
+    let worker = Worker { broker: broker.clone(), store: deployment.store.clone(), batch_size: working.batch_size };
+    let working = tokio::spawn(worker.run(stop.clone()));
+
+    stop.cancelled().await;
+    let deadline = Instant::now() + within;
+    let finished = timeout_at(deadline, async {
+        let _ = working.await;
+        broker.close(deadline.saturating_duration_since(Instant::now())).await;
+        if let Some(handle) = health {
+            handle.stop(false).await;
+        }
+    })
+    .await;
+    deployment.store.close();
+    finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+}

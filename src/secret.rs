@@ -1,0 +1,56 @@
+//! The secret that signs tokens, where nobody set one.
+
+use crate::config::LEAST_SECRET;
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+/// For its owner only.
+const MODE: u32 = 0o600;
+
+/// 256 random bits as 64 hexadecimal digits.
+pub fn random_text() -> String {
+    format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
+}
+
+/// A secret for as long as this process lives.
+pub fn fresh() -> SecretString {
+    random_text().into()
+}
+
+/// The secret in the file beside this database, made when missing. On failure a sentence that says what is wrong.
+pub fn beside(database: &Path) -> Result<SecretString, String> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".secret");
+    let path = PathBuf::from(path);
+    let secret = read_or_make(&path).map_err(|error| format!("the secret in {}: {error}", path.display()))?;
+    if secret.expose_secret().len() < LEAST_SECRET {
+        return Err(format!("the secret in {} must have at least {LEAST_SECRET} bytes", path.display()));
+    }
+    Ok(secret)
+}
+
+fn read_or_make(path: &Path) -> io::Result<SecretString> {
+    if !path.exists() {
+        // Written whole under another name, then linked: whoever looks sees all of it or none, and of two who make one
+        // at once the first wins.
+        let new = path.with_extension(format!("new{}", std::process::id()));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new)?;
+        file.write_all(random_text().as_bytes())?;
+        file.sync_all()?;
+        let linked = fs::hard_link(&new, path);
+        fs::remove_file(&new)?;
+        match linked {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(MODE))?;
+    }
+    Ok(fs::read_to_string(path)?.trim().to_owned().into())
+}

@@ -1,0 +1,161 @@
+//! What a new bar starts with.
+
+use crate::{
+    accounts::{Denied, Passwords, new_user},
+    domain::{
+        account::{Email, Password, Role, User},
+        recipe::Formula,
+        text::Username,
+    },
+    menu::Menu,
+    store::{Store, users},
+};
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::{collections::HashSet, fmt, fs, path::Path};
+
+/// The house's menu.
+const MENU: &str = include_str!("menu.json");
+
+/// The password of the demo accounts: public, so they exist only where someone asked for demo data.
+pub const DEMO_PASSWORD: &str = "password123";
+
+/// The demo accounts, one for each role.
+pub const DEMO_ACCOUNTS: [(&str, Role); 3] =
+    [("user@example.com", Role::Customer), ("employee@example.com", Role::Employee), ("admin@example.com", Role::Admin)];
+
+/// bcrypt's lowest cost: hashing a public password slowly would protect nothing, and the demo should start at once.
+const DEMO_COST: u32 = 4;
+
+/// The cost for an admin's real password.
+const COST: u32 = 12;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MenuFile {
+    recipes: Vec<Formula>,
+}
+
+/// Accounts to make, with their password and what its hash costs.
+pub struct NewAccounts {
+    users: Vec<User>,
+    password: Password,
+    cost: u32,
+}
+
+/// What was filled in.
+pub struct Report {
+    recipes: (usize, usize),
+    accounts: (usize, usize),
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recipes: (new_recipes, recipes), accounts: (new_accounts, accounts) } = self;
+        write!(f, "menu: {new_recipes} of {recipes} recipes were new; accounts: {new_accounts} of {accounts} were new")
+    }
+}
+
+/// The house's menu.
+pub fn house_menu() -> Result<Vec<Formula>, String> {
+    parse_menu(MENU)
+}
+
+/// A menu from a file, or a sentence that names the entry and the field where it is wrong.
+pub fn menu_from(file: &Path) -> Result<Vec<Formula>, String> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| format!("can't read {shown}: {error}"))?;
+    parse_menu(&text).map_err(|problem| format!("{shown}: {problem}"))
+}
+
+fn parse_menu(text: &str) -> Result<Vec<Formula>, String> {
+    let json = &mut serde_json::Deserializer::from_str(text);
+    let MenuFile { recipes } = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
+        let place = error.path().to_string();
+        let entry = name_of_entry(text, &place).map(|name| format!(" ({name})")).unwrap_or_default();
+        format!("{place}{entry}: {}", error.into_inner())
+    })?;
+    json.end().map_err(|error| format!("there is something behind the menu: {error}"))?;
+    let mut names = HashSet::new();
+    for (at, recipe) in recipes.iter().enumerate() {
+        if !names.insert(recipe.name.key()) {
+            return Err(format!("recipes[{at}].name: {} is there twice", recipe.name));
+        }
+    }
+    Ok(recipes)
+}
+
+/// The name of the entry that a path such as `recipes[3].glass` leads into, if it has one.
+fn name_of_entry(text: &str, place: &str) -> Option<String> {
+    let at: usize = place.strip_prefix("recipes[")?.split(']').next()?.parse().ok()?;
+    let menu: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(menu.get("recipes")?.get(at)?.get("name")?.as_str()?.to_owned())
+}
+
+/// The demo accounts.
+pub fn demo_accounts() -> Result<NewAccounts, String> {
+    let mut users = Vec::new();
+    for (email, role) in DEMO_ACCOUNTS {
+        users.push(new_user(Username::try_from(role.as_str())?, Email::try_from(email)?, role));
+    }
+    Ok(NewAccounts { users, password: Password::try_from(&SecretString::from(DEMO_PASSWORD))?, cost: DEMO_COST })
+}
+
+/// One admin's account.
+pub fn admin(email: Email, password: Password) -> NewAccounts {
+    let username = Username::try_from(email.as_str().split('@').next().unwrap_or_default());
+    let users = username.or_else(|_| Username::try_from(Role::Admin.as_str())).map(|name| new_user(name, email, Role::Admin));
+    NewAccounts { users: users.into_iter().collect(), password, cost: COST }
+}
+
+/// Puts in what is missing and leaves alone what is there.
+pub async fn fill(store: &Store, menu: Vec<Formula>, accounts: NewAccounts) -> Result<Report, Denied> {
+    let recipes = menu.len();
+    let new_recipes = Menu::load(store.clone()).await?.add_missing(menu).await?;
+    let NewAccounts { users, password, cost } = accounts;
+    let all = users.len();
+    // One hash for all: they share the password, and a repeated seed should not wait for hashes that it does not need.
+    let hash = Passwords::new(cost).hash(&password).await?;
+    let new = store
+        .write(move |conn| {
+            async move {
+                let mut new = 0;
+                for user in &users {
+                    new += usize::from(users::add_if_missing(conn, user, &hash).await?);
+                }
+                Ok(new)
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(Report { recipes: (new_recipes, recipes), accounts: (new, all) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_house_menu_is_sound_and_has_at_least_60_drinks() {
+        let menu = house_menu().unwrap();
+        assert!(menu.len() >= 60, "{} drinks", menu.len());
+        assert!(menu.iter().any(|recipe| recipe.name.as_str() == "Margarita"));
+    }
+
+    #[test]
+    fn a_wrong_entry_is_named_with_its_field() {
+        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1).replacen("\"build\":\"sour\"", "\"build\":\"soup\"", 1);
+        let problem = parse_menu(&text).unwrap_err();
+        assert!(problem.contains("].build (") && problem.contains("soup"), "{problem}");
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_named() {
+        let mut menu: serde_json::Value = serde_json::from_str(MENU).unwrap();
+        let first = menu["recipes"][0].clone();
+        menu["recipes"].as_array_mut().unwrap().push(first);
+        let problem = parse_menu(&menu.to_string()).unwrap_err();
+        assert!(problem.contains("is there twice"), "{problem}");
+    }
+}
