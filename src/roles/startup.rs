@@ -3,10 +3,13 @@
 use super::Failure;
 use crate::{
     deployment::Deployment,
-    store::{self, migrations::Schema},
+    store::{Store, migrations::Schema},
 };
 use rand::random_range;
-use std::{net::TcpListener, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 
 /// How long a database that does not answer is given: when everything starts at once it may be the last to be up.
@@ -14,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until the database answers, and makes sure that its schema is this version's.
 pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<(), Failure> {
-    patiently(|| deployment.store.ping()).await?;
+    until_it_answers(&deployment.store).await?;
     if migrate || deployment.migrates_itself() {
         deployment.store.migrate().await?;
     }
@@ -26,11 +29,11 @@ pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<()
 }
 
 /// Asks again while the database is away.
-async fn patiently<T>(ask: impl AsyncFn() -> store::Result<T>) -> Result<T, Failure> {
+async fn until_it_answers(store: &Store) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
     let mut said = false;
     loop {
-        match ask().await {
+        match store.ping().await {
             Err(error) if error.may_pass() && Instant::now() < deadline => {
                 if !said {
                     tracing::warn!(%error, "waiting for the database for up to {} s", PATIENCE.as_secs());
@@ -44,8 +47,8 @@ async fn patiently<T>(ask: impl AsyncFn() -> store::Result<T>) -> Result<T, Fail
 }
 
 /// Listens there, or says why not.
-pub fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = std::net::TcpListener::bind(address).map_err(|error| Failure::new(format!("can't listen on {address}: {error}")))?;
+pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).map_err(|error| Failure::new(format!("can't listen on {address}: {error}")))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

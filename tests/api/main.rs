@@ -1,0 +1,8 @@
+//! The product as its users meet it: over HTTP, on the command line, and through real servers.
+//!
+//! Each test has a bar of its own, on a database of its own, so all of them run in parallel. What both databases must do is tested on both.
+//! `make test` provides the servers; a test that needs one and has none fails.
+
+mod orders;
+mod queue;
+mod support;

@@ -1,0 +1,116 @@
+//! A `serve` in this process, on a port and a database of its own.
+
+use super::{
+    Person,
+    database::{Database, Kind},
+};
+use clap::Parser;
+use serde_json::json;
+use shakerqueue::{
+    config::Serving,
+    roles::{Failure, serve},
+    seed,
+};
+use std::net::TcpListener;
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Signs the tokens of every bar here.
+pub const SECRET: &str = "a secret for tests, long enough for HS256";
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    serving: Serving,
+}
+
+/// An open bar.
+pub struct Bar {
+    pub url: String,
+    pub database: Database,
+    pub http: reqwest::Client,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), Failure>>,
+}
+
+impl Bar {
+    /// Opens with the demo accounts and the house's menu.
+    pub async fn open(kind: Kind) -> Self {
+        Self::open_on(Database::new(kind).await, &[]).await
+    }
+
+    /// Opens on this database with more flags.
+    pub async fn open_on(database: Database, flags: &[&str]) -> Self {
+        let mut all = vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1", "--shutdown-seconds", "10"];
+        all.extend(["--database-url", &database.url, "--jwt-secret", SECRET]);
+        all.extend(flags);
+        let serving = Flags::parse_from(all).serving;
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a non-blocking listener");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let stop = CancellationToken::new();
+        let (ready, is_ready) = oneshot::channel();
+        let stopping = stop.clone();
+        let serving = tokio::spawn(async move {
+            serve::serve(serving, listener, stopping, |_| {
+                let _ = ready.send(());
+            })
+            .await
+        });
+        if is_ready.await.is_err() {
+            panic!("the bar did not open: {:?}", serving.await);
+        }
+        Self { url, database, http: reqwest::Client::new(), stop, serving }
+    }
+
+    /// Closes, and makes sure that nothing went wrong in doing so.
+    pub async fn close(self) {
+        self.shut().await;
+    }
+
+    /// Closes, and hands out the database as it was left.
+    pub async fn shut(self) -> Database {
+        self.stop.cancel();
+        self.serving.await.expect("no panic").expect("a clean end");
+        self.database
+    }
+
+    /// Someone without an account.
+    pub fn stranger(&self) -> Person {
+        Person::new(&self.http, &self.url, None)
+    }
+
+    /// Someone with this token, whatever it is.
+    pub fn holder_of(&self, token: &str) -> Person {
+        Person::new(&self.http, &self.url, Some(token))
+    }
+
+    /// A new guest with an account.
+    pub async fn guest(&self) -> Person {
+        let name = Uuid::new_v4().simple().to_string();
+        let account = json!({ "username": name, "email": format!("{name}@example.com"), "password": "a good password" });
+        let answer = self.stranger().post("/register", account).await.expect(201);
+        self.holder_of(answer["token"].as_str().expect("a token"))
+    }
+
+    /// The customer of the demo data.
+    pub async fn customer(&self) -> Person {
+        self.sign_in("user@example.com").await
+    }
+
+    /// The bartender of the demo data.
+    pub async fn employee(&self) -> Person {
+        self.sign_in("employee@example.com").await
+    }
+
+    /// The admin of the demo data.
+    pub async fn admin(&self) -> Person {
+        self.sign_in("admin@example.com").await
+    }
+
+    async fn sign_in(&self, email: &str) -> Person {
+        let answer = self.stranger().post("/login", json!({ "email": email, "password": seed::DEMO_PASSWORD })).await.expect(200);
+        self.holder_of(answer["token"].as_str().expect("a token"))
+    }
+}

@@ -1,0 +1,120 @@
+//! A database for each test.
+
+use secrecy::SecretString;
+use shakerqueue::store::Store;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
+
+/// Which database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// An empty database with the schema. It goes with its owner.
+pub struct Database {
+    pub url: String,
+    _file: Option<TempDir>,
+    _server: Option<Dropped>,
+}
+
+/// A migrated database that all others are copied from, which is faster than migrating each.
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+
+impl Database {
+    pub async fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Sqlite => Self::file(),
+            Kind::Postgres => {
+                let template = TEMPLATE.get_or_init(template).await;
+                Self::on_server(&format!("CREATE DATABASE {{}} TEMPLATE {template}")).await
+            }
+        }
+    }
+
+    /// A path to a file that is not there yet.
+    pub fn file() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let url = format!("sqlite://{}", folder.path().join("bar.db").display());
+        Self { url, _file: Some(folder), _server: None }
+    }
+
+    /// A database on the server without any table.
+    pub async fn empty() -> Self {
+        Self::on_server("CREATE DATABASE {}").await
+    }
+
+    async fn on_server(statement: &str) -> Self {
+        let name = fresh_name();
+        admin().await.batch_execute(&statement.replace("{}", &name)).await.expect("CREATE DATABASE");
+        Self { url: url_of(&name), _file: None, _server: Some(Dropped(name)) }
+    }
+
+    /// The database through the product's own store.
+    pub fn store(&self) -> Store {
+        match self.url.strip_prefix("sqlite://") {
+            Some(path) => Store::sqlite(path.as_ref(), 4).expect("a store"),
+            None => Store::postgres(&SecretString::from(self.url.as_str()), 8).expect("a store"),
+        }
+    }
+
+    /// A connection of its own to a PostgreSQL database.
+    pub async fn client(&self) -> Client {
+        connect(&self.url).await
+    }
+}
+
+async fn template() -> String {
+    let name = fresh_name();
+    admin().await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("CREATE DATABASE");
+    let store = Store::postgres(&SecretString::from(url_of(&name)), 1).expect("a store");
+    store.migrate().await.expect("migrations");
+    store.close();
+    name
+}
+
+fn fresh_name() -> String {
+    format!("bar_{}", Uuid::new_v4().simple())
+}
+
+/// The URL of the server, with its path replaced by this database.
+fn url_of(name: &str) -> String {
+    let mut url = url::Url::parse(&server_url()).expect("TEST_DATABASE_URL is a URL");
+    url.set_path(name);
+    url.into()
+}
+
+fn server_url() -> String {
+    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server; `make test` provides one")
+}
+
+async fn admin() -> Client {
+    connect(&server_url()).await
+}
+
+async fn connect(url: &str) -> Client {
+    let config: Config = url.parse().expect("a URL");
+    let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL answers");
+    tokio::spawn(connection);
+    client
+}
+
+/// Drops its database, also when the test failed.
+struct Dropped(String);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        let name = self.0.clone();
+        // The test's own runtime may be ending.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let _ = admin().await.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            });
+        });
+        let _ = dropping.join();
+    }
+}

@@ -1,0 +1,76 @@
+//! The executable, as an operator runs it.
+
+use super::PATIENCE;
+use std::process::{ExitStatus, Output, Stdio};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    time::timeout,
+};
+
+/// A command with nothing of this process's environment in it.
+pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shakerqueue"));
+    command.args(arguments).env_clear().envs(environment.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// Runs a command to its end.
+pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    timeout(PATIENCE, shakerqueue(arguments, environment).output()).await.expect("an end in time").expect("it starts")
+}
+
+/// A role that goes on until it is stopped.
+pub struct Role {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Role {
+    /// Starts a role; its log goes to this test's standard error.
+    pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = shakerqueue(arguments, environment).stderr(Stdio::inherit()).spawn().expect("it starts");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Self { child, lines }
+    }
+
+    /// Waits for the line that holds `text`, and returns it.
+    pub async fn says(&mut self, text: &str) -> String {
+        timeout(PATIENCE, async {
+            loop {
+                let line = self.lines.next_line().await.expect("its output").expect("it goes on");
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        })
+        .await
+        .unwrap_or_else(|_| panic!("it never said {text:?}"))
+    }
+
+    /// Waits until a `serve` listens and returns its URL.
+    pub async fn url(&mut self) -> String {
+        let line = self.says("listens on").await;
+        line.rsplit(' ').next().expect("a URL").to_owned()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self) -> ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("an end in time").expect("an exit status")
+    }
+
+    /// Asks it to stop and waits for a clean end.
+    pub async fn stop(self) {
+        self.terminate();
+        let status = self.ended().await;
+        assert!(status.success(), "ended with {status}");
+    }
+}

@@ -1,0 +1,58 @@
+//! A bar for each test, and people who speak its language.
+
+pub mod bar;
+pub mod database;
+pub mod executable;
+pub mod person;
+pub mod proxy;
+
+pub use bar::Bar;
+pub use person::Person;
+
+use std::time::Duration;
+use tokio::time::{Instant, interval};
+
+/// How long to wait for something that must happen, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer. Panics, naming what was waited for, when there is none in time.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    let mut again = interval(Duration::from_millis(20));
+    while Instant::now() < deadline {
+        again.tick().await;
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+    }
+    panic!("waited {} s in vain: {what}", PATIENCE.as_secs());
+}
+
+/// Makes of one test two, one on each database: `on_both!(async fn name(bar) { … });`
+macro_rules! on_both {
+    ($($(#[$meta:meta])* async fn $name:ident($bar:ident) $body:block)+) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                use super::*;
+
+                async fn scenario($bar: &$crate::support::Bar) $body
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn sqlite() {
+                    let bar = $crate::support::Bar::open($crate::support::database::Kind::Sqlite).await;
+                    scenario(&bar).await;
+                    bar.close().await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn postgres() {
+                    let bar = $crate::support::Bar::open($crate::support::database::Kind::Postgres).await;
+                    scenario(&bar).await;
+                    bar.close().await;
+                }
+            }
+        )+
+    };
+}
+pub(crate) use on_both;

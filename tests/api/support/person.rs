@@ -1,0 +1,136 @@
+//! Someone who uses the API.
+
+use reqwest::{
+    Client, Method, RequestBuilder,
+    header::{HeaderMap, HeaderValue},
+};
+use serde_json::{Value, json};
+
+/// Someone at the bar, signed in or not.
+#[derive(Clone)]
+pub struct Person {
+    http: Client,
+    url: String,
+    token: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap<HeaderValue>,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The body, if the status is this one; the whole answer is shown if it isn't.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "answered {}: {}", self.status, self.body);
+        self.body
+    }
+
+    /// A problem of this status and type; returns its body.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, name: &str) -> Value {
+        assert_eq!(self.status, status, "answered {}: {}", self.status, self.body);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.body);
+        assert_eq!(self.body["type"], format!("/problems/{name}"), "{}", self.body);
+        assert_eq!(self.body["status"], status, "{}", self.body);
+        self.body
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Person {
+    pub fn new(http: &Client, url: &str, token: Option<&str>) -> Self {
+        Self { http: http.clone(), url: url.to_owned(), token: token.map(str::to_owned) }
+    }
+
+    /// The same person at another `serve`.
+    pub fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("someone who is signed in")
+    }
+
+    /// A request to finish and [`send`].
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// A request without a body, as for most moves.
+    pub async fn ask(&self, path: &str) -> Answer {
+        send(self.request(Method::POST, path)).await
+    }
+
+    /// Orders one drink and returns the order as accepted.
+    pub async fn order(&self, recipe: &str) -> Value {
+        let answer = self.post("/orders", json!({ "recipe": recipe })).await;
+        assert!([201, 202].contains(&answer.status), "answered {}: {}", answer.status, answer.body);
+        answer.body
+    }
+
+    /// Claims the next order.
+    pub async fn claim(&self) -> Option<Value> {
+        let answer = self.ask("/orders/next").await;
+        match answer.status {
+            204 => None,
+            _ => Some(answer.expect(200)),
+        }
+    }
+
+    /// Moves an order and returns it as it now is.
+    pub async fn moves(&self, order: &Value, action: &str) -> Answer {
+        self.ask(&format!("/orders/{}/{action}", id(order))).await
+    }
+
+    /// An order as it stands.
+    pub async fn sees(&self, order: &Value) -> Answer {
+        self.get(&format!("/orders/{}", id(order))).await
+    }
+}
+
+/// The id of whatever has one.
+#[track_caller]
+pub fn id(value: &Value) -> &str {
+    value["id"].as_str().unwrap_or_else(|| panic!("no id: {value}"))
+}
+
+/// Sends a request and reads the whole answer.
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("the bar answers");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.expect("a whole answer");
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    Answer { status, headers, body }
+}

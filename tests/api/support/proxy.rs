@@ -1,0 +1,84 @@
+//! A TCP forwarder that stands between a client and a server and can hold back the server's answers or cut the line.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail where it stands")]
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Open,
+    /// What the client sends passes; what the server sends waits.
+    Held,
+    /// Every connection is closed, and so is each new one.
+    Cut,
+}
+
+/// The line; dropping it leaves it as it is.
+pub struct Proxy {
+    /// Where it listens.
+    pub address: SocketAddr,
+    line: watch::Sender<Line>,
+}
+
+impl Proxy {
+    /// Forwards a free port of this machine to `server` (`host:port`).
+    pub async fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let line = watch::Sender::new(Line::Open);
+        let state = line.subscribe();
+        // Ends with the test's runtime.
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(forward(client, server.clone(), state.clone()));
+            }
+        });
+        Self { address, line }
+    }
+
+    pub fn hold_answers(&self) {
+        self.line.send_replace(Line::Held);
+    }
+
+    pub fn cut(&self) {
+        self.line.send_replace(Line::Cut);
+    }
+
+    pub fn restore(&self) {
+        self.line.send_replace(Line::Open);
+    }
+}
+
+async fn forward(client: TcpStream, server: String, mut line: watch::Receiver<Line>) {
+    if *line.borrow() == Line::Cut {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(server).await else { return };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let answers = line.clone();
+    tokio::select! {
+        () = requests(from_client, to_server) => {}
+        () = responses(from_server, to_client, answers) => {}
+        _ = line.wait_for(|line| *line == Line::Cut) => {}
+    }
+}
+
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let _ = copy(&mut from, &mut to).await;
+}
+
+async fn responses(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        let open = line.wait_for(|line| *line != Line::Held).await.is_ok_and(|line| *line == Line::Open);
+        if !open || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
