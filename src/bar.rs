@@ -47,13 +47,29 @@ impl Bar {
     }
 
     /// A page of orders, newest first, behind `after`.
-    pub async fn newest(&self, filter: Filter, after: Option<Place>, limit: i64) -> store::Result<Vec<Order>> {
-        self.store.read(move |conn| async move { orders::newest(conn, &filter, after, limit).await }.boxed()).await
+    pub async fn newest(
+        &self,
+        filter: Filter,
+        after: Option<Place>,
+        limit: i64,
+    ) -> store::Result<Vec<Order>> {
+        self.store
+            .read(move |conn| async move { orders::newest(conn, &filter, after, limit).await }.boxed())
+            .await
     }
 
     /// A page of the orders that wait, in working order, behind `after`.
-    pub async fn waiting(&self, table: Option<Table>, after: Option<Place>, limit: i64) -> store::Result<Vec<Order>> {
-        self.store.read(move |conn| async move { orders::waiting(conn, table.as_ref(), after, limit).await }.boxed()).await
+    pub async fn waiting(
+        &self,
+        table: Option<Table>,
+        after: Option<Place>,
+        limit: i64,
+    ) -> store::Result<Vec<Order>> {
+        self.store
+            .read(move |conn| {
+                async move { orders::waiting(conn, table.as_ref(), after, limit).await }.boxed()
+            })
+            .await
     }
 
     /// The moves of an order that the caller may see.
@@ -89,7 +105,13 @@ impl Bar {
     }
 
     /// Moves an order, if it can be moved so from where it stands.
-    pub async fn act(&self, caller: Caller, id: OrderId, action: Move, reason: Option<Note>) -> Result<Order, NotMoved> {
+    pub async fn act(
+        &self,
+        caller: Caller,
+        id: OrderId,
+        action: Move,
+        reason: Option<Note>,
+    ) -> Result<Order, NotMoved> {
         self.store.write(move |conn| attempt(conn, caller, id, action, reason).boxed()).await?
     }
 }
@@ -118,7 +140,9 @@ async fn attempt(
         return Ok(Ok(moved(order, step)));
     }
     // Someone was faster: show where it stands now.
-    Ok(Err(orders::find(conn, id).await?.map_or(NotMoved::Unknown, |order| NotMoved::Conflict(Box::new(order)))))
+    Ok(Err(orders::find(conn, id)
+        .await?
+        .map_or(NotMoved::Unknown, |order| NotMoved::Conflict(Box::new(order)))))
 }
 
 fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> moves::Step {

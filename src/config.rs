@@ -109,9 +109,9 @@ impl Serving {
     /// The given secret, or a sentence that says what is wrong with it.
     pub fn checked_secret(&self) -> Result<Option<&SecretString>, String> {
         match &self.jwt_secret {
-            Some(secret) if secret.expose_secret().len() < LEAST_SECRET => {
-                Err(format!("JWT_SECRET must have at least {LEAST_SECRET} bytes (try: openssl rand -base64 48)"))
-            }
+            Some(secret) if secret.expose_secret().len() < LEAST_SECRET => Err(format!(
+                "JWT_SECRET must have at least {LEAST_SECRET} bytes (try: openssl rand -base64 48)"
+            )),
             secret => Ok(secret.as_ref()),
         }
     }

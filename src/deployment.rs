@@ -39,7 +39,8 @@ pub struct Unsuitable(String);
 impl Deployment {
     /// Chooses by the two URLs. Asks no server yet. Must be called on the runtime that all its work shall run on.
     pub fn choose(servers: &Servers) -> Result<Self, Unsuitable> {
-        let database = servers.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        let database =
+            servers.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
         let amqp = servers.amqp_url.as_ref().filter(|url| !url.expose_secret().is_empty());
         let scheme = database.map_or("sqlite", |url| url.split_once("://").map_or("", |(scheme, _)| scheme));
         match (scheme, amqp) {
@@ -62,17 +63,22 @@ impl Deployment {
 
     fn embedded(path: &Path, servers: &Servers) -> Result<Self, Unsuitable> {
         if path.as_os_str().is_empty() {
-            return Err(Unsuitable("DATABASE_URL=sqlite:// needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db".into()));
+            return Err(Unsuitable(
+                "DATABASE_URL=sqlite:// needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db"
+                    .into(),
+            ));
         }
-        let store = Store::sqlite(path, servers.database_connections).map_err(|error| Unsuitable(error.to_string()))?;
+        let store = Store::sqlite(path, servers.database_connections)
+            .map_err(|error| Unsuitable(error.to_string()))?;
         Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })
     }
 
     fn postgres(name: &'static str, servers: &Servers, broker: Option<Broker>) -> Result<Self, Unsuitable> {
         let none = SecretString::default();
         let url = servers.database_url.as_ref().unwrap_or(&none);
-        let store = Store::postgres(url, servers.database_connections)
-            .map_err(|_| Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into()))?;
+        let store = Store::postgres(url, servers.database_connections).map_err(|_| {
+            Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
+        })?;
         Ok(Self { name, store, broker, file: None })
     }
 

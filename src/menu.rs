@@ -105,7 +105,9 @@ impl Menu {
     /// Makes a change and shows it here at once.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl for<'c> FnOnce(&'c mut store::Conn) -> futures_util::future::BoxFuture<'c, store::Result<T>> + Send + 'static,
+        change: impl for<'c> FnOnce(&'c mut store::Conn) -> futures_util::future::BoxFuture<'c, store::Result<T>>
+        + Send
+        + 'static,
     ) -> store::Result<T> {
         let value = self
             .store
@@ -127,7 +129,8 @@ impl Menu {
     /// Puts a drink on the menu.
     pub async fn add(&self, formula: Formula) -> store::Result<Recipe> {
         let recipe = new_recipe(formula);
-        self.change(move |conn| async move { recipes::add(conn, &recipe).await.map(|()| recipe) }.boxed()).await
+        self.change(move |conn| async move { recipes::add(conn, &recipe).await.map(|()| recipe) }.boxed())
+            .await
     }
 
     /// Puts those drinks on the menu whose names are not there yet, all or none. Returns how many that were.
@@ -154,7 +157,8 @@ impl Menu {
 
     /// Writes a recipe anew. None if it is not on the menu.
     pub async fn replace(&self, id: RecipeId, formula: Formula) -> store::Result<Option<Recipe>> {
-        self.change(move |conn| async move { recipes::replace(conn, id, &formula, now()).await }.boxed()).await
+        self.change(move |conn| async move { recipes::replace(conn, id, &formula, now()).await }.boxed())
+            .await
     }
 
     /// Marks a drink as sold out, or back. None if it is not on the menu.

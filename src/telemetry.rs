@@ -5,7 +5,10 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 /// Starts logging. `RUST_LOG` says what; unset: from `info` up, and from the libraries from `warn` up.
 pub fn start() {
     let usual = || EnvFilter::new("warn,shakerqueue=info");
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).try_from_env().unwrap_or_else(|_| usual());
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .try_from_env()
+        .unwrap_or_else(|_| usual());
     // It can only be started once; a test may have been first.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }

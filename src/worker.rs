@@ -56,7 +56,9 @@ impl Worker {
 
     async fn consume(&self, mut subscription: Subscription, stop: &CancellationToken) {
         tracing::info!("taking orders");
-        while let Some(Some(deliveries)) = stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await {
+        while let Some(Some(deliveries)) =
+            stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
+        {
             let Some(last) = deliveries.last().map(|delivery| delivery.tag) else { continue };
             match self.store_batch(deliveries, stop).await {
                 Batch::Kept => {

@@ -52,7 +52,8 @@ impl Access {
     pub async fn refresh(&self) -> store::Result<()> {
         let since = now() - self.lifetime - SKEW;
         let changed = self.store.read(move |conn| users::access_changed_since(conn, since).boxed()).await?;
-        self.changed.store(Arc::new(changed.into_iter().map(|(id, role, active)| (id, (role, active))).collect()));
+        self.changed
+            .store(Arc::new(changed.into_iter().map(|(id, role, active)| (id, (role, active))).collect()));
         Ok(())
     }
 }

@@ -73,11 +73,17 @@ impl Accounts {
     }
 
     /// Makes a customer's account and signs it in.
-    pub async fn register(&self, username: Username, email: Email, password: &Password) -> Result<(User, Token), Denied> {
+    pub async fn register(
+        &self,
+        username: Username,
+        email: Email,
+        password: &Password,
+    ) -> Result<(User, Token), Denied> {
         let user = new_user(username, email, Role::Customer);
         let hash = self.passwords.hash(password).await?;
         let added = user.clone();
-        match self.store.write(move |conn| async move { users::add(conn, &added, &hash).await }.boxed()).await {
+        match self.store.write(move |conn| async move { users::add(conn, &added, &hash).await }.boxed()).await
+        {
             Ok(()) => {
                 let token = self.tokens.issue(&user);
                 Ok((user, token))
@@ -90,7 +96,11 @@ impl Accounts {
     /// Signs in. Takes as long for an address without an account.
     pub async fn login(&self, email: &str, password: &SecretString) -> Result<(User, Token), Denied> {
         let known = match Email::try_from(email) {
-            Ok(email) => self.store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed()).await?,
+            Ok(email) => {
+                self.store
+                    .read(move |conn| async move { users::by_email(conn, &email).await }.boxed())
+                    .await?
+            }
             Err(_) => None,
         };
         let hash = known.as_ref().map(|(_, hash)| hash.as_str());
@@ -124,28 +134,47 @@ impl Accounts {
     }
 
     /// Sets another password, if the old one is right.
-    pub async fn change_password(&self, id: UserId, old: &SecretString, new: &Password) -> Result<(), Denied> {
-        let (_, hash) = self.store.read(move |conn| users::by_id(conn, id).boxed()).await?.ok_or(Denied::Unknown)?;
+    pub async fn change_password(
+        &self,
+        id: UserId,
+        old: &SecretString,
+        new: &Password,
+    ) -> Result<(), Denied> {
+        let (_, hash) =
+            self.store.read(move |conn| users::by_id(conn, id).boxed()).await?.ok_or(Denied::Unknown)?;
         if !self.passwords.verify(old, Some(&hash)).await? {
             return Err(Denied::WrongPassword);
         }
         let hash = self.passwords.hash(new).await?;
-        self.store.write(move |conn| async move { users::set_password_hash(conn, id, &hash).await }.boxed()).await?;
+        self.store
+            .write(move |conn| async move { users::set_password_hash(conn, id, &hash).await }.boxed())
+            .await?;
         Ok(())
     }
 
     /// A page of accounts, oldest first, behind `after`.
-    pub async fn page(&self, after: Option<(crate::domain::Instant, UserId)>, limit: i64) -> Result<Vec<User>, Denied> {
+    pub async fn page(
+        &self,
+        after: Option<(crate::domain::Instant, UserId)>,
+        limit: i64,
+    ) -> Result<Vec<User>, Denied> {
         Ok(self.store.read(move |conn| users::page(conn, after, limit).boxed()).await?)
     }
 
     /// Sets what an account may do. Every process goes by it within seconds.
-    pub async fn set_access(&self, id: UserId, role: Option<Role>, active: Option<bool>) -> Result<User, Denied> {
+    pub async fn set_access(
+        &self,
+        id: UserId,
+        role: Option<Role>,
+        active: Option<bool>,
+    ) -> Result<User, Denied> {
         let changed = self
             .store
             .write(move |conn| {
                 async move {
-                    let Some((user, _)) = users::by_id(conn, id).await? else { return Ok(Err(Denied::Unknown)) };
+                    let Some((user, _)) = users::by_id(conn, id).await? else {
+                        return Ok(Err(Denied::Unknown));
+                    };
                     let stays = role.unwrap_or(user.role) == Role::Admin && active.unwrap_or(user.active);
                     let is_one = user.role == Role::Admin && user.active;
                     if is_one && !stays && users::lock_other_active_admins(conn, id).await? == 0 {
@@ -161,7 +190,6 @@ impl Accounts {
         }
         Ok(changed)
     }
-
 }
 
 /// An account as it begins.

@@ -62,7 +62,8 @@ impl Passwords {
 
     /// Whether the hash is this password's. Without a hash: false, after as long a time.
     pub async fn verify(&self, password: &SecretString, hash: Option<&str>) -> Result<bool, Denied> {
-        let (cost, nobody, password, hash) = (self.cost, Arc::clone(&self.nobody), password.clone(), hash.map(str::to_owned));
+        let (cost, nobody, password, hash) =
+            (self.cost, Arc::clone(&self.nobody), password.clone(), hash.map(str::to_owned));
         self.apart(move || {
             let known = hash.is_some();
             let hash = hash.unwrap_or_else(|| {

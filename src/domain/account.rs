@@ -60,7 +60,11 @@ impl TryFrom<&str> for Email {
     fn try_from(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let plausible = text.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !domain.starts_with('.') && !domain.ends_with('.')
+            !local.is_empty()
+                && !domain.is_empty()
+                && !domain.contains('@')
+                && !domain.starts_with('.')
+                && !domain.ends_with('.')
         });
         if !plausible || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("must be an e-mail address".into());
@@ -95,7 +99,9 @@ impl TryFrom<&SecretString> for Password {
     fn try_from(text: &SecretString) -> Result<Self, String> {
         match text.expose_secret().len() {
             0..Self::LEAST => Err(format!("must be at least {} bytes", Self::LEAST)),
-            Self::LEAST..=Self::MOST if text.expose_secret().contains('\0') => Err("must not contain a NUL character".into()),
+            Self::LEAST..=Self::MOST if text.expose_secret().contains('\0') => {
+                Err("must not contain a NUL character".into())
+            }
             Self::LEAST..=Self::MOST => Ok(Self(text.clone())),
             _ => Err(format!("must be at most {} bytes", Self::MOST)),
         }
@@ -113,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_no_mail_could_reach_is_refused() {
-        for text in ["", "ana", "@bar.example", "ana@", "a@b@c", "ana@.example", "a b@bar.example", "a\n@bar.example"] {
+        for text in
+            ["", "ana", "@bar.example", "ana@", "a@b@c", "ana@.example", "a b@bar.example", "a\n@bar.example"]
+        {
             assert!(Email::try_from(text).is_err(), "{text:?} was taken for an address");
         }
         assert!(Email::try_from(format!("{}@bar.example", "a".repeat(250)).as_str()).is_err());

@@ -73,7 +73,11 @@ impl TryFrom<f64> for Amount {
     type Error = &'static str;
 
     fn try_from(amount: f64) -> Result<Self, Self::Error> {
-        if amount > 0.0 && amount <= 1000.0 { Ok(Self(amount)) } else { Err("must be more than 0 and at most 1000") }
+        if amount > 0.0 && amount <= 1000.0 {
+            Ok(Self(amount))
+        } else {
+            Err("must be more than 0 and at most 1000")
+        }
     }
 }
 
@@ -104,7 +108,11 @@ impl TryFrom<Vec<Ingredient>> for Ingredients {
     type Error = &'static str;
 
     fn try_from(ingredients: Vec<Ingredient>) -> Result<Self, Self::Error> {
-        if (1..=20).contains(&ingredients.len()) { Ok(Self(ingredients)) } else { Err("must have 1 to 20 ingredients") }
+        if (1..=20).contains(&ingredients.len()) {
+            Ok(Self(ingredients))
+        } else {
+            Err("must have 1 to 20 ingredients")
+        }
     }
 }
 

@@ -45,8 +45,15 @@ mod tests {
     fn no_stream_of_quick_orders_starves_a_slow_one() {
         let placed = now();
         let slow = due(placed, PreparationSeconds::MOST);
-        let overtaking = (0..).map(|second| due(placed + TimeDelta::seconds(second), 1)).take_while(|quick| *quick < slow).count();
-        assert_eq!(overtaking, usize::from(PreparationSeconds::MOST) - 1, "one a second, until it is its turn");
+        let overtaking = (0..)
+            .map(|second| due(placed + TimeDelta::seconds(second), 1))
+            .take_while(|quick| *quick < slow)
+            .count();
+        assert_eq!(
+            overtaking,
+            usize::from(PreparationSeconds::MOST) - 1,
+            "one a second, until it is its turn"
+        );
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! Registering, signing in, and one's own account.
 
-use super::{App, body::Json, caller::SignedIn, problem::Problem, views::{SignedInView, UserView}};
+use super::{
+    App,
+    body::Json,
+    caller::SignedIn,
+    problem::Problem,
+    views::{SignedInView, UserView},
+};
 use crate::domain::{
     Invalid,
     account::{Email, Password},
@@ -19,8 +25,12 @@ pub struct Registration {
 }
 
 /// `POST /register`: makes a customer.
-pub async fn register(app: Data<App>, Json(registration): Json<Registration>) -> Result<impl Responder, Problem> {
-    let email = Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
+pub async fn register(
+    app: Data<App>,
+    Json(registration): Json<Registration>,
+) -> Result<impl Responder, Problem> {
+    let email =
+        Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
     let password = new_password("password", registration.password)?;
     let signed_in = app.accounts.register(registration.username, email, &password).await?;
     Ok(HttpResponse::Created()
@@ -39,7 +49,9 @@ pub struct Login {
 /// `POST /login`: a token for an e-mail and its password.
 pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Responder, Problem> {
     let signed_in = app.accounts.login(&login.email, &SecretString::from(login.password)).await?;
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(SignedInView::from(signed_in)))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(SignedInView::from(signed_in)))
 }
 
 /// `GET /me`: the caller's own account.
@@ -63,7 +75,9 @@ pub async fn change_password(
     let new = new_password("new_password", change.new_password)?;
     match app.accounts.change_password(caller.id, &SecretString::from(change.current_password), &new).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
-        Err(crate::accounts::Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
+        Err(crate::accounts::Denied::WrongPassword) => {
+            Err(Problem::not_permitted("The current password is wrong."))
+        }
         outcome => Ok(outcome.map(|()| HttpResponse::NoContent())?),
     }
 }

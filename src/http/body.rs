@@ -56,18 +56,23 @@ impl<T: DeserializeOwned> FromRequest for OptionalJson<T> {
 
 fn is_json(request: &HttpRequest) -> bool {
     let kind = request.content_type();
-    kind.eq_ignore_ascii_case("application/json") || (kind.starts_with("application/") && kind.ends_with("+json"))
+    kind.eq_ignore_ascii_case("application/json")
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MOST) {
         return Err(Problem::too_large(MOST));
     }
     let reading = async {
         let mut body = Vec::with_capacity(announced.unwrap_or_default());
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| Problem::malformed("The body ended early or could not be read."))?;
+            let chunk =
+                chunk.map_err(|_| Problem::malformed("The body ended early or could not be read."))?;
             if body.len() + chunk.len() > MOST {
                 return Err(Problem::too_large(MOST));
             }

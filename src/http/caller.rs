@@ -29,7 +29,11 @@ impl FromRequest for Staff {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).and_then(|caller| {
-            if caller.role.is_staff() { Ok(Self(caller)) } else { Err(Problem::not_permitted("This is for staff.")) }
+            if caller.role.is_staff() {
+                Ok(Self(caller))
+            } else {
+                Err(Problem::not_permitted("This is for staff."))
+            }
         }))
     }
 }
@@ -50,7 +54,8 @@ fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let app = request.app_data::<Data<App>>().ok_or_else(Problem::not_signed_in)?;
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     // The scheme's name may be written in any case (RFC 9110).
-    let (scheme, token) = header.and_then(|value| value.split_once(' ')).ok_or_else(Problem::not_signed_in)?;
+    let (scheme, token) =
+        header.and_then(|value| value.split_once(' ')).ok_or_else(Problem::not_signed_in)?;
     if !scheme.eq_ignore_ascii_case("Bearer") {
         return Err(Problem::not_signed_in());
     }

@@ -91,7 +91,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/me/password").route(web::put().to(accounts::change_password)))
         .service(web::resource("/users").route(web::get().to(users::list)))
         .service(web::resource("/users/{id}").route(web::patch().to(users::change)))
-        .service(web::resource("/recipes").route(web::get().to(recipes::list)).route(web::post().to(recipes::add)))
+        .service(
+            web::resource("/recipes").route(web::get().to(recipes::list)).route(web::post().to(recipes::add)),
+        )
         .service(
             web::resource("/recipes/{id}")
                 .route(web::get().to(recipes::show))
@@ -99,7 +101,9 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(recipes::archive)),
         )
         .service(web::resource("/recipes/{id}/availability").route(web::put().to(recipes::set_available)))
-        .service(web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)))
+        .service(
+            web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
+        )
         .service(web::resource("/orders/next").route(web::post().to(orders::next)))
         .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
         .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))
@@ -107,10 +111,14 @@ fn routes(config: &mut ServiceConfig) {
 }
 
 /// Gives errors that the framework answers by itself the form that all others have.
-async fn explain(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+async fn explain(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
-    let explained = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    let explained =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return Ok(response);
     }

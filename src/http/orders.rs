@@ -39,7 +39,11 @@ pub async fn place(
     request: HttpRequest,
     Json(order): Json<Request>,
 ) -> Result<impl Responder, Problem> {
-    let key = request.headers().get("Idempotency-Key").map(|key| IdempotencyKey::try_from(key.as_bytes())).transpose()?;
+    let key = request
+        .headers()
+        .get("Idempotency-Key")
+        .map(|key| IdempotencyKey::try_from(key.as_bytes()))
+        .transpose()?;
     let wait = preferred_wait(&request);
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
@@ -60,11 +64,19 @@ pub async fn place(
 }
 
 /// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
-pub async fn list(app: Data<App>, SignedIn(caller): SignedIn, request: HttpRequest) -> Result<impl Responder, Problem> {
+pub async fn list(
+    app: Data<App>,
+    SignedIn(caller): SignedIn,
+    request: HttpRequest,
+) -> Result<impl Responder, Problem> {
     let query = Query::read(&request, &["status", "table", "limit", "cursor"])?;
     let limit = query.limit()?;
     let status: Option<Status> = query.parsed("status")?;
-    let table = query.text("table").map(Table::try_from).transpose().map_err(|problem| Invalid::new("table", problem))?;
+    let table = query
+        .text("table")
+        .map(Table::try_from)
+        .transpose()
+        .map_err(|problem| Invalid::new("table", problem))?;
     let staff = caller.role.is_staff();
     let place = |list| -> Result<Option<Place>, Problem> {
         Ok(query.cursor(list)?.map(|(at, id)| Place { at, id: OrderId(id) }))
@@ -99,8 +111,12 @@ pub async fn show(
         }
         if stored.is_none() {
             return match queued {
-                Some(Queued::Whole(order)) => Ok(HttpResponse::Ok().json(OrderView::from(order.as_ref().clone()))),
-                Some(Queued::Elsewhere) => Ok(HttpResponse::Ok().json(QueuedView { id, status: Status::Queued })),
+                Some(Queued::Whole(order)) => {
+                    Ok(HttpResponse::Ok().json(OrderView::from(order.as_ref().clone())))
+                }
+                Some(Queued::Elsewhere) => {
+                    Ok(HttpResponse::Ok().json(QueuedView { id, status: Status::Queued }))
+                }
                 None => Err(Problem::not_found("order")),
             };
         }
@@ -109,7 +125,11 @@ pub async fn show(
 }
 
 /// `GET /orders/{id}/history`: every move so far.
-pub async fn history(app: Data<App>, SignedIn(caller): SignedIn, id: Path<String>) -> Result<impl Responder, Problem> {
+pub async fn history(
+    app: Data<App>,
+    SignedIn(caller): SignedIn,
+    id: Path<String>,
+) -> Result<impl Responder, Problem> {
     let id = order_id(&id)?;
     let moves = match app.bar.history(caller, id).await? {
         Some(moves) => moves,
@@ -176,7 +196,12 @@ fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
 }
 
 /// The order as soon as it is stored, if that is within `wait`.
-async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) -> Option<crate::domain::order::Order> {
+async fn until_stored(
+    app: &App,
+    caller: Caller,
+    id: OrderId,
+    wait: Duration,
+) -> Option<crate::domain::order::Order> {
     let deadline = Instant::now() + wait;
     let mut pause = Duration::from_millis(10);
     loop {

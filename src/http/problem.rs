@@ -65,7 +65,12 @@ impl Problem {
 
     /// 401.
     pub fn not_signed_in() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not-signed-in", "Not signed in", "This needs a valid token: Authorization: Bearer TOKEN.")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "not-signed-in",
+            "Not signed in",
+            "This needs a valid token: Authorization: Bearer TOKEN.",
+        )
     }
 
     /// 403.
@@ -85,7 +90,12 @@ impl Problem {
 
     /// 413.
     pub fn too_large(most: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", format!("A body may have at most {most} bytes."))
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "Too large",
+            format!("A body may have at most {most} bytes."),
+        )
     }
 
     /// 415.
@@ -102,7 +112,12 @@ impl Problem {
                 let detail = "This resource does not have that method; Allow lists those it has.";
                 Self::new(status, "method-not-allowed", "Method not allowed", detail)
             }
-            _ => Self::new(status, "request-refused", status.canonical_reason().unwrap_or("Error"), "The request was refused."),
+            _ => Self::new(
+                status,
+                "request-refused",
+                status.canonical_reason().unwrap_or("Error"),
+                "The request was refused.",
+            ),
         }
     }
 
@@ -125,7 +140,8 @@ impl Problem {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", invalid.to_string());
+        let mut problem =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", invalid.to_string());
         problem.errors.push(FieldError { field: invalid.field, problem: invalid.problem });
         problem
     }
@@ -180,16 +196,26 @@ impl From<NotMoved> for Problem {
 impl From<Denied> for Problem {
     fn from(error: Denied) -> Self {
         match error {
-            Denied::WrongPassword => {
-                Self::new(StatusCode::UNAUTHORIZED, "wrong-password", "Wrong password", "The e-mail or the password is wrong.")
-            }
-            Denied::Inactive => {
-                Self::new(StatusCode::FORBIDDEN, "account-inactive", "Account inactive", "This account is switched off.")
-            }
+            Denied::WrongPassword => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "wrong-password",
+                "Wrong password",
+                "The e-mail or the password is wrong.",
+            ),
+            Denied::Inactive => Self::new(
+                StatusCode::FORBIDDEN,
+                "account-inactive",
+                "Account inactive",
+                "This account is switched off.",
+            ),
             Denied::NotSignedIn => Self::not_signed_in(),
-            Denied::EmailTaken => Self::conflict("email-taken", "E-mail taken", "There is an account with this e-mail."),
+            Denied::EmailTaken => {
+                Self::conflict("email-taken", "E-mail taken", "There is an account with this e-mail.")
+            }
             Denied::Unknown => Self::not_found("account"),
-            Denied::LastAdmin => Self::conflict("last-admin", "Last admin", "The last active admin must stay one."),
+            Denied::LastAdmin => {
+                Self::conflict("last-admin", "Last admin", "The last active admin must stay one.")
+            }
             Denied::Busy => Self::unavailable(&error),
             Denied::Store(error) => error.into(),
         }

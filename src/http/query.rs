@@ -21,7 +21,11 @@ impl Query {
         let mut given = HashMap::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                return Err(Invalid::new(name, format!("is not a parameter here; there are {}", known.join(", "))).into());
+                return Err(Invalid::new(
+                    name,
+                    format!("is not a parameter here; there are {}", known.join(", ")),
+                )
+                .into());
             }
             if !value.is_empty() && given.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(Invalid::new(name, "is given twice").into());
@@ -71,7 +75,12 @@ fn read_cursor(list: char, text: &str) -> Option<(Instant, Uuid)> {
 }
 
 /// Cuts a page to `limit` entries. If there were more, returns the cursor behind its last one.
-pub fn cut<T>(page: &mut Vec<T>, limit: i64, list: char, place: impl Fn(&T) -> (Instant, Uuid)) -> Option<String> {
+pub fn cut<T>(
+    page: &mut Vec<T>,
+    limit: i64,
+    list: char,
+    place: impl Fn(&T) -> (Instant, Uuid),
+) -> Option<String> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     if page.len() <= limit {
         return None;
@@ -98,7 +107,8 @@ mod tests {
     fn rubbish_and_other_lists_cursors_are_no_places() {
         let good = cursor('n', now(), Uuid::now_v7());
         assert_eq!(read_cursor('w', &good), None);
-        for text in ["", "n", "nnnnnnnnnnnnnnnnnn", "ñññññññññññññññññññ", &good[..30], &format!("{good}0")] {
+        for text in ["", "n", "nnnnnnnnnnnnnnnnnn", "ñññññññññññññññññññ", &good[..30], &format!("{good}0")]
+        {
             assert_eq!(read_cursor('n', text), None, "{text:?}");
         }
     }

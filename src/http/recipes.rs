@@ -29,7 +29,11 @@ pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Res
 }
 
 /// `POST /recipes`: another drink on the menu.
-pub async fn add(app: Data<App>, Staff(_): Staff, Json(formula): Json<Formula>) -> Result<impl Responder, Problem> {
+pub async fn add(
+    app: Data<App>,
+    Staff(_): Staff,
+    Json(formula): Json<Formula>,
+) -> Result<impl Responder, Problem> {
     let recipe = app.menu.add(formula).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/recipes/{}", recipe.id)))
@@ -43,7 +47,8 @@ pub async fn replace(
     id: Path<String>,
     Json(formula): Json<Formula>,
 ) -> Result<impl Responder, Problem> {
-    let recipe = app.menu.replace(on_menu(&app, &id)?, formula).await?.ok_or_else(|| Problem::not_found("recipe"))?;
+    let recipe =
+        app.menu.replace(on_menu(&app, &id)?, formula).await?.ok_or_else(|| Problem::not_found("recipe"))?;
     Ok(HttpResponse::Ok().json(RecipeView::from(&recipe)))
 }
 
@@ -60,13 +65,21 @@ pub async fn set_available(
     id: Path<String>,
     Json(Availability { available }): Json<Availability>,
 ) -> Result<impl Responder, Problem> {
-    let recipe = app.menu.set_available(on_menu(&app, &id)?, available).await?.ok_or_else(|| Problem::not_found("recipe"))?;
+    let recipe = app
+        .menu
+        .set_available(on_menu(&app, &id)?, available)
+        .await?
+        .ok_or_else(|| Problem::not_found("recipe"))?;
     Ok(HttpResponse::Ok().json(RecipeView::from(&recipe)))
 }
 
 /// `DELETE /recipes/{id}`: off the menu; orders of it keep it.
 pub async fn archive(app: Data<App>, Staff(_): Staff, id: Path<String>) -> Result<impl Responder, Problem> {
-    if app.menu.archive(on_menu(&app, &id)?).await? { Ok(HttpResponse::NoContent()) } else { Err(Problem::not_found("recipe")) }
+    if app.menu.archive(on_menu(&app, &id)?).await? {
+        Ok(HttpResponse::NoContent())
+    } else {
+        Err(Problem::not_found("recipe"))
+    }
 }
 
 /// The id of a drink that is named by id or by name. An id is taken as it is: another process may just have put it there.

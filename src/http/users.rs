@@ -48,5 +48,6 @@ pub async fn change(
     if change.role.is_none() && change.active.is_none() {
         return Err(Invalid::new("role", "must be given, or active").into());
     }
-    Ok(HttpResponse::Ok().json(UserView::from(app.accounts.set_access(id, change.role, change.active).await?)))
+    Ok(HttpResponse::Ok()
+        .json(UserView::from(app.accounts.set_access(id, change.role, change.active).await?)))
 }

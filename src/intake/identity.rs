@@ -40,7 +40,8 @@ impl Identity {
     /// Whether this installation gave out the id, and to this customer if one is named.
     pub fn gave(&self, id: OrderId, customer: Option<UserId>) -> bool {
         let [body @ .., a, b, c, d] = *id.0.as_bytes();
-        self.mark(&body, None) == [a, b] && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
+        self.mark(&body, None) == [a, b]
+            && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
     }
 
     fn marked(&self, bytes: [u8; 16], customer: UserId) -> OrderId {

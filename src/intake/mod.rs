@@ -104,7 +104,9 @@ impl Intake {
     /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
     pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<Queued> {
         match self.accepted.get(&id) {
-            Some(order) if customer.is_none_or(|customer| order.customer_id == customer) => Some(Queued::Whole(order)),
+            Some(order) if customer.is_none_or(|customer| order.customer_id == customer) => {
+                Some(Queued::Whole(order))
+            }
             Some(_) => None,
             None => self.identity.gave(id, customer).then_some(Queued::Elsewhere),
         }

@@ -51,9 +51,11 @@ impl Request {
                 let item = Item { recipe, quantity: self.quantity.unwrap_or(Quantity::ONE), note: None };
                 Ok(vec![("recipe".into(), item)])
             }
-            (None, Some(items)) if self.quantity.is_none() => {
-                Ok(items.into_iter().enumerate().map(|(at, item)| (format!("items[{at}].recipe"), item)).collect())
-            }
+            (None, Some(items)) if self.quantity.is_none() => Ok(items
+                .into_iter()
+                .enumerate()
+                .map(|(at, item)| (format!("items[{at}].recipe"), item))
+                .collect()),
             (None, Some(_)) => Err(Invalid::new("quantity", "belongs into the items")),
             (Some(_), Some(_)) => Err(Invalid::new("recipe", "must not be given beside items")),
             (None, None) => Err(Invalid::new("recipe", "must be given, or items")),
@@ -77,7 +79,10 @@ impl TryFrom<&[u8]> for IdempotencyKey {
 
     fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
         match std::str::from_utf8(bytes) {
-            Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') => {
+            Ok(key)
+                if (1..=255).contains(&key.len())
+                    && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') =>
+            {
                 Ok(Self(key.to_owned()))
             }
             _ => Err(Invalid::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),

@@ -32,7 +32,8 @@ pub(super) async fn call<T: Send + 'static>(
     }
 }
 
-/// A connection or channel of amqprs, dropped inside the runtime: its destructor spawns a task and would panic elsewhere.
+/// A connection or channel of amqprs, dropped inside the runtime: its destructor spawns a task, and elsewhere
+/// would panic.
 pub(super) struct OnRuntime<T> {
     value: Option<T>,
     runtime: Handle,

@@ -1,4 +1,4 @@
-//! Whether publishing is possible right now: asked before every publish, so that no caller waits for a broker that is down.
+//! Whether publishing is possible right now: asked before every publish, so that no caller waits for an absent broker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

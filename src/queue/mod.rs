@@ -1,9 +1,9 @@
-//! The message broker: topology, supervised connections, a channel pool, publishing with confirms, consuming in batches.
+//! The message broker: topology, supervised connections, channel pools, publishing with confirms, consuming in batches.
 //!
 //! One process has two connections, for publishing and for consuming: an alarm of the broker blocks a connection that
-//! publishes, and must not keep workers from draining the queue. Each has a pool of channels ([`channels`]) and a task
-//! that opens it again when it is lost ([`connection`]). One task publishes ([`publishing`]), whichever thread asks
-//! ([`publisher`]), and a gate ([`gate`]) answers at once while the broker is away.
+//! publishes, and must not keep workers from draining the queue. Each has a pool of channels (`channels`) and a task
+//! that opens it again when it is lost (`connection`). One task publishes (`publishing`), whichever thread asks
+//! (`publisher`), and a gate (`gate`) answers at once while the broker is away.
 
 mod address;
 mod calls;
@@ -24,7 +24,7 @@ use amqprs::channel::QueueDeclareArguments;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -94,7 +94,7 @@ pub struct Depth {
     pub consumers: u32,
 }
 
-/// One process' link to the broker. Cheap to clone; the connections close when the last clone and publisher are dropped.
+/// One process' link to the broker. Cheap to clone; the connections close when the last clone and publisher are gone.
 #[derive(Clone)]
 pub struct Broker {
     topology: Topology,
@@ -229,17 +229,18 @@ impl Broker {
     ///
     /// Afterwards publishing answers [`PublishError::Unavailable`].
     pub async fn close(&self, within: Duration) {
-        let deadline = Instant::now() + within;
+        let started = Instant::now();
         self.publisher.gate.set(State::Closed);
         self.stop.publishing.cancel();
         self.publishing_task.close();
-        if timeout_at(deadline, self.publishing_task.wait()).await.is_err() {
+        if timeout(within, self.publishing_task.wait()).await.is_err() {
             tracing::warn!("closing the broker's connections before every message was confirmed");
         }
         self.stop.connections.cancel();
         self.connections.close();
         // Their own deadline is a second; what does not end within ours ends by itself.
-        let _ = timeout_at(deadline.max(Instant::now() + CLOSE_AT_LEAST), self.connections.wait()).await;
+        let left = within.saturating_sub(started.elapsed()).max(CLOSE_AT_LEAST);
+        let _ = timeout(left, self.connections.wait()).await;
         self.publishing_pool.close();
         self.consuming_pool.close();
     }

@@ -24,7 +24,7 @@ use super::topology::Topology;
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
 /// Messages taken from the callers at a time.
 const BATCH: usize = 64;
-/// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; the wait is for its writer only.
+/// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; only its writer is waited for.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
 /// Unanswered messages, waited for or not, before the connection is rebuilt. Most are what an alarm left
 /// over; amqprs' buffer holds 8,192 frames, and a full one would block the task.

@@ -36,7 +36,10 @@ pub enum Outcome {
 pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
     async move {
         let writing = Arc::clone(&batch);
-        let error = match store.write(move |conn| async move { record::record(conn, &writing, now()).await }.boxed()).await {
+        let error = match store
+            .write(move |conn| async move { record::record(conn, &writing, now()).await }.boxed())
+            .await
+        {
             Ok(recordings) => return recordings.into_iter().map(Outcome::from).collect(),
             Err(error) => error,
         };

@@ -34,8 +34,11 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
     };
     let accounts = match (&seeding.admin, seeding.admin_password) {
         (Some(email), Some(password)) => {
-            let email = Email::try_from(email.as_str()).map_err(|problem| Failure::new(format!("--admin {problem}")))?;
-            let password = (&SecretString::from(password)).try_into().map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
+            let email = Email::try_from(email.as_str())
+                .map_err(|problem| Failure::new(format!("--admin {problem}")))?;
+            let password = (&SecretString::from(password))
+                .try_into()
+                .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
             seed::admin(email, password)
         }
         _ => seed::demo_accounts().map_err(Failure::new)?,

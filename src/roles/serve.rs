@@ -57,7 +57,9 @@ pub async fn serve(
         (None, Some(file)) => secret::beside(file).map_err(Failure::new)?,
         (None, None) if serving.demo => secret::fresh(),
         (None, None) => {
-            return Err(Failure::new("JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)"));
+            return Err(Failure::new(
+                "JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)",
+            ));
         }
     };
     startup::ready_database(&deployment, serving.migrate).await?;
@@ -78,11 +80,21 @@ pub async fn serve(
 
     let (recorder, recording) = Recorder::start(store.clone());
     let app = App {
-        accounts: Accounts::new(store.clone(), Passwords::new(serving.bcrypt_cost), Tokens::new(&secret, lifetime), access),
+        accounts: Accounts::new(
+            store.clone(),
+            Passwords::new(serving.bcrypt_cost),
+            Tokens::new(&secret, lifetime),
+            access,
+        ),
         intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), Identity::new(&key)),
         bar: Bar::new(store.clone()),
         menu,
-        health: Health { store: store.clone(), broker: deployment.broker.clone(), needs: Needs::Either, stopping: stop.clone() },
+        health: Health {
+            store: store.clone(),
+            broker: deployment.broker.clone(),
+            needs: Needs::Either,
+            stopping: stop.clone(),
+        },
     };
     let within = serving.stopping.within();
     let server = http::serve(app, listener, serving.http_threads, drain(within))?;
@@ -110,7 +122,8 @@ pub async fn serve(
 
 /// What someone who tries it wants to know.
 fn welcome(address: &str) -> String {
-    let accounts: Vec<_> = seed::DEMO_ACCOUNTS.iter().map(|(email, role)| format!("  {email:<21} {role}")).collect();
+    let accounts: Vec<_> =
+        seed::DEMO_ACCOUNTS.iter().map(|(email, role)| format!("  {email:<21} {role}")).collect();
     format!(
         "\nDemo accounts, each with the password {password}:\n{accounts}\n\nTry:\n  \
          TOKEN=$(curl -s http://{address}/login -H 'Content-Type: application/json' -d '{{\"email\":\"user@example.com\",\"password\":\"{password}\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\n  \

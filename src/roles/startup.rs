@@ -23,8 +23,12 @@ pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<()
     }
     match deployment.store.schema().await? {
         Schema::Current => Ok(()),
-        Schema::Behind => Err(Failure::new("the database is older than this program: run `shakerqueue migrate` (or `serve --migrate`)")),
-        Schema::Ahead => Err(Failure::new("the database is newer than this program: run the program's newer version")),
+        Schema::Behind => Err(Failure::new(
+            "the database is older than this program: run `shakerqueue migrate` (or `serve --migrate`)",
+        )),
+        Schema::Ahead => {
+            Err(Failure::new("the database is newer than this program: run the program's newer version"))
+        }
     }
 }
 
@@ -48,7 +52,8 @@ async fn until_it_answers(store: &Store) -> Result<(), Failure> {
 
 /// Listens there, or says why not.
 pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address).map_err(|error| Failure::new(format!("can't listen on {address}: {error}")))?;
+    let listener = TcpListener::bind(address)
+        .map_err(|error| Failure::new(format!("can't listen on {address}: {error}")))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -35,7 +35,8 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         }
     };
     println!("ShakerQueue works");
-    let worker = Worker { broker: broker.clone(), store: deployment.store.clone(), batch_size: working.batch_size };
+    let worker =
+        Worker { broker: broker.clone(), store: deployment.store.clone(), batch_size: working.batch_size };
     let working = tokio::spawn(worker.run(stop.clone()));
 
     stop.cancelled().await;

@@ -22,8 +22,11 @@ const MENU: &str = include_str!("menu.json");
 pub const DEMO_PASSWORD: &str = "password123";
 
 /// The demo accounts, one for each role.
-pub const DEMO_ACCOUNTS: [(&str, Role); 3] =
-    [("user@example.com", Role::Customer), ("employee@example.com", Role::Employee), ("admin@example.com", Role::Admin)];
+pub const DEMO_ACCOUNTS: [(&str, Role); 3] = [
+    ("user@example.com", Role::Customer),
+    ("employee@example.com", Role::Employee),
+    ("admin@example.com", Role::Admin),
+];
 
 /// bcrypt's lowest cost: hashing a public password slowly would protect nothing, and the demo should start at once.
 const DEMO_COST: u32 = 4;
@@ -53,7 +56,10 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { recipes: (new_recipes, recipes), accounts: (new_accounts, accounts) } = self;
-        write!(f, "menu: {new_recipes} of {recipes} recipes were new; accounts: {new_accounts} of {accounts} were new")
+        write!(
+            f,
+            "menu: {new_recipes} of {recipes} recipes were new; accounts: {new_accounts} of {accounts} were new"
+        )
     }
 }
 
@@ -99,13 +105,19 @@ pub fn demo_accounts() -> Result<NewAccounts, String> {
     for (email, role) in DEMO_ACCOUNTS {
         users.push(new_user(Username::try_from(role.as_str())?, Email::try_from(email)?, role));
     }
-    Ok(NewAccounts { users, password: Password::try_from(&SecretString::from(DEMO_PASSWORD))?, cost: DEMO_COST })
+    Ok(NewAccounts {
+        users,
+        password: Password::try_from(&SecretString::from(DEMO_PASSWORD))?,
+        cost: DEMO_COST,
+    })
 }
 
 /// One admin's account.
 pub fn admin(email: Email, password: Password) -> NewAccounts {
     let username = Username::try_from(email.as_str().split('@').next().unwrap_or_default());
-    let users = username.or_else(|_| Username::try_from(Role::Admin.as_str())).map(|name| new_user(name, email, Role::Admin));
+    let users = username
+        .or_else(|_| Username::try_from(Role::Admin.as_str()))
+        .map(|name| new_user(name, email, Role::Admin));
     NewAccounts { users: users.into_iter().collect(), password, cost: COST }
 }
 
@@ -145,7 +157,11 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_is_named_with_its_field() {
-        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1).replacen("\"build\":\"sour\"", "\"build\":\"soup\"", 1);
+        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1).replacen(
+            "\"build\":\"sour\"",
+            "\"build\":\"soup\"",
+            1,
+        );
         let problem = parse_menu(&text).unwrap_err();
         assert!(problem.contains("].build (") && problem.contains("soup"), "{problem}");
     }

@@ -4,10 +4,7 @@ use super::{Conn, Error, PgConn, Pools, Result, SqliteConn, Store};
 use diesel::ConnectionError;
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
-    pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::Pool,
-    },
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -56,7 +53,12 @@ impl Store {
     }
 
     fn new(pools: Pools, pg_url: Option<&SecretString>) -> Self {
-        Self { pools, pg_url: pg_url.cloned(), runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)) }
+        Self {
+            pools,
+            pg_url: pg_url.cloned(),
+            runtime: Handle::current(),
+            sqlite_writer: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// Whether the database answers.
@@ -105,7 +107,8 @@ pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, Co
 
 fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>
 where
-    AsyncDieselConnectionManager<C>: deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
+    AsyncDieselConnectionManager<C>:
+        deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
 {
     let pool = Pool::builder(manager)
         .max_size(connections)

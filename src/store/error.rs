@@ -56,23 +56,28 @@ impl From<DieselError> for Error {
         use DatabaseErrorKind as Kind;
         let DieselError::DatabaseError(kind, info) = &error else {
             return match error {
-                DieselError::SerializationError(_) | DieselError::DeserializationError(_) | DieselError::QueryBuilderError(_) => {
-                    Self::Refused(Arc::new(error))
-                }
+                DieselError::SerializationError(_)
+                | DieselError::DeserializationError(_)
+                | DieselError::QueryBuilderError(_) => Self::Refused(Arc::new(error)),
                 _ => Self::unavailable(error),
             };
         };
         match kind {
             // PostgreSQL names the index, SQLite the columns.
             Kind::UniqueViolation => match info.constraint_name().unwrap_or_else(|| info.message()) {
-                name if name.contains("users_email") || name.contains("users.email") => Self::Taken(Unique::Email),
-                name if name.contains("recipes_name_key") || name.contains("recipes.name_key") => Self::Taken(Unique::RecipeName),
+                name if name.contains("users_email") || name.contains("users.email") => {
+                    Self::Taken(Unique::Email)
+                }
+                name if name.contains("recipes_name_key") || name.contains("recipes.name_key") => {
+                    Self::Taken(Unique::RecipeName)
+                }
                 _ => Self::Taken(Unique::Other),
             },
             Kind::ForeignKeyViolation => Self::UnknownReference(Arc::new(error)),
-            Kind::NotNullViolation | Kind::CheckViolation | Kind::RestrictViolation | Kind::ExclusionViolation => {
-                Self::Refused(Arc::new(error))
-            }
+            Kind::NotNullViolation
+            | Kind::CheckViolation
+            | Kind::RestrictViolation
+            | Kind::ExclusionViolation => Self::Refused(Arc::new(error)),
             _ => Self::unavailable(error),
         }
     }

@@ -1,10 +1,10 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
 use super::{Conn, Error, Result, Store, connect::pg_connection, on};
+use diesel::migration::{Migration, MigrationSource};
 use diesel::{QueryDsl, QueryableByName, sql_types::Bool};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use diesel::migration::{Migration, MigrationSource};
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
@@ -42,7 +42,10 @@ impl Store {
         match &self.pg_url {
             // A connection of its own: migrations may take longer than any statement of a request.
             Some(url) => {
-                let mut conn = pg_connection(url.expose_secret(), "-c statement_timeout=0 -c lock_timeout=60000").await.map_err(Error::unavailable)?;
+                let mut conn =
+                    pg_connection(url.expose_secret(), "-c statement_timeout=0 -c lock_timeout=60000")
+                        .await
+                        .map_err(Error::unavailable)?;
                 conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
                 run(AsyncMigrationHarness::new(conn)).await
                 // Closing the connection releases the lock.
@@ -96,13 +99,14 @@ async fn applied(conn: &mut Conn) -> Result<BTreeSet<String>> {
     // A role that only looks must not make the table, as Diesel's own harness would.
     let table = match conn {
         Conn::Pg(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS known",
-        Conn::Sqlite(_) => "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS known",
+        Conn::Sqlite(_) => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations') AS known"
+        }
     };
     let table: Known = on!(conn, c => diesel::sql_query(table).get_result(c))?;
     if !table.known {
         return Ok(BTreeSet::new());
     }
-    let versions: Vec<String> =
-        on!(conn, c => __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(c))?;
+    let versions: Vec<String> = on!(conn, c => __diesel_schema_migrations::table.select(__diesel_schema_migrations::version).load(c))?;
     Ok(versions.into_iter().collect())
 }

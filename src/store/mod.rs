@@ -112,9 +112,8 @@ impl Store {
         let task = self.runtime.spawn(async move {
             let _turn = if transaction { store.turn_to_write().await? } else { None };
             let mut conn = store.conn().await?;
-            let running = async {
-                if transaction { conn.transaction(work).await } else { work(&mut conn).await }
-            };
+            let running =
+                async { if transaction { conn.transaction(work).await } else { work(&mut conn).await } };
             match timeout(DEADLINE, running).await {
                 Ok(outcome) => outcome,
                 Err(_) => {
@@ -165,10 +164,15 @@ impl Conn {
 
     async fn begin(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::begin_transaction(&mut **conn).await?,
+            Self::Pg(conn) => {
+                <PgConn as AsyncConnection>::TransactionManager::begin_transaction(&mut **conn).await?
+            }
             // IMMEDIATE: a deferred transaction that later writes fails at once when another one is writing.
             Self::Sqlite(conn) => {
-                conn.spawn_blocking(|conn| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")).await?;
+                conn.spawn_blocking(|conn| {
+                    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
+                })
+                .await?;
             }
         }
         Ok(())
@@ -176,7 +180,9 @@ impl Conn {
 
     async fn commit(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?,
+            Self::Pg(conn) => {
+                <PgConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?
+            }
             Self::Sqlite(conn) => {
                 <SqliteConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?;
             }
@@ -186,9 +192,12 @@ impl Conn {
 
     async fn rollback(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => <PgConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?,
+            Self::Pg(conn) => {
+                <PgConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?
+            }
             Self::Sqlite(conn) => {
-                <SqliteConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?;
+                <SqliteConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn)
+                    .await?;
             }
         }
         Ok(())

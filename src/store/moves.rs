@@ -11,7 +11,10 @@ use crate::domain::{
     order::HistoryEntry,
     text::Note,
 };
-use diesel::{AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
+};
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 

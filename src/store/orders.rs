@@ -11,7 +11,10 @@ use crate::domain::{
     order::{Drink, Line, NewOrder, Order, Quantity},
     text::{Name, Note, Table},
 };
-use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
 use diesel::{dsl::sql, expression::SqlLiteral, pg::Pg, sql_types::Bool, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 use std::collections::HashMap;
@@ -91,12 +94,18 @@ pub struct Place {
 
 /// One order.
 pub async fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
-    let row: Option<OrderRow> = on!(conn, c => orders::table.find(id).select(OrderRow::as_select()).first(c)).optional()?;
+    let row: Option<OrderRow> =
+        on!(conn, c => orders::table.find(id).select(OrderRow::as_select()).first(c)).optional()?;
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 
 /// A page of orders, newest first, behind `after`.
-pub async fn newest(conn: &mut Conn, filter: &Filter, after: Option<Place>, limit: i64) -> Result<Vec<Order>> {
+pub async fn newest(
+    conn: &mut Conn,
+    filter: &Filter,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Order>> {
     let rows = on!(conn, c => {
         let mut query = orders::table.select(OrderRow::as_select()).into_boxed();
         if let Some(customer) = filter.customer {
@@ -117,7 +126,12 @@ pub async fn newest(conn: &mut Conn, filter: &Filter, after: Option<Place>, limi
 }
 
 /// A page of the orders that wait, the next to be worked first, behind `after`.
-pub async fn waiting(conn: &mut Conn, table: Option<&Table>, after: Option<Place>, limit: i64) -> Result<Vec<Order>> {
+pub async fn waiting(
+    conn: &mut Conn,
+    table: Option<&Table>,
+    after: Option<Place>,
+    limit: i64,
+) -> Result<Vec<Order>> {
     let rows = on!(conn, c => {
         let mut query = orders::table.select(OrderRow::as_select()).filter(pending()).into_boxed();
         if let Some(table) = table {
@@ -141,7 +155,9 @@ fn pending() -> SqlLiteral<Bool> {
 pub async fn first_waiting(conn: &mut Conn) -> Result<Option<Order>> {
     let first = orders::table.filter(pending()).order((orders::due_at, orders::id)).limit(1);
     let row: Option<OrderRow> = match conn {
-        Conn::Pg(conn) => first.select(OrderRow::as_select()).for_update().skip_locked().first(&mut **conn).await,
+        Conn::Pg(conn) => {
+            first.select(OrderRow::as_select()).for_update().skip_locked().first(&mut **conn).await
+        }
         Conn::Sqlite(conn) => first.select(OrderRow::as_select()).first(&mut **conn).await,
     }
     .optional()?;

@@ -7,7 +7,10 @@ use crate::domain::{
     recipe::{Build, Formula, Ingredients, PreparationSeconds, Recipe},
     text::{Method, Name},
 };
-use diesel::{AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 
@@ -29,8 +32,19 @@ struct RecipeRow {
 
 impl From<RecipeRow> for Recipe {
     fn from(row: RecipeRow) -> Self {
-        let RecipeRow { id, name, build, glass, ingredients, garnish, method, preparation_seconds, available, created_at, updated_at } =
-            row;
+        let RecipeRow {
+            id,
+            name,
+            build,
+            glass,
+            ingredients,
+            garnish,
+            method,
+            preparation_seconds,
+            available,
+            created_at,
+            updated_at,
+        } = row;
         let formula = Formula { name, build, glass, ingredients, garnish, method, preparation_seconds };
         Self { id, formula, available, created_at, updated_at }
     }
@@ -88,22 +102,34 @@ pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
 }
 
 /// Writes a recipe anew. None if it is not on the menu.
-pub async fn replace(conn: &mut Conn, id: RecipeId, formula: &Formula, at: Instant) -> Result<Option<Recipe>> {
-    let changed: Option<RecipeRow> = on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
+pub async fn replace(
+    conn: &mut Conn,
+    id: RecipeId,
+    formula: &Formula,
+    at: Instant,
+) -> Result<Option<Recipe>> {
+    let changed: Option<RecipeRow> =
+        on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
         .set(FormulaRow::new(formula, at))
         .returning(RecipeRow::as_returning())
         .get_result(c))
-    .optional()?;
+        .optional()?;
     Ok(changed.map(Recipe::from))
 }
 
 /// Marks a recipe as sold out, or back. None if it is not on the menu.
-pub async fn set_available(conn: &mut Conn, id: RecipeId, available: bool, at: Instant) -> Result<Option<Recipe>> {
-    let changed: Option<RecipeRow> = on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
+pub async fn set_available(
+    conn: &mut Conn,
+    id: RecipeId,
+    available: bool,
+    at: Instant,
+) -> Result<Option<Recipe>> {
+    let changed: Option<RecipeRow> =
+        on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
         .set((recipes::available.eq(available), recipes::updated_at.eq(at)))
         .returning(RecipeRow::as_returning())
         .get_result(c))
-    .optional()?;
+        .optional()?;
     Ok(changed.map(Recipe::from))
 }
 

@@ -7,7 +7,10 @@ use crate::domain::{
     ids::UserId,
     text::Username,
 };
-use diesel::{BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+};
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 
@@ -51,7 +54,8 @@ pub async fn add(conn: &mut Conn, user: &User, password_hash: &str) -> Result<()
 /// Adds an account unless its address has one. True if it was added.
 pub async fn add_if_missing(conn: &mut Conn, user: &User, password_hash: &str) -> Result<bool> {
     let row = new_row(user, password_hash);
-    Ok(on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))? == 1)
+    Ok(on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))?
+        == 1)
 }
 
 fn new_row<'a>(user: &'a User, password_hash: &'a str) -> NewRow<'a> {
@@ -90,11 +94,18 @@ pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>
 
 /// Sets another password hash. False if there is no such account.
 pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
-    Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))? == 1)
+    Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))?
+        == 1)
 }
 
 /// Sets what an account may do. None if there is no such account.
-pub async fn set_access(conn: &mut Conn, id: UserId, role: Option<Role>, active: Option<bool>, at: Instant) -> Result<Option<User>> {
+pub async fn set_access(
+    conn: &mut Conn,
+    id: UserId,
+    role: Option<Role>,
+    active: Option<bool>,
+    at: Instant,
+) -> Result<Option<User>> {
     let changed: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id))
         .set((role.map(|role| users::role.eq(role)), active.map(|active| users::active.eq(active)), users::access_changed_at.eq(at)))
         .returning(UserRow::as_returning())
@@ -107,7 +118,10 @@ pub async fn set_access(conn: &mut Conn, id: UserId, role: Option<Role>, active:
 /// other off at once must not both succeed.
 pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usize> {
     // All of them in one order, so that the two wait for each other instead of deadlocking.
-    let admins = users::table.filter(users::role.eq(Role::Admin).and(users::active.eq(true))).order(users::id).select(users::id);
+    let admins = users::table
+        .filter(users::role.eq(Role::Admin).and(users::active.eq(true)))
+        .order(users::id)
+        .select(users::id);
     let admins: Vec<UserId> = match conn {
         Conn::Pg(conn) => admins.for_update().load(&mut **conn).await?,
         Conn::Sqlite(conn) => admins.load(&mut **conn).await?,

@@ -3,6 +3,9 @@
 //! Each test has a bar of its own, on a database of its own, so all of them run in parallel. What both databases must do is tested on both.
 //! `make test` provides the servers; a test that needs one and has none fails.
 
+mod journey;
+mod layers;
 mod orders;
 mod queue;
+mod recording;
 mod support;

@@ -1,6 +1,9 @@
 //! Placing, following and working orders.
 
-use crate::support::{Bar, Person, on_both, person::{id, send}};
+use crate::support::{
+    Bar, Person, on_both,
+    person::{id, send},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -232,7 +235,10 @@ fn ids(list: &Value) -> Vec<&str> {
 
 fn moves(history: &Value) -> Vec<String> {
     let entries = history["history"].as_array().expect("a history");
-    entries.iter().map(|entry| format!("{}>{}", entry["from"].as_str().unwrap(), entry["to"].as_str().unwrap())).collect()
+    entries
+        .iter()
+        .map(|entry| format!("{}>{}", entry["from"].as_str().unwrap(), entry["to"].as_str().unwrap()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

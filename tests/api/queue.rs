@@ -7,9 +7,6 @@
     reason = "a test may fail where it stands"
 )]
 
-#[path = "support/proxy.rs"]
-mod proxy;
-
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -17,11 +14,11 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use crate::support::proxy::Proxy;
 use amqprs::channel::{ExchangeDeleteArguments, QueueDeleteArguments};
 use amqprs::connection::{Connection, OpenConnectionArguments};
 use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
-use proxy::Proxy;
 use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Subscription};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

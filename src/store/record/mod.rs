@@ -6,11 +6,7 @@ mod postgres;
 mod sqlite;
 
 use super::{Conn, Result, on, schema::orders};
-use crate::domain::{
-    Instant,
-    ids::OrderId,
-    order::NewOrder,
-};
+use crate::domain::{Instant, ids::OrderId, order::NewOrder};
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use std::{
@@ -45,7 +41,8 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
         Conn::Pg(conn) => postgres::insert(conn, &unique, at).await?,
         Conn::Sqlite(conn) => sqlite::insert(conn, unique.into_iter().cloned().collect(), at).await?,
     };
-    let there = fingerprints(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
+    let there =
+        fingerprints(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
     Ok(batch
         .iter()
         .map(|order| {
@@ -54,7 +51,9 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
             }
             let same = match there.get(&order.id) {
                 Some(fingerprint) => fingerprint[..] == order.fingerprint(),
-                None => first_of.get(&order.id).is_some_and(|first| first.fingerprint() == order.fingerprint()),
+                None => {
+                    first_of.get(&order.id).is_some_and(|first| first.fingerprint() == order.fingerprint())
+                }
             };
             if same { Recording::AlreadyThere } else { Recording::Conflict }
         })
@@ -65,7 +64,6 @@ async fn fingerprints(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashMap<Orde
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(OrderId, Vec<u8>)> =
-        on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select((orders::id, orders::fingerprint)).load(c))?;
+    let rows: Vec<(OrderId, Vec<u8>)> = on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select((orders::id, orders::fingerprint)).load(c))?;
     Ok(rows.into_iter().collect())
 }

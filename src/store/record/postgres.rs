@@ -41,14 +41,21 @@ struct New {
 
 /// Stores the orders whose id is not there yet and returns those ids.
 pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Instant) -> Result<HashSet<OrderId>> {
-    let lines: Vec<_> = orders.iter().flat_map(|order| order.lines.iter().zip(1_i16..).map(|line| (order.id, line))).collect();
+    let lines: Vec<_> = orders
+        .iter()
+        .flat_map(|order| order.lines.iter().zip(1_i16..).map(|line| (order.id, line)))
+        .collect();
     let new: Vec<New> = sql_query(INSERT)
         .bind::<Timestamptz, _>(at.0)
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.id.0))
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.customer_id.0))
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.placed_by.0))
-        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| order.table.as_ref().map(|table| table.as_str())))
-        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| order.note.as_ref().map(|note| note.as_str())))
+        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| {
+            order.table.as_ref().map(|table| table.as_str())
+        }))
+        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| {
+            order.note.as_ref().map(|note| note.as_str())
+        }))
         .bind::<Array<SmallInt>, _>(column(orders, |order| i16::from(order.priority)))
         .bind::<Array<Timestamptz>, _>(column(orders, |order| order.due_at.0))
         .bind::<Array<Timestamptz>, _>(column(orders, |order| order.placed_at.0))
@@ -58,7 +65,9 @@ pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Instant) -> Res
         .bind::<Array<SqlUuid>, _>(column(&lines, |(_, (line, _))| line.recipe.id.0))
         .bind::<Array<Text>, _>(column(&lines, |(_, (line, _))| line.recipe.name.as_str()))
         .bind::<Array<SmallInt>, _>(column(&lines, |(_, (line, _))| i16::from(line.quantity.get())))
-        .bind::<Array<Nullable<Text>>, _>(column(&lines, |(_, (line, _))| line.note.as_ref().map(|note| note.as_str())))
+        .bind::<Array<Nullable<Text>>, _>(column(&lines, |(_, (line, _))| {
+            line.note.as_ref().map(|note| note.as_str())
+        }))
         .load(conn)
         .await?;
     Ok(new.into_iter().map(|new| OrderId(new.id)).collect())

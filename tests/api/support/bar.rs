@@ -42,7 +42,8 @@ impl Bar {
 
     /// Opens on this database with more flags.
     pub async fn open_on(database: Database, flags: &[&str]) -> Self {
-        let mut all = vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1", "--shutdown-seconds", "10"];
+        let mut all =
+            vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1", "--shutdown-seconds", "10"];
         all.extend(["--database-url", &database.url, "--jwt-secret", SECRET]);
         all.extend(flags);
         let serving = Flags::parse_from(all).serving;
@@ -110,7 +111,11 @@ impl Bar {
     }
 
     async fn sign_in(&self, email: &str) -> Person {
-        let answer = self.stranger().post("/login", json!({ "email": email, "password": seed::DEMO_PASSWORD })).await.expect(200);
+        let answer = self
+            .stranger()
+            .post("/login", json!({ "email": email, "password": seed::DEMO_PASSWORD }))
+            .await
+            .expect(200);
         self.holder_of(answer["token"].as_str().expect("a token"))
     }
 }

@@ -61,6 +61,16 @@ impl Database {
         }
     }
 
+    /// How many rows PostgreSQL has of these, such as `orders WHERE …`.
+    pub async fn count(&self, rows: &str) -> i64 {
+        self.client()
+            .await
+            .query_one(&format!("SELECT count(*) FROM {rows}"), &[])
+            .await
+            .expect("a count")
+            .get(0)
+    }
+
     /// A connection of its own to a PostgreSQL database.
     pub async fn client(&self) -> Client {
         connect(&self.url).await
@@ -88,7 +98,8 @@ fn url_of(name: &str) -> String {
 }
 
 fn server_url() -> String {
-    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server; `make test` provides one")
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL names a PostgreSQL server; `make test` provides one")
 }
 
 async fn admin() -> Client {
@@ -110,9 +121,13 @@ impl Drop for Dropped {
         let name = self.0.clone();
         // The test's own runtime may be ending.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
-                let _ = admin().await.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+                let _ = admin()
+                    .await
+                    .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+                    .await;
             });
         });
         let _ = dropping.join();

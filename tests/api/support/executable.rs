@@ -18,7 +18,10 @@ pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command 
 
 /// Runs a command to its end.
 pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    timeout(PATIENCE, shakerqueue(arguments, environment).output()).await.expect("an end in time").expect("it starts")
+    timeout(PATIENCE, shakerqueue(arguments, environment).output())
+        .await
+        .expect("an end in time")
+        .expect("it starts")
 }
 
 /// A role that goes on until it is stopped.
@@ -30,7 +33,8 @@ pub struct Role {
 impl Role {
     /// Starts a role; its log goes to this test's standard error.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = shakerqueue(arguments, environment).stderr(Stdio::inherit()).spawn().expect("it starts");
+        let mut child =
+            shakerqueue(arguments, environment).stderr(Stdio::inherit()).spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         Self { child, lines }
     }

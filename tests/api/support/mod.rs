@@ -1,6 +1,7 @@
 //! A bar for each test, and people who speak its language.
 
 pub mod bar;
+pub mod broker;
 pub mod database;
 pub mod executable;
 pub mod person;
@@ -34,6 +35,7 @@ macro_rules! on_both {
         $(
             $(#[$meta])*
             mod $name {
+                #[allow(unused_imports, reason = "not every scenario needs them")]
                 use super::*;
 
                 async fn scenario($bar: &$crate::support::Bar) $body

@@ -131,6 +131,10 @@ pub async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("the bar answers");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await.expect("a whole answer");
-    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    let body = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
     Answer { status, headers, body }
 }

@@ -1,0 +1,243 @@
+//! The whole way with real servers and real processes: HTTP, RabbitMQ, workers, PostgreSQL, HTTP.
+
+use crate::support::{
+    Person,
+    bar::SECRET,
+    broker::{self, Prefix},
+    database::Database,
+    eventually,
+    executable::{Role, run},
+    person::{id, send},
+};
+use futures_util::future::join_all;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::{collections::HashSet, sync::Mutex};
+use uuid::Uuid;
+
+/// A scaled-out installation of its own: a database, and a prefix at the broker that all tests share.
+struct Installation {
+    database: Database,
+    amqp_url: String,
+    prefix: Prefix,
+    http: Client,
+}
+
+impl Installation {
+    /// Migrated and seeded, as an operator would.
+    async fn new() -> Self {
+        let this = Self {
+            database: Database::empty().await,
+            amqp_url: broker::url(),
+            prefix: Prefix::new(),
+            http: Client::new(),
+        };
+        let seeded = run(&["seed"], &this.environment()).await;
+        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+        this
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("DATABASE_URL", &self.database.url),
+            ("AMQP_URL", &self.amqp_url),
+            ("QUEUE_PREFIX", &self.prefix.name),
+            ("JWT_SECRET", SECRET),
+            ("BIND_ADDR", "127.0.0.1:0"),
+            ("BCRYPT_COST", "4"),
+            ("RUST_LOG", "warn"),
+        ]
+    }
+
+    async fn serve(&self) -> (Role, String) {
+        let mut role = Role::start(&["serve"], &self.environment());
+        let url = role.url().await;
+        // Until its broker is up it records directly, which is right but not what is tested here.
+        eventually("a serve whose broker is up", async || {
+            let ready = Person::new(&self.http, &url, None).get("/readyz").await;
+            (ready.body["parts"]["broker"] == "up").then_some(())
+        })
+        .await;
+        (role, url)
+    }
+
+    async fn work(&self) -> Role {
+        let mut role = Role::start(&["work"], &self.environment());
+        role.says("works").await;
+        role
+    }
+
+    async fn sign_in(&self, url: &str, email: &str) -> Person {
+        let who = json!({ "email": email, "password": "password123" });
+        let answer = Person::new(&self.http, url, None).post("/login", who).await.expect(200);
+        Person::new(&self.http, url, answer["token"].as_str())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_accepted_order_is_made_exactly_once() {
+    const CUSTOMERS: usize = 20;
+    const ORDERS: usize = 200;
+    const BARTENDERS: usize = 5;
+    let bar = Installation::new().await;
+    let ((first, first_url), (second, second_url)) = tokio::join!(bar.serve(), bar.serve());
+    let workers = [bar.work().await, bar.work().await, bar.work().await];
+    let urls = [first_url.as_str(), second_url.as_str()];
+
+    let mut customers = Vec::new();
+    for number in 0..CUSTOMERS {
+        let name = format!("customer{number}");
+        let account = json!({ "username": name, "email": format!("{name}@example.com"), "password": "a good password" });
+        let answer =
+            Person::new(&bar.http, urls[number % 2], None).post("/register", account).await.expect(201);
+        customers.push(Person::new(&bar.http, urls[number % 2], answer["token"].as_str()));
+    }
+    let placing: Vec<_> = (0..ORDERS)
+        .map(|number| {
+            let customer = customers[number % CUSTOMERS].at(urls[number % 2]);
+            let drink = ["Margarita", "Negroni", "Mojito", "Americano"][number % 4];
+            tokio::spawn(async move { customer.post("/orders", json!({ "recipe": drink })).await })
+        })
+        .collect();
+    let mut accepted = HashSet::new();
+    for answer in placing {
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.header("location"), Some(format!("/orders/{}", id(&answer.body)).as_str()));
+        let order = answer.expect(202);
+        assert_eq!(order["status"], "queued");
+        accepted.insert(id(&order).to_owned());
+    }
+    assert_eq!(accepted.len(), ORDERS);
+
+    let mut bartenders = Vec::new();
+    for number in 0..BARTENDERS {
+        bartenders.push(bar.sign_in(urls[number % 2], "employee@example.com").await);
+    }
+    let made = Mutex::new(Vec::new());
+    let shifts = bartenders.iter().map(async |bartender| {
+        eventually("all orders to be made", async || {
+            while let Some(order) = bartender.claim().await {
+                bartender.moves(&order, "ready").await.expect(200);
+                made.lock().unwrap().push(id(&order).to_owned());
+            }
+            (made.lock().unwrap().len() >= ORDERS).then_some(())
+        })
+        .await;
+    });
+    join_all(shifts).await;
+    let made = made.into_inner().unwrap();
+    assert_eq!(made.len(), ORDERS, "none is claimed twice");
+    assert_eq!(made.into_iter().collect::<HashSet<_>>(), accepted);
+
+    for (count, rows) in [
+        ("orders WHERE status = 'ready'", 200),
+        ("orders", 200),
+        ("order_lines", 200),
+        ("order_moves", 600),
+        ("dead_letters", 0),
+    ] {
+        assert_eq!(bar.database.count(count).await, rows, "{count}");
+    }
+    assert_eq!(bar.prefix.waiting().await, 0, "no work is left in the queue");
+
+    for role in workers.into_iter().chain([first, second]) {
+        role.stop().await;
+    }
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_waits_in_the_queue_until_a_worker_comes() {
+    let bar = Installation::new().await;
+    let ((here, here_url), (there, there_url)) = tokio::join!(bar.serve(), bar.serve());
+    let guest = bar.sign_in(&here_url, "user@example.com").await;
+    let bartender = bar.sign_in(&there_url, "employee@example.com").await;
+    let other = bar.sign_in(&there_url, "admin@example.com").await;
+    let stranger = json!({ "username": "nosy", "email": "nosy@example.com", "password": "a good password" });
+    let stranger = Person::new(&bar.http, &there_url, None).post("/register", stranger).await.expect(201);
+    let stranger = Person::new(&bar.http, &there_url, stranger["token"].as_str());
+
+    let order = guest.post("/orders", json!({ "recipe": "Margarita", "table": "7" })).await.expect(202);
+    assert_eq!(guest.sees(&order).await.expect(200), order, "known as a whole where it was accepted");
+    for person in [&guest.at(&there_url), &bartender, &other] {
+        assert_eq!(person.sees(&order).await.expect(200)["status"], "queued", "known to be queued elsewhere");
+    }
+    stranger.sees(&order).await.expect_problem(404, "not-found");
+    stranger.at(&here_url).sees(&order).await.expect_problem(404, "not-found");
+    let made_up = json!({ "id": Uuid::now_v7().to_string() });
+    bartender.sees(&made_up).await.expect_problem(404, "not-found");
+    assert!(bartender.claim().await.is_none());
+
+    let path = format!("/orders/{}", id(&order));
+    let waiting = tokio::spawn({
+        let guest = guest.at(&there_url);
+        async move { send(guest.request(Method::GET, &path).header("Prefer", "wait=25")).await }
+    });
+    let worker = bar.work().await;
+    let stored = waiting.await.unwrap().expect(200);
+    assert_eq!((&stored["status"], &stored["table"]), (&json!("pending"), &json!("7")));
+
+    let waited = guest
+        .request(Method::POST, "/orders")
+        .header("Prefer", "respond-async, wait=25")
+        .json(&json!({ "recipe": "Negroni" }));
+    let waited = send(waited).await;
+    assert_eq!(waited.header("preference-applied"), Some("wait=25"));
+    assert_eq!(waited.expect(201)["status"], "pending");
+
+    for role in [here, there, worker] {
+        role.stop().await;
+    }
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    let rubbish = Uuid::new_v4();
+    bar.prefix.publish(rubbish, b"{\"version\":1,\"order\":\"rubbish\"}").await;
+    let order = guest.post("/orders", json!({ "recipe": "Margarita" })).await.expect(202);
+
+    // A customer that this database does not know: a token signed with the same secret elsewhere.
+    let nobody = Person::new(&bar.http, &url, Some(&token_of_nobody()));
+    let lost = nobody.post("/orders", json!({ "recipe": "Margarita" })).await.expect(202);
+
+    let worker = bar.work().await;
+    let bartender = bar.sign_in(&url, "employee@example.com").await;
+    let stored = eventually("the order to be stored", async || {
+        let seen = bartender.sees(&order).await.expect(200);
+        (seen["status"] == "pending").then_some(seen)
+    })
+    .await;
+    assert_eq!(id(&stored), id(&order));
+    let client = bar.database.client().await;
+    let letters = eventually("two dead letters", async || {
+        let rows = client
+            .query("SELECT order_id::text, reason FROM dead_letters ORDER BY reason", &[])
+            .await
+            .unwrap();
+        (rows.len() == 2).then_some(rows)
+    })
+    .await;
+    let letters: Vec<(String, String)> = letters.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(letters[0].0, id(&lost));
+    assert!(letters[0].1.contains("customer"), "{}", letters[0].1);
+    assert_eq!(letters[1].0, rubbish.to_string());
+    assert!(letters[1].1.contains("not an order"), "{}", letters[1].1);
+
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+fn token_of_nobody() -> String {
+    let now = chrono::Utc::now().timestamp();
+    let claims: Value = json!({
+        "iss": "shakerqueue", "aud": "shakerqueue", "sub": Uuid::now_v7(), "role": "customer",
+        "iat": now, "nbf": now, "exp": now + 600,
+    });
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+}

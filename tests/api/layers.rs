@@ -1,0 +1,156 @@
+//! The layers of `src/lib.rs`: each uses those below it, never one above.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The modules from top to bottom; those of one row may not use each other.
+const LAYERS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["roles"],
+    &["deployment"],
+    &["http"],
+    &["worker", "health", "seed"],
+    &["intake", "bar"],
+    &["menu", "accounts", "recorder"],
+    &["queue", "store"],
+    &["secret", "shutdown", "telemetry"],
+    &["config"],
+    &["domain"],
+];
+
+/// What is forbidden beyond the order of the layers.
+const FORBIDDEN: &[(&str, &str, &str)] = &[
+    ("http", "queue", "the API does not know that there is a broker"),
+    ("http", "store", "the API does not know which database there is"),
+    ("http", "recorder", "orders go through intake"),
+];
+
+/// Crates that only one module may name, so that what they stand for can be changed in one place.
+const OWNED: &[(&str, &[&str])] = &[
+    ("amqprs", &["queue"]),
+    ("diesel", &["store"]),
+    ("diesel_async", &["store"]),
+    ("tokio_postgres", &["store"]),
+    ("actix_web", &["http"]),
+    ("bcrypt", &["accounts"]),
+    ("jsonwebtoken", &["accounts"]),
+];
+
+#[test]
+fn no_module_uses_one_above_it() {
+    let row = |module: &str| LAYERS.iter().position(|layer| layer.contains(&module));
+    let mut wrong = Vec::new();
+    for (file, module, text) in sources() {
+        let Some(from) = row(&module) else {
+            wrong.push(format!("{}: the module {module} has no layer", file.display()));
+            continue;
+        };
+        for used in uses(&text) {
+            match row(&used) {
+                None => wrong.push(format!("{}: uses {used}, which has no layer", file.display())),
+                Some(to) if used != module && to <= from => {
+                    wrong.push(format!("{}: {module} must not use {used}", file.display()));
+                }
+                Some(_) => {}
+            }
+            if let Some((_, _, why)) = FORBIDDEN.iter().find(|(from, to, _)| *from == module && *to == used) {
+                wrong.push(format!("{}: {module} must not use {used}: {why}", file.display()));
+            }
+        }
+        for (library, owners) in OWNED {
+            if !owners.contains(&module.as_str()) && names(&text, library) {
+                wrong.push(format!("{}: only {owners:?} may name {library}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_check_sees_every_way_to_name_a_module() {
+    let text = "use crate::{\n    store::{self, Store},\n    domain::{ids::{OrderId}, order::NewOrder},\n    queue,\n};\nfn f() -> crate::http::App {}";
+    assert_eq!(uses(text), ["store", "domain", "queue", "http"]);
+    assert!(names("let x = diesel::sql_query(\"\");", "diesel") && !names("the_diesel::x", "diesel"));
+}
+
+/// Every source file: its path, its module, and its text without comments.
+fn sources() -> Vec<(PathBuf, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("lib.rs")
+            {
+                let text = fs::read_to_string(&path).unwrap();
+                let code: Vec<_> =
+                    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+                found.insert(path, code.join("\n"));
+            }
+        }
+    }
+    assert!(found.len() > 40, "the sources were not found");
+    found
+        .into_iter()
+        .map(|(path, text)| {
+            let module = path.strip_prefix(&root).unwrap().iter().next().unwrap().to_string_lossy();
+            let module = module.trim_end_matches(".rs").to_owned();
+            (path, module, text)
+        })
+        .collect()
+}
+
+/// The modules of this crate that a text names, by `crate::` or from outside by the crate's name.
+fn uses(text: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for start in ["crate::", "shakerqueue::"] {
+        for (at, _) in text.match_indices(start) {
+            let rest = &text[at + start.len()..];
+            match rest.strip_prefix('{') {
+                None => used.extend(word(rest)),
+                Some(group) => used.extend(first_words(group)),
+            }
+        }
+    }
+    used
+}
+
+/// The first word of each entry of a `use` group, up to the brace that closes it.
+fn first_words(group: &str) -> Vec<String> {
+    let (mut depth, mut words, mut entry) = (0, Vec::new(), true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => entry = true,
+            c if entry && c.is_alphabetic() => {
+                words.extend(word(&group[at..]));
+                entry = false;
+            }
+            _ => {}
+        }
+    }
+    words
+}
+
+fn word(text: &str) -> Option<String> {
+    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!word.is_empty() && word.chars().all(|c| !c.is_uppercase())).then_some(word)
+}
+
+/// Whether a text names a library.
+fn names(text: &str, library: &str) -> bool {
+    text.match_indices(library).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = &text[at + library.len()..];
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_') && after.starts_with("::")
+    })
+}

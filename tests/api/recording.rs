@@ -1,0 +1,190 @@
+//! The recorder's contract, on both databases: what may be given twice, and what must not hold back what.
+
+use crate::support::database::{Database, Kind};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use shakerqueue::{
+    accounts::{Caller, new_user},
+    bar::Bar,
+    domain::{
+        account::{Email, Role},
+        ids::{OrderId, RecipeId, UserId},
+        now,
+        order::{Drink, Line, NewOrder, Quantity},
+        recipe::PreparationSeconds,
+        text::{Note, Username},
+        working_order,
+    },
+    recorder::{Outcome, record_batch},
+    seed,
+    store::{Store, recipes, users},
+};
+use std::sync::Arc;
+
+/// A store with a customer and a menu, below the HTTP API.
+struct Cellar {
+    store: Store,
+    customer: UserId,
+    drink: Drink,
+    _database: Database,
+}
+
+impl Cellar {
+    async fn new(kind: Kind) -> Self {
+        let database = Database::new(kind).await;
+        let store = database.store();
+        if kind == Kind::Sqlite {
+            store.migrate().await.unwrap();
+        }
+        let (menu, accounts) = (seed::house_menu().unwrap(), seed::demo_accounts().unwrap());
+        seed::fill(&store, menu, accounts).await.unwrap();
+        let user = new_user(
+            Username::try_from("Ana").unwrap(),
+            Email::try_from("ana@example.com").unwrap(),
+            Role::Customer,
+        );
+        let customer = user.id;
+        store
+            .write(move |conn| async move { users::add(conn, &user, "no hash").await }.boxed())
+            .await
+            .unwrap();
+        let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+        let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
+        Self { store, customer, drink, _database: database }
+    }
+
+    fn order(&self) -> NewOrder {
+        NewOrder {
+            id: OrderId::fresh(),
+            customer_id: self.customer,
+            placed_by: self.customer,
+            lines: vec![Line { recipe: self.drink.clone(), quantity: Quantity::ONE, note: None }],
+            table: None,
+            note: None,
+            priority: 1,
+            due_at: now(),
+            placed_at: now(),
+        }
+    }
+
+    fn orders(&self, count: usize) -> Vec<NewOrder> {
+        (0..count).map(|_| self.order()).collect()
+    }
+
+    async fn record(&self, orders: &[NewOrder]) -> Vec<Outcome> {
+        record_batch(&self.store, Arc::from(orders)).await
+    }
+
+    fn bar(&self) -> Bar {
+        Bar::new(self.store.clone())
+    }
+
+    fn bartender(&self) -> Caller {
+        Caller { id: self.customer, role: Role::Employee }
+    }
+}
+
+/// Each scenario on both databases.
+macro_rules! contract {
+    ($(async fn $name:ident($cellar:ident) $body:block)+) => {
+        $(mod $name {
+            use super::*;
+
+            async fn scenario($cellar: Cellar) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                scenario(Cellar::new(Kind::Sqlite).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                scenario(Cellar::new(Kind::Postgres).await).await;
+            }
+        })+
+    };
+}
+
+contract! {
+    async fn what_is_recorded_reads_as_it_was_placed(cellar) {
+        let mut order = cellar.order();
+        order.lines.push(Line { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
+        order.note = Note::try_from("for the terrace").ok();
+        assert_eq!(cellar.record(&[order.clone()]).await, [Outcome::Recorded]);
+        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+        assert_eq!(stored.placed, order);
+    }
+
+    async fn an_order_that_comes_again_is_one_order(cellar) {
+        let batch = cellar.orders(500);
+        assert_eq!(cellar.record(&batch).await, vec![Outcome::Recorded; 500]);
+        assert_eq!(cellar.record(&batch).await, vec![Outcome::AlreadyThere; 500]);
+        let order = cellar.order();
+        let twice = [order.clone(), order.clone()];
+        assert_eq!(cellar.record(&twice).await, [Outcome::Recorded, Outcome::AlreadyThere]);
+        let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
+        assert_eq!(history.len(), 1);
+        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+        assert_eq!(stored.placed.lines.len(), 1);
+    }
+
+    async fn another_order_under_the_same_id_is_a_conflict(cellar) {
+        let first = cellar.order();
+        let mut second = first.clone();
+        second.note = Note::try_from("another one").ok();
+        assert_eq!(cellar.record(&[first.clone(), second.clone()]).await, [Outcome::Recorded, Outcome::Conflict]);
+        assert_eq!(cellar.record(&[second, first]).await, [Outcome::Conflict, Outcome::AlreadyThere]);
+    }
+
+    async fn what_can_not_be_stored_does_not_hold_back_the_others(cellar) {
+        let mut batch = cellar.orders(200);
+        batch[57].customer_id = UserId::fresh();
+        batch[123].lines[0].recipe.id = RecipeId::fresh();
+        let outcomes = cellar.record(&batch).await;
+        for (at, outcome) in outcomes.iter().enumerate() {
+            match at {
+                57 | 123 => assert!(matches!(outcome, Outcome::Refused(_)), "{at}: {outcome:?}"),
+                _ => assert_eq!(*outcome, Outcome::Recorded, "{at}"),
+            }
+        }
+        let refused = cellar.bar().find(cellar.bartender(), batch[123].id).await.unwrap();
+        assert_eq!(refused, None, "nothing of it is half stored");
+    }
+
+    async fn batches_with_the_same_orders_at_once_store_each_once(cellar) {
+        let batch = cellar.orders(100);
+        let recording: Vec<_> = (0..8).map(|number| {
+            let store = cellar.store.clone();
+            let mut batch = batch.clone();
+            batch.rotate_left(number * 13);
+            tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await })
+        }).collect();
+        let mut outcomes = Vec::new();
+        for task in recording {
+            outcomes.extend(task.await.unwrap());
+        }
+        let recorded = outcomes.iter().filter(|outcome| **outcome == Outcome::Recorded).count();
+        let there = outcomes.iter().filter(|outcome| **outcome == Outcome::AlreadyThere).count();
+        assert_eq!((recorded, there), (100, 700));
+    }
+
+    async fn nothing_starves_however_many_quick_orders_come(cellar) {
+        let began = now();
+        let at = |seconds: i64, takes: u16| {
+            let placed_at = began + TimeDelta::seconds(seconds);
+            NewOrder { placed_at, due_at: working_order::due(placed_at, takes), ..cellar.order() }
+        };
+        let slow = at(0, PreparationSeconds::MOST);
+        // One quick order a second, for a quarter of an hour, all of them placed after the slow one.
+        let quick: Vec<_> = (1..900).map(|second| at(second, 15)).collect();
+        cellar.record(&quick).await;
+        cellar.record(std::slice::from_ref(&slow)).await;
+        let (bar, bartender) = (cellar.bar(), cellar.bartender());
+        let mut before = 0;
+        while bar.next(bartender).await.unwrap().unwrap().placed.id != slow.id {
+            before += 1;
+        }
+        // Those placed up to 585 s after it are due before it; on equal terms the smaller id goes first.
+        assert!((584..=585).contains(&before), "{before} orders overtook it");
+    }
+}

@@ -1,0 +1,79 @@
+//! The broker that all tests share; each has a prefix of its own there.
+
+use amqprs::{
+    channel::{ExchangeDeleteArguments, QueueDeleteArguments},
+    connection::{Connection, OpenConnectionArguments},
+};
+use shakerqueue::queue::{Broker, Settings};
+use std::time::Duration;
+use tokio::time::timeout;
+use url::Url;
+use uuid::Uuid;
+
+/// Where the broker is.
+pub fn url() -> String {
+    std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL names a RabbitMQ server; `make test` provides one")
+}
+
+/// A prefix of a test's own. What was declared under it goes when [`Prefix::clear`] is called.
+pub struct Prefix {
+    pub name: String,
+    broker: Broker,
+}
+
+impl Prefix {
+    pub fn new() -> Self {
+        let name = format!("test-{}", Uuid::new_v4().simple());
+        let broker = Broker::start(Settings::new(url().into(), name.clone())).expect("a good URL");
+        Self { name, broker }
+    }
+
+    /// Puts a message among the orders, whatever it is.
+    pub async fn publish(&self, id: Uuid, body: &[u8]) {
+        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+        self.broker.publisher().publish(id, body.to_vec()).await.expect("a confirm");
+    }
+
+    /// How many messages no worker has yet.
+    pub async fn waiting(&self) -> u32 {
+        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+        self.broker.depth().await.expect("the queue is there").messages
+    }
+
+    /// Deletes what was declared under the prefix.
+    pub async fn clear(self) {
+        self.broker.close(Duration::from_secs(5)).await;
+        let connection = connect().await;
+        let channel = connection.open_channel(None).await.expect("a channel");
+        for queue in ["orders", "orders.dead"] {
+            channel
+                .queue_delete(QueueDeleteArguments::new(&format!("{}.{queue}", self.name)))
+                .await
+                .expect("no queue");
+        }
+        for exchange in ["orders", "dead"] {
+            channel
+                .exchange_delete(ExchangeDeleteArguments::new(&format!("{}.{exchange}", self.name)))
+                .await
+                .expect("no exchange");
+        }
+        let _ = channel.close().await;
+        let _ = connection.close().await;
+    }
+}
+
+async fn connect() -> Connection {
+    let url = Url::parse(&url()).expect("TEST_AMQP_URL is a URL");
+    let word = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut arguments = OpenConnectionArguments::new(
+        url.host_str().expect("a host"),
+        url.port().unwrap_or(5672),
+        &word(url.username()),
+        &word(url.password().unwrap_or("guest")),
+    );
+    let vhost = word(url.path().trim_start_matches('/'));
+    if !vhost.is_empty() {
+        arguments.virtual_host(&vhost);
+    }
+    Connection::open(&arguments).await.expect("the broker answers")
+}
