@@ -1,5 +1,6 @@
 //! Logs, to standard error: standard output belongs to what a command answers.
 
+use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Starts logging. `RUST_LOG` says what; unset: from `info` up, and from the libraries from `warn` up.
@@ -10,5 +11,10 @@ pub fn start() {
         .try_from_env()
         .unwrap_or_else(|_| usual());
     // It can only be started once; a test may have been first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colours = std::io::stderr().is_terminal();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .try_init();
 }

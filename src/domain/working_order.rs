@@ -45,7 +45,7 @@ mod tests {
     fn no_stream_of_quick_orders_starves_a_slow_one() {
         let placed = now();
         let slow = due(placed, PreparationSeconds::MOST);
-        let overtaking = (0..)
+        let overtaking = (0..i64::from(u16::MAX))
             .map(|second| due(placed + TimeDelta::seconds(second), 1))
             .take_while(|quick| *quick < slow)
             .count();

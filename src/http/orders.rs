@@ -6,7 +6,7 @@ use super::{
     caller::{SignedIn, Staff},
     problem::Problem,
     query::{Query, cut},
-    views::{MoveView, OrderView, QueuedView},
+    views::{HistoryView, MoveView, OrderView, OrdersView, QueuedView},
 };
 use crate::{
     accounts::Caller,
@@ -25,7 +25,6 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Deserialize;
-use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
@@ -90,8 +89,8 @@ pub async fn list(
         page = app.bar.newest(filter, place('n')?, limit + 1).await?;
         next = cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0));
     }
-    let orders: Vec<_> = page.into_iter().map(OrderView::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ "orders": orders, "next_cursor": next })))
+    let orders = page.into_iter().map(OrderView::from).collect();
+    Ok(HttpResponse::Ok().json(OrdersView { orders, next_cursor: next }))
 }
 
 /// `GET /orders/{id}`: an order as it stands.
@@ -136,8 +135,7 @@ pub async fn history(
         None if queued(&app, caller, id).is_some() => Vec::new(),
         None => return Err(Problem::not_found("order")),
     };
-    let history: Vec<_> = moves.into_iter().map(MoveView::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ "history": history })))
+    Ok(HttpResponse::Ok().json(HistoryView { history: moves.into_iter().map(MoveView::from).collect() }))
 }
 
 /// `POST /orders/next`: claims the order that is next; 204 when none waits.

@@ -34,18 +34,13 @@ pub struct Problem {
     /// Names the kind of problem, for good: `/problems/NAME`.
     r#type: String,
     title: &'static str,
-    #[serde(serialize_with = "as_number")]
-    status: StatusCode,
+    status: u16,
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     /// The order as it stands, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     order: Option<Box<OrderView>>,
-}
-
-fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
 }
 
 impl Problem {
@@ -55,7 +50,14 @@ impl Problem {
             detail.truncate(end);
             detail.push('…');
         }
-        Self { r#type: format!("/problems/{name}"), title, status, detail, errors: Vec::new(), order: None }
+        Self {
+            r#type: format!("/problems/{name}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            errors: Vec::new(),
+            order: None,
+        }
     }
 
     /// 404, also for what exists but is none of the caller's: ids can't be probed.
@@ -230,13 +232,14 @@ impl fmt::Display for Problem {
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        match self.status {
+        match status {
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }

@@ -1,6 +1,13 @@
 //! The menu.
 
-use super::{App, body::Json, caller::Staff, problem::Problem, query::Query, views::RecipeView};
+use super::{
+    App,
+    body::Json,
+    caller::Staff,
+    problem::Problem,
+    query::Query,
+    views::{MenuView, RecipeView},
+};
 use crate::domain::{ids::RecipeId, recipe::Formula};
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -8,7 +15,6 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -16,8 +22,8 @@ use std::fmt::Write;
 pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::read(&request, &[])?;
     let menu = app.menu.current();
-    let recipes: Vec<_> = menu.recipes().iter().map(|recipe| RecipeView::from(recipe.as_ref())).collect();
-    Ok(tagged(&request, &json!({ "recipes": recipes, "next_cursor": null })))
+    let recipes = menu.recipes().iter().map(|recipe| RecipeView::from(recipe.as_ref())).collect();
+    Ok(tagged(&request, &MenuView { recipes, next_cursor: None }))
 }
 
 /// `GET /recipes/{id}`: one drink, by id or by name.

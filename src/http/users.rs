@@ -6,7 +6,7 @@ use super::{
     caller::Admin,
     problem::Problem,
     query::{Query, cut},
-    views::UserView,
+    views::{UserView, UsersView},
 };
 use crate::domain::{Invalid, account::Role, ids::UserId};
 use actix_web::{
@@ -14,7 +14,6 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Deserialize;
-use serde_json::json;
 
 /// The list of accounts, in cursors.
 const LIST: char = 'u';
@@ -26,8 +25,8 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let after = query.cursor(LIST)?.map(|(at, id)| (at, UserId(id)));
     let mut page = app.accounts.page(after, limit + 1).await?;
     let next = cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0));
-    let users: Vec<_> = page.into_iter().map(UserView::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ "users": users, "next_cursor": next })))
+    let users = page.into_iter().map(UserView::from).collect();
+    Ok(HttpResponse::Ok().json(UsersView { users, next_cursor: next }))
 }
 
 #[derive(Deserialize)]

@@ -166,3 +166,37 @@ impl<'a> From<&'a Recipe> for RecipeView<'a> {
         }
     }
 }
+
+/// A page of orders.
+#[derive(Debug, Serialize)]
+pub struct OrdersView {
+    /// The orders.
+    pub orders: Vec<OrderView>,
+    /// Where the next page begins, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// The moves of an order.
+#[derive(Debug, Serialize)]
+pub struct HistoryView {
+    /// First to last.
+    pub history: Vec<MoveView>,
+}
+
+/// A page of accounts.
+#[derive(Debug, Serialize)]
+pub struct UsersView {
+    /// The accounts.
+    pub users: Vec<UserView>,
+    /// Where the next page begins, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// The menu.
+#[derive(Debug, Serialize)]
+pub struct MenuView<'a> {
+    /// The drinks.
+    pub recipes: Vec<RecipeView<'a>>,
+    /// Always null: the menu comes whole.
+    pub next_cursor: Option<String>,
+}

@@ -41,6 +41,9 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
                 .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
             seed::admin(email, password)
         }
+        (None, Some(_)) => {
+            return Err(Failure::new("ADMIN_PASSWORD needs --admin EMAIL (or ADMIN_EMAIL) beside it"));
+        }
         _ => seed::demo_accounts().map_err(Failure::new)?,
     };
     let deployment = Deployment::choose(&Servers { amqp_url: None, ..seeding.servers })?;

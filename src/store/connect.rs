@@ -110,12 +110,12 @@ where
     AsyncDieselConnectionManager<C>:
         deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
 {
-    let pool = Pool::builder(manager)
+    Pool::builder(manager)
         .max_size(connections)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(CONNECT))
         .recycle_timeout(Some(WAIT))
         .runtime(deadpool::Runtime::Tokio1)
-        .build();
-    pool.map_err(|error| Error::unavailable(error))
+        .build()
+        .map_err(Error::unavailable)
 }

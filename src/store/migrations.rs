@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
-const LOCK: i64 = 0x0073_6861_6b65_72;
+const LOCK: i64 = 0x0073_6861_6b65_7200;
 
 mod ledger {
     #![allow(missing_docs, reason = "written by a macro")]

@@ -12,6 +12,7 @@ pub mod moves;
 pub mod orders;
 pub mod recipes;
 pub mod record;
+#[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]
 mod schema;
 pub mod settings;
 pub mod sql_types;
@@ -37,6 +38,8 @@ use tokio::{
 
 type PgConn = AsyncPgConnection;
 type SqliteConn = SyncConnectionWrapper<SqliteConnection>;
+type PgTransaction = <PgConn as AsyncConnection>::TransactionManager;
+type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 
 /// The longest that one piece of database work may take, from getting a connection to the commit.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -60,6 +63,7 @@ enum Pools {
 }
 
 /// A connection to whichever database it is.
+#[expect(clippy::large_enum_variant, reason = "there are as many as connections, each in one task")]
 pub enum Conn {
     /// To PostgreSQL.
     Pg(Object<PgConn>),
@@ -114,14 +118,12 @@ impl Store {
             let mut conn = store.conn().await?;
             let running =
                 async { if transaction { conn.transaction(work).await } else { work(&mut conn).await } };
-            match timeout(DEADLINE, running).await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    // Nobody knows what state it is in: the next user must not get it.
-                    conn.discard();
-                    Err(Error::unavailable("a deadline passed"))
-                }
+            if let Ok(outcome) = timeout(DEADLINE, running).await {
+                return outcome;
             }
+            // Nobody knows what state it is in: the next user must not get it.
+            conn.discard();
+            Err(Error::unavailable("a deadline passed"))
         });
         match task.await {
             Ok(outcome) => outcome,
@@ -164,15 +166,12 @@ impl Conn {
 
     async fn begin(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => {
-                <PgConn as AsyncConnection>::TransactionManager::begin_transaction(&mut **conn).await?
-            }
+            Self::Pg(conn) => PgTransaction::begin_transaction(&mut **conn).await?,
             // IMMEDIATE: a deferred transaction that later writes fails at once when another one is writing.
             Self::Sqlite(conn) => {
-                conn.spawn_blocking(|conn| {
-                    AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE")
-                })
-                .await?;
+                let begin =
+                    |conn: &mut _| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE");
+                conn.spawn_blocking(begin).await?;
             }
         }
         Ok(())
@@ -180,25 +179,16 @@ impl Conn {
 
     async fn commit(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => {
-                <PgConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?
-            }
-            Self::Sqlite(conn) => {
-                <SqliteConn as AsyncConnection>::TransactionManager::commit_transaction(&mut **conn).await?;
-            }
+            Self::Pg(conn) => PgTransaction::commit_transaction(&mut **conn).await?,
+            Self::Sqlite(conn) => SqliteTransaction::commit_transaction(&mut **conn).await?,
         }
         Ok(())
     }
 
     async fn rollback(&mut self) -> Result<()> {
         match self {
-            Self::Pg(conn) => {
-                <PgConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn).await?
-            }
-            Self::Sqlite(conn) => {
-                <SqliteConn as AsyncConnection>::TransactionManager::rollback_transaction(&mut **conn)
-                    .await?;
-            }
+            Self::Pg(conn) => PgTransaction::rollback_transaction(&mut **conn).await?,
+            Self::Sqlite(conn) => SqliteTransaction::rollback_transaction(&mut **conn).await?,
         }
         Ok(())
     }

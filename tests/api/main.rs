@@ -3,9 +3,18 @@
 //! Each test has a bar of its own, on a database of its own, so all of them run in parallel. What both databases must do is tested on both.
 //! `make test` provides the servers; a test that needs one and has none fails.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail where it stands"
+)]
+
 mod journey;
 mod layers;
 mod orders;
 mod queue;
 mod recording;
+mod stopping;
 mod support;

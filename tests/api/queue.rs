@@ -1,12 +1,5 @@
 //! The queue layer against a real broker: the one that `TEST_AMQP_URL` names.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may fail where it stands"
-)]
-
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::net::SocketAddr;

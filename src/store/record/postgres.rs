@@ -1,7 +1,12 @@
 //! One statement a batch: arrays in, ids of the new orders out.
 
 use crate::{
-    domain::{Instant, ids::OrderId, order::NewOrder},
+    domain::{
+        Instant,
+        ids::OrderId,
+        order::NewOrder,
+        text::{Note, Table},
+    },
     store::{PgConn, Result},
 };
 use diesel::{
@@ -50,12 +55,8 @@ pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Instant) -> Res
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.id.0))
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.customer_id.0))
         .bind::<Array<SqlUuid>, _>(column(orders, |order| order.placed_by.0))
-        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| {
-            order.table.as_ref().map(|table| table.as_str())
-        }))
-        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| {
-            order.note.as_ref().map(|note| note.as_str())
-        }))
+        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| order.table.as_ref().map(Table::as_str)))
+        .bind::<Array<Nullable<Text>>, _>(column(orders, |order| order.note.as_ref().map(Note::as_str)))
         .bind::<Array<SmallInt>, _>(column(orders, |order| i16::from(order.priority)))
         .bind::<Array<Timestamptz>, _>(column(orders, |order| order.due_at.0))
         .bind::<Array<Timestamptz>, _>(column(orders, |order| order.placed_at.0))
@@ -66,7 +67,7 @@ pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Instant) -> Res
         .bind::<Array<Text>, _>(column(&lines, |(_, (line, _))| line.recipe.name.as_str()))
         .bind::<Array<SmallInt>, _>(column(&lines, |(_, (line, _))| i16::from(line.quantity.get())))
         .bind::<Array<Nullable<Text>>, _>(column(&lines, |(_, (line, _))| {
-            line.note.as_ref().map(|note| note.as_str())
+            line.note.as_ref().map(Note::as_str)
         }))
         .load(conn)
         .await?;

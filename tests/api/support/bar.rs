@@ -59,9 +59,7 @@ impl Bar {
             })
             .await
         });
-        if is_ready.await.is_err() {
-            panic!("the bar did not open: {:?}", serving.await);
-        }
+        assert!(is_ready.await.is_ok(), "the bar did not open: {:?}", serving.await);
         Self { url, database, http: reqwest::Client::new(), stop, serving }
     }
 

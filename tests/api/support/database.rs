@@ -18,7 +18,7 @@ pub enum Kind {
 pub struct Database {
     pub url: String,
     _file: Option<TempDir>,
-    _server: Option<Dropped>,
+    server: Option<Dropped>,
 }
 
 /// A migrated database that all others are copied from, which is faster than migrating each.
@@ -39,7 +39,7 @@ impl Database {
     pub fn file() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("bar.db").display());
-        Self { url, _file: Some(folder), _server: None }
+        Self { url, _file: Some(folder), server: None }
     }
 
     /// A database on the server without any table.
@@ -50,7 +50,7 @@ impl Database {
     async fn on_server(statement: &str) -> Self {
         let name = fresh_name();
         admin().await.batch_execute(&statement.replace("{}", &name)).await.expect("CREATE DATABASE");
-        Self { url: url_of(&name), _file: None, _server: Some(Dropped(name)) }
+        Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
     }
 
     /// The database through the product's own store.
@@ -59,6 +59,23 @@ impl Database {
             Some(path) => Store::sqlite(path.as_ref(), 4).expect("a store"),
             None => Store::postgres(&SecretString::from(self.url.as_str()), 8).expect("a store"),
         }
+    }
+
+    /// Closes PostgreSQL's connections to it and lets nobody in.
+    pub async fn take_down(&self) {
+        let name = &self.server.as_ref().expect("a database on a server").0;
+        let statements = format!(
+            "ALTER DATABASE {name} ALLOW_CONNECTIONS false;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        admin().await.batch_execute(&statements).await.expect("ALTER DATABASE");
+    }
+
+    /// Lets everybody in again.
+    pub async fn bring_back(&self) {
+        let name = &self.server.as_ref().expect("a database on a server").0;
+        let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
+        admin().await.batch_execute(&statement).await.expect("ALTER DATABASE");
     }
 
     /// How many rows PostgreSQL has of these, such as `orders WHERE …`.

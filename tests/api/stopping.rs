@@ -1,0 +1,128 @@
+//! Stopping and losing parts: what was answered is kept.
+
+use crate::support::{
+    Bar, Person,
+    broker::{self, Prefix},
+    database::{Database, Kind},
+    eventually,
+    executable::Role,
+    person::id,
+    proxy::Proxy,
+};
+use reqwest::Client;
+use serde_json::json;
+use std::collections::HashSet;
+use url::Url;
+
+/// Orders until the bar no longer answers; returns the ids that it promised.
+async fn order_until_closed(guest: Person) -> HashSet<String> {
+    let mut promised = HashSet::new();
+    loop {
+        let order = guest.request(reqwest::Method::POST, "/orders").json(&json!({ "recipe": "Negroni" }));
+        match order.send().await {
+            Ok(response) if response.status().is_success() => {
+                let order: serde_json::Value = response.json().await.expect("a whole answer");
+                promised.insert(id(&order).to_owned());
+            }
+            Ok(response) => panic!("answered {}", response.status()),
+            // Refused, or the connection was closed before an answer: nothing was promised.
+            Err(_) => return promised,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serve_that_is_told_to_stop_keeps_what_it_promised() {
+    let database = Database::file();
+    let environment =
+        [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
+    let mut serve = Role::start(&["serve", "--demo"], &environment);
+    let url = serve.url().await;
+    let http = Client::new();
+    let login = json!({ "email": "user@example.com", "password": "password123" });
+    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
+    let guest = Person::new(&http, &url, answer["token"].as_str());
+    guest.order("Negroni").await;
+
+    let guests: Vec<_> = (0..8).map(|_| tokio::spawn(order_until_closed(guest.clone()))).collect();
+    // Under load: some hundred orders are in before it stops.
+    eventually("orders to come in", async || {
+        let orders = guest.get("/orders?limit=100").await.expect(200);
+        (orders["orders"].as_array().unwrap().len() == 100).then_some(())
+    })
+    .await;
+    serve.stop().await;
+    let mut promised = HashSet::new();
+    for guest in guests {
+        promised.extend(guest.await.unwrap());
+    }
+
+    let bar = Bar::open_on(database, &[]).await;
+    let bartender = bar.employee().await;
+    assert!(promised.len() >= 100, "{} orders", promised.len());
+    for order in promised {
+        bartender.get(&format!("/orders/{order}")).await.expect(200);
+    }
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_recorded_directly_while_the_broker_is_away() {
+    let prefix = Prefix::new();
+    let mut broker = Url::parse(&broker::url()).unwrap();
+    let proxy = Proxy::to(format!("{}:{}", broker.host_str().unwrap(), broker.port().unwrap_or(5672))).await;
+    broker.set_host(Some("127.0.0.1")).unwrap();
+    broker.set_port(Some(proxy.address.port())).unwrap();
+    let flags = ["--amqp-url", broker.as_str(), "--queue-prefix", &prefix.name];
+    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    let becomes = async |status: &'static str| {
+        eventually("the broker to come or go", async || {
+            let ready = bar.stranger().get("/readyz").await;
+            assert_eq!(ready.status, 200, "orders can be taken all the time: {}", ready.body);
+            (ready.body["parts"]["broker"] == status).then_some(())
+        })
+        .await;
+    };
+    let place = async || guest.post("/orders", json!({ "recipe": "Negroni" })).await;
+
+    becomes("up").await;
+    let queued = place().await.expect(202);
+    assert_eq!(bartender.sees(&queued).await.expect(200)["status"], "queued");
+
+    proxy.cut();
+    becomes("down").await;
+    let stored = place().await.expect(201);
+    assert_eq!(bartender.sees(&stored).await.expect(200)["status"], "pending");
+
+    proxy.restore();
+    becomes("up").await;
+    place().await.expect(202);
+    assert_eq!(prefix.waiting().await, 2, "what the broker confirmed waits for a worker");
+
+    bar.close().await;
+    prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_can_be_taken_when_neither_part_is_up() {
+    let database = Database::new(Kind::Postgres).await;
+    let bar = Bar::open_on(database, &["--amqp-url", "amqp://guest:guest@127.0.0.1:9/%2f"]).await;
+    let guest = bar.guest().await;
+    guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(201);
+    bar.database.take_down().await;
+    let answer = guest.post("/orders", json!({ "recipe": "Negroni" })).await;
+    assert!(answer.header("retry-after").is_some());
+    answer.expect_problem(503, "unavailable");
+    guest.get("/orders").await.expect_problem(503, "unavailable");
+    let ready = bar.stranger().get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["parts"]), (503, &json!({ "database": "down", "broker": "down" })));
+    bar.stranger().get("/healthz").await.expect(200);
+
+    bar.database.bring_back().await;
+    eventually("orders to be taken again", async || {
+        (guest.post("/orders", json!({ "recipe": "Negroni" })).await.status == 201).then_some(())
+    })
+    .await;
+    bar.close().await;
+}
