@@ -117,8 +117,9 @@ async fn explain(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
-    let explained =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    // What handlers answer is JSON of one kind or another; the framework answers text or nothing.
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let explained = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return Ok(response);
     }
