@@ -11,7 +11,7 @@ use crate::{
         order::{HistoryEntry, Order},
         text::{Note, Table},
     },
-    store::{self, Conn, Store, moves, orders},
+    store::{self, Conn, Store, dead_letters, moves, orders},
 };
 use futures_util::FutureExt;
 
@@ -44,6 +44,11 @@ impl Bar {
     pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
         let order = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
         Ok(order.filter(|order| may_see(caller, order)))
+    }
+
+    /// Whether an order became a dead letter.
+    pub async fn is_lost(&self, id: OrderId) -> store::Result<bool> {
+        self.store.read(move |conn| dead_letters::has(conn, id).boxed()).await
     }
 
     /// A page of orders, newest first, behind `after`.

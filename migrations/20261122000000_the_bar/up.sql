@@ -6,6 +6,7 @@ CREATE TABLE settings (
     name  TEXT NOT NULL PRIMARY KEY,
     value TEXT NOT NULL
 );
+INSERT INTO settings (name, value) VALUES ('menu_edition', '0'); -- counts the changes to the menu
 
 CREATE TABLE users (
     id                UUID        NOT NULL PRIMARY KEY,
@@ -38,7 +39,6 @@ CREATE TABLE recipes (
 );
 -- The name of an archived recipe is free again.
 CREATE UNIQUE INDEX recipes_name_key ON recipes (name_key) WHERE archived_at IS NULL;
-CREATE INDEX recipes_updated ON recipes (updated_at);
 
 CREATE TABLE orders (
     id            UUID        NOT NULL PRIMARY KEY, -- given at intake; also the message id at the broker
@@ -93,4 +93,5 @@ CREATE TABLE dead_letters (
     payload    BYTEA       NOT NULL,
     created_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX dead_letters_of_order ON dead_letters (order_id);
 CREATE INDEX dead_letters_newest ON dead_letters (created_at DESC, id DESC);

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod ids;
 pub mod moves;
+pub mod object;
 pub mod order;
 pub mod recipe;
 pub mod text;

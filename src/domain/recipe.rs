@@ -3,6 +3,7 @@
 use super::{
     Instant,
     ids::RecipeId,
+    object::Object,
     text::{Method, Name},
     words,
 };
@@ -101,15 +102,15 @@ pub struct Ingredient {
 
 /// Everything that goes into the glass: 1 to 20 ingredients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Ingredient>", into = "Vec<Ingredient>")]
+#[serde(try_from = "Vec<Object<Ingredient>>", into = "Vec<Ingredient>")]
 pub struct Ingredients(Vec<Ingredient>);
 
-impl TryFrom<Vec<Ingredient>> for Ingredients {
+impl TryFrom<Vec<Object<Ingredient>>> for Ingredients {
     type Error = &'static str;
 
-    fn try_from(ingredients: Vec<Ingredient>) -> Result<Self, Self::Error> {
+    fn try_from(ingredients: Vec<Object<Ingredient>>) -> Result<Self, Self::Error> {
         if (1..=20).contains(&ingredients.len()) {
-            Ok(Self(ingredients))
+            Ok(Self(ingredients.into_iter().map(|Object(ingredient)| ingredient).collect()))
         } else {
             Err("must have 1 to 20 ingredients")
         }

@@ -1,7 +1,7 @@
 //! Reading JSON bodies: bounded, in time, and with errors that name the field.
 
 use super::problem::Problem;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, object::Object};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use serde::de::DeserializeOwned;
@@ -85,18 +85,65 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let json = &mut serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
-        let field = error.path().to_string();
+    let Object(value) = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
+        let path = error.path().to_string();
         let error = error.into_inner();
         if !error.is_data() {
             return Problem::malformed(format!("The body is not JSON: {error}."));
         }
-        let text = error.to_string();
-        // Where in the text it is helps nobody who knows the field.
-        let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-        let field = if field == "." { "body".to_owned() } else { field };
-        Invalid::new(field, problem).into()
+        invalid(&path, &error.to_string()).into()
     })?;
     json.end().map_err(|_| Problem::malformed("There is something behind the JSON."))?;
     Ok(value)
+}
+
+/// What Serde says of a value that does not fit, by the field that it is about.
+fn invalid(path: &str, text: &str) -> Invalid {
+    // Where in the text it is helps nobody who knows the field.
+    let text = text.rsplit_once(" at line ").map_or(text, |(problem, _)| problem);
+    let inner = |name: &str| if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some((name, _)) = text.strip_prefix("missing field `").and_then(|rest| rest.rsplit_once('`')) {
+        return Invalid::new(inner(name), "must be given");
+    }
+    if let Some((name, _)) = text.strip_prefix("duplicate field `").and_then(|rest| rest.rsplit_once('`')) {
+        return Invalid::new(inner(name), "is given twice");
+    }
+    if let Some((name, there_are)) =
+        text.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, "))
+    {
+        // Serde's path may or may not end with the unknown field already.
+        let field = if path.rsplit('.').next() == Some(name) { path.to_owned() } else { inner(name) };
+        return Invalid::new(field, format!("unknown field, {there_are}"));
+    }
+    Invalid::new(if path == "." { "body" } else { path }, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_about_the_field_and_not_what_it_is_in() {
+        let at = " at line 1 column 7";
+        for (path, text, field, problem) in [
+            (".", "missing field `name`", "name", "must be given"),
+            ("items[1]", "missing field `recipe`", "items[1].recipe", "must be given"),
+            (
+                "items[1].rum",
+                "unknown field `rum`, expected `recipe`",
+                "items[1].rum",
+                "unknown field, expected `recipe`",
+            ),
+            (
+                "items[1]",
+                "unknown field `rum`, expected `recipe`",
+                "items[1].rum",
+                "unknown field, expected `recipe`",
+            ),
+            ("table", "must not be empty", "table", "must not be empty"),
+            (".", "invalid type: null, expected an object", "body", "invalid type: null, expected an object"),
+        ] {
+            assert_eq!(invalid(path, &format!("{text}{at}")), Invalid::new(field, problem), "{path}: {text}");
+        }
+    }
 }

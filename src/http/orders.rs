@@ -6,15 +6,16 @@ use super::{
     caller::{SignedIn, Staff},
     problem::Problem,
     query::{Query, cut},
-    views::{HistoryView, MoveView, OrderView, OrdersView, QueuedView},
+    views::{HistoryView, MoveView, OrderView, OrdersView, UnstoredView},
 };
 use crate::{
     accounts::Caller,
-    bar::{Filter, Place},
+    bar::{Filter, NotMoved, Place},
     domain::{
         Invalid,
         ids::OrderId,
         moves::{Move, Status},
+        order::Order,
         text::{Note, Table},
     },
     intake::{IdempotencyKey, Queued, Request, Taken},
@@ -101,26 +102,20 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<impl Responder, Problem> {
     let id = order_id(&id)?;
-    let wait = preferred_wait(&request);
-    let mut stored = app.bar.find(caller, id).await?;
-    if stored.is_none() {
-        let queued = queued(&app, caller, id);
-        if let (Some(_), Some(wait)) = (&queued, wait) {
-            stored = until_stored(&app, caller, id, wait).await;
-        }
-        if stored.is_none() {
-            return match queued {
-                Some(Queued::Whole(order)) => {
-                    Ok(HttpResponse::Ok().json(OrderView::from(order.as_ref().clone())))
-                }
-                Some(Queued::Elsewhere) => {
-                    Ok(HttpResponse::Ok().json(QueuedView { id, status: Status::Queued }))
-                }
-                None => Err(Problem::not_found("order")),
-            };
-        }
+    let mut standing = standing(&app, caller, id).await?;
+    if let (Standing::Queued(_), Some(wait)) = (&standing, preferred_wait(&request))
+        && let Some(order) = until_stored(&app, caller, id, wait).await
+    {
+        standing = Standing::Stored(Box::new(order));
     }
-    Ok(HttpResponse::Ok().json(stored.map(OrderView::from)))
+    Ok(match standing {
+        Standing::Stored(order) => HttpResponse::Ok().json(OrderView::from(*order)),
+        Standing::Queued(Queued::Whole(order)) => {
+            HttpResponse::Ok().json(OrderView::from(order.as_ref().clone()))
+        }
+        Standing::Queued(Queued::Elsewhere) => HttpResponse::Ok().json(UnstoredView::queued(id)),
+        Standing::Lost => HttpResponse::Ok().json(UnstoredView::lost(id)),
+    })
 }
 
 /// `GET /orders/{id}/history`: every move so far.
@@ -132,8 +127,7 @@ pub async fn history(
     let id = order_id(&id)?;
     let moves = match app.bar.history(caller, id).await? {
         Some(moves) => moves,
-        None if queued(&app, caller, id).is_some() => Vec::new(),
-        None => return Err(Problem::not_found("order")),
+        None => standing(&app, caller, id).await.map(|_| Vec::new())?,
     };
     Ok(HttpResponse::Ok().json(HistoryView { history: moves.into_iter().map(MoveView::from).collect() }))
 }
@@ -170,8 +164,17 @@ pub async fn act(
         (Move::Fail | Move::Cancel, _) | (_, None) => {}
         (_, Some(_)) => return Err(Invalid::new("reason", "belongs to cancel and fail only").into()),
     }
-    let order = app.bar.act(caller, order_id(&id)?, action, reason).await?;
-    Ok(HttpResponse::Ok().json(OrderView::from(order)))
+    let id = order_id(&id)?;
+    match app.bar.act(caller, id, action, reason).await {
+        // Accepted, but not on the board yet: there is nothing to move so far.
+        Err(NotMoved::Unknown) => match standing(&app, caller, id).await? {
+            Standing::Lost => Err(Problem::not_movable("The order could not be stored.")),
+            _ => Err(Problem::not_movable(
+                "The order is queued: it is not stored yet. Please try again in a moment.",
+            )),
+        },
+        outcome => Ok(HttpResponse::Ok().json(OrderView::from(outcome?))),
+    }
 }
 
 /// What is no id names no order.
@@ -179,8 +182,24 @@ fn order_id(text: &str) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| Problem::not_found("order"))
 }
 
-fn queued(app: &App, caller: Caller, id: OrderId) -> Option<Queued> {
-    app.intake.queued(id, (!caller.role.is_staff()).then_some(caller.id))
+/// Where an order is.
+enum Standing {
+    /// In the database.
+    Stored(Box<Order>),
+    /// Accepted, on its way there.
+    Queued(Queued),
+    /// A dead letter.
+    Lost,
+}
+
+/// Where an order is that the caller may see. 404 if there is none.
+async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Problem> {
+    if let Some(order) = app.bar.find(caller, id).await? {
+        return Ok(Standing::Stored(Box::new(order)));
+    }
+    let customer = (!caller.role.is_staff()).then_some(caller.id);
+    let Some(queued) = app.intake.queued(id, customer) else { return Err(Problem::not_found("order")) };
+    Ok(if app.bar.is_lost(id).await? { Standing::Lost } else { Standing::Queued(queued) })
 }
 
 /// `Prefer: wait=N` (RFC 7240), at most [`MOST_WAIT`].
@@ -194,12 +213,7 @@ fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
 }
 
 /// The order as soon as it is stored, if that is within `wait`.
-async fn until_stored(
-    app: &App,
-    caller: Caller,
-    id: OrderId,
-    wait: Duration,
-) -> Option<crate::domain::order::Order> {
+async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) -> Option<Order> {
     let deadline = Instant::now() + wait;
     let mut pause = Duration::from_millis(10);
     loop {

@@ -106,6 +106,11 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON", detail)
     }
 
+    /// 409, where there is no order to show.
+    pub fn not_movable(detail: &str) -> Self {
+        Self::conflict("illegal-move", "Illegal move", detail)
+    }
+
     /// For a status that a library chose.
     pub fn of_status(status: StatusCode) -> Self {
         match status {

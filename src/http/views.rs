@@ -71,13 +71,28 @@ impl From<NewOrder> for OrderView {
     }
 }
 
-/// An order that another process accepted and that is not stored yet: this is all that is known here.
+/// An order that was accepted and is not stored, of which no more is known here.
 #[derive(Debug, Serialize)]
-pub struct QueuedView {
-    /// Which order.
-    pub id: OrderId,
-    /// That it is queued.
-    pub status: Status,
+pub struct UnstoredView {
+    id: OrderId,
+    status: Status,
+    status_reason: Option<&'static str>,
+}
+
+impl UnstoredView {
+    /// One that another process accepted.
+    pub fn queued(id: OrderId) -> Self {
+        Self { id, status: Status::Queued, status_reason: None }
+    }
+
+    /// One that became a dead letter.
+    pub fn lost(id: OrderId) -> Self {
+        Self {
+            id,
+            status: Status::Failed,
+            status_reason: Some("It could not be stored. Please ask at the bar."),
+        }
+    }
 }
 
 /// One move of an order.

@@ -3,6 +3,7 @@
 use crate::domain::{
     Invalid,
     ids::UserId,
+    object::Object,
     order::Quantity,
     text::{Note, Table},
 };
@@ -17,7 +18,7 @@ pub struct Request {
     /// How many of it.
     quantity: Option<Quantity>,
     /// Several drinks.
-    items: Option<Vec<Item>>,
+    items: Option<Vec<Object<Item>>>,
     /// Where to.
     pub table: Option<Table>,
     /// What the guest adds about the whole order.
@@ -54,7 +55,7 @@ impl Request {
             (None, Some(items)) if self.quantity.is_none() => Ok(items
                 .into_iter()
                 .enumerate()
-                .map(|(at, item)| (format!("items[{at}].recipe"), item))
+                .map(|(at, Object(item))| (format!("items[{at}].recipe"), item))
                 .collect()),
             (None, Some(_)) => Err(Invalid::new("quantity", "belongs into the items")),
             (Some(_), Some(_)) => Err(Invalid::new("recipe", "must not be given beside items")),

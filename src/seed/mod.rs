@@ -4,6 +4,7 @@ use crate::{
     accounts::{Denied, Passwords, new_user},
     domain::{
         account::{Email, Password, Role, User},
+        object::Object,
         recipe::Formula,
         text::Username,
     },
@@ -37,7 +38,7 @@ const COST: u32 = 12;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MenuFile {
-    recipes: Vec<Formula>,
+    recipes: Vec<Object<Formula>>,
 }
 
 /// Accounts to make, with their password and what its hash costs.
@@ -77,12 +78,13 @@ pub fn menu_from(file: &Path) -> Result<Vec<Formula>, String> {
 
 fn parse_menu(text: &str) -> Result<Vec<Formula>, String> {
     let json = &mut serde_json::Deserializer::from_str(text);
-    let MenuFile { recipes } = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
+    let Object(MenuFile { recipes }) = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
         let place = error.path().to_string();
         let entry = name_of_entry(text, &place).map(|name| format!(" ({name})")).unwrap_or_default();
         format!("{place}{entry}: {}", error.into_inner())
     })?;
     json.end().map_err(|error| format!("there is something behind the menu: {error}"))?;
+    let recipes: Vec<_> = recipes.into_iter().map(|Object(recipe)| recipe).collect();
     let mut names = HashSet::new();
     for (at, recipe) in recipes.iter().enumerate() {
         if !names.insert(recipe.name.key()) {

@@ -2,7 +2,7 @@
 
 use super::{Conn, Result, on, schema::dead_letters};
 use crate::domain::{Instant, ids::OrderId, now};
-use diesel::Insertable;
+use diesel::{ExpressionMethods, Insertable, QueryDsl, dsl::exists, select};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -29,4 +29,11 @@ impl DeadLetter {
 pub async fn keep(conn: &mut Conn, letter: &DeadLetter) -> Result<()> {
     on!(conn, c => diesel::insert_into(dead_letters::table).values(letter).on_conflict_do_nothing().execute(c))?;
     Ok(())
+}
+
+/// Whether an order became a dead letter.
+pub async fn has(conn: &mut Conn, order: OrderId) -> Result<bool> {
+    Ok(
+        on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::order_id.eq(order)))).get_result(c))?,
+    )
 }

@@ -162,6 +162,8 @@ async fn an_order_waits_in_the_queue_until_a_worker_comes() {
     for person in [&guest.at(&there_url), &bartender, &other] {
         assert_eq!(person.sees(&order).await.expect(200)["status"], "queued", "known to be queued elsewhere");
     }
+    let problem = guest.moves(&order, "cancel").await.expect_problem(409, "illegal-move");
+    assert!(problem["detail"].as_str().unwrap().contains("queued"), "{problem}");
     stranger.sees(&order).await.expect_problem(404, "not-found");
     stranger.at(&here_url).sees(&order).await.expect_problem(404, "not-found");
     let made_up = json!({ "id": Uuid::now_v7().to_string() });
@@ -223,6 +225,7 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
     .await;
     let letters: Vec<(String, String)> = letters.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(letters[0].0, id(&lost));
+    assert_eq!(bartender.sees(&lost).await.expect(200)["status"], "failed", "nobody waits for it in vain");
     assert!(letters[0].1.contains("customer"), "{}", letters[0].1);
     assert_eq!(letters[1].0, rubbish.to_string());
     assert!(letters[1].1.contains("not an order"), "{}", letters[1].1);

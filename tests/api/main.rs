@@ -11,10 +11,14 @@
     reason = "a test may fail where it stands"
 )]
 
+mod accounts;
+mod bad_input;
 mod journey;
 mod layers;
+mod menu;
 mod orders;
 mod queue;
 mod recording;
+mod seeding;
 mod stopping;
 mod support;

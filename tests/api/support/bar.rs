@@ -63,6 +63,11 @@ impl Bar {
         Self { url, database, http: reqwest::Client::new(), stop, serving }
     }
 
+    /// Another `serve` on the same database. It must be closed first.
+    pub async fn another(&self) -> Self {
+        Self::open_on(self.database.lent(), &[]).await
+    }
+
     /// Closes, and makes sure that nothing went wrong in doing so.
     pub async fn close(self) {
         self.shut().await;

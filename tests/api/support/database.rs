@@ -3,7 +3,6 @@
 use secrecy::SecretString;
 use shakerqueue::store::Store;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -21,16 +20,16 @@ pub struct Database {
     server: Option<Dropped>,
 }
 
-/// A migrated database that all others are copied from, which is faster than migrating each.
-static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-
 impl Database {
     pub async fn new(kind: Kind) -> Self {
         match kind {
             Kind::Sqlite => Self::file(),
             Kind::Postgres => {
-                let template = TEMPLATE.get_or_init(template).await;
-                Self::on_server(&format!("CREATE DATABASE {{}} TEMPLATE {template}")).await
+                let database = Self::empty().await;
+                let store = database.store();
+                store.migrate().await.expect("migrations");
+                store.close();
+                database
             }
         }
     }
@@ -44,13 +43,14 @@ impl Database {
 
     /// A database on the server without any table.
     pub async fn empty() -> Self {
-        Self::on_server("CREATE DATABASE {}").await
+        let name = format!("bar_{}", Uuid::new_v4().simple());
+        admin().await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("CREATE DATABASE");
+        Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
     }
 
-    async fn on_server(statement: &str) -> Self {
-        let name = fresh_name();
-        admin().await.batch_execute(&statement.replace("{}", &name)).await.expect("CREATE DATABASE");
-        Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
+    /// The same database for someone else. It goes with its owner, not with who borrowed it.
+    pub fn lent(&self) -> Self {
+        Self { url: self.url.clone(), _file: None, server: None }
     }
 
     /// The database through the product's own store.
@@ -92,19 +92,6 @@ impl Database {
     pub async fn client(&self) -> Client {
         connect(&self.url).await
     }
-}
-
-async fn template() -> String {
-    let name = fresh_name();
-    admin().await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("CREATE DATABASE");
-    let store = Store::postgres(&SecretString::from(url_of(&name)), 1).expect("a store");
-    store.migrate().await.expect("migrations");
-    store.close();
-    name
-}
-
-fn fresh_name() -> String {
-    format!("bar_{}", Uuid::new_v4().simple())
 }
 
 /// The URL of the server, with its path replaced by this database.

@@ -6,6 +6,7 @@ pub mod database;
 pub mod executable;
 pub mod person;
 pub mod proxy;
+pub mod raw;
 
 pub use bar::Bar;
 pub use person::Person;

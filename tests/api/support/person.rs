@@ -20,9 +20,19 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap<HeaderValue>,
     pub body: Value,
+    /// The body byte by byte.
+    pub text: String,
 }
 
 impl Answer {
+    pub fn new(status: u16, headers: HeaderMap<HeaderValue>, text: String) -> Self {
+        let body = match text.as_str() {
+            "" => Value::Null,
+            json => serde_json::from_str(json).unwrap_or_else(|_| Value::String(text.clone())),
+        };
+        Self { status, headers, body, text }
+    }
+
     /// The body, if the status is this one; the whole answer is shown if it isn't.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
@@ -130,11 +140,5 @@ pub fn id(value: &Value) -> &str {
 pub async fn send(request: RequestBuilder) -> Answer {
     let response = request.send().await.expect("the bar answers");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let text = response.text().await.expect("a whole answer");
-    let body = if text.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_str(&text).unwrap_or(Value::String(text))
-    };
-    Answer { status, headers, body }
+    Answer::new(status, headers, response.text().await.expect("a whole answer"))
 }

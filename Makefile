@@ -1,0 +1,66 @@
+# `make` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help run build test fmt lint doc deny schema check-schema ci up down logs clean
+
+# docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
+COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
+	then echo docker compose; else echo podman-compose; fi)
+WORKERS ?= 1
+# podman-compose makes a container require those it depends on, and Podman restarts none that requires a finished
+# one-off. Without that the roles wait for the servers themselves, and are restarted until `seed` is done.
+NO_DEPS = $(if $(findstring podman-compose,$(COMPOSE)),--no-deps)
+# Podman keeps an image's health check only in Docker's format.
+export BUILDAH_FORMAT = docker
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: ## Build and start the embedded deployment with demo data: http://localhost:8080
+	@command -v cargo >/dev/null || { echo "Rust is missing: https://rustup.rs"; exit 1; }
+	@command -v cc >/dev/null || { echo "A C compiler is missing (Debian: gcc libc6-dev, macOS: xcode-select --install)"; exit 1; }
+	cargo run --release --locked -- serve --demo
+
+build: ## Build the release binary, target/release/shakerqueue
+	cargo build --release --locked
+
+test: ## Run every test, with a private PostgreSQL and RabbitMQ
+	tests/with-servers cargo test --locked
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+lint: ## Clippy, warnings are errors
+	cargo clippy --all-targets --locked -- -D warnings
+
+doc: ## Build the documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
+
+deny: ## Check the libraries' licences and origins (cargo-deny)
+	cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+schema: ## Write src/store/schema.rs from the migrations (Diesel CLI)
+	.ci/schema write
+
+check-schema: ## Compare src/store/schema.rs with the migrations
+	.ci/schema check
+
+ci: ## Run all that CI runs
+	bash .ci/run
+
+up: .env ## Build the image, start the scaled-out deployment in containers (WORKERS=4 for more)
+	$(COMPOSE) up --build -d $(NO_DEPS) --scale work=$(WORKERS)
+	@echo "http://localhost:8080 (the API), http://localhost:15672 (RabbitMQ)"
+
+down: ## Stop the containers; their data stay
+	$(COMPOSE) down --remove-orphans
+
+logs: ## Follow the containers' logs
+	$(COMPOSE) logs -f
+
+clean: ## Remove what was built
+	cargo clean
+
+.env:
+	@umask 077; random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }; \
+	printf 'JWT_SECRET=%s\nPOSTGRES_PASSWORD=%s\nRABBITMQ_PASSWORD=%s\n' "$$(random)" "$$(random)" "$$(random)" >$@
+	@echo "wrote .env with random secrets"

@@ -1,0 +1,85 @@
+//! Passwords: how long, how compared, how changed.
+
+use super::{login, registration, tells_no_hash};
+use crate::support::{Bar, database::Kind, on_both};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_has_8_to_72_bytes() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let too_long = ["x".repeat(73), "ñ".repeat(37), "x".repeat(1000)];
+    for password in ["", "1234567", "ñññ"].map(str::to_owned).iter().chain(&too_long) {
+        let answer = bar.stranger().post("/register", registration("Ana", "ana@bar.example", password)).await;
+        let problem = answer.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "password", "{password}: {problem}");
+        assert!(
+            password.is_empty() || !problem.to_string().contains(password),
+            "it repeats the password: {problem}"
+        );
+        let change = json!({ "current_password": "a good password", "new_password": password });
+        let problem = guest.put("/me/password", change).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "new_password", "{password}: {problem}");
+    }
+    for (email, password) in [
+        ("short@bar.example", "12345678".to_owned()),
+        ("long@bar.example", "x".repeat(72)),
+        ("wide@bar.example", "ñ".repeat(36)),
+    ] {
+        bar.stranger().post("/register", registration("Ana", email, &password)).await.expect(201);
+        login(&bar, email, &password).await.expect(200);
+    }
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_byte_of_a_password_counts() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let email = "ana@bar.example";
+    let longest: String = ('!'..).take(72).collect();
+    bar.stranger().post("/register", registration("Ana", email, &longest)).await.expect(201);
+    login(&bar, email, &longest).await.expect(200);
+    // bcrypt reads 72 bytes, and some implementations stop at 71 or ignore what follows.
+    for near in [&longest[..71], &longest[1..], &format!("{longest}x"), &format!("{}x", &longest[..71]), ""] {
+        login(&bar, email, near).await.expect_problem(401, "wrong-password");
+    }
+    bar.close().await;
+}
+
+on_both! {
+    async fn an_unknown_address_and_a_wrong_password_can_not_be_told_apart(bar) {
+        let wrong = login(bar, "user@example.com", "a wrong password").await;
+        assert_eq!(wrong.header("www-authenticate"), Some("Bearer"));
+        for (email, password) in [
+            ("nobody@example.com", "password123"),
+            ("user@example.com.", "password123"),
+            ("no address at all", "password123"),
+            ("user@example.com", "Password123"),
+            ("user@example.com", "password1234"),
+            ("user@example.com", ""),
+            ("user@example.com", &"x".repeat(1000)),
+        ] {
+            let answer = login(bar, email, password).await;
+            assert_eq!((answer.status, &answer.text), (401, &wrong.text), "{email} {password}");
+            answer.expect_problem(401, "wrong-password");
+        }
+    }
+
+    async fn a_password_is_changed_by_who_knows_it(bar) {
+        let guest = bar.guest().await;
+        let email = guest.get("/me").await.expect(200)["email"].as_str().unwrap().to_owned();
+        let change = |old: &str, new: &str| json!({ "current_password": old, "new_password": new });
+        guest.put("/me/password", change("a wrong password", "a new password")).await.expect_problem(403, "not-permitted");
+        login(bar, &email, "a good password").await.expect(200);
+        let changed = guest.put("/me/password", change("a good password", "a new password")).await;
+        tells_no_hash(&changed.text);
+        changed.expect(204);
+        login(bar, &email, "a good password").await.expect_problem(401, "wrong-password");
+        login(bar, &email, "a new password").await.expect(200);
+        guest.put("/me/password", change("a good password", "another password")).await.expect_problem(403, "not-permitted");
+        let stranger = bar.stranger().put("/me/password", change("a new password", "another password")).await;
+        stranger.expect_problem(401, "not-signed-in");
+        // Everyone else's password is as it was.
+        login(bar, "user@example.com", "password123").await.expect(200);
+    }
+}

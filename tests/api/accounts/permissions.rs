@@ -1,0 +1,93 @@
+//! Who may call what: every route of the API, asked by everybody.
+
+use crate::support::{Bar, database::Kind, person::send};
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// From whom upwards a route may be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    All,
+    SignedIn,
+    Staff,
+    Admins,
+}
+use Who::{Admins, All, SignedIn, Staff};
+
+/// Every route. A new one has to be written down here, with who may call it.
+const ROUTES: &[(&str, &str, Who)] = &[
+    ("GET", "/healthz", All),
+    ("GET", "/readyz", All),
+    ("POST", "/register", All),
+    ("POST", "/login", All),
+    ("GET", "/me", SignedIn),
+    ("PUT", "/me/password", SignedIn),
+    ("GET", "/users", Admins),
+    ("PATCH", "/users/{id}", Admins),
+    ("GET", "/recipes", All),
+    ("POST", "/recipes", Staff),
+    ("GET", "/recipes/{id}", All),
+    ("PUT", "/recipes/{id}", Staff),
+    ("DELETE", "/recipes/{id}", Staff),
+    ("PUT", "/recipes/{id}/availability", Staff),
+    ("GET", "/orders", SignedIn),
+    ("POST", "/orders", SignedIn),
+    ("POST", "/orders/next", Staff),
+    ("GET", "/orders/{id}", SignedIn),
+    ("GET", "/orders/{id}/history", SignedIn),
+    ("POST", "/orders/{id}/start", Staff),
+    ("POST", "/orders/{id}/ready", Staff),
+    ("POST", "/orders/{id}/complete", Staff),
+    ("POST", "/orders/{id}/fail", Staff),
+    ("POST", "/orders/{id}/undo", Staff),
+    ("POST", "/orders/{id}/cancel", SignedIn),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_route_lets_in_those_it_is_for_and_nobody_else() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let everybody = [
+        (All, bar.stranger()),
+        (SignedIn, bar.customer().await),
+        (Staff, bar.employee().await),
+        (Admins, bar.admin().await),
+    ];
+    for (method, path, least) in ROUTES {
+        let path = path.replace("{id}", "00000000-0000-7000-8000-000000000000");
+        for (who, person) in &everybody {
+            // Who may not is turned away before the body is looked at, so that none is needed.
+            let answer = send(person.request(method.parse().unwrap(), &path)).await;
+            let shown = format!("{who:?} at {method} {path}: {} {}", answer.status, answer.text);
+            match (who >= least, who) {
+                (true, _) => assert!(![401, 403].contains(&answer.status), "{shown}"),
+                (false, All) => {
+                    assert_eq!(answer.status, 401, "{shown}");
+                    answer.expect_problem(401, "not-signed-in");
+                }
+                (false, _) => {
+                    assert_eq!(answer.status, 403, "{shown}");
+                    answer.expect_problem(403, "not-permitted");
+                }
+            }
+        }
+    }
+    bar.close().await;
+}
+
+#[test]
+fn no_route_is_forgotten() {
+    let mut served = BTreeSet::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    for file in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(file.unwrap().path()).unwrap();
+        for call in ["resource(\"", "route(\""] {
+            served.extend(
+                text.split(call).skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),
+            );
+        }
+    }
+    assert!(served.contains("/orders/{id}"), "routes are found in the sources");
+    served.remove("/orders/{id}/{move}"); // its moves are listed one by one
+    let listed: BTreeSet<_> = ROUTES.iter().map(|(_, path, _)| (*path).to_owned()).collect();
+    let missing: Vec<_> = served.difference(&listed).collect();
+    assert!(missing.is_empty(), "who may call {missing:?}?");
+}

@@ -1,0 +1,129 @@
+//! Tokens that are none.
+
+use super::account;
+use crate::support::{Bar, bar::SECRET, database::Kind, person::send};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
+const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+const RS256: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+
+fn signed(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
+    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+}
+
+/// What the bar itself would put into a token, so that each test changes one thing.
+fn claims(account: &str) -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    json!({
+        "iss": "shakerqueue", "aud": "shakerqueue", "sub": account, "role": "customer",
+        "iat": now, "nbf": now, "exp": now + 600,
+    })
+}
+
+fn parts(token: &str) -> [&str; 3] {
+    let parts: Vec<_> = token.split('.').collect();
+    parts.try_into().expect("header, payload and signature")
+}
+
+/// Tokens that someone might try, by what is wrong with them.
+fn forged(account: &str) -> Vec<(String, String)> {
+    let good = claims(account);
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        claims
+    };
+    let now = good["iat"].as_u64().unwrap();
+    let mut forged = Vec::new();
+    for (what, claims) in [
+        ("expired", with("exp", json!(now - 60))),
+        ("expires at no moment", with("exp", json!("never"))),
+        ("not valid yet", with("nbf", json!(now + 60))),
+        ("of another issuer", with("iss", json!("another bar"))),
+        ("for another audience", with("aud", json!("another bar"))),
+        ("of nobody", with("sub", json!("admin"))),
+        ("of an unknown role", with("role", json!("owner"))),
+    ] {
+        forged.push((what.to_owned(), signed(&claims, Algorithm::HS256, SECRET)));
+    }
+    for name in ["exp", "nbf", "iss", "aud", "sub", "role"] {
+        let mut claims = good.clone();
+        claims.as_object_mut().unwrap().remove(name);
+        forged.push((format!("without {name}"), signed(&claims, Algorithm::HS256, SECRET)));
+    }
+    let token = signed(&good, Algorithm::HS256, SECRET);
+    let [header, payload, signature] = parts(&token);
+    let raised =
+        signed(&with("role", json!("admin")), Algorithm::HS256, "someone else's secret, as long as ours");
+    let [_, raised, not_ours] = parts(&raised);
+    for (what, token) in [
+        ("with a raised role", format!("{header}.{raised}.{signature}")),
+        ("signed by someone else", format!("{header}.{raised}.{not_ours}")),
+        ("unsigned", format!("{NONE}.{payload}.")),
+        ("unsigned with a signature", format!("{NONE}.{payload}.{signature}")),
+        ("without its signature", format!("{header}.{payload}.")),
+        ("without its signature's dot", format!("{header}.{payload}")),
+        ("that says it is RS256", format!("{RS256}.{payload}.{signature}")),
+        ("HS384", signed(&good, Algorithm::HS384, SECRET)),
+        ("HS512", signed(&good, Algorithm::HS512, SECRET)),
+        ("with something behind it", format!("{token}.x")),
+        ("rubbish", "rubbish".into()),
+        ("dots", "..".into()),
+        ("endless", "x".repeat(10_000)),
+    ] {
+        forged.push((what.to_owned(), token));
+    }
+    forged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_no_good_token_is_not_signed_in() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let account = account(&bar.customer().await).await;
+    let good = signed(&claims(&account), Algorithm::HS256, SECRET);
+    // Otherwise all others might be refused for a reason of their own.
+    bar.holder_of(&good).get("/me").await.expect(200);
+
+    let mut headers: Vec<(String, String)> =
+        forged(&account).into_iter().map(|(what, token)| (what, format!("Bearer {token}"))).collect();
+    for (what, header) in [
+        ("no scheme", good.clone()),
+        ("another scheme", format!("Basic {good}")),
+        ("a scheme and no token", "Bearer".into()),
+        ("a scheme and a space", "Bearer ".into()),
+        ("two schemes", format!("Bearer Bearer {good}")),
+        ("nothing", String::new()),
+    ] {
+        headers.push((what.to_owned(), header));
+    }
+    let ask = |method, path| bar.stranger().request(method, path);
+    for (method, path) in [(Method::GET, "/me"), (Method::GET, "/users"), (Method::POST, "/orders")] {
+        for (what, header) in &headers {
+            let answer = send(ask(method.clone(), path).header("Authorization", header)).await;
+            assert_eq!(answer.status, 401, "{method} {path} with a token {what}: {}", answer.text);
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{what}");
+            answer.expect_problem(401, "not-signed-in");
+        }
+        let answer = send(ask(method, path)).await;
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        answer.expect_problem(401, "not-signed-in");
+    }
+    let bytes = ask(Method::GET, "/me").header("Authorization", b"Bearer \xff\xfe".as_slice());
+    send(bytes).await.expect_problem(401, "not-signed-in");
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scheme_may_be_written_in_any_case() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let customer = bar.customer().await;
+    for scheme in ["bearer", "BEARER"] {
+        let header = format!("{scheme} {}", customer.token());
+        send(bar.stranger().request(Method::GET, "/me").header("Authorization", header)).await.expect(200);
+    }
+    bar.close().await;
+}

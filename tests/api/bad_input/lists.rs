@@ -1,0 +1,89 @@
+//! Lists that are asked for in a wrong way.
+
+use super::are_refused;
+use crate::support::{Bar, database::Kind, on_both};
+use reqwest::Method;
+
+/// What is no place in a list, whatever the list: rubbish, and what is left of a good cursor that someone played with.
+fn rubbish(good: &str) -> Vec<String> {
+    let (list, moment, id) = (&good[..1], &good[1..17], &good[17..]);
+    [
+        "x".into(),
+        "null".into(),
+        "%00".into(),
+        "%C3%B1".repeat(9),
+        "' OR 1=1 --".into(),
+        list.into(),
+        good[..40].into(),
+        format!("{good}0"),
+        good.to_uppercase(),
+        format!("{list}{moment}{}", "g".repeat(id.len())),
+        // Moments that no database has: a sign is no digit.
+        format!("{list}-{}{id}", "f".repeat(15)),
+        format!("{list}%2B{}{id}", "1".repeat(15)),
+        format!("{list}7{}{id}", "f".repeat(15)),
+        format!("{list}{}{id}", "f".repeat(16)),
+    ]
+    .into()
+}
+
+on_both! {
+    async fn a_cursor_must_be_one_that_the_list_gave(bar) {
+        let (guest, bartender, admin) = (bar.guest().await, bar.employee().await, bar.admin().await);
+        for _ in 0..2 {
+            guest.order("Negroni").await;
+        }
+        let lists = [(&guest, "/orders?"), (&bartender, "/orders?status=pending&"), (&admin, "/users?")];
+        let mut cursors = Vec::new();
+        for (who, path) in lists {
+            let page = who.get(&format!("{path}limit=1")).await.expect(200);
+            cursors.push(page["next_cursor"].as_str().expect("a cursor").to_owned());
+        }
+        let mut cases = Vec::new();
+        for (at, (who, path)) in lists.into_iter().enumerate() {
+            let others = cursors.iter().filter(|cursor| **cursor != cursors[at]).cloned();
+            for cursor in rubbish(&cursors[at]).into_iter().chain(others) {
+                let request = who.request(Method::GET, &format!("{path}cursor={cursor}"));
+                cases.push((request, 422, "invalid", "cursor"));
+            }
+        }
+        are_refused(bar, cases).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parameters_are_known_given_once_and_within_bounds() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let admin = bar.admin().await;
+    let long = format!("/orders?table={}", "t".repeat(41));
+    let cases = [
+        ("/orders?colour=red", "colour"),
+        ("/orders?limit=5&colour=red", "colour"),
+        ("/orders?Limit=5", "Limit"),
+        ("/orders?customer_id=7", "customer_id"),
+        ("/users?status=pending", "status"),
+        ("/recipes?limit=5", "limit"),
+        ("/orders?limit=5&limit=5", "limit"),
+        ("/orders?status=pending&status=ready", "status"),
+        ("/orders?table=7&table=8", "table"),
+        ("/orders?cursor=a&cursor=b", "cursor"),
+        ("/orders?limit=0", "limit"),
+        ("/orders?limit=101", "limit"),
+        ("/orders?limit=-1", "limit"),
+        ("/orders?limit=x", "limit"),
+        ("/orders?limit=1.5", "limit"),
+        ("/orders?limit=99999999999999999999", "limit"),
+        ("/users?limit=0", "limit"),
+        ("/users?limit=101", "limit"),
+        ("/orders?status=thirsty", "status"),
+        ("/orders?status=Pending", "status"),
+        ("/orders?table=%20", "table"),
+        (&long, "table"),
+    ];
+    are_refused(&bar, cases.map(|(path, field)| (admin.request(Method::GET, path), 422, "invalid", field)))
+        .await;
+    for path in ["/orders?limit=1", "/orders?limit=100", "/orders?status=&table=&limit=&cursor="] {
+        admin.get(path).await.expect(200);
+    }
+    bar.close().await;
+}

@@ -1,0 +1,172 @@
+//! Orders that can't be placed, and moves that can't be made.
+
+use super::{Case, are_refused};
+use crate::support::{Bar, database::Kind, on_both, person::id};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// An order whose second line is this.
+fn second(line: Value) -> Value {
+    json!({ "items": [{ "recipe": "Negroni" }, line] })
+}
+
+fn lines(count: usize) -> Value {
+    json!({ "items": vec![json!({ "recipe": "Negroni" }); count] })
+}
+
+fn wrong_orders() -> Vec<Case<Value>> {
+    let invalid = |order: Value, field| (order, 422, "invalid", field);
+    let mut cases = vec![
+        invalid(json!({}), "recipe"),
+        invalid(json!({ "recipe": null }), "recipe"),
+        invalid(json!({ "recipe": 7 }), "recipe"),
+        invalid(json!({ "recipe": ["Negroni"] }), "recipe"),
+        invalid(json!({ "recipe": "" }), "recipe"),
+        invalid(json!({ "recipe": "Engine oil" }), "recipe"),
+        invalid(json!({ "recipe": "00000000-0000-7000-8000-000000000000" }), "recipe"),
+        invalid(json!({ "recipe": "Negroni", "items": [{ "recipe": "Negroni" }] }), "recipe"),
+        invalid(json!({ "recipe": "Negroni", "quantity": 0 }), "quantity"),
+        invalid(json!({ "recipe": "Negroni", "colour": "red" }), "colour"),
+        invalid(json!({ "recipe": "Negroni", "status": "completed" }), "status"),
+        invalid(json!({ "recipe": "Negroni", "customer_id": "me" }), "customer_id"),
+        invalid(json!({ "items": {} }), "items"),
+        invalid(json!({ "items": "Negroni" }), "items"),
+        invalid(lines(0), "items"),
+        invalid(lines(21), "items"),
+        invalid(json!({ "items": [{ "recipe": "Negroni" }], "quantity": 2 }), "quantity"),
+        invalid(json!({ "items": ["Negroni"] }), "items[0]"),
+        // What serde would take for a struct.
+        invalid(json!({ "items": [["Negroni", 2, null]] }), "items[0]"),
+        invalid(second(json!({ "quantity": 2 })), "items[1].recipe"),
+        invalid(second(json!({ "recipe": null })), "items[1].recipe"),
+        invalid(second(json!({ "recipe": "Engine oil" })), "items[1].recipe"),
+        invalid(second(json!({ "recipe": "Negroni", "colour": "red" })), "items[1].colour"),
+        invalid(second(json!({ "recipe": "Negroni", "note": 7 })), "items[1].note"),
+        invalid(second(json!({ "recipe": "Negroni", "note": "n".repeat(201) })), "items[1].note"),
+        invalid(second(json!({ "recipe": "Negroni", "note": "ñ".repeat(201) })), "items[1].note"),
+        invalid(json!({ "recipe": "Negroni", "note": "n".repeat(201) }), "note"),
+        invalid(json!({ "recipe": "Negroni", "note": "no\u{1b}[31mice" }), "note"),
+        invalid(json!({ "recipe": "Negroni", "table": "t".repeat(41) }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": 7 }), "table"),
+    ];
+    for quantity in [json!(0), json!(21), json!(-1), json!(1.5), json!("2"), json!(true), json!(u64::MAX)] {
+        cases
+            .push(invalid(second(json!({ "recipe": "Negroni", "quantity": quantity })), "items[1].quantity"));
+    }
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_order_is_refused_and_its_wrong_field_named() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let cases = wrong_orders().into_iter().map(|(order, status, kind, field)| {
+        (guest.request(Method::POST, "/orders").json(&order), status, kind, field)
+    });
+    are_refused(&bar, cases).await;
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_can_be_reached() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let line = json!({ "recipe": "Negroni", "quantity": 20, "note": "ñ".repeat(200) });
+    let order = json!({ "items": vec![line; 20], "table": "t".repeat(40), "note": "n".repeat(200) });
+    assert_eq!(guest.post("/orders", order).await.expect(201)["items"].as_array().unwrap().len(), 20);
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recipe_that_is_not_there_is_named() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let order = json!({ "items": [{ "recipe": "Negroni" }, { "recipe": "Engine oil" }] });
+    let problem = bar.guest().await.post("/orders", order).await.expect_problem(422, "invalid");
+    assert!(problem["detail"].as_str().unwrap().contains("Engine oil"), "{problem}");
+    let endless = json!({ "recipe": "x".repeat(60_000) });
+    let answer = bar.guest().await.post("/orders", endless).await;
+    assert!(answer.text.len() < 2000, "{} bytes come back", answer.text.len());
+    answer.expect_problem(422, "invalid");
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_key_has_1_to_255_visible_characters() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let longest = "k".repeat(256);
+    let keys: [&[u8]; 4] = [b"", longest.as_bytes(), "ñ".as_bytes(), b"k\tk"];
+    let cases = keys.map(|key| {
+        let request = guest.request(Method::POST, "/orders").header("Idempotency-Key", key);
+        (request.json(&json!({ "recipe": "Negroni" })), 422, "invalid", "Idempotency-Key")
+    });
+    are_refused(&bar, cases).await;
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_move_is_refused_and_its_wrong_field_named() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    let order = guest.order("Negroni").await;
+    let path = |action: &str| format!("/orders/{}/{action}", id(&order));
+    let long = json!({ "reason": "r".repeat(201) });
+    let cases = [
+        ("fail", json!({}), 422, "invalid", "reason"),
+        ("fail", json!({ "reason": "" }), 422, "invalid", "reason"),
+        ("fail", json!({ "reason": 7 }), 422, "invalid", "reason"),
+        ("fail", long.clone(), 422, "invalid", "reason"),
+        ("cancel", long, 422, "invalid", "reason"),
+        ("cancel", json!({ "reason": "no\u{0}" }), 422, "invalid", "reason"),
+        ("cancel", json!({ "why": "late" }), 422, "invalid", "why"),
+        ("cancel", json!("late"), 422, "invalid", "body"),
+        ("cancel", json!(["late"]), 422, "invalid", "body"),
+        ("start", json!({ "reason": "thirst" }), 422, "invalid", "reason"),
+        ("drink", json!({}), 404, "not-found", ""),
+        ("ready", json!({}), 409, "illegal-move", ""),
+    ];
+    let cases = cases.map(|(action, body, status, kind, field)| {
+        (bartender.request(Method::POST, &path(action)).json(&body), status, kind, field)
+    });
+    are_refused(&bar, cases).await;
+    let bodiless = bartender.request(Method::POST, &path("fail"));
+    are_refused(&bar, [(bodiless, 422, "invalid", "reason")]).await;
+    let history = guest.get(&path("history")).await.expect(200);
+    assert_eq!(history["history"].as_array().unwrap().len(), 1, "it never moved");
+    bar.close().await;
+}
+
+on_both! {
+    async fn what_the_database_could_not_store_is_refused_before(bar) {
+        let guest = bar.guest().await;
+        let nul = "no\u{0}ice";
+        let post = |path: &str, body: Value| bar.stranger().request(Method::POST, path).json(&body);
+        let order = |order: Value| guest.request(Method::POST, "/orders").json(&order);
+        are_refused(bar, [
+            (order(json!({ "recipe": "Negroni", "note": nul })), 422, "invalid", "note"),
+            (order(json!({ "recipe": "Negroni", "table": nul })), 422, "invalid", "table"),
+            (order(json!({ "recipe": nul })), 422, "invalid", "recipe"),
+            (order(second(json!({ "recipe": "Negroni", "note": nul }))), 422, "invalid", "items[1].note"),
+            (guest.request(Method::GET, "/orders?table=no%00ice"), 422, "invalid", "table"),
+            (guest.request(Method::GET, "/orders/no%00ice"), 404, "not-found", ""),
+            (guest.request(Method::GET, "/recipes/no%00ice"), 404, "not-found", ""),
+            (post("/login", json!({ "email": "a\u{0}@example.com", "password": nul })), 401, "wrong-password", ""),
+            (post("/login", json!({ "email": "user@example.com", "password": nul })), 401, "wrong-password", ""),
+            (post("/register", json!({ "username": nul, "email": "a@example.com", "password": "password123" })), 422, "invalid", "username"),
+            (post("/register", json!({ "username": "a", "email": "a\u{0}@example.com", "password": "password123" })), 422, "invalid", "email"),
+            (post("/register", json!({ "username": "a", "email": "a@example.com", "password": "password\u{0}123" })), 422, "invalid", "password"),
+        ]).await;
+    }
+
+    async fn a_drink_that_is_sold_out_spoils_the_whole_order(bar) {
+        let (guest, bartender) = (bar.guest().await, bar.employee().await);
+        bartender.put("/recipes/Mojito/availability", json!({ "available": false })).await.expect(200);
+        let orders = [
+            json!({ "recipe": "Mojito" }),
+            second(json!({ "recipe": "mojito", "quantity": 2 })),
+        ];
+        are_refused(bar, orders.map(|order| (guest.request(Method::POST, "/orders").json(&order), 409, "sold-out", ""))).await;
+        let problem = guest.post("/orders", json!({ "recipe": "mojito" })).await.expect_problem(409, "sold-out");
+        assert!(problem["detail"].as_str().unwrap().contains("Mojito"), "{problem}");
+    }
+}

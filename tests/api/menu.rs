@@ -1,0 +1,29 @@
+//! The menu: reading it, keeping it, and what guests can order of it.
+
+mod changes;
+mod reading;
+mod tags;
+mod wrong;
+
+use serde_json::{Value, json};
+
+/// A drink that the house does not have.
+fn glass_of_water() -> Value {
+    json!({
+        "name": "Glass of Water",
+        "build": "built",
+        "glass": "highball",
+        "ingredients": [
+            { "name": "water", "amount": 200, "unit": "ml" },
+            { "name": "lemon", "amount": 1, "unit": "slice" },
+        ],
+        "method": "Pour and smile.",
+    })
+}
+
+/// The same with this field.
+fn water_with(field: &str, value: Value) -> Value {
+    let mut recipe = glass_of_water();
+    recipe[field] = value;
+    recipe
+}

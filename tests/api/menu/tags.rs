@@ -1,0 +1,71 @@
+//! Entity tags: who has the menu already is not sent it again.
+
+use crate::support::{Bar, Person, on_both, person::{Answer, send}};
+use reqwest::Method;
+use serde_json::json;
+
+async fn get(person: &Person, path: &str, known: &str) -> Answer {
+    send(person.request(Method::GET, path).header("If-None-Match", known)).await
+}
+
+/// The tag that a representation has now.
+async fn tag(person: &Person, path: &str) -> String {
+    let answer = person.get(path).await;
+    let tag = answer.header("etag").expect("a tag").to_owned();
+    answer.expect(200);
+    tag
+}
+
+async fn is_not_sent(person: &Person, path: &str, known: &str, tag: &str) {
+    let answer = get(person, path, known).await;
+    assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{path} for {known}");
+    assert_eq!(answer.header("etag"), Some(tag), "304 tells the tag too");
+}
+
+on_both! {
+    async fn what_a_client_has_is_not_sent_again(bar) {
+        let guest = bar.stranger();
+        for path in ["/recipes", "/recipes/negroni"] {
+            let tag = tag(&guest, path).await;
+            assert_eq!(super::tags::tag(&guest, path).await, tag, "it stays while nothing changes");
+            let strong = tag.strip_prefix("W/").unwrap_or(&tag);
+            for known in [&tag, strong, "*", &format!("\"x\", {tag}"), &format!("{tag}, W/\"x\""), &format!("\"x\",{tag},\"y\"")] {
+                is_not_sent(&guest, path, known, &tag).await;
+            }
+            for other in ["\"x\"", "W/\"x\", \"y\"", "", "x", &tag[..tag.len() - 2]] {
+                let answer = get(&guest, path, other).await;
+                assert_eq!(answer.header("etag"), Some(tag.as_str()));
+                answer.expect(200);
+            }
+        }
+        let list = tag(&guest, "/recipes").await;
+        get(&guest, "/recipes/negroni", &list).await.expect(200);
+        // What is not there has no tag that a client could have.
+        get(&guest, "/recipes/engine%20oil", "*").await.expect_problem(404, "not-found");
+    }
+
+    async fn every_change_changes_the_tag(bar) {
+        let (guest, bartender) = (bar.stranger(), bar.employee().await);
+        let mut tags = vec![tag(&guest, "/recipes").await];
+        let mut changed = async |what: &str| {
+            let now = tag(&guest, "/recipes").await;
+            assert!(!tags.contains(&now), "{what} left the tag as it was");
+            for known in &tags {
+                get(&guest, "/recipes", known).await.expect(200);
+            }
+            tags.push(now);
+        };
+        let negroni = tag(&guest, "/recipes/negroni").await;
+        bartender.put("/recipes/mojito/availability", json!({ "available": false })).await.expect(200);
+        changed("selling out").await;
+        assert_eq!(tag(&guest, "/recipes/negroni").await, negroni, "another drink's tag stays");
+        bartender.put("/recipes/mojito/availability", json!({ "available": true })).await.expect(200);
+        changed("coming back").await;
+        bartender.post("/recipes", super::glass_of_water()).await.expect(201);
+        changed("adding").await;
+        bartender.put("/recipes/glass%20of%20water", super::water_with("method", json!("Just pour."))).await.expect(200);
+        changed("replacing").await;
+        bartender.delete("/recipes/glass%20of%20water").await.expect(204);
+        changed("archiving").await;
+    }
+}

@@ -1,0 +1,61 @@
+//! HTTP as bytes, for what no well-behaved client sends.
+
+use super::{PATIENCE, person::Answer};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// A connection to a bar.
+pub struct Raw(TcpStream);
+
+impl Raw {
+    pub async fn open(url: &str) -> Self {
+        let address = url.strip_prefix("http://").expect("an http URL");
+        Self(TcpStream::connect(address).await.expect("the bar listens"))
+    }
+
+    /// Sends bytes. A server may refuse, and hang up, before it has read them all.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes).await;
+    }
+
+    /// Says that nothing more will come.
+    pub async fn hang_up(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
+    /// The answer, or none if the server hangs up without one.
+    pub async fn answer(&mut self) -> Option<Answer> {
+        timeout(PATIENCE, self.read()).await.expect("an answer or an end in time")
+    }
+
+    async fn read(&mut self) -> Option<Answer> {
+        let mut bytes = Vec::new();
+        loop {
+            if let Some(answer) = parse(&bytes) {
+                return Some(answer);
+            }
+            if !matches!(self.0.read_buf(&mut bytes).await, Ok(1..)) {
+                return None;
+            }
+        }
+    }
+}
+
+/// An answer, once all of it is there.
+fn parse(bytes: &[u8]) -> Option<Answer> {
+    let text = String::from_utf8_lossy(bytes);
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse().expect("a status");
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        let name: HeaderName = name.parse().expect("a header's name");
+        headers.append(name, HeaderValue::from_str(value).expect("a header's value"));
+    }
+    let length: usize = headers.get("content-length")?.to_str().ok()?.parse().expect("a length");
+    (body.len() >= length).then(|| Answer::new(status, headers, body.to_owned()))
+}
