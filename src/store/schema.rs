@@ -8,7 +8,7 @@ diesel::table! {
         id -> Uuid,
         order_id -> Nullable<Uuid>,
         reason -> Text,
-        payload -> Binary,
+        payload -> Bytea,
         created_at -> Timestamptz,
     }
 }
@@ -19,10 +19,10 @@ diesel::table! {
 
     order_lines (order_id, position) {
         order_id -> Uuid,
-        position -> SmallInt,
+        position -> Int2,
         recipe_id -> Uuid,
         recipe_name -> Text,
-        quantity -> SmallInt,
+        quantity -> Int2,
         note -> Nullable<Text>,
     }
 }
@@ -33,7 +33,7 @@ diesel::table! {
 
     order_moves (order_id, number) {
         order_id -> Uuid,
-        number -> Integer,
+        number -> Int4,
         from_status -> Text,
         to_status -> Text,
         actor_id -> Uuid,
@@ -55,13 +55,13 @@ diesel::table! {
         status -> Text,
         status_reason -> Nullable<Text>,
         bartender_id -> Nullable<Uuid>,
-        priority -> SmallInt,
+        priority -> Int2,
         due_at -> Timestamptz,
         placed_at -> Timestamptz,
         recorded_at -> Timestamptz,
         updated_at -> Timestamptz,
-        version -> Integer,
-        fingerprint -> Binary,
+        version -> Int4,
+        fingerprint -> Bytea,
     }
 }
 
@@ -78,7 +78,7 @@ diesel::table! {
         ingredients -> Json,
         garnish -> Nullable<Text>,
         method -> Text,
-        preparation_seconds -> Nullable<Integer>,
+        preparation_seconds -> Nullable<Int4>,
         available -> Bool,
         archived_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,

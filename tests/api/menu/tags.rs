@@ -1,6 +1,7 @@
 //! Entity tags: who has the menu already is not sent it again.
 
-use crate::support::{Bar, Person, on_both, person::{Answer, send}};
+use super::{glass_of_water, water_with};
+use crate::support::{Person, on_both, person::{Answer, send}};
 use reqwest::Method;
 use serde_json::json;
 
@@ -9,7 +10,7 @@ async fn get(person: &Person, path: &str, known: &str) -> Answer {
 }
 
 /// The tag that a representation has now.
-async fn tag(person: &Person, path: &str) -> String {
+async fn tag_of(person: &Person, path: &str) -> String {
     let answer = person.get(path).await;
     let tag = answer.header("etag").expect("a tag").to_owned();
     answer.expect(200);
@@ -26,8 +27,8 @@ on_both! {
     async fn what_a_client_has_is_not_sent_again(bar) {
         let guest = bar.stranger();
         for path in ["/recipes", "/recipes/negroni"] {
-            let tag = tag(&guest, path).await;
-            assert_eq!(super::tags::tag(&guest, path).await, tag, "it stays while nothing changes");
+            let tag = tag_of(&guest, path).await;
+            assert_eq!(tag_of(&guest, path).await, tag, "it stays while nothing changes");
             let strong = tag.strip_prefix("W/").unwrap_or(&tag);
             for known in [&tag, strong, "*", &format!("\"x\", {tag}"), &format!("{tag}, W/\"x\""), &format!("\"x\",{tag},\"y\"")] {
                 is_not_sent(&guest, path, known, &tag).await;
@@ -38,7 +39,7 @@ on_both! {
                 answer.expect(200);
             }
         }
-        let list = tag(&guest, "/recipes").await;
+        let list = tag_of(&guest, "/recipes").await;
         get(&guest, "/recipes/negroni", &list).await.expect(200);
         // What is not there has no tag that a client could have.
         get(&guest, "/recipes/engine%20oil", "*").await.expect_problem(404, "not-found");
@@ -46,24 +47,24 @@ on_both! {
 
     async fn every_change_changes_the_tag(bar) {
         let (guest, bartender) = (bar.stranger(), bar.employee().await);
-        let mut tags = vec![tag(&guest, "/recipes").await];
+        let mut tags = vec![tag_of(&guest, "/recipes").await];
         let mut changed = async |what: &str| {
-            let now = tag(&guest, "/recipes").await;
+            let now = tag_of(&guest, "/recipes").await;
             assert!(!tags.contains(&now), "{what} left the tag as it was");
             for known in &tags {
                 get(&guest, "/recipes", known).await.expect(200);
             }
             tags.push(now);
         };
-        let negroni = tag(&guest, "/recipes/negroni").await;
+        let negroni = tag_of(&guest, "/recipes/negroni").await;
         bartender.put("/recipes/mojito/availability", json!({ "available": false })).await.expect(200);
         changed("selling out").await;
-        assert_eq!(tag(&guest, "/recipes/negroni").await, negroni, "another drink's tag stays");
+        assert_eq!(tag_of(&guest, "/recipes/negroni").await, negroni, "another drink's tag stays");
         bartender.put("/recipes/mojito/availability", json!({ "available": true })).await.expect(200);
         changed("coming back").await;
-        bartender.post("/recipes", super::glass_of_water()).await.expect(201);
+        bartender.post("/recipes", glass_of_water()).await.expect(201);
         changed("adding").await;
-        bartender.put("/recipes/glass%20of%20water", super::water_with("method", json!("Just pour."))).await.expect(200);
+        bartender.put("/recipes/glass%20of%20water", water_with("method", json!("Just pour."))).await.expect(200);
         changed("replacing").await;
         bartender.delete("/recipes/glass%20of%20water").await.expect(204);
         changed("archiving").await;
