@@ -136,7 +136,9 @@ on_both! {
 fn amounts(recipe: &Value) -> Vec<(&str, f64, &str)> {
     let ingredients = recipe["ingredients"].as_array().unwrap().iter();
     ingredients
-        .map(|one| (one["name"].as_str().unwrap(), one["amount"].as_f64().unwrap(), one["unit"].as_str().unwrap()))
+        .map(|one| {
+            (one["name"].as_str().unwrap(), one["amount"].as_f64().unwrap(), one["unit"].as_str().unwrap())
+        })
         .collect()
 }
 
@@ -165,11 +167,13 @@ async fn a_change_is_seen_by_every_serve_within_seconds() {
     .await;
     guest.get("/recipes/glass%20of%20water").await.expect_problem(404, "not-found");
     bartender.delete(&path).await.expect(204);
-    eventually("its end at the other serve", async || (guest.get(&path).await.status == 404).then_some(())).await;
+    eventually("its end at the other serve", async || (guest.get(&path).await.status == 404).then_some(()))
+        .await;
     // A drink that this serve has not read yet can be changed here all the same.
     let fresh = bartender.post("/recipes", glass_of_water()).await.expect(201);
     let elsewhere = bartender.at(&there.url);
-    let changed = elsewhere.put(&format!("/recipes/{}", id(&fresh)), water_with("glass", json!("tumbler"))).await;
+    let changed =
+        elsewhere.put(&format!("/recipes/{}", id(&fresh)), water_with("glass", json!("tumbler"))).await;
     assert_eq!(changed.expect(200)["glass"], "tumbler");
     there.close().await;
     here.close().await;

@@ -49,7 +49,10 @@ fn is_whole(recipe: &Value) {
     for field in ["id", "name", "glass", "method", "created_at", "updated_at"] {
         assert!(recipe[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {recipe}");
     }
-    assert!(["built", "collins", "stirred", "shaken", "sour"].contains(&recipe["build"].as_str().unwrap()), "{recipe}");
+    assert!(
+        ["built", "collins", "stirred", "shaken", "sour"].contains(&recipe["build"].as_str().unwrap()),
+        "{recipe}"
+    );
     assert!(recipe["garnish"].is_string() || recipe["garnish"].is_null(), "{recipe}");
     assert!((1..=600).contains(&recipe["preparation_seconds"].as_u64().unwrap()), "{recipe}");
     assert!((1..=4).contains(&recipe["priority"].as_u64().unwrap()), "{recipe}");

@@ -1,7 +1,10 @@
 //! Entity tags: who has the menu already is not sent it again.
 
 use super::{glass_of_water, water_with};
-use crate::support::{Person, on_both, person::{Answer, send}};
+use crate::support::{
+    Person, on_both,
+    person::{Answer, send},
+};
 use reqwest::Method;
 use serde_json::json;
 

@@ -55,7 +55,11 @@ fn wrong_recipes() -> Vec<(Value, &'static str)> {
         recipe.as_object_mut().unwrap().remove(field);
         cases.push((recipe, field));
     }
-    for field in [("name", "ingredients[0].name"), ("amount", "ingredients[0].amount"), ("unit", "ingredients[0].unit")] {
+    for field in [
+        ("name", "ingredients[0].name"),
+        ("amount", "ingredients[0].amount"),
+        ("unit", "ingredients[0].unit"),
+    ] {
         let mut recipe = glass_of_water();
         recipe["ingredients"][0].as_object_mut().unwrap().remove(field.0);
         cases.push((recipe, field.1));
@@ -70,7 +74,10 @@ async fn a_wrong_recipe_is_refused_and_its_wrong_field_named() {
     let before = bartender.get("/recipes").await.expect(200);
     let mut wrong = Vec::new();
     for (recipe, field) in wrong_recipes() {
-        for answer in [bartender.post("/recipes", recipe.clone()).await, bartender.put("/recipes/negroni", recipe.clone()).await] {
+        for answer in [
+            bartender.post("/recipes", recipe.clone()).await,
+            bartender.put("/recipes/negroni", recipe.clone()).await,
+        ] {
             let named = answer.body["errors"][0]["field"].as_str().unwrap_or_default();
             if (answer.status, named) != (422, field) {
                 wrong.push(format!("{field} of {recipe}\n  answered {}", answer.text));
@@ -95,7 +102,8 @@ async fn a_drink_is_sold_out_or_not_and_nothing_between() {
         (json!(false), "body"),
         (json!([false]), "body"),
     ] {
-        let problem = bartender.put("/recipes/negroni/availability", body.clone()).await.expect_problem(422, "invalid");
+        let problem =
+            bartender.put("/recipes/negroni/availability", body.clone()).await.expect_problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], field, "{body}: {problem}");
     }
     assert_eq!(bartender.get("/recipes/negroni").await.expect(200)["available"], true);
