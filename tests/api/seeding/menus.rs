@@ -1,0 +1,86 @@
+//! `seed --menu FILE`: a menu of one's own.
+
+use super::{does, is_untouched, refuses, serve};
+use crate::support::{bar::SECRET, database::Database};
+use serde_json::{Value, json};
+use std::fs;
+use tempfile::TempDir;
+
+fn drink(name: &str) -> Value {
+    json!({
+        "name": name, "build": "built", "glass": "highball", "method": "Pour.",
+        "ingredients": [{ "name": "water", "amount": 200, "unit": "ml" }],
+    })
+}
+
+fn menu(recipes: &[Value]) -> String {
+    json!({ "recipes": recipes }).to_string()
+}
+
+/// The second of three drinks, changed.
+fn second(change: impl FnOnce(&mut Value)) -> String {
+    let mut drinks = [drink("Still"), drink("Sparkling"), drink("Tap")];
+    change(&mut drinks[1]);
+    menu(&drinks)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_good_file_becomes_the_menu() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("menu.json");
+    fs::write(&file, menu(&[drink("Still"), drink("Sparkling")])).unwrap();
+    for database in [Database::file(), Database::empty().await] {
+        let url = ("DATABASE_URL", database.url.as_str());
+        let arguments = ["seed", "--menu", file.to_str().unwrap()];
+        assert!(does(&arguments, &[url]).await.contains("2 of 2 recipes"));
+        assert!(does(&arguments, &[url]).await.contains("0 of 2 recipes"));
+        let (role, stranger) = serve(&database, &[("JWT_SECRET", SECRET)]).await;
+        let recipes = stranger.get("/recipes").await.expect(200)["recipes"].clone();
+        let names: Vec<_> = recipes.as_array().unwrap().iter().map(|recipe| &recipe["name"]).collect();
+        assert_eq!(names, ["Sparkling", "Still"]);
+        role.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
+    let remove = |field: &'static str| move |drink: &mut Value| drop(drink.as_object_mut().unwrap().remove(field));
+    let cases: Vec<(&str, String, &[&str])> = vec![
+        ("an empty file", String::new(), &[]),
+        ("no JSON", "Still, Sparkling".into(), &["line 1"]),
+        ("cut JSON", second(|_| ())[..200].to_owned(), &[]),
+        ("another form", "{}".into(), &["recipes"]),
+        ("a list", json!([drink("Still")]).to_string(), &[]),
+        ("something behind it", menu(&[drink("Still")]) + "x", &[]),
+        ("unknown unit", second(|drink| drink["ingredients"][0]["unit"] = json!("pint")), &["recipes[1]", "unit", "Sparkling"]),
+        ("unknown build", second(|drink| drink["build"] = json!("soup")), &["recipes[1]", "build", "Sparkling"]),
+        ("no name", second(remove("name")), &["recipes[1]", "name"]),
+        ("no glass", second(remove("glass")), &["recipes[1]", "glass", "Sparkling"]),
+        ("empty name", second(|drink| drink["name"] = json!("")), &["recipes[1].name", "empty"]),
+        ("wrong type", second(|drink| drink["method"] = json!(7)), &["recipes[1].method", "Sparkling"]),
+        ("unit is a number", second(|drink| drink["ingredients"][0]["unit"] = json!(7)), &["recipes[1]", "unit"]),
+        ("unknown field", second(|drink| drink["price"] = json!(7)), &["recipes[1]", "price", "Sparkling"]),
+        ("no amount of it", second(|drink| drink["ingredients"][0]["amount"] = json!(0)), &["recipes[1].ingredients[0].amount", "Sparkling"]),
+        ("no ingredients", second(|drink| drink["ingredients"] = json!([])), &["recipes[1].ingredients", "Sparkling"]),
+        ("twice", second(|drink| drink["name"] = json!("Still")), &["recipes[1].name", "Still", "twice"]),
+        ("twice in another case", second(|drink| drink["name"] = json!("STILL")), &["recipes[1].name", "STILL", "twice"]),
+    ];
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("menu.json");
+    let path = file.to_str().unwrap();
+    let databases = [Database::file(), Database::empty().await];
+    for (at, (what, text, named)) in cases.into_iter().enumerate() {
+        fs::write(&file, text).unwrap();
+        let database = &databases[at % 2];
+        let sentence = refuses(&["seed", "--menu", path], &[("DATABASE_URL", &database.url)]).await;
+        for word in named.iter().chain(&[path]) {
+            assert!(sentence.contains(word), "{what}: {sentence}");
+        }
+    }
+    fs::remove_file(&file).unwrap();
+    let sentence = refuses(&["seed", "--menu", path], &[("DATABASE_URL", &databases[0].url)]).await;
+    assert!(sentence.contains(path), "{sentence}");
+    for database in &databases {
+        assert!(is_untouched(database).await, "something was written to {}", database.url);
+    }
+}

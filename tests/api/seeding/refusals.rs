@@ -1,0 +1,89 @@
+//! Settings that can't work: one sentence that says what to set, and no secret in it.
+
+use super::refuses;
+use crate::support::database::Database;
+
+const BROKER: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
+const SECRET: (&str, &str) = ("JWT_SECRET", "a secret for tests, long enough for HS256");
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deployments_that_do_not_exist_are_refused() {
+    let sqlite = Database::file();
+    let sqlite = ("DATABASE_URL", sqlite.url.as_str());
+    let postgres = ("DATABASE_URL", "postgres://bar:hunter2@127.0.0.1:1/bar");
+    let amqp = |url| ("AMQP_URL", url);
+    let database = |url| ("DATABASE_URL", url);
+    for (role, environment, named) in [
+        ("serve", vec![sqlite, BROKER], "DATABASE_URL=postgres://"),
+        ("serve", vec![database(""), BROKER], "DATABASE_URL=postgres://"),
+        ("work", vec![sqlite, BROKER], "DATABASE_URL=postgres://"),
+        ("work", vec![sqlite], "AMQP_URL=amqp://"),
+        ("work", vec![], "AMQP_URL=amqp://"),
+        ("work", vec![postgres], "AMQP_URL=amqp://"),
+        ("work", vec![postgres, amqp("")], "AMQP_URL=amqp://"),
+        ("serve", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
+        ("work", vec![database("mysql://bar:hunter2@127.0.0.1/bar"), BROKER], "postgres://"),
+        ("seed", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
+        ("migrate", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
+        ("migrate", vec![database("bar.db")], "sqlite://"),
+        ("migrate", vec![database("sqlite://")], "sqlite://"),
+        ("serve", vec![postgres, amqp("http://bar:hunter2@127.0.0.1")], "amqp://"),
+        ("serve", vec![postgres, amqp("amqps://bar:hunter2@127.0.0.1")], "amqp://"),
+        ("serve", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1:port")], "amqp://"),
+        ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1/a/b")], "%2F"),
+        ("work", vec![postgres, amqp("hunter2")], "amqp://"),
+        ("work", vec![postgres, BROKER, ("QUEUE_PREFIX", "")], "prefix"),
+        // It can't be mended by waiting for the server.
+        ("migrate", vec![database("postgres://bar:hunter2@127.0.0.1:port/bar")], "DATABASE_URL"),
+        ("serve", vec![database("postgres://bar:hunter2@127.0.0.1:99999/bar")], "DATABASE_URL"),
+        ("work", vec![database("postgres://bar:hunter2@/bar?sslmode=maybe"), BROKER], "DATABASE_URL"),
+    ] {
+        let mut environment = environment;
+        environment.extend([SECRET, ("BIND_ADDR", "127.0.0.1:0")]);
+        let sentence = refuses(&[role], &environment).await;
+        assert!(sentence.contains(named), "{role} {environment:?}: {sentence}");
+        assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_that_anybody_could_sign_are_refused() {
+    let (sqlite, postgres) = (Database::file(), Database::empty().await);
+    let short = "thirty-one bytes are not enough";
+    for (database, secret, arguments) in [
+        (&postgres, None, vec!["serve"]),
+        (&postgres, None, vec!["serve", "--migrate"]),
+        (&postgres, Some(""), vec!["serve"]),
+        (&postgres, Some(short), vec!["serve"]),
+        (&postgres, Some(short), vec!["serve", "--demo", "--migrate"]),
+        (&sqlite, Some(short), vec!["serve"]),
+        (&sqlite, Some(short), vec!["serve", "--demo"]),
+    ] {
+        let mut environment = vec![("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0")];
+        environment.extend(secret.map(|secret| ("JWT_SECRET", secret)));
+        let sentence = refuses(&arguments, &environment).await;
+        assert!(sentence.contains("JWT_SECRET") && sentence.contains("32 bytes"), "{sentence}");
+        assert!(!sentence.contains(short), "it tells the secret: {sentence}");
+    }
+    assert!(super::is_untouched(&sqlite).await && super::is_untouched(&postgres).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let database = Database::file();
+    let sentence = refuses(&["serve"], &[("DATABASE_URL", &database.url), ("BIND_ADDR", &address)]).await;
+    assert!(sentence.contains(&address), "{sentence}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_not_there_is_named() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("nowhere/bar.db");
+    let url = format!("sqlite://{}", path.display());
+    for role in ["serve", "seed", "migrate"] {
+        let sentence = refuses(&[role], &[("DATABASE_URL", &url), ("BIND_ADDR", "127.0.0.1:0")]).await;
+        assert!(sentence.contains("nowhere"), "{role}: {sentence}");
+    }
+}
