@@ -2,13 +2,13 @@
 
 use crate::{
     config::{Servers, Serving, Working},
-    roles,
+    roles, telemetry,
 };
 use clap::{Parser, Subcommand};
 
 /// The order engine of a bar: takes cocktail orders, loses none, makes none twice.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true)]
+#[command(version, about, arg_required_else_help = true, after_help = telemetry::HELP)]
 pub struct Cli {
     #[command(subcommand)]
     role: Role,

@@ -68,6 +68,13 @@ impl Deployment {
                     .into(),
             ));
         }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Unsuitable(format!(
+                "the folder {} of the SQLite database does not exist",
+                folder.display()
+            )));
+        }
         let store = Store::sqlite(path, servers.database_connections)
             .map_err(|error| Unsuitable(error.to_string()))?;
         Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })

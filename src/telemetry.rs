@@ -3,9 +3,15 @@
 use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
+/// What is logged unless `RUST_LOG` says otherwise.
+const USUAL: &str = "warn,shakerqueue=info";
+
+/// How to set it, for `--help`.
+pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default: warn,shakerqueue=info]";
+
 /// Starts logging. `RUST_LOG` says what; unset: from `info` up, and from the libraries from `warn` up.
 pub fn start() {
-    let usual = || EnvFilter::new("warn,shakerqueue=info");
+    let usual = || EnvFilter::new(USUAL);
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
         .try_from_env()

@@ -17,7 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until the database answers, and makes sure that its schema is this version's.
 pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<(), Failure> {
-    until_it_answers(&deployment.store).await?;
+    match &deployment.file {
+        // Nobody will bring up a file.
+        Some(file) => deployment
+            .store
+            .ping()
+            .await
+            .map_err(|error| Failure::new(format!("can't open {}: {error}", file.display())))?,
+        None => until_it_answers(&deployment.store).await?,
+    }
     if migrate || deployment.migrates_itself() {
         deployment.store.migrate().await?;
     }

@@ -36,12 +36,15 @@ impl Store {
             .boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), config);
-        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?), None))
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?)))
     }
 
-    /// A PostgreSQL database. The server is first asked when it is needed.
+    /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be read is refused now.
     /// Must be called on the runtime that its work shall run on.
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self> {
+        // The error is not passed on: it may hold parts of the URL.
+        let _: tokio_postgres::Config =
+            url.expose_secret().parse().map_err(|_| Error::unavailable("the URL can't be read"))?;
         let mut config = ManagerConfig::<PgConn>::default();
         config.recycling_method = RecyclingMethod::Fast;
         config.custom_setup = Box::new(|url| {
@@ -49,16 +52,11 @@ impl Store {
             async move { pg_connection(&url, "-c statement_timeout=5000 -c lock_timeout=3000").await }.boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
-        Ok(Self::new(Pools::Pg(pool(manager, connections)?), Some(url)))
+        Ok(Self::new(Pools::Pg(pool(manager, connections)?, url.clone())))
     }
 
-    fn new(pools: Pools, pg_url: Option<&SecretString>) -> Self {
-        Self {
-            pools,
-            pg_url: pg_url.cloned(),
-            runtime: Handle::current(),
-            sqlite_writer: Arc::new(Semaphore::new(1)),
-        }
+    fn new(pools: Pools) -> Self {
+        Self { pools, runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)) }
     }
 
     /// Whether the database answers.
@@ -79,7 +77,7 @@ impl Store {
     /// Closes the connections as they come back. Work after this fails.
     pub fn close(&self) {
         match &self.pools {
-            Pools::Pg(pool) => pool.close(),
+            Pools::Pg(pool, _) => pool.close(),
             Pools::Sqlite(pool) => pool.close(),
         }
     }

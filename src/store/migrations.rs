@@ -1,13 +1,14 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
-use super::{Conn, Error, Result, Store, connect::pg_connection, on};
+use super::{Conn, Error, Pools, Result, Store, connect::pg_connection, on};
 use diesel::migration::{Migration, MigrationSource};
-use diesel::{QueryDsl, QueryableByName, sql_types::Bool};
+use diesel::{QueryDsl, QueryableByName, result::DatabaseErrorKind, sql_types::Bool};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
+use tokio::task::spawn_blocking;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -39,22 +40,32 @@ pub enum Schema {
 impl Store {
     /// Runs the migrations that are missing. Safe to repeat, and safe to run from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
-        match &self.pg_url {
-            // A connection of its own: migrations may take longer than any statement of a request.
-            Some(url) => {
+        match &self.pools {
+            Pools::Pg(_, url) => {
+                // A connection of its own: migrations may take longer than any statement of a request.
+                let options = "-c statement_timeout=0 -c lock_timeout=60000";
                 let mut conn =
-                    pg_connection(url.expose_secret(), "-c statement_timeout=0 -c lock_timeout=60000")
-                        .await
-                        .map_err(Error::unavailable)?;
+                    pg_connection(url.expose_secret(), options).await.map_err(Error::unavailable)?;
                 conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
-                run(AsyncMigrationHarness::new(conn)).await
-                // Closing the connection releases the lock.
+                // The harness blocks its thread. Closing the connection releases the lock.
+                let mut harness = AsyncMigrationHarness::new(conn);
+                let migrated = spawn_blocking(move || {
+                    harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(failure)
+                });
+                migrated.await.map_err(Error::unavailable)??;
             }
-            None => match self.conn().await? {
-                Conn::Sqlite(conn) => run(AsyncMigrationHarness::new(conn)).await,
-                Conn::Pg(conn) => run(AsyncMigrationHarness::new(conn)).await,
-            },
+            Pools::Sqlite(pool) => {
+                // All in one transaction that takes the write lock first: whoever comes second finds it done.
+                let mut conn = pool.get().await?;
+                conn.spawn_blocking(|conn| {
+                    conn.immediate_transaction(|conn| {
+                        conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(failure)
+                    })
+                })
+                .await?;
+            }
         }
+        Ok(())
     }
 
     /// Compares the database's schema with this version's.
@@ -75,19 +86,8 @@ impl Store {
     }
 }
 
-async fn run<H, DB>(mut harness: H) -> Result<()>
-where
-    H: MigrationHarness<DB> + Send + 'static,
-    DB: diesel::backend::Backend,
-    EmbeddedMigrations: MigrationSource<DB>,
-{
-    // The harness blocks its thread.
-    tokio::task::spawn_blocking(move || match harness.run_pending_migrations(MIGRATIONS) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::unavailable(error.to_string())),
-    })
-    .await
-    .map_err(Error::unavailable)?
+fn failure(error: Box<dyn std::error::Error + Send + Sync>) -> diesel::result::Error {
+    diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(error.to_string()))
 }
 
 async fn applied(conn: &mut Conn) -> Result<BTreeSet<String>> {

@@ -48,8 +48,6 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
-    /// For connections that don't belong in the pool.
-    pg_url: Option<SecretString>,
     /// The runtime that database work runs on.
     runtime: Handle,
     /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
@@ -58,7 +56,8 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Pools {
-    Pg(Pool<PgConn>),
+    /// With its URL, for connections that don't belong in the pool.
+    Pg(Pool<PgConn>, SecretString),
     Sqlite(Pool<SqliteConn>),
 }
 
@@ -132,7 +131,7 @@ impl Store {
     }
 
     async fn turn_to_write(&self) -> Result<Option<SemaphorePermit<'_>>> {
-        if matches!(self.pools, Pools::Pg(_)) {
+        if matches!(self.pools, Pools::Pg(..)) {
             return Ok(None);
         }
         match timeout(DEADLINE, self.sqlite_writer.acquire()).await {
@@ -144,7 +143,7 @@ impl Store {
 
     async fn conn(&self) -> Result<Conn> {
         Ok(match &self.pools {
-            Pools::Pg(pool) => Conn::Pg(pool.get().await?),
+            Pools::Pg(pool, _) => Conn::Pg(pool.get().await?),
             Pools::Sqlite(pool) => Conn::Sqlite(pool.get().await?),
         })
     }

@@ -28,20 +28,23 @@ async fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     // Only what it says itself: its log is of no concern here.
     let environment = [environment, &[("RUST_LOG", "off")]].concat();
     let output = run(arguments, &environment).await;
-    let (said, complained) = (String::from_utf8(output.stdout).expect("UTF-8"), String::from_utf8(output.stderr).expect("UTF-8"));
+    let (said, complained) =
+        (String::from_utf8(output.stdout).expect("UTF-8"), String::from_utf8(output.stderr).expect("UTF-8"));
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}{complained}");
     assert_eq!(said, "", "standard output is for what succeeded");
     let mut lines = complained.lines();
     let (sentence, more) = (lines.next().unwrap_or_default(), lines.next());
     assert_eq!(more, None, "one sentence is enough: {complained}");
-    let sentence = sentence.strip_prefix("shakerqueue: ").unwrap_or_else(|| panic!("no sentence: {complained}"));
+    let sentence =
+        sentence.strip_prefix("shakerqueue: ").unwrap_or_else(|| panic!("no sentence: {complained}"));
     assert!(!sentence.to_lowercase().contains("panicked") && !sentence.contains("src/"), "{sentence}");
     sentence.to_owned()
 }
 
 /// A `serve` without demo data on this database, and someone without an account at it.
 async fn serve(database: &Database, environment: &[(&str, &str)]) -> (Role, Person) {
-    let mut all = vec![("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
+    let mut all =
+        vec![("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
     all.extend(environment);
     let mut role = Role::start(&["serve"], &all);
     let url = role.url().await;

@@ -57,7 +57,9 @@ async fn no_setting_is_forgotten() {
     let roles = fs::read_dir(src.join("roles")).unwrap().map(|file| file.unwrap().path());
     for file in roles.chain([src.join("config.rs")]) {
         let text = fs::read_to_string(file).unwrap();
-        read.extend(text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned));
+        read.extend(
+            text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),
+        );
     }
     assert!(read.contains("DATABASE_URL"), "settings are found in the sources");
     let missing: Vec<_> = read.iter().filter(|setting| !helps.contains(setting.as_str())).collect();

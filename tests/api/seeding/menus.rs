@@ -44,7 +44,8 @@ async fn a_good_file_becomes_the_menu() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
-    let remove = |field: &'static str| move |drink: &mut Value| drop(drink.as_object_mut().unwrap().remove(field));
+    let remove =
+        |field: &'static str| move |drink: &mut Value| drop(drink.as_object_mut().unwrap().remove(field));
     let cases: Vec<(&str, String, &[&str])> = vec![
         ("an empty file", String::new(), &[]),
         ("no JSON", "Still, Sparkling".into(), &["line 1"]),
@@ -52,18 +53,42 @@ async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
         ("another form", "{}".into(), &["recipes"]),
         ("a list", json!([drink("Still")]).to_string(), &[]),
         ("something behind it", menu(&[drink("Still")]) + "x", &[]),
-        ("unknown unit", second(|drink| drink["ingredients"][0]["unit"] = json!("pint")), &["recipes[1]", "unit", "Sparkling"]),
-        ("unknown build", second(|drink| drink["build"] = json!("soup")), &["recipes[1]", "build", "Sparkling"]),
+        (
+            "unknown unit",
+            second(|drink| drink["ingredients"][0]["unit"] = json!("pint")),
+            &["recipes[1]", "unit", "Sparkling"],
+        ),
+        (
+            "unknown build",
+            second(|drink| drink["build"] = json!("soup")),
+            &["recipes[1]", "build", "Sparkling"],
+        ),
         ("no name", second(remove("name")), &["recipes[1]", "name"]),
         ("no glass", second(remove("glass")), &["recipes[1]", "glass", "Sparkling"]),
         ("empty name", second(|drink| drink["name"] = json!("")), &["recipes[1].name", "empty"]),
         ("wrong type", second(|drink| drink["method"] = json!(7)), &["recipes[1].method", "Sparkling"]),
-        ("unit is a number", second(|drink| drink["ingredients"][0]["unit"] = json!(7)), &["recipes[1]", "unit"]),
+        (
+            "unit is a number",
+            second(|drink| drink["ingredients"][0]["unit"] = json!(7)),
+            &["recipes[1]", "unit"],
+        ),
         ("unknown field", second(|drink| drink["price"] = json!(7)), &["recipes[1]", "price", "Sparkling"]),
-        ("no amount of it", second(|drink| drink["ingredients"][0]["amount"] = json!(0)), &["recipes[1].ingredients[0].amount", "Sparkling"]),
-        ("no ingredients", second(|drink| drink["ingredients"] = json!([])), &["recipes[1].ingredients", "Sparkling"]),
+        (
+            "no amount of it",
+            second(|drink| drink["ingredients"][0]["amount"] = json!(0)),
+            &["recipes[1].ingredients[0].amount", "Sparkling"],
+        ),
+        (
+            "no ingredients",
+            second(|drink| drink["ingredients"] = json!([])),
+            &["recipes[1].ingredients", "Sparkling"],
+        ),
         ("twice", second(|drink| drink["name"] = json!("Still")), &["recipes[1].name", "Still", "twice"]),
-        ("twice in another case", second(|drink| drink["name"] = json!("STILL")), &["recipes[1].name", "STILL", "twice"]),
+        (
+            "twice in another case",
+            second(|drink| drink["name"] = json!("STILL")),
+            &["recipes[1].name", "STILL", "twice"],
+        ),
     ];
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("menu.json");

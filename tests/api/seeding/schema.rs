@@ -1,7 +1,11 @@
 //! Databases whose schema is not this version's.
 
 use super::{does, is_untouched, refuses, serve};
-use crate::support::{bar::SECRET, broker, database::{Database, Kind}};
+use crate::support::{
+    bar::SECRET,
+    broker,
+    database::{Database, Kind},
+};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::{FutureExt, future::join_all};
 use shakerqueue::store::Conn;
@@ -32,8 +36,11 @@ async fn a_role_does_not_start_on_a_database_that_nobody_migrated() {
     let (database, amqp) = (Database::empty().await, broker::url());
     let environment =
         [("DATABASE_URL", database.url.as_str()), ("JWT_SECRET", SECRET), ("BIND_ADDR", "127.0.0.1:0")];
-    let with_broker = [environment.as_slice(), &[("AMQP_URL", &amqp), ("QUEUE_PREFIX", "test-unmigrated")]].concat();
-    for (role, environment) in [("serve", environment.as_slice()), ("serve", &with_broker), ("work", &with_broker)] {
+    let with_broker =
+        [environment.as_slice(), &[("AMQP_URL", &amqp), ("QUEUE_PREFIX", "test-unmigrated")]].concat();
+    for (role, environment) in
+        [("serve", environment.as_slice()), ("serve", &with_broker), ("work", &with_broker)]
+    {
         let sentence = refuses(&[role], environment).await;
         assert!(sentence.contains("shakerqueue migrate"), "{role}: {sentence}");
     }
@@ -65,7 +72,13 @@ async fn no_role_touches_a_database_of_a_later_version() {
         let url = ("DATABASE_URL", database.url.as_str());
         does(&["migrate"], &[url]).await;
         move_ahead(&database).await;
-        let mut commands = vec![vec!["serve"], vec!["serve", "--migrate"], vec!["serve", "--demo"], vec!["seed"], vec!["migrate"]];
+        let mut commands = vec![
+            vec!["serve"],
+            vec!["serve", "--migrate"],
+            vec!["serve", "--demo"],
+            vec!["seed"],
+            vec!["migrate"],
+        ];
         let mut environment = vec![url, ("JWT_SECRET", SECRET), ("BIND_ADDR", "127.0.0.1:0")];
         if kind == Kind::Postgres {
             commands.push(vec!["work"]);

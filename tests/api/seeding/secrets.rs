@@ -11,7 +11,11 @@ async fn it_is_kept_beside_the_database_for_its_owner_only() {
     let secret_file = file_of(&database).with_file_name("bar.db.secret");
     let (role, stranger) = serve(&database, &[]).await;
     for (email, _) in shakerqueue::seed::DEMO_ACCOUNTS {
-        assert_eq!(login(&stranger, email, "password123").await, 401, "{email}: demo data that nobody asked for");
+        assert_eq!(
+            login(&stranger, email, "password123").await,
+            401,
+            "{email}: demo data that nobody asked for"
+        );
     }
     let account = json!({ "username": "Ana", "email": "ana@bar.example", "password": "a good password" });
     let token = stranger.post("/register", account).await.expect(201)["token"].as_str().unwrap().to_owned();
@@ -25,7 +29,8 @@ async fn it_is_kept_beside_the_database_for_its_owner_only() {
     // Someone was careless with it meanwhile.
     fs::set_permissions(&secret_file, fs::Permissions::from_mode(0o644)).unwrap();
     let (role, stranger) = serve(&database, &[]).await;
-    let me = crate::support::person::send(stranger.request(reqwest::Method::GET, "/me").bearer_auth(&token)).await;
+    let me =
+        crate::support::person::send(stranger.request(reqwest::Method::GET, "/me").bearer_auth(&token)).await;
     assert_eq!(me.expect(200)["email"], "ana@bar.example", "a token outlives a restart");
     assert_eq!(fs::read_to_string(&secret_file).unwrap(), secret);
     assert_eq!(fs::metadata(&secret_file).unwrap().permissions().mode() & 0o777, 0o600);
@@ -48,7 +53,8 @@ async fn one_that_was_given_needs_no_file() {
     role.stop().await;
     // Another secret: the old tokens are worth nothing.
     let (role, stranger) = serve(&database, &[]).await;
-    let me = crate::support::person::send(stranger.request(reqwest::Method::GET, "/me").bearer_auth(&token)).await;
+    let me =
+        crate::support::person::send(stranger.request(reqwest::Method::GET, "/me").bearer_auth(&token)).await;
     me.expect_problem(401, "not-signed-in");
     role.stop().await;
 }

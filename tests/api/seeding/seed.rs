@@ -43,10 +43,12 @@ async fn fills_an_empty_database(database: Database) {
 
     let (role, stranger) = serve(&database, &[("JWT_SECRET", SECRET)]).await;
     for (email, word) in DEMO_ACCOUNTS {
-        let answer = stranger.post("/login", json!({ "email": email, "password": DEMO_PASSWORD })).await.expect(200);
+        let answer =
+            stranger.post("/login", json!({ "email": email, "password": DEMO_PASSWORD })).await.expect(200);
         assert_eq!(answer["user"]["role"], word.as_str());
     }
-    let answer = stranger.post("/login", json!({ "email": "user@example.com", "password": DEMO_PASSWORD })).await;
+    let answer =
+        stranger.post("/login", json!({ "email": "user@example.com", "password": DEMO_PASSWORD })).await;
     let token = answer.expect(200)["token"].as_str().unwrap().to_owned();
     let order = json!({ "recipe": "Margarita" });
     let ordered = crate::support::person::send(
@@ -87,7 +89,9 @@ async fn it_leaves_alone_what_was_changed_since() {
     let send = async |method: reqwest::Method, path: &str, body| {
         crate::support::person::send(stranger.request(method, path).bearer_auth(&token).json(&body)).await
     };
-    send(reqwest::Method::PUT, "/recipes/mojito/availability", json!({ "available": false })).await.expect(200);
+    send(reqwest::Method::PUT, "/recipes/mojito/availability", json!({ "available": false }))
+        .await
+        .expect(200);
     let change = json!({ "current_password": DEMO_PASSWORD, "new_password": "a better password" });
     send(reqwest::Method::PUT, "/me/password", change).await.expect(204);
     role.stop().await;
