@@ -26,6 +26,8 @@ enum Role {
     Migrate(Servers),
     /// Asks a running role whether it is well; exits with 1 if not.
     Health(roles::health::Asking),
+    /// Prints the HTTP API's description (OpenAPI 3.1).
+    Openapi,
 }
 
 impl Cli {
@@ -37,6 +39,7 @@ impl Cli {
             Role::Seed(seeding) => roles::seed::run(seeding).await,
             Role::Migrate(servers) => roles::migrate::run(servers).await,
             Role::Health(asking) => roles::health::run(asking).await,
+            Role::Openapi => roles::openapi::run(),
         }
     }
 }

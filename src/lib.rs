@@ -8,9 +8,9 @@
 //!
 //! ```text
 //! cli
-//! roles                                             serve, work, seed, migrate, health
+//! roles                                             serve, work, seed, migrate, health, openapi
 //! deployment                                        which servers there are
-//! http                                              routes, permissions, problems
+//! http                                              routes, permissions, problems, their document
 //! seed  health  worker
 //! intake  bar                                       use cases
 //! menu  accounts  recorder

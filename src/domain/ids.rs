@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $about:literal])+ $name:ident) => {
+        $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
@@ -16,6 +16,12 @@ macro_rules! id {
                 Self(Uuid::now_v7())
             }
         }
+
+        super::schema::described!($name: super::schema::formatted(
+            concat!($($about),+),
+            "uuid",
+            "01a203c7-a828-7562-865f-b3ef9919e243",
+        ));
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,6 +6,7 @@ pub mod moves;
 pub mod object;
 pub mod order;
 pub mod recipe;
+mod schema;
 pub mod text;
 pub mod working_order;
 
@@ -17,6 +18,8 @@ use std::{fmt, ops};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Instant(pub DateTime<Utc>);
+
+schema::described!(Instant: schema::formatted("A moment in UTC.", "date-time", "2026-11-22T15:02:26.088658Z"));
 
 /// The present moment.
 pub fn now() -> Instant {
@@ -84,12 +87,12 @@ impl Invalid {
 
 /// An enumeration whose variants travel and are stored as lower-case words.
 macro_rules! words {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
+    ($(#[doc = $about:literal])+ pub enum $name:ident { $($(#[doc = $meaning:literal])+ $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         // Through text: Serde's own way with enums also takes an object, and calls a number no JSON at all.
         #[serde(into = "&'static str", try_from = "String")]
-        pub enum $name { $($(#[$doc])* $variant),+ }
+        pub enum $name { $($(#[doc = $meaning])+ $variant),+ }
 
         impl $name {
             /// Every variant, in order.
@@ -100,6 +103,11 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
         }
+
+        $crate::domain::schema::described!($name: $crate::domain::schema::word(
+            concat!($($about),+),
+            &[$(($word, concat!($($meaning),+))),+],
+        ));
 
         impl From<$name> for &'static str {
             fn from(value: $name) -> &'static str {

@@ -4,17 +4,23 @@ use super::{
     Instant,
     ids::{OrderId, RecipeId, UserId},
     moves::Status,
+    schema,
     text::{Name, Note, Table},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// How many of one drink: 1 to 20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Quantity(u8);
 
+schema::described!(Quantity: schema::whole("How many of one drink.", 1, usize::from(Self::MOST)));
+
 impl Quantity {
+    /// The most.
+    const MOST: u8 = 20;
     /// A single drink.
     pub const ONE: Self = Self(1);
 
@@ -29,7 +35,7 @@ impl TryFrom<i64> for Quantity {
 
     fn try_from(quantity: i64) -> Result<Self, Self::Error> {
         match u8::try_from(quantity) {
-            Ok(quantity @ 1..=20) => Ok(Self(quantity)),
+            Ok(quantity @ 1..=Self::MOST) => Ok(Self(quantity)),
             _ => Err("must be 1 to 20"),
         }
     }
@@ -42,7 +48,7 @@ impl From<Quantity> for i64 {
 }
 
 /// The drink of a line, as the menu named it when it was ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drink {
     /// Which recipe.
     pub id: RecipeId,
@@ -51,13 +57,14 @@ pub struct Drink {
 }
 
 /// One drink of an order, and how many of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Line {
     /// Which drink.
     pub recipe: Drink,
     /// How many.
     pub quantity: Quantity,
     /// What the guest added, such as "no ice".
+    #[schema(required)]
     pub note: Option<Note>,
 }
 

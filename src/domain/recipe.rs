@@ -4,10 +4,18 @@ use super::{
     Instant,
     ids::RecipeId,
     object::Object,
+    schema,
     text::{Method, Name},
     words,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    Number, PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type},
+    },
+};
 
 words! {
     /// How a drink is built, which says how long it takes.
@@ -70,11 +78,25 @@ words! {
 #[serde(try_from = "f64", into = "f64")]
 pub struct Amount(f64);
 
+impl Amount {
+    /// The most.
+    const MOST: f64 = 1000.0;
+}
+
+impl PartialSchema for Amount {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Number).description(Some("How much."));
+        number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MOST)).into()
+    }
+}
+
+impl ToSchema for Amount {}
+
 impl TryFrom<f64> for Amount {
     type Error = &'static str;
 
     fn try_from(amount: f64) -> Result<Self, Self::Error> {
-        if amount > 0.0 && amount <= 1000.0 {
+        if amount > 0.0 && amount <= Self::MOST {
             Ok(Self(amount))
         } else {
             Err("must be more than 0 and at most 1000")
@@ -89,7 +111,7 @@ impl From<Amount> for f64 {
 }
 
 /// One thing that goes into the glass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ingredient {
     /// What it is.
@@ -105,11 +127,31 @@ pub struct Ingredient {
 #[serde(try_from = "Vec<Object<Ingredient>>", into = "Vec<Ingredient>")]
 pub struct Ingredients(Vec<Ingredient>);
 
+impl Ingredients {
+    /// The most.
+    const MOST: usize = 20;
+}
+
+impl PartialSchema for Ingredients {
+    fn schema() -> RefOr<Schema> {
+        let list = ArrayBuilder::new().description(Some("Everything that goes into the glass."));
+        let each = Ref::from_schema_name(Ingredient::name());
+        list.items(each).min_items(Some(1)).max_items(Some(Self::MOST)).into()
+    }
+}
+
+impl ToSchema for Ingredients {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Ingredient::name().into(), Ingredient::schema()));
+        Ingredient::schemas(schemas);
+    }
+}
+
 impl TryFrom<Vec<Object<Ingredient>>> for Ingredients {
     type Error = &'static str;
 
     fn try_from(ingredients: Vec<Object<Ingredient>>) -> Result<Self, Self::Error> {
-        if (1..=20).contains(&ingredients.len()) {
+        if (1..=Self::MOST).contains(&ingredients.len()) {
             Ok(Self(ingredients.into_iter().map(|Object(ingredient)| ingredient).collect()))
         } else {
             Err("must have 1 to 20 ingredients")
@@ -128,6 +170,8 @@ impl From<Ingredients> for Vec<Ingredient> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct PreparationSeconds(u16);
+
+schema::described!(PreparationSeconds: schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MOST)));
 
 impl PreparationSeconds {
     /// The longest.
@@ -157,8 +201,17 @@ impl From<PreparationSeconds> for i64 {
 }
 
 /// What a manager writes down about a drink.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRecipe, examples(json!({
+    "name": "Margarita", "build": "sour", "glass": "coupe", "garnish": "salt rim",
+    "ingredients": [
+        { "name": "tequila", "amount": 50, "unit": "ml" },
+        { "name": "orange liqueur", "amount": 20, "unit": "ml" },
+        { "name": "lime juice", "amount": 15, "unit": "ml" },
+    ],
+    "method": "Shake with ice and strain.", "preparation_seconds": 50,
+})))]
 pub struct Formula {
     /// What guests call it; unique on the menu, whatever its case.
     pub name: Name,

@@ -22,8 +22,8 @@ fn checked(text: &str, most: usize) -> Result<String, Problem> {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $most:literal) => {
-        $(#[$doc])*
+    ($(#[doc = $about:literal])+ $name:ident, $most:literal) => {
+        $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
@@ -37,6 +37,8 @@ macro_rules! text {
                 &self.0
             }
         }
+
+        super::schema::described!($name: super::schema::text(concat!($($about),+), Self::MOST));
 
         impl TryFrom<&str> for $name {
             type Error = Problem;

@@ -4,6 +4,7 @@ use super::{
     App,
     body::Json,
     caller::SignedIn,
+    openapi::{EmailTaken, ForBody, ForToken, Unavailable},
     problem::Problem,
     views::{SignedInView, UserView},
 };
@@ -15,16 +16,29 @@ use crate::domain::{
 use actix_web::{HttpResponse, Responder, http::header, web::Data};
 use secrecy::SecretString;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// An account to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "username": "Ana", "email": "ana@example.com", "password": "a good password" })))]
 pub struct Registration {
     username: Username,
+    /// Addresses that differ only in case are one account.
+    #[schema(format = Email, max_length = 254)]
     email: String,
+    /// 8 to 72 bytes.
+    #[schema(format = Password, write_only, max_length = 72)]
     password: String,
 }
 
 /// `POST /register`: makes a customer.
+#[utoipa::path(post, path = "/register", operation_id = "register", tag = "accounts",
+    request_body = Registration,
+    responses(
+        (status = 201, description = "The account, signed in.", body = SignedInView,
+            headers(("Location" = String, description = "`/me`."))),
+        ForBody, EmailTaken, Unavailable))]
 pub async fn register(
     app: Data<App>,
     Json(registration): Json<Registration>,
@@ -39,14 +53,26 @@ pub async fn register(
         .json(SignedInView::from(signed_in)))
 }
 
-#[derive(Deserialize)]
+/// Who signs in.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
 pub struct Login {
     email: String,
+    #[schema(format = Password, write_only)]
     password: String,
 }
 
 /// `POST /login`: a token for an e-mail and its password.
+#[utoipa::path(post, path = "/login", operation_id = "login", tag = "accounts",
+    request_body = Login,
+    responses(
+        (status = 200, description = "Signed in.", body = SignedInView),
+        (status = 401, description = "`wrong-password`: or there is no such account.",
+            body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`account-inactive`: it is switched off.",
+            body = Problem, content_type = "application/problem+json"),
+        ForBody, Unavailable))]
 pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Responder, Problem> {
     let signed_in = app.accounts.login(&login.email, &SecretString::from(login.password)).await?;
     Ok(HttpResponse::Ok()
@@ -55,18 +81,29 @@ pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Resp
 }
 
 /// `GET /me`: the caller's own account.
+#[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "accounts", security(("token" = [])),
+    responses((status = 200, description = "The account.", body = UserView), ForToken, Unavailable))]
 pub async fn me(app: Data<App>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
     Ok(HttpResponse::Ok().json(UserView::from(app.accounts.find(caller.id).await?)))
 }
 
-#[derive(Deserialize)]
+/// A password instead of another.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "current_password": "password123", "new_password": "a good password" })))]
 pub struct PasswordChange {
+    #[schema(format = Password, write_only)]
     current_password: String,
+    /// 8 to 72 bytes.
+    #[schema(format = Password, write_only, max_length = 72)]
     new_password: String,
 }
 
 /// `PUT /me/password`: another password, for who knows the old one.
+#[utoipa::path(put, path = "/me/password", operation_id = "change_password", tag = "accounts",
+    security(("token" = [])),
+    request_body = PasswordChange,
+    responses((status = 204, description = "It counts from now on."), ForToken, ForBody, Unavailable))]
 pub async fn change_password(
     app: Data<App>,
     SignedIn(caller): SignedIn,

@@ -5,7 +5,36 @@ use actix_web::{
     HttpResponse, Responder,
     web::{self, Data, ServiceConfig},
 };
-use serde_json::{Map, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// That the process lives.
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    #[schema(examples("ok"))]
+    status: &'static str,
+}
+
+/// Whether requests should come here.
+#[derive(Serialize, ToSchema)]
+struct Readiness {
+    parts: Parts,
+    /// `ready`, `unavailable`, or `stopping` in a process that ends.
+    #[schema(pattern = "^(ready|unavailable|stopping)$")]
+    status: &'static str,
+}
+
+/// Which parts are up.
+#[derive(Serialize, ToSchema)]
+struct Parts {
+    /// `up` or `down`; not there where there is no broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, pattern = "^(up|down)$")]
+    broker: Option<&'static str>,
+    /// `up` or `down`.
+    #[schema(pattern = "^(up|down)$")]
+    database: &'static str,
+}
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -13,23 +42,27 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/readyz").route(web::get().to(ready)));
 }
 
-async fn alive() -> impl Responder {
-    web::Json(json!({ "status": "ok" }))
+/// `GET /healthz`: whether the process lives.
+#[utoipa::path(get, path = "/healthz", operation_id = "get_health", tag = "system",
+    responses((status = 200, description = "It does.", body = Alive)))]
+pub async fn alive() -> impl Responder {
+    web::Json(Alive { status: "ok" })
 }
 
-async fn ready(health: Data<Health>) -> HttpResponse {
+/// `GET /readyz`: whether requests should come here.
+#[utoipa::path(get, path = "/readyz", operation_id = "get_readiness", tag = "system",
+    responses(
+        (status = 200, description = "Something can keep orders.", body = Readiness),
+        (status = 503, description = "Nothing can, or the process ends.", body = Readiness)))]
+pub async fn ready(health: Data<Health>) -> HttpResponse {
     let Report { ready, stopping, database, broker } = health.report().await;
     let word = |up| if up { "up" } else { "down" };
-    let mut parts = Map::new();
-    parts.insert("database".into(), word(database).into());
-    if let Some(broker) = broker {
-        parts.insert("broker".into(), word(broker).into());
-    }
+    let parts = Parts { broker: broker.map(word), database: word(database) };
     let status = match (ready, stopping) {
         (_, true) => "stopping",
         (true, _) => "ready",
         (false, _) => "unavailable",
     };
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.insert_header(("Cache-Control", "no-store")).json(json!({ "status": status, "parts": parts }))
+    response.insert_header(("Cache-Control", "no-store")).json(Readiness { parts, status })
 }

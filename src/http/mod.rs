@@ -4,6 +4,7 @@ mod accounts;
 mod body;
 mod caller;
 mod health;
+mod openapi;
 mod orders;
 mod problem;
 mod query;
@@ -20,6 +21,7 @@ use actix_web::{
     middleware::{Compress, Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
+pub use openapi::document;
 use problem::Problem;
 use std::{io, net::TcpListener, time::Duration};
 
@@ -85,6 +87,7 @@ fn start(
 /// Every route but those about health.
 fn routes(config: &mut ServiceConfig) {
     config
+        .service(web::resource("/openapi.json").route(web::get().to(openapi::show)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))
         .service(web::resource("/login").route(web::post().to(accounts::login)))
         .service(web::resource("/me").route(web::get().to(accounts::me)))

@@ -4,9 +4,12 @@ use super::{
     App,
     body::{Json, OptionalJson},
     caller::{SignedIn, Staff},
+    openapi::{
+        self, ForBody, ForQuery, ForToken, IllegalMove, Key, Missing, Page, SoldOut, Unavailable, Wait,
+    },
     problem::Problem,
     query::{Query, cut},
-    views::{HistoryView, MoveView, OrderView, OrdersView, UnstoredView},
+    views::{HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
     accounts::Caller,
@@ -28,11 +31,23 @@ use actix_web::{
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
+use utoipa::ToSchema;
 
 /// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
-const MOST_WAIT: u64 = 30;
+pub const MOST_WAIT: u64 = 30;
 
 /// `POST /orders`: 202 once the broker has it, 201 once it is stored.
+#[utoipa::path(post, path = "/orders", operation_id = "place_order", tag = "orders", security(("token" = [])),
+    summary = "Places an order",
+    params(Key, Wait),
+    request_body = Request,
+    responses(
+        (status = 201, description = "It is stored.", body = OrderView, headers(("Location" = String))),
+        (status = 202, description = "It is safe and will be stored.", body = OrderView,
+            headers(("Location" = String))),
+        ForToken, SoldOut, ForBody, Unavailable,
+        (status = 422, description = "`invalid`, or `idempotency-key-reused` by another order.",
+            body = Problem, content_type = "application/problem+json")))]
 pub async fn place(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -64,6 +79,9 @@ pub async fn place(
 }
 
 /// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
+#[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("token" = [])),
+    params(openapi::Filter, Page),
+    responses((status = 200, description = "A page of them.", body = OrdersView), ForToken, ForQuery, Unavailable))]
 pub async fn list(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -95,6 +113,9 @@ pub async fn list(
 }
 
 /// `GET /orders/{id}`: an order as it stands.
+#[utoipa::path(get, path = "/orders/{id}", operation_id = "get_order", tag = "orders", security(("token" = [])),
+    params(("id" = OrderId, Path, description = "Which order."), Wait),
+    responses((status = 200, description = "The order.", body = StandingView), ForToken, Missing, Unavailable))]
 pub async fn show(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -108,17 +129,21 @@ pub async fn show(
     {
         standing = Standing::Stored(Box::new(order));
     }
-    Ok(match standing {
-        Standing::Stored(order) => HttpResponse::Ok().json(OrderView::from(*order)),
+    Ok(HttpResponse::Ok().json(match standing {
+        Standing::Stored(order) => StandingView::Whole(OrderView::from(*order)),
         Standing::Queued(Queued::Whole(order)) => {
-            HttpResponse::Ok().json(OrderView::from(order.as_ref().clone()))
+            StandingView::Whole(OrderView::from(order.as_ref().clone()))
         }
-        Standing::Queued(Queued::Elsewhere) => HttpResponse::Ok().json(UnstoredView::queued(id)),
-        Standing::Lost => HttpResponse::Ok().json(UnstoredView::lost(id)),
-    })
+        Standing::Queued(Queued::Elsewhere) => StandingView::Unstored(UnstoredView::queued(id)),
+        Standing::Lost => StandingView::Unstored(UnstoredView::lost(id)),
+    }))
 }
 
 /// `GET /orders/{id}/history`: every move so far.
+#[utoipa::path(get, path = "/orders/{id}/history", operation_id = "get_history", tag = "orders",
+    security(("token" = [])),
+    params(("id" = OrderId, Path, description = "Which order.")),
+    responses((status = 200, description = "Its moves.", body = HistoryView), ForToken, Missing, Unavailable))]
 pub async fn history(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -133,6 +158,12 @@ pub async fn history(
 }
 
 /// `POST /orders/next`: claims the order that is next; 204 when none waits.
+#[utoipa::path(post, path = "/orders/next", operation_id = "claim_order", tag = "orders",
+    security(("token" = ["employee"])),
+    responses(
+        (status = 200, description = "It is the caller's now.", body = OrderView),
+        (status = 204, description = "None waits."),
+        ForToken, Unavailable))]
 pub async fn next(app: Data<App>, Staff(caller): Staff) -> Result<impl Responder, Problem> {
     Ok(match app.bar.next(caller).await? {
         Some(order) => HttpResponse::Ok().json(OrderView::from(order)),
@@ -140,13 +171,20 @@ pub async fn next(app: Data<App>, Staff(caller): Staff) -> Result<impl Responder
     })
 }
 
-#[derive(Deserialize)]
+/// Why an order is called off or can't be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Because {
     reason: Option<Note>,
 }
 
 /// `POST /orders/{id}/start` and the other moves: the order as it now is.
+#[utoipa::path(post, path = "/orders/{id}/{move}", operation_id = "move_order", tag = "orders",
+    security(("token" = [])),
+    params(("id" = OrderId, Path, description = "Which order."), ("move" = Move, Path)),
+    responses(
+        (status = 200, description = "The order as it now is.", body = OrderView),
+        ForToken, Missing, IllegalMove, ForBody, Unavailable))]
 pub async fn act(
     app: Data<App>,
     SignedIn(caller): SignedIn,

@@ -14,6 +14,7 @@ use actix_web::{
 };
 use serde::Serialize;
 use std::fmt;
+use utoipa::ToSchema;
 
 /// How long a client should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 2;
@@ -22,24 +23,36 @@ const RETRY_AFTER: u32 = 2;
 const MOST_DETAIL: usize = 300;
 
 /// What is wrong with one field.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct FieldError {
+    /// The field as the client wrote it, with its place in lists.
+    #[schema(examples("items[0].quantity"))]
     field: String,
+    #[schema(examples("must be 1 to 20"))]
     problem: String,
 }
 
-/// An error response.
-#[derive(Debug, Serialize)]
+/// An error response (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// Names the kind of problem, for good: `/problems/NAME`.
+    #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
     r#type: String,
+    /// The same for all problems of the type.
+    #[schema(examples("Invalid"))]
     title: &'static str,
+    /// The status of the response.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong this time, for people.
+    #[schema(examples("items[0].quantity: must be 1 to 20"))]
     detail: String,
+    /// Which fields are wrong, where that is the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     /// The order as it stands, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = OrderView)]
     order: Option<Box<OrderView>>,
 }
 

@@ -8,9 +8,9 @@ use url::form_urlencoded;
 use uuid::Uuid;
 
 /// How many entries a page has unless the client says.
-const PAGE: i64 = 50;
+pub const PAGE: i64 = 50;
 /// The most it may have.
-const MOST_PAGE: i64 = 100;
+pub const MOST_PAGE: i64 = 100;
 
 /// The last moment of the year 9999.
 const LATEST_MICROS: i64 = 253_402_300_799_999_999;

@@ -4,6 +4,7 @@ use super::{
     App,
     body::Json,
     caller::Staff,
+    openapi::{ForBody, ForQuery, ForToken, Missing, RecipeExists, Tag, Unavailable},
     problem::Problem,
     query::Query,
     views::{MenuView, RecipeView},
@@ -17,8 +18,15 @@ use actix_web::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use utoipa::ToSchema;
 
 /// `GET /recipes`: the whole menu, by name.
+#[utoipa::path(get, path = "/recipes", operation_id = "list_recipes", tag = "menu",
+    params(Tag),
+    responses(
+        (status = 200, description = "The menu.", body = MenuView, headers(("ETag" = String))),
+        (status = 304, description = "The client has it already."),
+        ForQuery))]
 pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::read(&request, &[])?;
     let menu = app.menu.current();
@@ -27,6 +35,12 @@ pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, 
 }
 
 /// `GET /recipes/{id}`: one drink, by id or by name.
+#[utoipa::path(get, path = "/recipes/{id}", operation_id = "get_recipe", tag = "menu",
+    params(("id" = String, Path, description = "Which drink, by id or by name."), Tag),
+    responses(
+        (status = 200, description = "The drink.", body = RecipeView, headers(("ETag" = String))),
+        (status = 304, description = "The client has it already."),
+        Missing))]
 pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Problem> {
     match app.menu.current().find(&id) {
         Some(recipe) => Ok(tagged(&request, &RecipeView::from(recipe.as_ref()))),
@@ -35,6 +49,12 @@ pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Res
 }
 
 /// `POST /recipes`: another drink on the menu.
+#[utoipa::path(post, path = "/recipes", operation_id = "add_recipe", tag = "menu",
+    security(("token" = ["employee"])),
+    request_body = Formula,
+    responses(
+        (status = 201, description = "The drink.", body = RecipeView, headers(("Location" = String))),
+        ForToken, RecipeExists, ForBody, Unavailable))]
 pub async fn add(
     app: Data<App>,
     Staff(_): Staff,
@@ -47,6 +67,13 @@ pub async fn add(
 }
 
 /// `PUT /recipes/{id}`: a recipe written anew.
+#[utoipa::path(put, path = "/recipes/{id}", operation_id = "replace_recipe", tag = "menu",
+    security(("token" = ["employee"])),
+    params(("id" = String, Path, description = "Which drink, by id or by name.")),
+    request_body = Formula,
+    responses(
+        (status = 200, description = "The drink as it now is.", body = RecipeView),
+        ForToken, Missing, RecipeExists, ForBody, Unavailable))]
 pub async fn replace(
     app: Data<App>,
     Staff(_): Staff,
@@ -58,13 +85,22 @@ pub async fn replace(
     Ok(HttpResponse::Ok().json(RecipeView::from(&recipe)))
 }
 
-#[derive(Deserialize)]
+/// Whether a drink can be had.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "available": false })))]
 pub struct Availability {
     available: bool,
 }
 
 /// `PUT /recipes/{id}/availability`: sold out, and back.
+#[utoipa::path(put, path = "/recipes/{id}/availability", operation_id = "set_availability", tag = "menu",
+    security(("token" = ["employee"])),
+    params(("id" = String, Path, description = "Which drink, by id or by name.")),
+    request_body = Availability,
+    responses(
+        (status = 200, description = "The drink as it now is.", body = RecipeView),
+        ForToken, Missing, ForBody, Unavailable))]
 pub async fn set_available(
     app: Data<App>,
     Staff(_): Staff,
@@ -80,6 +116,10 @@ pub async fn set_available(
 }
 
 /// `DELETE /recipes/{id}`: off the menu; orders of it keep it.
+#[utoipa::path(delete, path = "/recipes/{id}", operation_id = "archive_recipe", tag = "menu",
+    security(("token" = ["employee"])),
+    params(("id" = String, Path, description = "Which drink, by id or by name.")),
+    responses((status = 204, description = "It is off the menu."), ForToken, Missing, Unavailable))]
 pub async fn archive(app: Data<App>, Staff(_): Staff, id: Path<String>) -> Result<impl Responder, Problem> {
     if app.menu.archive(on_menu(&app, &id)?).await? {
         Ok(HttpResponse::NoContent())

@@ -4,6 +4,7 @@ use super::{
     App,
     body::Json,
     caller::Admin,
+    openapi::{ForBody, ForQuery, ForToken, LastAdmin, Missing, Page, Unavailable},
     problem::Problem,
     query::{Query, cut},
     views::{UserView, UsersView},
@@ -14,11 +15,16 @@ use actix_web::{
     web::{Data, Path},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// The list of accounts, in cursors.
 const LIST: char = 'u';
 
 /// `GET /users`: all accounts, oldest first.
+#[utoipa::path(get, path = "/users", operation_id = "list_accounts", tag = "accounts",
+    security(("token" = ["admin"])),
+    params(Page),
+    responses((status = 200, description = "A page of them.", body = UsersView), ForToken, ForQuery, Unavailable))]
 pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
     let query = Query::read(&request, &["limit", "cursor"])?;
     let limit = query.limit()?;
@@ -29,14 +35,23 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     Ok(HttpResponse::Ok().json(UsersView { users, next_cursor: next }))
 }
 
-#[derive(Deserialize)]
+/// What shall be different: one of them at least.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountChange, examples(json!({ "role": "employee" })))]
 pub struct Change {
     role: Option<Role>,
     active: Option<bool>,
 }
 
 /// `PATCH /users/{id}`: what an account may do from now on.
+#[utoipa::path(patch, path = "/users/{id}", operation_id = "change_account", tag = "accounts",
+    security(("token" = ["admin"])),
+    params(("id" = UserId, Path, description = "Which account.")),
+    request_body = Change,
+    responses(
+        (status = 200, description = "The account as it now is.", body = UserView),
+        ForToken, Missing, LastAdmin, ForBody, Unavailable))]
 pub async fn change(
     app: Data<App>,
     _: Admin,

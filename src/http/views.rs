@@ -14,24 +14,39 @@ use crate::{
     },
 };
 use serde::Serialize;
+use std::borrow::Cow;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{AnyOfBuilder, Ref, Schema},
+    },
+};
 
 /// An order. What can't be known of it while it is queued is null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
 pub struct OrderView {
     id: OrderId,
     status: Status,
+    #[schema(required)]
     status_reason: Option<Note>,
     items: Vec<Line>,
+    #[schema(required)]
     table: Option<Table>,
+    #[schema(required)]
     note: Option<Note>,
     customer_id: UserId,
     placed_by: UserId,
+    #[schema(required)]
     bartender_id: Option<UserId>,
     /// 1 (quickest to make) to 4.
+    #[schema(minimum = 1, maximum = 4)]
     priority: u8,
     placed_at: Instant,
     /// Its place in the working order.
     due_at: Instant,
+    #[schema(required)]
     recorded_at: Option<Instant>,
     updated_at: Instant,
 }
@@ -72,10 +87,12 @@ impl From<NewOrder> for OrderView {
 }
 
 /// An order that was accepted and is not stored, of which no more is known here.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UnstoredOrder)]
 pub struct UnstoredView {
     id: OrderId,
     status: Status,
+    #[schema(required)]
     status_reason: Option<&'static str>,
 }
 
@@ -95,13 +112,46 @@ impl UnstoredView {
     }
 }
 
-/// One move of an order.
+/// An order, or what is known of it.
 #[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum StandingView {
+    /// All of it.
+    Whole(OrderView),
+    /// Of one that is not stored.
+    Unstored(UnstoredView),
+}
+
+// By hand, because what is derived says that it is exactly one of them, and an order is also all that an unstored one is.
+impl PartialSchema for StandingView {
+    fn schema() -> RefOr<Schema> {
+        let [whole, unstored] = [OrderView::name(), UnstoredView::name()].map(Ref::from_schema_name);
+        AnyOfBuilder::new().item(whole).item(unstored).into()
+    }
+}
+
+impl ToSchema for StandingView {
+    fn name() -> Cow<'static, str> {
+        "OrderStanding".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((UnstoredView::name().into(), UnstoredView::schema()));
+        UnstoredView::schemas(schemas);
+    }
+}
+
+/// One move of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
 pub struct MoveView {
+    /// Its place, from 1.
+    #[schema(minimum = 1)]
     number: i32,
     from: Status,
     to: Status,
     by: UserId,
+    #[schema(required)]
     reason: Option<Note>,
     at: Instant,
 }
@@ -113,10 +163,12 @@ impl From<HistoryEntry> for MoveView {
 }
 
 /// An account.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub struct UserView {
     id: UserId,
     username: Username,
+    #[schema(format = Email)]
     email: String,
     role: Role,
     active: bool,
@@ -130,10 +182,12 @@ impl From<User> for UserView {
 }
 
 /// An account that has just signed in.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SignedIn)]
 pub struct SignedInView {
     user: UserView,
     token: String,
+    #[schema(examples("Bearer"))]
     token_type: &'static str,
     expires_at: Instant,
 }
@@ -145,18 +199,22 @@ impl From<(User, Token)> for SignedInView {
 }
 
 /// A drink.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Recipe)]
 pub struct RecipeView<'a> {
     id: RecipeId,
     name: &'a Name,
     build: Build,
     glass: &'a Name,
     ingredients: &'a Ingredients,
+    #[schema(required)]
     garnish: Option<&'a Name>,
     method: &'a Method,
     /// How long one takes, whether the recipe or its build says so.
+    #[schema(minimum = 1, maximum = 600)]
     preparation_seconds: u16,
     /// 1 (quickest to make) to 4.
+    #[schema(minimum = 1, maximum = 4)]
     priority: u8,
     available: bool,
     created_at: Instant,
@@ -183,35 +241,42 @@ impl<'a> From<&'a Recipe> for RecipeView<'a> {
 }
 
 /// A page of orders.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Orders)]
 pub struct OrdersView {
     /// The orders.
     pub orders: Vec<OrderView>,
     /// Where the next page begins, if there is one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
 /// The moves of an order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = History)]
 pub struct HistoryView {
     /// First to last.
     pub history: Vec<MoveView>,
 }
 
 /// A page of accounts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Accounts)]
 pub struct UsersView {
     /// The accounts.
     pub users: Vec<UserView>,
     /// Where the next page begins, if there is one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
 /// The menu.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Menu)]
 pub struct MenuView<'a> {
     /// The drinks.
     pub recipes: Vec<RecipeView<'a>>,
     /// Always null: the menu comes whole.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }

@@ -8,16 +8,22 @@ use crate::domain::{
     text::{Note, Table},
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// An order: one drink by `recipe`, or several by `items`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewOrder, examples(
+    json!({ "recipe": "Margarita", "quantity": 2 }),
+    json!({ "items": [{ "recipe": "Negroni", "note": "no ice" }, { "recipe": "Gin Fizz" }], "table": "4" }),
+))]
 pub struct Request {
     /// One drink, by id or by name.
     recipe: Option<String>,
     /// How many of it.
     quantity: Option<Quantity>,
-    /// Several drinks.
+    /// Several drinks, instead of `recipe` and `quantity`.
+    #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
     items: Option<Vec<Object<Item>>>,
     /// Where to.
     pub table: Option<Table>,
@@ -28,13 +34,15 @@ pub struct Request {
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewLine)]
 pub struct Item {
     /// Which drink, by id or by name.
     pub recipe: String,
     /// How many.
     #[serde(default = "one")]
+    #[schema(default = 1)]
     pub quantity: Quantity,
     /// What the guest adds about this drink.
     pub note: Option<Note>,
@@ -69,6 +77,9 @@ impl Request {
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    /// The most characters.
+    pub const MOST: usize = 255;
+
     /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -81,7 +92,7 @@ impl TryFrom<&[u8]> for IdempotencyKey {
     fn try_from(bytes: &[u8]) -> Result<Self, Invalid> {
         match std::str::from_utf8(bytes) {
             Ok(key)
-                if (1..=255).contains(&key.len())
+                if (1..=Self::MOST).contains(&key.len())
                     && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') =>
             {
                 Ok(Self(key.to_owned()))

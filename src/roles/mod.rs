@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod migrate;
+pub mod openapi;
 pub mod seed;
 pub mod serve;
 mod startup;

@@ -16,6 +16,7 @@ mod bad_input;
 mod journey;
 mod layers;
 mod menu;
+mod openapi;
 mod orders;
 mod queue;
 mod recording;

@@ -1,7 +1,8 @@
 //! Settings that can't work: one sentence that says what to set, and no secret in it.
 
 use super::refuses;
-use crate::support::database::Database;
+use crate::support::{PATIENCE, database::Database};
+use std::time::Instant;
 
 const BROKER: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
 const SECRET: (&str, &str) = ("JWT_SECRET", "a secret for tests, long enough for HS256");
@@ -33,15 +34,29 @@ async fn deployments_that_do_not_exist_are_refused() {
         ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1/a/b")], "%2F"),
         ("work", vec![postgres, amqp("hunter2")], "amqp://"),
         ("work", vec![postgres, BROKER, ("QUEUE_PREFIX", "")], "prefix"),
-        // It can't be mended by waiting for the server.
-        ("migrate", vec![database("postgres://bar:hunter2@127.0.0.1:port/bar")], "DATABASE_URL"),
-        ("serve", vec![database("postgres://bar:hunter2@127.0.0.1:99999/bar")], "DATABASE_URL"),
-        ("work", vec![database("postgres://bar:hunter2@/bar?sslmode=maybe"), BROKER], "DATABASE_URL"),
     ] {
         let mut environment = environment;
         environment.extend([SECRET, ("BIND_ADDR", "127.0.0.1:0")]);
         let sentence = refuses(&[role], &environment).await;
         assert!(sentence.contains(named), "{role} {environment:?}: {sentence}");
+        assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_url_that_can_not_be_read_is_refused_at_once() {
+    for (role, url) in [
+        ("migrate", "postgres://bar:hunter2@127.0.0.1:port/bar"),
+        ("seed", "postgres://bar:hunter2@127.0.0.1:99999/bar"),
+        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=maybe"),
+        ("work", "postgres://bar:hunter2@127.0.0.1/bar?colour=red"),
+    ] {
+        // Waiting, as for a server that may yet come up, would mend nothing.
+        let started = Instant::now();
+        let sentence =
+            refuses(&[role], &[("DATABASE_URL", url), BROKER, SECRET, ("BIND_ADDR", "127.0.0.1:0")]).await;
+        assert!(started.elapsed() < PATIENCE / 2, "{role} {url} took {:?}", started.elapsed());
+        assert!(sentence.contains("DATABASE_URL"), "{role} {url}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
     }
 }
@@ -83,7 +98,9 @@ async fn a_folder_that_is_not_there_is_named() {
     let path = folder.path().join("nowhere/bar.db");
     let url = format!("sqlite://{}", path.display());
     for role in ["serve", "seed", "migrate"] {
+        let started = Instant::now();
         let sentence = refuses(&[role], &[("DATABASE_URL", &url), ("BIND_ADDR", "127.0.0.1:0")]).await;
+        assert!(started.elapsed() < PATIENCE / 2, "{role} took {:?}", started.elapsed());
         assert!(sentence.contains("nowhere"), "{role}: {sentence}");
     }
 }

@@ -1,0 +1,77 @@
+//! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together here.
+
+mod finish;
+mod moves;
+mod parameters;
+mod problems;
+
+pub use parameters::{Filter, Key, Page, Tag, Wait};
+pub use problems::{
+    EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, SoldOut,
+    Unavailable,
+};
+
+use self::{
+    finish::{Shared, Summaries},
+    moves::EachMove,
+};
+use super::{accounts, health, orders, problem::Problem, recipes, users};
+use actix_web::{HttpResponse, Responder};
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+
+/// Its text, made once.
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+});
+
+/// The document as text.
+pub fn document() -> &'static str {
+    &TEXT
+}
+
+/// `GET /openapi.json`: this document.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "get_document", tag = "system",
+    responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
+pub async fn show() -> impl Responder {
+    HttpResponse::Ok().content_type("application/json").body(document())
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "ShakerQueue", license(name = "MIT", identifier = "MIT")),
+    tags(
+        (name = "accounts", description = "Registering, signing in, and who may do what."),
+        (name = "menu", description = "What there is to order."),
+        (name = "orders", description = "Placing orders, following and working them."),
+        (name = "system", description = "How the service is, and what it offers."),
+    ),
+    paths(
+        accounts::register,
+        accounts::login,
+        accounts::me,
+        accounts::change_password,
+        users::list,
+        users::change,
+        recipes::list,
+        recipes::add,
+        recipes::show,
+        recipes::replace,
+        recipes::archive,
+        recipes::set_available,
+        orders::list,
+        orders::place,
+        orders::next,
+        orders::show,
+        orders::history,
+        orders::act,
+        health::alive,
+        health::ready,
+        show,
+    ),
+    components(schemas(Problem)),
+    modifiers(&EachMove, &Shared, &Summaries),
+)]
+struct Document;

@@ -1,0 +1,71 @@
+//! The moves of an order: one handler, and a path each in the document, because they differ in what they take and who may make them.
+
+use crate::domain::{moves::Move, text::Note};
+use utoipa::{
+    Modify, ToSchema,
+    openapi::{
+        HttpMethod, OpenApi, PathItem, RefOr, Required, SecurityRequirement,
+        content::ContentBuilder,
+        path::Operation,
+        request_body::{RequestBody, RequestBodyBuilder},
+        schema::{AdditionalProperties, ObjectBuilder, Ref, Schema},
+    },
+};
+
+/// The path that the handler has.
+const ANY: &str = "/orders/{id}/{move}";
+
+/// Replaces the path of any move by one for each.
+pub struct EachMove;
+
+impl Modify for EachMove {
+    fn modify(&self, document: &mut OpenApi) {
+        let paths = &mut document.paths.paths;
+        let Some(any) = paths.remove(ANY).and_then(|item| item.post) else { return };
+        for &step in Move::ALL {
+            let path = ANY.replace("{move}", step.as_str());
+            paths.insert(path, PathItem::new(HttpMethod::Post, one(any.clone(), step)));
+        }
+    }
+}
+
+fn one(any: Operation, step: Move) -> Operation {
+    let mut operation = any;
+    operation.operation_id = Some(format!("{step}_order"));
+    operation.summary = Some(about(step).into());
+    operation.request_body = body(step);
+    if let Some(parameters) = &mut operation.parameters {
+        parameters.retain(|parameter| parameter.name != "move");
+    }
+    if step != Move::Cancel {
+        operation.security = Some(vec![SecurityRequirement::new("token", ["employee"])]);
+    }
+    operation
+}
+
+fn about(step: Move) -> &'static str {
+    match step {
+        Move::Start => "A bartender takes it",
+        Move::Ready => "It is made",
+        Move::Complete => "It is collected",
+        Move::Cancel => "It is called off, by staff or, while it is pending, by its guest",
+        Move::Fail => "It can't be made",
+        Move::Undo => "The last move was a mistake: one step back",
+    }
+}
+
+/// The body that a move takes.
+fn body(step: Move) -> Option<RequestBody> {
+    let required = match step {
+        Move::Cancel => Required::False,
+        Move::Fail => Required::True,
+        Move::Start | Move::Ready | Move::Complete | Move::Undo => return None,
+    };
+    let object = ObjectBuilder::new()
+        .property("reason", Ref::from_schema_name(Note::name()))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .examples([serde_json::json!({ "reason": "We are out of limes." })]);
+    let object = if step == Move::Fail { object.required("reason") } else { object };
+    let content = ContentBuilder::new().schema(Some(RefOr::<Schema>::from(object))).build();
+    Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build())
+}

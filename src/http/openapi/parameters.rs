@@ -1,0 +1,83 @@
+//! Parameters that handlers read by hand.
+
+use crate::{
+    domain::{moves::Status, text::Table},
+    http::{
+        orders::MOST_WAIT,
+        query::{MOST_PAGE, PAGE},
+    },
+    intake::IdempotencyKey,
+};
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::{
+        RefOr, Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Ref, Schema, Type},
+    },
+};
+
+macro_rules! parameters {
+    ($($(#[$doc:meta])+ $name:ident: $($parameter:expr),+;)+) => {
+        $(
+            $(#[$doc])+
+            pub struct $name;
+
+            impl IntoParams for $name {
+                fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+                    vec![$($parameter),+]
+                }
+            }
+        )+
+    };
+}
+
+parameters! {
+    /// Which page of a list.
+    Page:
+        query("limit", "How many entries the page shall have.", limit()),
+        query("cursor", "The `next_cursor` of the page before, of the same list.", string());
+    /// Which orders.
+    Filter:
+        query("status", "Only those that stand there.", Ref::from_schema_name(Status::name())),
+        query("table", "Only those for this table.", Ref::from_schema_name(Table::name()));
+    /// Makes repeated requests one order.
+    Key:
+        header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
+    /// For how long to wait.
+    Wait:
+        header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());
+    /// What the client has already.
+    Tag:
+        header("If-None-Match", "The `ETag` of what the client has: if it is still that, the answer is 304.", string());
+}
+
+fn query(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    optional(ParameterIn::Query, name, about, schema)
+}
+
+fn header(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    optional(ParameterIn::Header, name, about, schema)
+}
+
+fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
+    parameter.description(Some(about)).schema(Some(schema)).build()
+}
+
+fn string() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn limit() -> ObjectBuilder {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).default(Some(PAGE.into()));
+    number.minimum(Some(1)).maximum(Some(MOST_PAGE))
+}
+
+fn key() -> ObjectBuilder {
+    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[ -~]+$"))
+}
+
+fn wait() -> ObjectBuilder {
+    string().examples(["wait=5"])
+}

@@ -1,0 +1,150 @@
+//! The API's document: that it is whole, and that it tells the truth.
+
+mod answers;
+mod limits;
+mod schema;
+
+use crate::support::executable;
+use serde_json::Value;
+use shakerqueue::{domain::moves::Move, http};
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// A method on a path of the document.
+struct Operation {
+    method: String,
+    path: String,
+    is: Value,
+}
+
+impl Operation {
+    /// Which roles its token must have, or none if it needs no token.
+    fn roles(&self) -> Option<Vec<&str>> {
+        let roles = self.is["security"][0]["token"].as_array()?;
+        Some(roles.iter().map(|role| role.as_str().unwrap()).collect())
+    }
+
+    /// The schema of its body, if it takes one.
+    fn body(&self) -> Option<&Value> {
+        self.is.pointer("/requestBody/content/application~1json/schema")
+    }
+}
+
+fn document() -> Value {
+    serde_json::from_str(http::document()).unwrap()
+}
+
+fn operations(document: &Value) -> Vec<Operation> {
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, methods)| {
+        methods.as_object().unwrap().iter().map(|(method, is)| Operation {
+            method: method.to_uppercase(),
+            path: path.clone(),
+            is: is.clone(),
+        })
+    });
+    operations.collect()
+}
+
+/// What a reference leads to.
+#[track_caller]
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        None => value,
+        Some(reference) => reference
+            .strip_prefix('#')
+            .and_then(|pointer| document.pointer(pointer))
+            .unwrap_or_else(|| panic!("{reference} leads nowhere")),
+    }
+}
+
+/// Every value within a value, and itself.
+fn within(value: &Value) -> Vec<&Value> {
+    let inner: Vec<_> = match value {
+        Value::Array(values) => values.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    };
+    [value].into_iter().chain(inner.into_iter().flat_map(within)).collect()
+}
+
+#[tokio::test]
+async fn the_executable_prints_it() {
+    let printed = executable::run(&["openapi"], &[]).await;
+    assert!(printed.status.success());
+    assert_eq!(String::from_utf8(printed.stdout).unwrap(), http::document());
+    assert!(document()["openapi"].as_str().unwrap().starts_with("3.1."));
+    assert_eq!(document()["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn every_reference_in_it_leads_somewhere() {
+    let document = document();
+    let references: Vec<_> =
+        within(&document).into_iter().filter(|value| value["$ref"].is_string()).collect();
+    assert!(references.len() > 100);
+    for reference in references {
+        assert!(resolved(&document, reference).is_object(), "{reference}");
+    }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own_and_says_what_it_does() {
+    let document = document();
+    let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let mut names = BTreeSet::new();
+    for Operation { method, path, is } in operations(&document) {
+        assert!(names.insert(is["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
+        assert!(
+            is["summary"].as_str().is_some_and(|summary| !summary.contains('`')),
+            "{method} {path}: {is}"
+        );
+        assert!(tags.contains(&&is["tags"][0]), "{method} {path}");
+        let parameters = is["parameters"].as_array().cloned().unwrap_or_default();
+        for parameter in &parameters {
+            let here = path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
+            assert_eq!(parameter["in"] == "path", here, "{method} {path}: {parameter}");
+        }
+        assert!(!path.contains('{') || parameters.iter().any(|parameter| parameter["in"] == "path"));
+    }
+}
+
+#[test]
+fn it_has_the_routes_that_there_are_and_no_others() {
+    let documented: BTreeSet<_> =
+        operations(&document()).into_iter().map(|operation| (operation.method, operation.path)).collect();
+    let mut registered = BTreeSet::new();
+    for (method, path) in routes() {
+        match path.strip_suffix("{move}") {
+            Some(start) => {
+                registered.extend(Move::ALL.iter().map(|step| (method.clone(), format!("{start}{step}"))));
+            }
+            None => {
+                registered.insert((method, path));
+            }
+        }
+    }
+    assert!(registered.len() > 20, "the routes were not found");
+    assert_eq!(registered, documented);
+}
+
+/// Every route as the sources register it.
+fn routes() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let mut routes = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        for resource in text.split("web::resource(").skip(1) {
+            let path = resource.split('"').nth(1).unwrap();
+            let methods: Vec<_> = resource.split(".route(web::").skip(1).collect();
+            assert!(!methods.is_empty(), "{path} is registered in a way that this test can't read");
+            for method in methods {
+                routes.push((method.split('(').next().unwrap().to_uppercase(), path.to_owned()));
+            }
+        }
+    }
+    routes
+}
