@@ -100,7 +100,7 @@ impl Worker {
                 Outcome::Recorded | Outcome::AlreadyThere => continue,
                 Outcome::TryLater => return Batch::Kept,
                 Outcome::Conflict => "another order is stored under its id".to_owned(),
-                Outcome::Refused(reason) => reason,
+                Outcome::Refused(refusal) => refusal.to_string(),
             };
             letters.push(DeadLetter::new(Some(order.id), reason, body));
         }

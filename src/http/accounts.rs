@@ -8,10 +8,13 @@ use super::{
     problem::Problem,
     views::{SignedInView, UserView},
 };
-use crate::domain::{
-    Invalid,
-    account::{Email, Password},
-    text::Username,
+use crate::{
+    accounts::Denied,
+    domain::{
+        Invalid,
+        account::{Email, Password},
+        text::Username,
+    },
 };
 use actix_web::{HttpResponse, Responder, http::header, web::Data};
 use secrecy::SecretString;
@@ -84,7 +87,10 @@ pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Resp
 #[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "accounts", security(("token" = [])),
     responses((status = 200, description = "The account.", body = UserView), ForToken, Unavailable))]
 pub async fn me(app: Data<App>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
-    Ok(HttpResponse::Ok().json(UserView::from(app.accounts.find(caller.id).await?)))
+    match app.accounts.find(caller.id).await {
+        Err(Denied::Unknown) => Err(Problem::not_signed_in()),
+        found => Ok(HttpResponse::Ok().json(UserView::from(found?))),
+    }
 }
 
 /// A password instead of another.
@@ -112,9 +118,7 @@ pub async fn change_password(
     let new = new_password("new_password", change.new_password)?;
     match app.accounts.change_password(caller.id, &SecretString::from(change.current_password), &new).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
-        Err(crate::accounts::Denied::WrongPassword) => {
-            Err(Problem::not_permitted("The current password is wrong."))
-        }
+        Err(Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
         outcome => Ok(outcome.map(|()| HttpResponse::NoContent())?),
     }
 }

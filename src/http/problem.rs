@@ -5,7 +5,7 @@ use crate::{
     accounts::Denied,
     bar::NotMoved,
     domain::Invalid,
-    intake::NotTaken,
+    intake::{NotTaken, Refusal},
     menu::{Error, Unique},
 };
 use actix_web::{
@@ -19,8 +19,8 @@ use utoipa::ToSchema;
 /// How long a client should wait before it tries again, in seconds.
 const RETRY_AFTER: u32 = 2;
 
-/// The longest explanation: some of it may be the client's own words.
-const MOST_DETAIL: usize = 300;
+/// The longest explanation, in characters.
+const MOST_CHARACTERS: usize = 300;
 
 /// What is wrong with one field.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,16 +58,11 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        if let Some((end, _)) = detail.char_indices().nth(MOST_DETAIL) {
-            detail.truncate(end);
-            detail.push('…');
-        }
         Self {
             r#type: format!("/problems/{name}"),
             title,
             status: status.as_u16(),
-            detail,
+            detail: shortened(detail.into()),
             errors: Vec::new(),
             order: None,
         }
@@ -158,11 +153,22 @@ impl Problem {
     }
 }
 
+/// Some of a text may be the client's own words: they are not repeated at length.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let mut problem =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", invalid.to_string());
-        problem.errors.push(FieldError { field: invalid.field, problem: invalid.problem });
+        problem
+            .errors
+            .push(FieldError { field: shortened(invalid.field), problem: shortened(invalid.problem) });
         problem
     }
 }
@@ -191,7 +197,9 @@ impl From<NotTaken> for Problem {
                 "Idempotency key reused",
                 "Another order was placed under this Idempotency-Key.",
             ),
-            NotTaken::Refused(reason) => Self::internal(&reason),
+            // The menu is ours, so it is the customer that is not there: a token of another installation.
+            NotTaken::Refused(Refusal::Unknown) => Self::not_signed_in(),
+            NotTaken::Refused(Refusal::Other(reason)) => Self::internal(&reason),
             NotTaken::Unavailable => Self::unavailable(&error),
             NotTaken::Store(error) => error.into(),
         }

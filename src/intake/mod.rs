@@ -5,6 +5,7 @@ pub mod message;
 mod request;
 mod sink;
 
+pub use crate::recorder::Refusal;
 pub use identity::Identity;
 pub use request::{IdempotencyKey, Item, Request};
 pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
@@ -44,9 +45,9 @@ pub enum NotTaken {
     /// Another order was placed under the same key.
     #[error("another order was placed under this key")]
     Conflict,
-    /// It could not be stored, though it looked well; the reason is for the log.
+    /// It could not be stored, though it looked well.
     #[error("refused: {0}")]
-    Refused(String),
+    Refused(Refusal),
     /// Neither the broker nor the database can take it now.
     #[error("no part that could keep it is up")]
     Unavailable,

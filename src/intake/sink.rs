@@ -67,7 +67,7 @@ async fn store(recorder: &Recorder, order: NewOrder, deadline: Instant) -> Resul
     match recorder.record(order, deadline).await {
         Outcome::Recorded | Outcome::AlreadyThere => Ok(Taken::Stored),
         Outcome::Conflict => Err(NotTaken::Conflict),
-        Outcome::Refused(reason) => Err(NotTaken::Refused(reason)),
+        Outcome::Refused(refusal) => Err(NotTaken::Refused(refusal)),
         Outcome::TryLater => Err(NotTaken::Unavailable),
     }
 }

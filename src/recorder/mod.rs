@@ -24,10 +24,21 @@ pub enum Outcome {
     AlreadyThere,
     /// Another order is stored under its id.
     Conflict,
-    /// It can never be stored; the reason is for staff.
-    Refused(String),
+    /// It can never be stored.
+    Refused(Refusal),
     /// The database can't do it now.
     TryLater,
+}
+
+/// Why an order can never be stored, for staff.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Of whom or what it is, this database knows nothing.
+    #[error("it names a customer or a recipe that does not exist")]
+    Unknown,
+    /// The database says why.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Stores a batch in one transaction and says for each order what became of it, in the same order.
@@ -61,8 +72,8 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
 
 fn refusal(error: &Error) -> Outcome {
     Outcome::Refused(match error {
-        Error::UnknownReference(_) => "it names a customer or a recipe that does not exist".into(),
-        other => other.to_string(),
+        Error::UnknownReference(_) => Refusal::Unknown,
+        other => Refusal::Other(other.to_string()),
     })
 }
 

@@ -165,7 +165,7 @@ mod tests {
             1,
         );
         let problem = parse_menu(&text).unwrap_err();
-        assert!(problem.contains("].build (") && problem.contains("soup"), "{problem}");
+        assert!(problem.starts_with("recipes[") && problem.contains("].build ("), "{problem}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt::Display};
 use tokio::task::spawn_blocking;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -50,7 +50,7 @@ impl Store {
                 // The harness blocks its thread. Closing the connection releases the lock.
                 let mut harness = AsyncMigrationHarness::new(conn);
                 let migrated = spawn_blocking(move || {
-                    harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(failure)
+                    harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
                 });
                 migrated.await.map_err(Error::unavailable)??;
             }
@@ -59,7 +59,7 @@ impl Store {
                 let mut conn = pool.get().await?;
                 conn.spawn_blocking(|conn| {
                     conn.immediate_transaction(|conn| {
-                        conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(failure)
+                        conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
                     })
                 })
                 .await?;
@@ -86,7 +86,7 @@ impl Store {
     }
 }
 
-fn failure(error: Box<dyn std::error::Error + Send + Sync>) -> diesel::result::Error {
+fn failure(error: &dyn Display) -> diesel::result::Error {
     diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(error.to_string()))
 }
 

@@ -127,3 +127,13 @@ async fn a_scheme_may_be_written_in_any_case() {
     }
     bar.close().await;
 }
+
+crate::support::on_both! {
+    async fn a_token_of_an_account_that_is_not_here_is_none(bar) {
+        let nobody = claims("00000000-0000-7000-8000-000000000000");
+        let nobody = bar.holder_of(&signed(&nobody, Algorithm::HS256, SECRET));
+        nobody.get("/me").await.expect_problem(401, "not-signed-in");
+        nobody.post("/orders", json!({ "recipe": "Negroni" })).await.expect_problem(401, "not-signed-in");
+        assert_eq!(bar.employee().await.get("/orders").await.expect(200)["orders"], json!([]));
+    }
+}

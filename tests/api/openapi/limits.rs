@@ -47,6 +47,7 @@ async fn the_limits_in_the_document_are_those_of_the_api() {
     };
     let amount = |amount: f64| json!({ "ingredients": [{ "name": "x", "amount": amount, "unit": "ml" }] });
     let ingredients = |number: usize| json!({ "ingredients": vec![json!({ "name": "x", "amount": 1, "unit": "dash" }); number] });
+    let account = |name: &str, email: &str, password: &str| json!({ "username": name, "email": email, "password": password });
     let order = |change: Value| {
         let mut order = json!({ "recipe": "Margarita" });
         order.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -83,25 +84,15 @@ async fn the_limits_in_the_document_are_those_of_the_api() {
         ("NewRecipe", "/recipes", true, recipe(ingredients(20))),
         ("NewRecipe", "/recipes", false, recipe(ingredients(21))),
         ("NewRecipe", "/recipes", false, recipe(ingredients(0))),
-        (
-            "Registration",
-            "/register",
-            false,
-            json!({ "username": "x", "email": "x", "password": "password" }),
-        ),
-        (
-            "Registration",
-            "/register",
-            false,
-            json!({ "username": "", "email": "x@y", "password": "password" }),
-        ),
+        ("Registration", "/register", false, account("x", "x", "password")),
+        ("Registration", "/register", false, account("", "x@y", "password")),
         ("Registration", "/register", false, json!({ "username": "x", "password": "password" })),
-        (
-            "Registration",
-            "/register",
-            true,
-            json!({ "username": text(60), "email": "x@y", "password": "password" }),
-        ),
+        ("Registration", "/register", true, account(&text(60), "x@y", "password")),
+        ("Registration", "/register", false, account(&text(61), "z@y", "password")),
+        ("Registration", "/register", true, account("x", &format!("{}@y", "x".repeat(252)), "password")),
+        ("Registration", "/register", false, account("x", &format!("{}@y", "x".repeat(253)), "password")),
+        ("Registration", "/register", true, account("x", "a@y", &"x".repeat(72))),
+        ("Registration", "/register", false, account("x", "b@y", &"x".repeat(73))),
     ] {
         let says = misfit(&document, &document["components"]["schemas"][schema], &body);
         assert_eq!(says.is_none(), good, "the document: {says:?}: {body}");

@@ -34,8 +34,8 @@ fn broken(document: &Value, schema: &Value, keyword: &str, says: &Value, value: 
         let schemas = schemas.as_array().unwrap();
         schemas.iter().filter(|schema| misfit(document, schema, value).is_none()).count()
     };
-    let length = value.as_str().map(|text| text.chars().count() as f64);
-    let items = value.as_array().map(|items| items.len() as f64);
+    let length = value.as_str().map(|text| size(text.chars().count()));
+    let items = value.as_array().map(|items| size(items.len()));
     let bound = says.as_f64();
     let over = |size: Option<f64>| size.is_some_and(|size| size > bound.unwrap());
     let under = |size: Option<f64>| size.is_some_and(|size| size < bound.unwrap());
@@ -69,6 +69,10 @@ fn broken(document: &Value, schema: &Value, keyword: &str, says: &Value, value: 
             false
         }
     }
+}
+
+fn size(number: usize) -> f64 {
+    u32::try_from(number).unwrap().into()
 }
 
 fn is_one(types: &Value, value: &Value) -> bool {
