@@ -61,13 +61,15 @@ impl Confirms {
     pub(super) fn expire(&self, within: Duration) {
         let Some(deadline) = Instant::now().checked_sub(within) else { return };
         let mut tracker = self.lock();
-        if tracker.expire(deadline) && !self.ended.is_cancelled() && self.gate.state() == State::Up {
+        // The gate first: whoever is told that a message is unconfirmed must find that publishing has stopped.
+        if tracker.is_stalled(deadline) && !self.ended.is_cancelled() && self.gate.state() == State::Up {
             self.gate.set(State::Stalled);
             tracing::warn!(
                 unanswered = tracker.unanswered(),
                 "the broker confirms nothing, as during a memory or disk alarm; publishing stops until it does"
             );
         }
+        tracker.expire(deadline);
     }
 
     /// Ends this channel's confirms: everybody who waits is told that the outcome is unknown.

@@ -90,18 +90,24 @@ impl Tracker {
         }
     }
 
-    /// Gives up on what was sent before `deadline`. True when no answer at all has come since one of these was sent.
-    pub(super) fn expire(&mut self, deadline: Instant) -> bool {
-        let mut stalled = false;
-        // Tags and times grow together, so that the first one in time ends the search.
+    /// Whether someone waits in vain for what was sent before `deadline`, and no answer at all has come since.
+    pub(super) fn is_stalled(&self, deadline: Instant) -> bool {
+        self.sent_before(deadline).any(|sent| sent.reply.is_some() && self.last_answer < sent.at)
+    }
+
+    /// Gives up on what was sent before `deadline`.
+    pub(super) fn expire(&mut self, deadline: Instant) {
         for sent in self.sent.values_mut().take_while(|sent| sent.at < deadline) {
             if let Some(reply) = sent.reply.take() {
                 self.waiting = self.waiting.saturating_sub(1);
-                stalled |= self.last_answer < sent.at;
                 reply.give(Err(PublishError::Unconfirmed));
             }
         }
-        stalled
+    }
+
+    /// Tags and times grow together, so that the first one in time ends the search.
+    fn sent_before(&self, deadline: Instant) -> impl Iterator<Item = &Sent> {
+        self.sent.values().take_while(move |sent| sent.at < deadline)
     }
 
     /// Gives up on everything.
@@ -219,7 +225,8 @@ mod tests {
         let mut young = [send(&mut tracker, 3, later)];
         // One answer came after all of the old were sent: slow, not stalled.
         tracker.answer(2, false, Ok(()), later);
-        assert!(!tracker.expire(later));
+        assert!(!tracker.is_stalled(later));
+        tracker.expire(later);
         assert_eq!(outcomes(&mut old), [Some(Err(PublishError::Unconfirmed)), Some(Ok(()))]);
         assert_eq!(outcomes(&mut young), [None]);
         assert_eq!((tracker.waiting(), tracker.unanswered()), (1, 2));
@@ -233,6 +240,8 @@ mod tests {
         let start = Instant::now();
         let mut tracker = Tracker::new(start);
         let _first = send(&mut tracker, 1, start + Duration::from_millis(1));
-        assert!(tracker.expire(start + Duration::from_secs(1)));
+        assert!(tracker.is_stalled(start + Duration::from_secs(1)));
+        tracker.expire(start + Duration::from_secs(1));
+        assert!(!tracker.is_stalled(start + Duration::from_secs(1)), "nobody waits any more");
     }
 }

@@ -1,9 +1,9 @@
 //! `shakerqueue health`
 
 use super::Failure;
-use awc::Client;
 use clap::Args;
 use std::time::Duration;
+use ureq::Agent;
 
 /// Whom to ask.
 #[derive(Debug, Args)]
@@ -13,28 +13,33 @@ pub struct Asking {
     url: String,
 }
 
+/// The longest answer that is read.
+const MOST_BYTES: u64 = 64 * 1024;
+
 /// How long it may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Asks a running role whether it is well.
-pub async fn run(asking: Asking) -> Result<(), Failure> {
-    // The client's futures stay on one thread.
-    let local = tokio::task::LocalSet::new();
-    local
-        .run_until(async {
-            let client = Client::builder().timeout(PATIENCE).finish();
-            let mut response = client
-                .get(&asking.url)
-                .send()
-                .await
-                .map_err(|error| Failure::new(format!("{} does not answer: {error}", asking.url)))?;
-            let body = response.body().await.unwrap_or_default();
-            let body = String::from_utf8_lossy(&body);
-            if !response.status().is_success() {
-                return Err(Failure::new(format!("{} answered {}: {body}", asking.url, response.status())));
-            }
-            println!("{body}");
-            Ok(())
-        })
-        .await
+pub async fn run(Asking { url }: Asking) -> Result<(), Failure> {
+    let answer = tokio::task::spawn_blocking(move || ask(&url)).await;
+    println!("{}", answer.map_err(|error| Failure::new(error.to_string()))??);
+    Ok(())
+}
+
+fn ask(url: &str) -> Result<String, Failure> {
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        // Who is asked is here; what the environment says about the way out does not matter.
+        .proxy(None)
+        .build()
+        .into();
+    let silent = |error| Failure::new(format!("{url} does not answer: {error}"));
+    let mut response = agent.get(url).call().map_err(silent)?;
+    let body = response.body_mut().with_config().limit(MOST_BYTES).read_to_string().map_err(silent)?;
+    if response.status().is_success() {
+        Ok(body)
+    } else {
+        Err(Failure::new(format!("{url} answered {}: {body}", response.status())))
+    }
 }

@@ -43,23 +43,31 @@ impl Prefix {
     /// Deletes what was declared under the prefix.
     pub async fn clear(self) {
         self.broker.close(Duration::from_secs(5)).await;
-        let connection = connect().await;
-        let channel = connection.open_channel(None).await.expect("a channel");
-        for queue in ["orders", "orders.dead"] {
-            channel
-                .queue_delete(QueueDeleteArguments::new(&format!("{}.{queue}", self.name)))
-                .await
-                .expect("no queue");
-        }
-        for exchange in ["orders", "dead"] {
-            channel
-                .exchange_delete(ExchangeDeleteArguments::new(&format!("{}.{exchange}", self.name)))
-                .await
-                .expect("no exchange");
-        }
-        let _ = channel.close().await;
-        let _ = connection.close().await;
+        delete_all(&self.name).await;
     }
+}
+
+/// Deletes what was declared under a prefix.
+pub async fn delete_all(prefix: &str) {
+    delete_queues(prefix, &["orders", "orders.dead"]).await;
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    for exchange in ["orders", "dead"] {
+        let exchange = ExchangeDeleteArguments::new(&format!("{prefix}.{exchange}"));
+        channel.exchange_delete(exchange).await.expect("the exchange is deleted");
+    }
+    let _ = connection.close().await;
+}
+
+/// Deletes queues under a prefix.
+pub async fn delete_queues(prefix: &str, queues: &[&str]) {
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    for queue in queues {
+        let queue = QueueDeleteArguments::new(&format!("{prefix}.{queue}"));
+        channel.queue_delete(queue).await.expect("the queue is deleted");
+    }
+    let _ = connection.close().await;
 }
 
 async fn connect() -> Connection {
