@@ -37,7 +37,10 @@ pub async fn run(serving: Serving) -> Result<(), Failure> {
     serve(serving, listener, stop, |deployment| {
         println!("ShakerQueue ({deployment}) listens on http://{address}");
         if demo {
-            println!("{}", welcome(&address.to_string()));
+            // "Any address" is where it listens, and not where it can be reached.
+            let any = address.ip().is_unspecified();
+            let reached = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
+            println!("{}", welcome(&reached));
         }
     })
     .await
