@@ -43,7 +43,7 @@ pub struct Serving {
     pub jwt_secret: Option<SecretString>,
 
     /// How long a token lasts, in minutes.
-    #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_TOKEN_MINUTES)))]
     pub token_minutes: u32,
 
     /// What a password hash costs: each step doubles the time (12: about a quarter of a second).
@@ -101,6 +101,9 @@ impl Stopping {
         Duration::from_secs(self.shutdown_seconds)
     }
 }
+
+/// The longest that a token may last, in minutes: a week.
+pub const MOST_TOKEN_MINUTES: u32 = 10_080;
 
 /// The fewest bytes of a secret that signs tokens (HS256: as long as its hash).
 pub const LEAST_SECRET: usize = 32;

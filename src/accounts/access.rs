@@ -1,6 +1,7 @@
 //! Tokens say who someone was when they signed in; this says what changed since.
 
 use crate::{
+    config::MOST_TOKEN_MINUTES,
     domain::{account::Role, ids::UserId, now},
     store::{self, Store, users},
 };
@@ -21,15 +22,13 @@ const SKEW: TimeDelta = TimeDelta::minutes(5);
 #[derive(Clone)]
 pub struct Access {
     store: Store,
-    /// How long a token lasts.
-    lifetime: TimeDelta,
     changed: Arc<ArcSwap<HashMap<UserId, (Role, bool)>>>,
 }
 
 impl Access {
     /// Reads what changed within a token's lifetime.
-    pub async fn load(store: Store, lifetime: TimeDelta) -> store::Result<Self> {
-        let access = Self { store, lifetime, changed: Arc::default() };
+    pub async fn load(store: Store) -> store::Result<Self> {
+        let access = Self { store, changed: Arc::default() };
         access.refresh().await?;
         Ok(access)
     }
@@ -50,7 +49,8 @@ impl Access {
 
     /// Reads all that changed within a token's lifetime anew.
     pub async fn refresh(&self) -> store::Result<()> {
-        let since = now() - self.lifetime - SKEW;
+        // The longest lifetime there can be: a token may be from when a longer one was set, or from another process.
+        let since = now() - TimeDelta::minutes(MOST_TOKEN_MINUTES.into()) - SKEW;
         let changed = self.store.read(move |conn| users::access_changed_since(conn, since).boxed()).await?;
         self.changed
             .store(Arc::new(changed.into_iter().map(|(id, role, active)| (id, (role, active))).collect()));

@@ -108,7 +108,8 @@ impl NewOrder {
         part(self.table.as_ref().map_or("", Table::as_str).as_bytes());
         part(self.note.as_ref().map_or("", Note::as_str).as_bytes());
         for line in &self.lines {
-            part(line.recipe.id.0.as_bytes());
+            // By name, as guests order: a recipe that was taken off the menu and put back has another id.
+            part(line.recipe.name.key().as_bytes());
             part(&[line.quantity.get()]);
             part(line.note.as_ref().map_or("", Note::as_str).as_bytes());
         }

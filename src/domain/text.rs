@@ -18,6 +18,13 @@ fn checked(text: &str, most: usize) -> Result<String, Problem> {
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err("must not contain control characters".into());
     }
+    // Nor has what is not seen, or turns round what is. (Joiners stay: some scripts and emoji need them.)
+    if text
+        .chars()
+        .any(|c| matches!(c, '\u{200b}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    {
+        return Err("must not contain invisible characters".into());
+    }
     Ok(text.to_owned())
 }
 
@@ -113,6 +120,7 @@ mod tests {
     #[test]
     fn what_can_not_be_stored_is_refused() {
         assert!(Note::try_from("no\u{0}ice").is_err());
+        assert!(Note::try_from("\u{200b}").is_err() && Note::try_from("\u{202e}eci on").is_err());
         assert!(Note::try_from("no ice\nplease").is_ok());
     }
 }

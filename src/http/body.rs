@@ -61,6 +61,10 @@ fn is_json(request: &HttpRequest) -> bool {
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
+    let encoded = request.headers().get(header::CONTENT_ENCODING);
+    if encoded.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::not_json());
+    }
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)

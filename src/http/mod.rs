@@ -68,8 +68,8 @@ fn start(
 ) -> io::Result<Server> {
     let mut server = HttpServer::new(move || {
         ActixApp::new()
-            .wrap(from_fn(explain))
             .wrap(Compress::default())
+            .wrap(from_fn(explain))
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     })

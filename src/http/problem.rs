@@ -110,7 +110,7 @@ impl Problem {
 
     /// 415.
     pub fn not_json() -> Self {
-        let detail = "The body must be JSON, with Content-Type: application/json.";
+        let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON", detail)
     }
 

@@ -24,11 +24,8 @@ impl Query {
         let mut given = HashMap::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                return Err(Invalid::new(
-                    name,
-                    format!("is not a parameter here; there are {}", known.join(", ")),
-                )
-                .into());
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(Invalid::new(name, format!("is not a parameter here; there are: {known}")).into());
             }
             if !value.is_empty() && given.insert(name.to_string(), value.into_owned()).is_some() {
                 return Err(Invalid::new(name, "is given twice").into());

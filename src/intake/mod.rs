@@ -21,7 +21,7 @@ use crate::{
         working_order,
     },
     menu::{Menu, Snapshot},
-    store::{self, Store, users},
+    store::{self, Store, orders, users},
 };
 use futures_util::FutureExt;
 use quick_cache::sync::Cache;
@@ -88,7 +88,14 @@ impl Intake {
         key: Option<&IdempotencyKey>,
     ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
         let customer_id = self.customer(caller, request.customer_id).await?;
-        let order = Arc::new(self.order(customer_id, caller.id, request, key)?);
+        let order = match (self.order(customer_id, caller.id, request.clone(), key), key) {
+            (Ok(order), _) => Arc::new(order),
+            // The menu has changed since, perhaps: what was taken before is answered as it was then.
+            (Err(refusal), Some(key)) => {
+                return self.earlier(customer_id, request, key).await?.ok_or(refusal);
+            }
+            (Err(refusal), None) => return Err(refusal),
+        };
         if key.is_some()
             && let Some(earlier) = self.accepted.get(&order.id)
             && earlier.fingerprint() != order.fingerprint()
@@ -110,6 +117,24 @@ impl Intake {
             }
             Some(_) => None,
             None => self.identity.gave(id, customer).then_some(Queued::Elsewhere),
+        }
+    }
+
+    /// The order that was placed under this key before, if this is a repeat of it.
+    async fn earlier(
+        &self,
+        customer: UserId,
+        request: Request,
+        key: &IdempotencyKey,
+    ) -> Result<Option<(Taken, Arc<NewOrder>)>, NotTaken> {
+        let id = self.identity.derived(customer, key.as_str());
+        let known = match self.store.read(move |conn| orders::find(conn, id).boxed()).await? {
+            Some(order) => Some((Taken::Stored, Arc::new(order.placed))),
+            None => self.accepted.get(&id).map(|order| (Taken::Queued, order)),
+        };
+        match known {
+            Some((_, order)) if !request.repeats(&order) => Err(NotTaken::Conflict),
+            known => Ok(known),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::domain::{
     Invalid,
     ids::UserId,
     object::Object,
-    order::Quantity,
+    order::{Line, NewOrder, Quantity},
     text::{Note, Table},
 };
 use serde::Deserialize;
@@ -53,6 +53,20 @@ fn one() -> Quantity {
 }
 
 impl Request {
+    /// Whether this asks for what was ordered before. Works without the menu, which may have changed since.
+    pub(super) fn repeats(self, order: &NewOrder) -> bool {
+        let same_place = self.table == order.table && self.note == order.note;
+        let Ok(items) = self.into_items() else { return false };
+        let same = |(item, line): (&Item, &Line)| {
+            let by_name = item.recipe.trim().to_lowercase() == line.recipe.name.key();
+            let by_id = item.recipe.parse() == Ok(line.recipe.id);
+            (by_name || by_id) && item.quantity == line.quantity && item.note == line.note
+        };
+        same_place
+            && items.len() == order.lines.len()
+            && items.iter().map(|(_, item)| item).zip(&order.lines).all(same)
+    }
+
     /// The lines, each with the field that names its recipe.
     pub(super) fn into_items(self) -> Result<Vec<(String, Item)>, Invalid> {
         match (self.recipe, self.items) {

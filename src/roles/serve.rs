@@ -75,7 +75,7 @@ pub async fn serve(
 
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());
     let menu = Menu::load(store.clone()).await?;
-    let access = Access::load(store.clone(), lifetime).await?;
+    let access = Access::load(store.clone()).await?;
     let background = TaskTracker::new();
     background.spawn(menu.clone().keep_fresh(stop.clone()));
     background.spawn(access.clone().keep_fresh(stop.clone()));

@@ -223,6 +223,25 @@ on_both! {
         let order = keyed(&other, "round 1", json!({ "recipe": "Mojito" })).await.expect(201);
         assert!(!orders.contains(id(&order)), "another guest's key is another key");
     }
+
+    async fn a_repeat_is_answered_as_the_first_time_whatever_became_of_the_menu(bar) {
+        let (guest, bartender) = (bar.guest().await, bar.employee().await);
+        let asked = json!({ "items": [{ "recipe": "negroni", "quantity": 2 }], "table": "7" });
+        let order = keyed(&guest, "k", asked.clone()).await.expect(201);
+        let negroni = guest.get("/recipes/negroni").await.expect(200);
+        bartender.put("/recipes/negroni/availability", json!({ "available": false })).await.expect(200);
+        assert_eq!(keyed(&guest, "k", asked.clone()).await.expect(201), order);
+        keyed(&guest, "other", asked.clone()).await.expect_problem(409, "sold-out");
+        let another = json!({ "items": [{ "recipe": "negroni", "quantity": 3 }], "table": "7" });
+        keyed(&guest, "k", another).await.expect_problem(422, "idempotency-key-reused");
+
+        bartender.delete("/recipes/negroni").await.expect(204);
+        assert_eq!(keyed(&guest, "k", asked.clone()).await.expect(201), order);
+        let formula = ["name", "build", "glass", "ingredients", "garnish", "method", "preparation_seconds"];
+        let formula: serde_json::Map<_, _> = formula.iter().map(|name| ((*name).to_owned(), negroni[name].clone())).collect();
+        bartender.post("/recipes", formula.into()).await.expect(201);
+        assert_eq!(keyed(&guest, "k", asked).await.expect(201), order);
+    }
 }
 
 async fn keyed(guest: &Person, key: &str, order: Value) -> crate::support::person::Answer {
