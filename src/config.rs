@@ -111,11 +111,11 @@ pub const LEAST_SECRET: usize = 32;
 impl Serving {
     /// The given secret, or a sentence that says what is wrong with it.
     pub fn checked_secret(&self) -> Result<Option<&SecretString>, String> {
-        match &self.jwt_secret {
+        match self.jwt_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty()) {
             Some(secret) if secret.expose_secret().len() < LEAST_SECRET => Err(format!(
                 "JWT_SECRET must have at least {LEAST_SECRET} bytes (try: openssl rand -base64 48)"
             )),
-            secret => Ok(secret.as_ref()),
+            secret => Ok(secret),
         }
     }
 }

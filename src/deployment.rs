@@ -14,7 +14,11 @@ use crate::{
     store::Store,
 };
 use secrecy::{ExposeSecret, SecretString};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 
 /// The database file when nothing else is said.
 const DEFAULT_FILE: &str = "shakerqueue.db";
@@ -68,6 +72,11 @@ impl Deployment {
                     .into(),
             ));
         }
+        if path.as_os_str() == ":memory:" || path.to_string_lossy().contains('?') {
+            return Err(Unsuitable(
+                "DATABASE_URL=sqlite:// needs the path of a file, without parameters".into(),
+            ));
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Unsuitable(format!(
@@ -75,6 +84,9 @@ impl Deployment {
                 folder.display()
             )));
         }
+        // It holds addresses and password hashes: for its owner only. (What SQLite puts beside it takes its mode over.) If this
+        // fails, opening it says why.
+        let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         let store = Store::sqlite(path, servers.database_connections)
             .map_err(|error| Unsuitable(error.to_string()))?;
         Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })

@@ -4,7 +4,7 @@ use crate::{
     domain::{ids::OrderId, order::NewOrder},
     intake::message,
     queue::{Broker, Delivery, Subscription},
-    recorder::{Outcome, record_batch},
+    recorder::{Outcome, record_apart, record_batch},
     store::{
         Store,
         dead_letters::{self, DeadLetter},
@@ -122,7 +122,10 @@ impl Worker {
                 return Some(outcomes);
             }
         }
-        None
+        // It answers and yet fails: that may be one order's doing.
+        self.store.ping().await.ok()?;
+        let outcomes = record_apart(&self.store, orders).await;
+        (!outcomes.contains(&Outcome::TryLater)).then_some(outcomes)
     }
 
     /// Keeps what can never be stored, so that it may be acknowledged. False if that was not possible now.

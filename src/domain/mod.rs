@@ -27,6 +27,14 @@ pub fn now() -> Instant {
 }
 
 impl Instant {
+    /// The first moment that both databases know and sort rightly: the year 1970.
+    pub const EARLIEST: Self = Self(DateTime::UNIX_EPOCH);
+    /// The last: in the year 9999.
+    pub const LATEST: Self = match DateTime::from_timestamp_micros(253_402_300_799_999_999) {
+        Some(latest) => Self(latest),
+        None => Self::EARLIEST,
+    };
+
     /// The moment so many microseconds after 1970 began, if there is one.
     pub fn from_micros(micros: i64) -> Option<Self> {
         DateTime::from_timestamp_micros(micros).map(Self)

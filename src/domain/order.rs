@@ -95,6 +95,21 @@ pub struct NewOrder {
 }
 
 impl NewOrder {
+    /// What keeps this from being an order, if anything: for those that were not made here.
+    pub fn flaw(&self) -> Option<&'static str> {
+        let possible = Instant::EARLIEST..=Instant::LATEST;
+        if !(1..=MOST_LINES).contains(&self.lines.len()) {
+            return Some("it must have 1 to 20 lines");
+        }
+        if !(1..=4).contains(&self.priority) {
+            return Some("its priority must be 1 to 4");
+        }
+        if !possible.contains(&self.placed_at) || !possible.contains(&self.due_at) {
+            return Some("its times are not of this world");
+        }
+        None
+    }
+
     /// Tells a repeat from another order under the same id: the SHA-256 of what was ordered and for whom.
     /// When it was placed does not count.
     pub fn fingerprint(&self) -> [u8; 32] {

@@ -12,9 +12,6 @@ pub const PAGE: i64 = 50;
 /// The most it may have.
 pub const MOST_PAGE: i64 = 100;
 
-/// The last moment of the year 9999.
-const LATEST_MICROS: i64 = 253_402_300_799_999_999;
-
 /// The parameters of a request.
 pub struct Query(HashMap<String, String>);
 
@@ -73,7 +70,7 @@ fn read_cursor(list: char, text: &str) -> Option<(Instant, Uuid)> {
     let at = Instant::from_micros(i64::from_str_radix(micros, 16).ok()?)?;
     let id = Uuid::try_parse(id).ok()?;
     // Only what could have been given out: databases know no times that are too far from ours.
-    let possible = (0..=LATEST_MICROS).contains(&at.micros()) && cursor(list, at, id) == text;
+    let possible = (Instant::EARLIEST..=Instant::LATEST).contains(&at) && cursor(list, at, id) == text;
     possible.then_some((at, id))
 }
 

@@ -25,6 +25,9 @@ pub enum Undecodable {
     /// It can't be read.
     #[error("not an order: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It reads like an order, and can't be one.
+    #[error("no possible order: {0}")]
+    Impossible(&'static str),
     /// A later release wrote it.
     #[error("written in version {0}, and this program reads version {VERSION}")]
     Version(u32),
@@ -39,5 +42,11 @@ pub fn encode(order: &NewOrder) -> Vec<u8> {
 /// The order in a message's body.
 pub fn decode(body: &[u8]) -> Result<NewOrder, Undecodable> {
     let Incoming { version, order } = serde_json::from_slice(body)?;
-    if version == VERSION { Ok(order) } else { Err(Undecodable::Version(version)) }
+    if version != VERSION {
+        return Err(Undecodable::Version(version));
+    }
+    match order.flaw() {
+        None => Ok(order),
+        Some(flaw) => Err(Undecodable::Impossible(flaw)),
+    }
 }

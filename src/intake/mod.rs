@@ -96,17 +96,35 @@ impl Intake {
             }
             (Err(refusal), None) => return Err(refusal),
         };
-        if key.is_some()
-            && let Some(earlier) = self.accepted.get(&order.id)
-            && earlier.fingerprint() != order.fingerprint()
-        {
+        if key.is_none() {
+            let taken = self.sink.take(NewOrder::clone(&order)).await?;
+            if taken == Taken::Queued {
+                self.accepted.insert(order.id, Arc::clone(&order));
+            }
+            return Ok((taken, order));
+        }
+        // Of several at once under one key the first to come here decides what is ordered.
+        let first = self.accepted.get_or_insert_with(&order.id, || Ok::<_, NotTaken>(Arc::clone(&order)))?;
+        if first.fingerprint() != order.fingerprint() {
             return Err(NotTaken::Conflict);
         }
-        let taken = self.sink.take(NewOrder::clone(&order)).await?;
-        if taken == Taken::Queued {
-            self.accepted.insert(order.id, Arc::clone(&order));
+        let repeated = !Arc::ptr_eq(&first, &order);
+        let id = first.id;
+        if repeated
+            && let Ok(Some(stored)) = self.store.read(move |conn| orders::find(conn, id).boxed()).await
+        {
+            return Ok((Taken::Stored, Arc::new(stored.placed)));
         }
-        Ok((taken, order))
+        // Again, in case the first one does not get through: under one id they are one order.
+        match self.sink.take(NewOrder::clone(&first)).await {
+            Ok(taken) => Ok((taken, first)),
+            Err(error) => {
+                if !repeated {
+                    self.accepted.remove(&id);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.

@@ -12,6 +12,9 @@ use crate::{
 use futures_util::{FutureExt, future::BoxFuture};
 use std::sync::Arc;
 
+/// The most attempts at finding out which orders the database fails on.
+const MOST_ATTEMPTS: usize = 100;
+
 /// The most orders in one transaction.
 pub const BATCH: usize = 500;
 
@@ -68,6 +71,37 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
         }
     }
     .boxed()
+}
+
+/// Stores a batch that keeps failing for no known reason, in ever smaller parts. An order that fails alone while others
+/// of its batch are taken is refused; if none is taken, it is the database that fails, and all of them may be tried later.
+pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
+    let mut outcomes = vec![Outcome::TryLater; batch.len()];
+    let mut alone = Vec::new();
+    let mut parts = vec![0..batch.len()];
+    for _ in 0..MOST_ATTEMPTS {
+        let Some(part) = parts.pop() else { break };
+        let Some(orders) = batch.get(part.clone()) else { continue };
+        let recorded = record_batch(store, orders.into()).await;
+        if !recorded.contains(&Outcome::TryLater) {
+            for (outcome, recorded) in outcomes.iter_mut().skip(part.start).zip(recorded) {
+                *outcome = recorded;
+            }
+        } else if part.len() > 1 {
+            let middle = part.start + part.len() / 2;
+            parts.extend([middle..part.end, part.start..middle]);
+        } else {
+            alone.push(part.start);
+        }
+    }
+    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Recorded | Outcome::AlreadyThere)) {
+        for (at, outcome) in outcomes.iter_mut().enumerate().filter(|(at, _)| alone.contains(at)) {
+            tracing::error!(order = ?batch.get(at).map(|order| order.id), "the database takes others and not this order");
+            *outcome =
+                Outcome::Refused(Refusal::Other("the database keeps failing on it, and takes others".into()));
+        }
+    }
+    outcomes
 }
 
 fn refusal(error: &Error) -> Outcome {

@@ -17,7 +17,7 @@ pub struct Seeding {
     menu: Option<PathBuf>,
 
     /// An admin's account with the password in `ADMIN_PASSWORD`, instead of the demo accounts with their public passwords.
-    #[arg(long, env = "ADMIN_EMAIL", value_name = "EMAIL", requires = "admin_password")]
+    #[arg(long, env = "ADMIN_EMAIL", value_name = "EMAIL")]
     admin: Option<String>,
 
     /// Prefer the variable: a flag shows in the list of processes.
@@ -32,23 +32,35 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
         Some(file) => seed::menu_from(file).map_err(Failure::new)?,
         None => seed::house_menu().map_err(Failure::new)?,
     };
-    let accounts = match (&seeding.admin, seeding.admin_password) {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (admin, accounts) = match (given(seeding.admin), given(seeding.admin_password)) {
         (Some(email), Some(password)) => {
             let email = Email::try_from(email.as_str())
                 .map_err(|problem| Failure::new(format!("--admin {problem}")))?;
             let password = (&SecretString::from(password))
                 .try_into()
                 .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
-            seed::admin(email, password)
+            (Some(email.clone()), seed::admin(email, password))
+        }
+        (Some(_), None) => {
+            return Err(Failure::new("--admin (or ADMIN_EMAIL) needs ADMIN_PASSWORD beside it"));
         }
         (None, Some(_)) => {
             return Err(Failure::new("ADMIN_PASSWORD needs --admin EMAIL (or ADMIN_EMAIL) beside it"));
         }
-        _ => seed::demo_accounts().map_err(Failure::new)?,
+        (None, None) => (None, seed::demo_accounts().map_err(Failure::new)?),
     };
     let deployment = Deployment::choose(&Servers { amqp_url: None, ..seeding.servers })?;
     startup::ready_database(&deployment, true).await?;
     let report = seed::fill(&deployment.store, menu, accounts).await?;
     println!("{report}");
+    if let Some(email) = admin
+        && !seed::is_admin(&deployment.store, email.clone()).await?
+    {
+        let email = email.as_str();
+        return Err(Failure::new(format!(
+            "{email} has an account that is not an active admin; it stays as it is"
+        )));
+    }
     Ok(())
 }

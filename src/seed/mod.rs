@@ -123,6 +123,12 @@ pub fn admin(email: Email, password: Password) -> NewAccounts {
     NewAccounts { users: users.into_iter().collect(), password, cost: COST }
 }
 
+/// Whether this address has the account of an active admin.
+pub async fn is_admin(store: &Store, email: Email) -> Result<bool, Denied> {
+    let found = store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed()).await?;
+    Ok(found.is_some_and(|(user, _)| user.active && user.role == Role::Admin))
+}
+
 /// Puts in what is missing and leaves alone what is there.
 pub async fn fill(store: &Store, menu: Vec<Formula>, accounts: NewAccounts) -> Result<Report, Denied> {
     let recipes = menu.len();

@@ -235,6 +235,35 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
     bar.prefix.clear().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_the_database_fails_on_is_set_apart() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    // An error without a kind, as a fault in the database itself would be: it might pass, and never does.
+    let fault = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
+                 CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
+    bar.database.client().await.batch_execute(fault).await.unwrap();
+    let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
+    for _ in 0..20 {
+        guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
+    }
+    let worker = bar.work().await;
+    eventually("the others to be stored", async || (bar.database.count("orders").await == 20).then_some(()))
+        .await;
+    eventually("the one to be set apart", async || {
+        (bar.database.count("dead_letters").await == 1).then_some(())
+    })
+    .await;
+    assert_eq!(guest.sees(&poison).await.expect(200)["status"], "failed");
+    eventually("the queue to be empty", async || (bar.prefix.waiting().await == 0).then_some(())).await;
+
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
 fn token_of_nobody() -> String {
     let now = chrono::Utc::now().timestamp();
     let claims: Value = json!({
