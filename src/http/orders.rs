@@ -262,7 +262,11 @@ async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) ->
         if Instant::now() >= deadline {
             return None;
         }
-        sleep_until(deadline.min(Instant::now() + pause)).await;
+        tokio::select! {
+            () = sleep_until(deadline.min(Instant::now() + pause)) => {}
+            // Accepted is accepted: the client learns that before this process ends.
+            () = app.health.stopping.cancelled() => return None,
+        }
         pause = (pause * 2).min(Duration::from_millis(320));
     }
 }

@@ -78,7 +78,8 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
     let mut outcomes = vec![Outcome::TryLater; batch.len()];
     let mut alone = Vec::new();
-    let mut parts = vec![0..batch.len()];
+    let mut parts = Vec::new();
+    parts.push(0..batch.len());
     for _ in 0..MOST_ATTEMPTS {
         let Some(part) = parts.pop() else { break };
         let Some(orders) = batch.get(part.clone()) else { continue };

@@ -65,7 +65,13 @@ pub async fn serve(
             ));
         }
     };
-    startup::ready_database(&deployment, serving.migrate).await?;
+    // Told to stop while it waits for the database: nothing has begun.
+    let Some(ready_database) =
+        stop.run_until_cancelled(startup::ready_database(&deployment, serving.migrate)).await
+    else {
+        return Ok(());
+    };
+    ready_database?;
     let store = &deployment.store;
     if serving.demo {
         let menu = seed::house_menu().map_err(Failure::new)?;

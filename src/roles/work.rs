@@ -15,7 +15,12 @@ pub async fn run(working: Working) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
     let deployment = Deployment::choose(&working.servers)?;
     let broker = deployment.need_broker()?.clone();
-    startup::ready_database(&deployment, false).await?;
+    // Told to stop while it waits for the database: nothing has begun.
+    let Some(ready_database) = stop.run_until_cancelled(startup::ready_database(&deployment, false)).await
+    else {
+        return Ok(());
+    };
+    ready_database?;
 
     let within = working.stopping.within();
     let health = match working.admin_addr {

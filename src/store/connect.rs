@@ -85,7 +85,7 @@ impl Store {
 
 /// Opens one connection to PostgreSQL that notices when its server is gone.
 pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, ConnectionError> {
-    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(error.to_string());
+    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
     let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
     let options = match config.get_options() {
         Some(given) => format!("{options} {given}"),
@@ -101,6 +101,12 @@ pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, Co
         .keepalives_retries(3);
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(|error| bad(&error))?;
     PgConn::try_from_client_and_connection(client, connection).await
+}
+
+/// An error with what caused it: tokio-postgres itself only says "db error".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>

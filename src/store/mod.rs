@@ -41,8 +41,9 @@ type SqliteConn = SyncConnectionWrapper<SqliteConnection>;
 type PgTransaction = <PgConn as AsyncConnection>::TransactionManager;
 type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 
-/// The longest that one piece of database work may take, from getting a connection to the commit.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest that the statements of one piece of database work may take together; to wait for its turn or for a connection
+/// it has as long again at most.
+pub const DEADLINE: Duration = Duration::from_secs(6);
 
 /// A database, whichever it is. Cheap to clone.
 #[derive(Clone)]

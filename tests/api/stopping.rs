@@ -6,7 +6,7 @@ use crate::support::{
     database::{Database, Kind},
     eventually,
     executable::Role,
-    person::id,
+    person::{id, send},
     proxy::Proxy,
 };
 use reqwest::Client;
@@ -125,4 +125,21 @@ async fn nothing_can_be_taken_when_neither_part_is_up() {
     })
     .await;
     bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
+    let prefix = Prefix::new();
+    let flags = ["--amqp-url", &broker::url(), "--queue-prefix", &prefix.name];
+    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let guest = bar.guest().await;
+    let up = async || (bar.stranger().get("/readyz").await.body["parts"]["broker"] == "up").then_some(());
+    eventually("the broker to be up", up).await;
+    // No worker comes.
+    let order = guest.request(reqwest::Method::POST, "/orders").header("Prefer", "wait=30");
+    let waiting = tokio::spawn(send(order.json(&json!({ "recipe": "Negroni" }))));
+    eventually("the order to be at the broker", async || (prefix.waiting().await == 1).then_some(())).await;
+    bar.close().await;
+    assert_eq!(waiting.await.unwrap().expect(202)["status"], "queued");
+    prefix.clear().await;
 }
