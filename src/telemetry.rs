@@ -21,6 +21,8 @@ pub fn start() {
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(colours)
+        // A log that can't be written (a full disk, a reader that left) must not stop the bar: telling so would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .try_init();
 }

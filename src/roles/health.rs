@@ -1,6 +1,6 @@
 //! `shakerqueue health`
 
-use super::Failure;
+use super::{Failure, say};
 use clap::Args;
 use std::time::Duration;
 use ureq::Agent;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Asks a running role whether it is well.
 pub async fn run(Asking { url }: Asking) -> Result<(), Failure> {
     let answer = tokio::task::spawn_blocking(move || ask(&url)).await;
-    println!("{}", answer.map_err(|error| Failure::new(error.to_string()))??);
+    say(answer.map_err(|error| Failure::new(error.to_string()))??);
     Ok(())
 }
 

@@ -9,7 +9,10 @@ mod startup;
 pub mod work;
 
 use crate::{accounts::Denied, deployment::Unsuitable, store};
-use std::io;
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 /// Why a role ended: a sentence for whoever started it.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,11 @@ impl Failure {
     fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
+}
+
+/// Says something on standard output. If nobody reads it, the role goes on all the same.
+fn say(text: impl fmt::Display) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 impl From<Unsuitable> for Failure {

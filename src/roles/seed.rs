@@ -1,6 +1,6 @@
 //! `shakerqueue seed`
 
-use super::{Failure, startup};
+use super::{Failure, say, startup};
 use crate::{config::Servers, deployment::Deployment, domain::account::Email, seed};
 use clap::Args;
 use secrecy::SecretString;
@@ -53,7 +53,7 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
     let deployment = Deployment::choose(&Servers { amqp_url: None, ..seeding.servers })?;
     startup::ready_database(&deployment, true).await?;
     let report = seed::fill(&deployment.store, menu, accounts).await?;
-    println!("{report}");
+    say(report);
     if let Some(email) = admin
         && !seed::is_admin(&deployment.store, email.clone()).await?
     {

@@ -1,6 +1,6 @@
 //! `shakerqueue serve`
 
-use super::{Failure, startup};
+use super::{Failure, say, startup};
 use crate::{
     accounts::{Access, Accounts, Passwords, Tokens},
     bar::Bar,
@@ -35,12 +35,12 @@ pub async fn run(serving: Serving) -> Result<(), Failure> {
     let address = listener.local_addr()?;
     let demo = serving.demo;
     serve(serving, listener, stop, |deployment| {
-        println!("ShakerQueue ({deployment}) listens on http://{address}");
+        say(format_args!("ShakerQueue ({deployment}) listens on http://{address}"));
         if demo {
             // "Any address" is where it listens, and not where it can be reached.
             let any = address.ip().is_unspecified();
             let reached = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
-            println!("{}", welcome(&reached));
+            say(welcome(&reached));
         }
     })
     .await

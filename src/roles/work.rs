@@ -1,6 +1,6 @@
 //! `shakerqueue work`
 
-use super::{Failure, startup};
+use super::{Failure, say, startup};
 use crate::{
     config::Working,
     deployment::Deployment,
@@ -33,13 +33,13 @@ pub async fn run(working: Working) -> Result<(), Failure> {
                 stopping: stop.clone(),
             };
             let server = http::serve_health(health, startup::listen(address)?, within)?;
-            println!("ShakerQueue tells its health on http://{address}");
+            say(format_args!("ShakerQueue tells its health on http://{address}"));
             let handle = server.handle();
             tokio::spawn(server);
             Some(handle)
         }
     };
-    println!("ShakerQueue works");
+    say("ShakerQueue works");
     let worker =
         Worker { broker: broker.clone(), store: deployment.store.clone(), batch_size: working.batch_size };
     let working = tokio::spawn(worker.run(stop.clone()));

@@ -143,3 +143,24 @@ async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
     assert_eq!(waiting.await.unwrap().expect(202)["status"], "queued");
     prefix.clear().await;
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_can_not_be_written_stops_nothing() {
+    let database = Database::file();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is full");
+    let environment = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("RUST_LOG", "trace"),
+    ];
+    let mut serve = Role::start_logging_to(full.into(), &["serve", "--demo"], &environment);
+    let url = serve.url().await;
+    let http = Client::new();
+    let login = json!({ "email": "user@example.com", "password": "password123" });
+    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
+    let guest = Person::new(&http, &url, answer["token"].as_str());
+    guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(201);
+    serve.stop().await;
+}

@@ -33,8 +33,12 @@ pub struct Role {
 impl Role {
     /// Starts a role; its log goes to this test's standard error.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child =
-            shakerqueue(arguments, environment).stderr(Stdio::inherit()).spawn().expect("it starts");
+        Self::start_logging_to(Stdio::inherit(), arguments, environment)
+    }
+
+    /// Starts a role whose log goes there.
+    pub fn start_logging_to(log: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = shakerqueue(arguments, environment).stderr(log).spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         Self { child, lines }
     }
