@@ -23,8 +23,8 @@ pub fn on_signal() -> io::Result<CancellationToken> {
                 tracing::warn!("told twice to stop: ending at once");
                 std::process::exit(IMPATIENT);
             }
-            tracing::info!("stopping");
             asked.cancel();
+            tracing::info!("stopping");
         }
     });
     Ok(stop)

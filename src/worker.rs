@@ -13,11 +13,17 @@ use crate::{
 use futures_util::FutureExt;
 use rand::random_range;
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How often a batch is tried again while the database is away, before its orders go back to the broker.
+/// How often a batch is tried before it is tried in parts.
 const TRIES: u32 = 4;
+/// The pauses between two attempts.
+const LEAST_PAUSE: Duration = Duration::from_millis(200);
+const MOST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
+/// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
+const HOLD: Duration = Duration::from_secs(20 * 60);
 
 /// Stores what the broker holds.
 pub struct Worker {
@@ -112,20 +118,25 @@ impl Worker {
         if orders.is_empty() {
             return Some(Vec::new());
         }
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                let pause = Duration::from_millis(random_range(100..200)) * 2_u32.pow(attempt);
-                stop.run_until_cancelled(sleep(pause)).await?;
+        let give_back = Instant::now() + HOLD;
+        let mut pause = LEAST_PAUSE;
+        for attempt in 1_u32.. {
+            let mut outcomes = record_batch(&self.store, Arc::clone(orders)).await;
+            if outcomes.contains(&Outcome::TryLater) && attempt >= TRIES {
+                // Whoever answers and yet fails may do so because of one order.
+                self.store.ping().await.ok()?;
+                outcomes = record_apart(&self.store, orders).await;
             }
-            let outcomes = record_batch(&self.store, Arc::clone(orders)).await;
             if !outcomes.contains(&Outcome::TryLater) {
                 return Some(outcomes);
             }
+            if Instant::now() >= give_back {
+                break;
+            }
+            stop.run_until_cancelled(sleep(pause.mul_f64(random_range(0.5..1.0)))).await?;
+            pause = (pause * 2).min(MOST_PAUSE);
         }
-        // It answers and yet fails: that may be one order's doing.
-        self.store.ping().await.ok()?;
-        let outcomes = record_apart(&self.store, orders).await;
-        (!outcomes.contains(&Outcome::TryLater)).then_some(outcomes)
+        None
     }
 
     /// Keeps what can never be stored, so that it may be acknowledged. False if that was not possible now.

@@ -146,13 +146,19 @@ impl Intake {
         key: &IdempotencyKey,
     ) -> Result<Option<(Taken, Arc<NewOrder>)>, NotTaken> {
         let id = self.identity.derived(customer, key.as_str());
-        let known = match self.store.read(move |conn| orders::find(conn, id).boxed()).await? {
-            Some(order) => Some((Taken::Stored, Arc::new(order.placed))),
-            None => self.accepted.get(&id).map(|order| (Taken::Queued, order)),
-        };
-        match known {
-            Some((_, order)) if !request.repeats(&order) => Err(NotTaken::Conflict),
-            known => Ok(known),
+        if let Some(stored) = self.store.read(move |conn| orders::find(conn, id).boxed()).await? {
+            let order = Arc::new(stored.placed);
+            return if request.repeats(&order) {
+                Ok(Some((Taken::Stored, order)))
+            } else {
+                Err(NotTaken::Conflict)
+            };
+        }
+        match self.accepted.get(&id) {
+            Some(order) if !request.repeats(&order) => Err(NotTaken::Conflict),
+            // Nobody knows whether it got through: it is taken again.
+            Some(order) => Ok(Some((self.sink.take(NewOrder::clone(&order)).await?, order))),
+            None => Ok(None),
         }
     }
 

@@ -10,10 +10,15 @@ use crate::{
     store::{Error, Store, record, record::Recording},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use std::sync::Arc;
+use rand::random_range;
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 /// The most attempts at finding out which orders the database fails on.
 const MOST_ATTEMPTS: usize = 100;
+
+/// How often an order must fail while another one is taken.
+const ROUNDS: usize = 4;
 
 /// The most orders in one transaction.
 pub const BATCH: usize = 500;
@@ -73,8 +78,8 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
     .boxed()
 }
 
-/// Stores a batch that keeps failing for no known reason, in ever smaller parts. An order that fails alone while others
-/// of its batch are taken is refused; if none is taken, it is the database that fails, and all of them may be tried later.
+/// Stores a batch that keeps failing for no known reason, in ever smaller parts. An order that keeps failing alone while
+/// others of its batch are taken is refused; if none is taken, it is the database that fails, and all may be tried later.
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
     let mut outcomes = vec![Outcome::TryLater; batch.len()];
     let mut alone = Vec::new();
@@ -95,14 +100,30 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
             alone.push(part.start);
         }
     }
-    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Recorded | Outcome::AlreadyThere)) {
-        for (at, outcome) in outcomes.iter_mut().enumerate().filter(|(at, _)| alone.contains(at)) {
-            tracing::error!(order = ?batch.get(at).map(|order| order.id), "the database takes others and not this order");
-            *outcome =
-                Outcome::Refused(Refusal::Other("the database keeps failing on it, and takes others".into()));
+    let taken = |outcome: &Outcome| matches!(outcome, Outcome::Recorded | Outcome::AlreadyThere);
+    let Some(witness) = outcomes.iter().position(taken).and_then(|at| batch.get(at)) else { return outcomes };
+    for at in alone {
+        if let (Some(order), Some(outcome)) = (batch.get(at), outcomes.get_mut(at)) {
+            *outcome = record_beside(store, order, witness).await;
         }
     }
     outcomes
+}
+
+/// Tries an order in turn with one that the database has taken, which tells the order's fault from the database's.
+async fn record_beside(store: &Store, order: &NewOrder, witness: &NewOrder) -> Outcome {
+    for _ in 0..ROUNDS {
+        let alone = record_batch(store, Arc::from([order.clone()])).await;
+        if let Some(outcome) = alone.into_iter().find(|outcome| *outcome != Outcome::TryLater) {
+            return outcome;
+        }
+        if record_batch(store, Arc::from([witness.clone()])).await.contains(&Outcome::TryLater) {
+            return Outcome::TryLater;
+        }
+        sleep(Duration::from_millis(random_range(200..400))).await;
+    }
+    tracing::error!(order = %order.id, "the database takes others and not this order");
+    Outcome::Refused(Refusal::Other("the database keeps failing on it, and takes others".into()))
 }
 
 fn refusal(error: &Error) -> Outcome {
