@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{
-    config::{Servers, Serving, Working},
+    config::{Database, Serving, Working},
     roles, telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -23,7 +23,9 @@ enum Role {
     /// Migrates the database and fills it: the menu, and an account for each role. Safe to repeat.
     Seed(roles::seed::Seeding),
     /// Brings the database to this version's schema.
-    Migrate(Servers),
+    Migrate(Database),
+    /// Shows accepted orders that could not be stored, and decides about them.
+    DeadLetters(roles::dead_letters::Deciding),
     /// Asks a running role whether it is well; exits with 1 if not.
     Health(roles::health::Asking),
     /// Prints the HTTP API's description (OpenAPI 3.1).
@@ -37,7 +39,8 @@ impl Cli {
             Role::Serve(serving) => roles::serve::run(*serving).await,
             Role::Work(working) => roles::work::run(working).await,
             Role::Seed(seeding) => roles::seed::run(seeding).await,
-            Role::Migrate(servers) => roles::migrate::run(servers).await,
+            Role::Migrate(database) => roles::migrate::run(database).await,
+            Role::DeadLetters(deciding) => roles::dead_letters::run(deciding).await,
             Role::Health(asking) => roles::health::run(asking).await,
             Role::Openapi => roles::openapi::run(),
         }

@@ -4,13 +4,25 @@ use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
-/// What all roles need to know: where the data is.
+/// Where the data is.
 #[derive(Debug, Clone, Args)]
-pub struct Servers {
+pub struct Database {
     /// Where orders, accounts and the menu are: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`.
     /// Unset: the file `shakerqueue.db` in the current folder.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
     pub database_url: Option<SecretString>,
+
+    /// The most connections to the database that one process opens.
+    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, value_parser = count::<1, 1000>)]
+    pub database_connections: usize,
+}
+
+/// Where the data is, and where orders wait.
+#[derive(Debug, Clone, Args)]
+pub struct Servers {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: Database,
 
     /// Where orders wait for workers: `amqp://USER:PASSWORD@HOST:5672/VHOST`. Unset: each `serve` records its own orders.
     #[arg(long, env = "AMQP_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
@@ -19,10 +31,6 @@ pub struct Servers {
     /// Names the broker's exchanges and queues, so that several systems can share one broker.
     #[arg(long, env = "QUEUE_PREFIX", value_name = "NAME", default_value = "shakerqueue")]
     pub queue_prefix: String,
-
-    /// The most connections to the database that one process opens.
-    #[arg(long, env = "DATABASE_CONNECTIONS", value_name = "N", default_value_t = 10, value_parser = count::<1, 1000>)]
-    pub database_connections: usize,
 }
 
 /// What `serve` needs to know.
@@ -78,6 +86,11 @@ pub struct Working {
     #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
     pub admin_addr: Option<SocketAddr>,
 
+    /// How long to wait before an order that the database refuses, for a reason that may pass, is tried again: once after each
+    /// of these times, in seconds. After that it is a dead letter.
+    #[arg(long, env = "RETRY_SECONDS", value_name = "N,N,…", default_value = "1,5,30,120,600", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub retry_seconds: Vec<u64>,
+
     /// The most orders stored in one transaction.
     #[arg(long, env = "BATCH_SIZE", value_name = "N", default_value_t = 500, value_parser = count::<1, 2000>)]
     pub batch_size: usize,
@@ -93,9 +106,19 @@ pub struct Stopping {
     /// After SIGTERM or SIGINT: how long to finish what was accepted, in seconds. A second signal ends at once.
     #[arg(long, env = "SHUTDOWN_SECONDS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds: u64,
+
+    /// How long to go on as before after the signal, in seconds, while `/readyz` tells load balancers to send nothing more
+    /// here. Counts towards the time above.
+    #[arg(long, env = "SHUTDOWN_DELAY_SECONDS", value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub shutdown_delay_seconds: u64,
 }
 
 impl Stopping {
+    /// How long to go on as before.
+    pub fn delay(self) -> Duration {
+        Duration::from_secs(self.shutdown_delay_seconds)
+    }
+
     /// How long to finish what was accepted.
     pub fn within(self) -> Duration {
         Duration::from_secs(self.shutdown_seconds)

@@ -7,7 +7,7 @@
 //! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and of `work` |
 
 use crate::{
-    config::Servers,
+    config::{Database, Servers},
     intake::{BrokerFirst, Direct, OrderSink},
     queue::{Broker, Settings},
     recorder::Recorder,
@@ -43,29 +43,38 @@ pub struct Unsuitable(String);
 impl Deployment {
     /// Chooses by the two URLs. Asks no server yet. Must be called on the runtime that all its work shall run on.
     pub fn choose(servers: &Servers) -> Result<Self, Unsuitable> {
-        let database =
-            servers.database_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        let database = servers
+            .database
+            .database_url
+            .as_ref()
+            .map(ExposeSecret::expose_secret)
+            .filter(|url| !url.is_empty());
         let amqp = servers.amqp_url.as_ref().filter(|url| !url.expose_secret().is_empty());
         let scheme = database.map_or("sqlite", |url| url.split_once("://").map_or("", |(scheme, _)| scheme));
         match (scheme, amqp) {
             ("sqlite", None) => {
                 let path = database.and_then(|url| url.strip_prefix("sqlite://")).unwrap_or(DEFAULT_FILE);
-                Self::embedded(Path::new(path), servers)
+                Self::embedded(Path::new(path), &servers.database)
             }
             ("sqlite", Some(_)) => Err(Unsuitable(
                 "AMQP_URL needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: workers can't share a SQLite file".into(),
             )),
-            ("postgres" | "postgresql", None) => Self::postgres("one server", servers, None),
+            ("postgres" | "postgresql", None) => Self::postgres("one server", &servers.database, None),
             ("postgres" | "postgresql", Some(url)) => {
                 let broker = Broker::start(Settings::new(url.clone(), servers.queue_prefix.clone()))
                     .map_err(|error| Unsuitable(format!("AMQP_URL: {error}")))?;
-                Self::postgres("scaled out", servers, Some(broker))
+                Self::postgres("scaled out", &servers.database, Some(broker))
             }
             _ => Err(Unsuitable("DATABASE_URL must begin with postgres:// or sqlite://".into())),
         }
     }
 
-    fn embedded(path: &Path, servers: &Servers) -> Result<Self, Unsuitable> {
+    /// The database of an installation, for roles that need no more of it.
+    pub fn database(database: Database) -> Result<Self, Unsuitable> {
+        Self::choose(&Servers { database, amqp_url: None, queue_prefix: String::new() })
+    }
+
+    fn embedded(path: &Path, database: &Database) -> Result<Self, Unsuitable> {
         if path.as_os_str().is_empty() {
             return Err(Unsuitable(
                 "DATABASE_URL=sqlite:// needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db"
@@ -87,15 +96,15 @@ impl Deployment {
         // It holds addresses and password hashes: for its owner only. (What SQLite puts beside it takes its mode over.) If this
         // fails, opening it says why.
         let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let store = Store::sqlite(path, servers.database_connections)
+        let store = Store::sqlite(path, database.database_connections)
             .map_err(|error| Unsuitable(error.to_string()))?;
         Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })
     }
 
-    fn postgres(name: &'static str, servers: &Servers, broker: Option<Broker>) -> Result<Self, Unsuitable> {
+    fn postgres(name: &'static str, database: &Database, broker: Option<Broker>) -> Result<Self, Unsuitable> {
         let none = SecretString::default();
-        let url = servers.database_url.as_ref().unwrap_or(&none);
-        let store = Store::postgres(url, servers.database_connections).map_err(|_| {
+        let url = database.database_url.as_ref().unwrap_or(&none);
+        let store = Store::postgres(url, database.database_connections).map_err(|_| {
             Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
         })?;
         Ok(Self { name, store, broker, file: None })

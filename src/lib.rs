@@ -8,10 +8,10 @@
 //!
 //! ```text
 //! cli
-//! roles                                             serve, work, seed, migrate, health, openapi
+//! roles                                             what the executable can be run as
 //! deployment                                        which servers there are
 //! http                                              routes, permissions, problems, their document
-//! seed  health  worker
+//! seed  health  worker  dead_letters
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
 //! queue  store                                      RabbitMQ; PostgreSQL and SQLite
@@ -23,6 +23,7 @@ pub mod accounts;
 pub mod bar;
 pub mod cli;
 pub mod config;
+pub mod dead_letters;
 pub mod deployment;
 pub mod domain;
 pub mod health;

@@ -51,3 +51,7 @@ id!(
     /// Names a recipe.
     RecipeId
 );
+id!(
+    /// Names a dead letter.
+    DeadLetterId
+);

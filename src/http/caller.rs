@@ -12,7 +12,7 @@ pub struct SignedIn(pub Caller);
 pub struct Staff(pub Caller);
 
 /// Those who look after the system.
-pub struct Admin;
+pub struct Admin(pub Caller);
 
 impl FromRequest for SignedIn {
     type Error = Problem;
@@ -44,7 +44,7 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).and_then(|caller| match caller.role {
-            crate::domain::account::Role::Admin => Ok(Self),
+            crate::domain::account::Role::Admin => Ok(Self(caller)),
             _ => Err(Problem::not_permitted("This is for admins.")),
         }))
     }

@@ -3,6 +3,7 @@
 mod accounts;
 mod body;
 mod caller;
+mod dead_letters;
 mod health;
 mod openapi;
 mod orders;
@@ -12,7 +13,9 @@ mod recipes;
 mod users;
 mod views;
 
-use crate::{accounts::Accounts, bar::Bar, health::Health, intake::Intake, menu::Menu};
+use crate::{
+    accounts::Accounts, bar::Bar, dead_letters::DeadLetters, health::Health, intake::Intake, menu::Menu,
+};
 use actix_web::{
     App as ActixApp, Error, HttpServer, ResponseError,
     body::{BoxBody, MessageBody},
@@ -40,6 +43,8 @@ pub struct App {
     pub bar: Bar,
     /// What there is to order.
     pub menu: Menu,
+    /// What could not be stored.
+    pub dead_letters: DeadLetters,
     /// Which parts are up.
     pub health: Health,
 }
@@ -107,6 +112,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
         )
+        .service(web::resource("/dead-letters").route(web::get().to(dead_letters::list)))
+        .service(
+            web::resource("/dead-letters/{id}")
+                .route(web::get().to(dead_letters::show))
+                .route(web::delete().to(dead_letters::discard)),
+        )
+        .service(web::resource("/dead-letters/{id}/replay").route(web::post().to(dead_letters::replay)))
         .service(web::resource("/orders/next").route(web::post().to(orders::next)))
         .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
         .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))

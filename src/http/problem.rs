@@ -4,6 +4,7 @@ use super::views::OrderView;
 use crate::{
     accounts::Denied,
     bar::NotMoved,
+    dead_letters::NotResolved,
     domain::Invalid,
     intake::{NotTaken, Refusal},
     menu::{Error, Unique},
@@ -142,6 +143,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail)
     }
 
+    /// 503 after which it may have been done all the same.
+    fn outcome_unknown(cause: &dyn fmt::Display) -> Self {
+        tracing::warn!(%cause, "answered 503");
+        let detail =
+            "This may have been done or not. Please look, or repeat an order under the same Idempotency-Key.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown", detail)
+    }
+
     fn internal(cause: &dyn fmt::Display) -> Self {
         tracing::error!(%cause, "answered 500");
         let detail = "Something went wrong here; it has been noted.";
@@ -177,6 +186,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
             Error::Unavailable(cause) => Self::unavailable(&cause),
+            Error::Undecided(cause) => Self::outcome_unknown(&cause),
             Error::Taken(Unique::RecipeName) => {
                 Self::conflict("recipe-exists", "Recipe exists", "There is a drink of that name on the menu.")
             }
@@ -198,9 +208,10 @@ impl From<NotTaken> for Problem {
                 "Another order was placed under this Idempotency-Key.",
             ),
             // The menu is ours, so it is the customer that is not there: a token of another installation.
-            NotTaken::Refused(Refusal::Unknown) => Self::not_signed_in(),
+            NotTaken::Refused(Refusal::Unknown(_)) => Self::not_signed_in(),
             NotTaken::Refused(Refusal::Other(reason)) => Self::internal(&reason),
             NotTaken::Unavailable => Self::unavailable(&error),
+            NotTaken::Undecided => Self::outcome_unknown(&error),
             NotTaken::Store(error) => error.into(),
         }
     }
@@ -219,6 +230,25 @@ impl From<NotMoved> for Problem {
             NotMoved::Store(error) => error.into(),
         }
     }
+}
+
+impl From<NotResolved> for Problem {
+    fn from(error: NotResolved) -> Self {
+        match error {
+            NotResolved::Unknown => Self::not_found("dead letter"),
+            NotResolved::Unstorable(_) => Self::conflict("unstorable", "Unstorable", sentence(&error)),
+            NotResolved::Replayed => Self::conflict("replayed", "Replayed", sentence(&error)),
+            NotResolved::Store(error) => error.into(),
+        }
+    }
+}
+
+/// An error's message as a sentence.
+fn sentence(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
 }
 
 impl From<Denied> for Problem {

@@ -51,6 +51,9 @@ pub enum NotTaken {
     /// Neither the broker nor the database can take it now.
     #[error("no part that could keep it is up")]
     Unavailable,
+    /// It may be kept or not: neither the broker nor the database said so in time.
+    #[error("nobody knows whether it is kept")]
+    Undecided,
     /// The database could not answer what needed to be known first.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -119,7 +122,8 @@ impl Intake {
         match self.sink.take(NewOrder::clone(&first)).await {
             Ok(taken) => Ok((taken, first)),
             Err(error) => {
-                if !repeated {
+                // What may have been kept is remembered, so that nothing else is taken under its key.
+                if !repeated && !matches!(error, NotTaken::Undecided) {
                     self.accepted.remove(&id);
                 }
                 Err(error)

@@ -49,14 +49,17 @@ impl OrderSink for BrokerFirst {
     fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>> {
         async move {
             let deadline = Instant::now() + PATIENCE;
-            match self.publisher.publish(order.id.0, message::encode(&order)).await {
-                Ok(()) => Ok(Taken::Queued),
+            let sent = match self.publisher.publish(order.id.0, message::encode(&order)).await {
+                Ok(()) => return Ok(Taken::Queued),
                 // More than the broker can confirm is also more than the database should get on top.
-                Err(PublishError::Busy) => Err(NotTaken::Unavailable),
-                // Whether or not it reached the queue: recorded under the same id, it is one order.
-                Err(PublishError::Unavailable | PublishError::Unconfirmed | PublishError::Refused) => {
-                    store(&self.recorder, order, deadline).await
-                }
+                Err(PublishError::Busy) => return Err(NotTaken::Unavailable),
+                Err(PublishError::Unavailable | PublishError::NoQueue) => false,
+                Err(PublishError::Unconfirmed | PublishError::Refused) => true,
+            };
+            // Whether or not it reached the queue: recorded under the same id, it is one order.
+            match store(&self.recorder, order, deadline).await {
+                Err(NotTaken::Unavailable) if sent => Err(NotTaken::Undecided),
+                outcome => outcome,
             }
         }
         .boxed()
@@ -68,6 +71,7 @@ async fn store(recorder: &Recorder, order: NewOrder, deadline: Instant) -> Resul
         Outcome::Recorded | Outcome::AlreadyThere => Ok(Taken::Stored),
         Outcome::Conflict => Err(NotTaken::Conflict),
         Outcome::Refused(refusal) => Err(NotTaken::Refused(refusal)),
-        Outcome::TryLater => Err(NotTaken::Unavailable),
+        Outcome::TryLater | Outcome::Failed(_) => Err(NotTaken::Unavailable),
+        Outcome::Undecided => Err(NotTaken::Undecided),
     }
 }

@@ -5,11 +5,13 @@
 //! that opens it again when it is lost (`connection`). One task publishes (`publishing`), whichever thread asks
 //! (`publisher`), and a gate (`gate`) answers at once while the broker is away.
 
+mod acknowledgements;
 mod address;
 mod calls;
 mod channels;
 mod confirms;
 mod connection;
+mod failures;
 mod gate;
 mod publisher;
 mod publishing;
@@ -27,17 +29,19 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 pub use address::BadUrl;
+pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};
-pub use subscription::{Delivery, Subscription};
+pub use subscription::{Delivery, Source, Subscription};
 
 use address::Address;
 use calls::CALL_WITHIN;
 use channels::ChannelPool;
 use connection::{Current, supervise};
 use gate::{Gate, State};
-use publisher::MOST_WAITING;
+use publisher::{MOST_WAITING, Route};
 use publishing::Publishing;
 use topology::Topology;
 
@@ -83,6 +87,27 @@ pub enum QueueError {
         /// What amqprs says.
         cause: amqprs::error::Error,
     },
+}
+
+/// A message that shall come again later.
+pub struct Postponed {
+    /// What it is named.
+    pub id: Uuid,
+    /// The content.
+    pub body: Vec<u8>,
+    /// What it shall say of the attempts so far.
+    pub failures: Failures,
+}
+
+/// Why a message could not be postponed.
+#[derive(Debug, thiserror::Error)]
+pub enum PostponeError {
+    /// The queue for it could not be declared.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// It could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
 }
 
 /// What waits in the orders queue.
@@ -191,7 +216,7 @@ impl Broker {
     /// Starts to consume, with at most `prefetch` unacknowledged messages here at a time (0 is taken as 1).
     ///
     /// Waits up to 3 s for a connection that is not there yet. Answers within 15 s in any case.
-    pub async fn subscribe(&self, prefetch: u16) -> Result<Subscription, QueueError> {
+    pub async fn subscribe(&self, source: Source, prefetch: u16) -> Result<Subscription, QueueError> {
         let mut current = self.consuming.clone();
         let connected = timeout(CONNECTED_WITHIN, current.wait_for(Option::is_some)).await;
         if !matches!(connected, Ok(Ok(_))) {
@@ -199,7 +224,18 @@ impl Broker {
         }
         drop(connected);
         self.topology.declare(&self.consuming_pool).await?;
-        Subscription::open(&self.consuming_pool, &self.topology.orders, prefetch).await
+        let queue = match source {
+            Source::Orders => &self.topology.orders,
+            Source::Overrun => &self.topology.overrun,
+        };
+        Subscription::open(&self.consuming_pool, queue, prefetch).await
+    }
+
+    /// Lets a message come among the orders again after `delay`, and waits until the broker has it safe.
+    pub async fn postpone(&self, message: Postponed, delay: Duration) -> Result<(), PostponeError> {
+        let Postponed { id, body, failures } = message;
+        self.topology.declare_delay(&self.consuming_pool, delay).await?;
+        Ok(self.publisher.send(id, body, failures, Route::OrdersAfter(delay)).await?)
     }
 
     /// How much waits in the queue. Fails at once while there is no connection, and declares a queue that is gone.

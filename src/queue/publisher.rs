@@ -1,10 +1,12 @@
 //! Publishing with confirms, as its callers see it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
+use super::failures::Failures;
 use super::gate::Gate;
 use super::tracker::Reply;
 
@@ -23,15 +25,29 @@ pub enum PublishError {
     /// Sent, and the broker did not answer in time, or the connection was lost: it may be queued or not.
     #[error("the broker did not confirm the message")]
     Unconfirmed,
-    /// The broker refused it (the queue is full) or has no queue for it. Certainly not queued.
+    /// The broker refused it: its queue is full, or failed while it took the message, which may be there all the same.
     #[error("the broker refused the message")]
     Refused,
+    /// The broker has no queue for it. Certainly not queued.
+    #[error("the broker has no queue for the message")]
+    NoQueue,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route {
+    /// Among the orders.
+    Orders,
+    /// Among the orders, after this time.
+    OrdersAfter(Duration),
 }
 
 /// A message on its way to the task that publishes.
 pub(super) struct Outgoing {
     pub(super) id: Uuid,
     pub(super) body: Vec<u8>,
+    pub(super) failures: Failures,
+    pub(super) route: Route,
     pub(super) reply: Reply,
 }
 
@@ -51,16 +67,28 @@ impl Publisher {
     /// Answers at once while the broker is away, and soon after the confirm deadline at the latest. Dropping the
     /// future stops the waiting and leaves open whether the message is sent.
     pub async fn publish(&self, message_id: Uuid, body: Vec<u8>) -> Result<(), PublishError> {
+        self.send(message_id, body, Failures::default(), Route::Orders).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        id: Uuid,
+        body: Vec<u8>,
+        failures: Failures,
+        route: Route,
+    ) -> Result<(), PublishError> {
         if !self.gate.admits() {
             return Err(PublishError::Unavailable);
         }
         let permit = self.bound.clone().try_acquire_owned().map_err(|_| PublishError::Busy)?;
         let (sender, outcome) = oneshot::channel();
         let reply = Reply { sender, permit: Some(permit) };
-        self.outgoing.try_send(Outgoing { id: message_id, body, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => PublishError::Busy,
-            mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
-        })?;
+        self.outgoing.try_send(Outgoing { id, body, failures, route, reply }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => PublishError::Busy,
+                mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
+            },
+        )?;
         outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
     }
 }

@@ -17,7 +17,7 @@ use super::channels::{ChannelPool, PooledChannel};
 use super::confirms::Confirms;
 use super::connection::Current;
 use super::gate::Gate;
-use super::publisher::{Outgoing, PublishError};
+use super::publisher::{Outgoing, PublishError, Route};
 use super::topology::Topology;
 
 /// How late a confirm's deadline may be noticed.
@@ -152,7 +152,7 @@ impl Publishing {
     }
 
     async fn send(&self, session: &Session, message: Outgoing, now: Instant) -> ControlFlow<()> {
-        let Outgoing { id, body, reply } = message;
+        let Outgoing { id, body, failures, route, reply } = message;
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
         if reply.is_unwanted() {
             return ControlFlow::Continue(());
@@ -168,7 +168,14 @@ impl Publishing {
             .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
             .with_content_type("application/json")
             .with_app_id("shakerqueue");
-        let mut to = BasicPublishArguments::new(&self.topology.orders, &self.topology.orders);
+        if let Some(headers) = failures.headers() {
+            properties.with_headers(headers);
+        }
+        let mut to = match route {
+            Route::Orders => BasicPublishArguments::new(&self.topology.orders, &self.topology.orders),
+            // The default exchange knows every queue by its name.
+            Route::OrdersAfter(delay) => BasicPublishArguments::new("", &self.topology.delay_queue(delay)),
+        };
         to.mandatory(true);
         match timeout(SEND_WITHIN, channel.basic_publish(properties, body, to)).await {
             Ok(Ok(())) => ControlFlow::Continue(()),

@@ -9,8 +9,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::QueueError;
+use super::acknowledgements::{Acknowledgement, Acknowledgements};
 use super::calls::CALL_WITHIN;
 use super::channels::{ChannelPool, PooledChannel};
+use super::failures::Failures;
 
 /// amqprs queues an acknowledgement locally; the wait is for its writer only.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
@@ -24,16 +26,28 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// Whether it was delivered before, to whomever, and not acknowledged.
     pub redelivered: bool,
+    /// What it says of earlier attempts.
+    pub failures: Failures,
     /// The content.
     pub body: Vec<u8>,
 }
 
-/// A consumer of the orders queue. Dropping it returns what is not acknowledged to the queue, in the background.
+/// Where orders wait for workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The orders.
+    Orders,
+    /// Those that were delivered very often, and never acknowledged.
+    Overrun,
+}
+
+/// A consumer of a queue. Dropping it returns what is not acknowledged to the queue, in the background.
 pub struct Subscription {
     channel: PooledChannel,
     consumer: String,
     /// amqprs does not bound it; the prefetch does.
     messages: UnboundedReceiver<ConsumerMessage>,
+    acknowledgements: Acknowledgements,
 }
 
 impl Subscription {
@@ -50,7 +64,7 @@ impl Subscription {
                 channel.basic_consume_rx(consume).await
             })
             .await?;
-        Ok(Self { channel, consumer, messages })
+        Ok(Self { channel, consumer, messages, acknowledgements: Acknowledgements::default() })
     }
 
     /// Waits for a delivery and returns it with what else is here, at most `max` in all, in the order of their tags.
@@ -65,6 +79,9 @@ impl Subscription {
                 return None;
             }
             let batch: Vec<_> = received.drain(..).filter_map(delivery).collect();
+            for delivery in &batch {
+                self.acknowledgements.delivered(delivery.tag);
+            }
             if !batch.is_empty() {
                 return Some(batch);
             }
@@ -72,18 +89,22 @@ impl Subscription {
         None
     }
 
-    /// Acknowledges every delivery up to and including `tag`.
+    /// Acknowledges what is dealt with for good.
     ///
     /// `Ok` means that it is on its way. If it gets lost, the messages are delivered again.
-    pub async fn acknowledge_up_to(&self, tag: u64) -> Result<(), QueueError> {
-        if !self.channel.is_open() {
-            return Err(QueueError::NotConnected);
+    pub async fn settle(&mut self, tags: impl IntoIterator<Item = u64>) -> Result<(), QueueError> {
+        tags.into_iter().for_each(|tag| self.acknowledgements.settle(tag));
+        for Acknowledgement { tag, multiple } in self.acknowledgements.take() {
+            if !self.channel.is_open() {
+                return Err(QueueError::NotConnected);
+            }
+            let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, multiple));
+            match timeout(ACKNOWLEDGE_WITHIN, acknowledge).await {
+                Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause })?,
+                Err(_) => return Err(QueueError::TimedOut("acknowledge")),
+            }
         }
-        let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, true));
-        match timeout(ACKNOWLEDGE_WITHIN, acknowledge).await {
-            Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause }),
-            Err(_) => Err(QueueError::TimedOut("acknowledge")),
-        }
+        Ok(())
     }
 
     /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker answers.
@@ -102,9 +123,11 @@ impl Subscription {
 
 fn delivery(message: ConsumerMessage) -> Option<Delivery> {
     let deliver = message.deliver?;
+    let properties = message.basic_properties.unwrap_or_default();
     Some(Delivery {
         tag: deliver.delivery_tag(),
-        message_id: message.basic_properties.and_then(|properties| properties.message_id().cloned()),
+        message_id: properties.message_id().cloned(),
+        failures: Failures::read(properties.headers()),
         redelivered: deliver.redelivered(),
         body: message.content.unwrap_or_default(),
     })

@@ -10,25 +10,28 @@ use super::channels::ChannelPool;
 
 /// All of it together. A quorum queue's first declaration elects a leader.
 const DECLARE_WITHIN: Duration = Duration::from_secs(4);
-/// Deliveries of one message before the broker itself gives it up: far beyond what the workers allow. It must be
-/// positive, for `RabbitMQ` 3.10.8 dead-letters at once on -1, and given, for 4.x defaults to 20.
+/// Deliveries of one message before the broker moves it out of the way of the others. It must be positive, for `RabbitMQ`
+/// 3.10.8 moves at once on -1, and given, for 4.x defaults to 20.
 const DELIVERY_LIMIT: i64 = 1000;
+/// Where nothing is behind: what exceeded a limit there would be gone.
+const NO_DELIVERY_LIMIT: i64 = i32::MAX as i64;
 
 /// The names of everything on the broker, all of which begin with the prefix.
 #[derive(Clone)]
 pub(super) struct Topology {
     /// Exchange, queue and routing key of orders.
     pub(super) orders: String,
+    /// Queue of orders that were delivered too often: the broker moves them there, and workers take them from there as well.
+    pub(super) overrun: String,
     dead: String,
-    dead_orders: String,
 }
 
 impl Topology {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             orders: format!("{prefix}.orders"),
+            overrun: format!("{prefix}.orders.overrun"),
             dead: format!("{prefix}.dead"),
-            dead_orders: format!("{prefix}.orders.dead"),
         }
     }
 
@@ -38,24 +41,48 @@ impl Topology {
         let channel = pool.get().await?;
         channel
             .request("declare the queues", DECLARE_WITHIN, async move |channel| {
-                // What dead letters need comes first, so that no message can die before it is there.
-                let Self { orders, dead, dead_orders } = names;
+                // Where messages can go comes first, so that none can go before it is there.
+                let Self { orders, overrun, dead } = names;
                 channel.exchange_declare(exchange(&dead, ExchangeType::Fanout)).await?;
-                channel.queue_declare(queue(&dead_orders, table([]))).await?;
-                channel.queue_bind(QueueBindArguments::new(&dead_orders, &dead, "")).await?;
+                let unlimited = table([("x-delivery-limit", FieldValue::l(NO_DELIVERY_LIMIT))]);
+                channel.queue_declare(queue(&overrun, unlimited)).await?;
+                channel.queue_bind(QueueBindArguments::new(&overrun, &dead, "")).await?;
                 channel.exchange_declare(exchange(&orders, ExchangeType::Direct)).await?;
-                let arguments = table([
-                    ("x-delivery-limit", FieldValue::l(DELIVERY_LIMIT)),
-                    // At-least-once dead lettering needs it, and a full queue must refuse rather than drop.
-                    ("x-overflow", "reject-publish".into()),
-                    ("x-dead-letter-exchange", dead.as_str().into()),
-                    ("x-dead-letter-strategy", "at-least-once".into()),
-                ]);
-                channel.queue_declare(queue(&orders, arguments)).await?;
+                let limited = table([("x-delivery-limit", FieldValue::l(DELIVERY_LIMIT))]);
+                channel.queue_declare(queue(&orders, passing_on(limited, &dead))).await?;
                 channel.queue_bind(QueueBindArguments::new(&orders, &orders, &orders)).await
             })
             .await
     }
+
+    /// The queue in which messages wait for `delay` before they come among the orders again. Its name tells the delay, for
+    /// the arguments of a queue can't be changed.
+    pub(super) fn delay_queue(&self, delay: Duration) -> String {
+        format!("{}.after.{}ms", self.orders, delay.as_millis())
+    }
+
+    /// Declares that queue; harmless when it is there.
+    pub(super) async fn declare_delay(&self, pool: &ChannelPool, delay: Duration) -> Result<(), QueueError> {
+        let (name, orders) = (self.delay_queue(delay), self.orders.clone());
+        let wait = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+        let channel = pool.get().await?;
+        channel
+            .request("declare a delay queue", DECLARE_WITHIN, async move |channel| {
+                let mut arguments = passing_on(table([("x-message-ttl", FieldValue::l(wait))]), &orders);
+                insert(&mut arguments, "x-dead-letter-routing-key", orders.as_str().into());
+                channel.queue_declare(queue(&name, arguments)).await.map(drop)
+            })
+            .await
+    }
+}
+
+/// Arguments of a queue whose messages go on to that exchange, and are not dropped on the way.
+fn passing_on(mut arguments: FieldTable, exchange: &str) -> FieldTable {
+    insert(&mut arguments, "x-dead-letter-exchange", exchange.into());
+    insert(&mut arguments, "x-dead-letter-strategy", "at-least-once".into());
+    // At-least-once dead lettering needs it, and a full queue must refuse rather than drop.
+    insert(&mut arguments, "x-overflow", "reject-publish".into());
+    arguments
 }
 
 fn exchange(name: &str, kind: ExchangeType) -> ExchangeDeclareArguments {
@@ -76,7 +103,7 @@ fn table<const N: usize>(entries: [(&str, FieldValue); N]) -> FieldTable {
     table
 }
 
-fn insert(table: &mut FieldTable, key: &str, value: FieldValue) {
+pub(super) fn insert(table: &mut FieldTable, key: &str, value: FieldValue) {
     // Only a key of more than 255 bytes fails, and the keys are those above.
     if let Ok(key) = key.try_into() {
         table.insert(key, value);

@@ -86,7 +86,7 @@ impl Tracker {
     fn settle(&mut self, sent: Sent, outcome: Result<(), PublishError>) {
         if let Some(reply) = sent.reply {
             self.waiting = self.waiting.saturating_sub(1);
-            reply.give(if sent.returned { Err(PublishError::Refused) } else { outcome });
+            reply.give(if sent.returned { Err(PublishError::NoQueue) } else { outcome });
         }
     }
 
@@ -196,7 +196,7 @@ mod tests {
         tracker.returned(Uuid::from_u64_pair(0, 2));
         tracker.returned(Uuid::from_u64_pair(0, 77));
         tracker.answer(2, true, Ok(()), now);
-        assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::Refused))]);
+        assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::NoQueue))]);
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
         tracker.returned(Uuid::from_u64_pair(0, 9));
         tracker.returned(Uuid::from_u64_pair(0, 9));
         tracker.answer(2, true, Ok(()), now);
-        assert_eq!(outcomes(&mut receivers), [Some(Err(PublishError::Refused)); 2]);
+        assert_eq!(outcomes(&mut receivers), [Some(Err(PublishError::NoQueue)); 2]);
     }
 
     #[test]

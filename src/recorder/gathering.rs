@@ -2,7 +2,10 @@
 
 use super::{BATCH, Outcome, record_batch};
 use crate::{domain::order::NewOrder, store::Store};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -11,9 +14,12 @@ use tokio::{
 
 /// The most orders that wait to be written.
 const WAITING: usize = 4 * BATCH;
+
 struct Job {
     order: NewOrder,
     outcome: oneshot::Sender<Outcome>,
+    /// Set once: by who begins to write it, or by who gives up waiting for that.
+    decided: Arc<AtomicBool>,
 }
 
 /// Records single orders. While one batch is written the next one gathers, so batches grow with the load and nobody waits for
@@ -30,16 +36,19 @@ impl Recorder {
         (Self { jobs }, tokio::spawn(write(store, waiting)))
     }
 
-    /// Records one order. [`Outcome::TryLater`] when that takes until `deadline`: the order may be stored all the same, and
-    /// giving it again is harmless.
+    /// Records one order. When that takes until `deadline`: [`Outcome::TryLater`] if it was not begun and never will be,
+    /// [`Outcome::Undecided`] otherwise.
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> Outcome {
-        let (outcome, decided) = oneshot::channel();
-        if self.jobs.try_send(Job { order, outcome }).is_err() {
+        let (outcome, answer) = oneshot::channel();
+        let decided = Arc::new(AtomicBool::new(false));
+        if self.jobs.try_send(Job { order, outcome, decided: Arc::clone(&decided) }).is_err() {
             return Outcome::TryLater;
         }
-        match timeout_at(deadline, decided).await {
+        match timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Outcome::TryLater,
+            // Called off, unless it was begun just before.
+            _ if !decided.swap(true, Ordering::Relaxed) => Outcome::TryLater,
+            _ => Outcome::Undecided,
         }
     }
 }
@@ -47,8 +56,8 @@ impl Recorder {
 async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut jobs, BATCH).await > 0 {
-        // Nobody waits any more for those: their guests were told to try again, and need not be served twice.
-        jobs.retain(|job| !job.outcome.is_closed());
+        // Who gave up waiting was told that it is not stored.
+        jobs.retain(|job| !job.decided.swap(true, Ordering::Relaxed));
         let (orders, answers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.order, job.outcome)).unzip();
         if orders.is_empty() {
             continue;

@@ -10,15 +10,11 @@ use crate::{
     store::{Error, Store, record, record::Recording},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use rand::random_range;
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::Instant;
 
-/// The most attempts at finding out which orders the database fails on.
-const MOST_ATTEMPTS: usize = 100;
-
-/// How often an order must fail while another one is taken.
-const ROUNDS: usize = 4;
+/// How long to look for the orders that the database fails on.
+const SEARCH: Duration = Duration::from_secs(60);
 
 /// The most orders in one transaction.
 pub const BATCH: usize = 500;
@@ -32,19 +28,30 @@ pub enum Outcome {
     AlreadyThere,
     /// Another order is stored under its id.
     Conflict,
-    /// It can never be stored.
+    /// The database refuses it.
     Refused(Refusal),
-    /// The database can't do it now.
+    /// The database fails on it for a reason that is not known to last, and takes others.
+    Failed(String),
+    /// The database can't do it now: it is not stored.
     TryLater,
+    /// The database did not say whether it stored it. Giving it again is harmless.
+    Undecided,
 }
 
-/// Why an order can never be stored, for staff.
+impl Outcome {
+    /// Whether the database could not say more.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::TryLater | Self::Undecided)
+    }
+}
+
+/// Why an order can't be stored, for staff.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Of whom or what it is, this database knows nothing.
-    #[error("it names a customer or a recipe that does not exist")]
-    Unknown,
-    /// The database says why.
+    #[error("{0}")]
+    Unknown(String),
+    /// The database will never accept it.
     #[error("{0}")]
     Other(String),
 }
@@ -64,7 +71,9 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
         };
         if error.may_pass() {
             tracing::warn!(%error, orders = batch.len(), "orders could not be recorded now");
-            return vec![Outcome::TryLater; batch.len()];
+            let outcome =
+                if matches!(error, Error::Undecided(_)) { Outcome::Undecided } else { Outcome::TryLater };
+            return vec![outcome; batch.len()];
         }
         match batch.split_at_checked(batch.len() / 2) {
             Some((left, right)) if !left.is_empty() => {
@@ -78,58 +87,50 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
     .boxed()
 }
 
-/// Stores a batch that keeps failing for no known reason, in ever smaller parts. An order that keeps failing alone while
-/// others of its batch are taken is refused; if none is taken, it is the database that fails, and all may be tried later.
+/// Stores a batch that fails for no known reason, in ever smaller parts, while the database takes orders as such. What it
+/// fails on alone has [failed](Outcome::Failed); what could not be tried may be tried later.
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
+    let deadline = Instant::now() + SEARCH;
     let mut outcomes = vec![Outcome::TryLater; batch.len()];
-    let mut alone = Vec::new();
     let mut parts = Vec::new();
     parts.push(0..batch.len());
-    for _ in 0..MOST_ATTEMPTS {
-        let Some(part) = parts.pop() else { break };
+    while let Some(part) = parts.pop() {
         let Some(orders) = batch.get(part.clone()) else { continue };
         let recorded = record_batch(store, orders.into()).await;
-        if !recorded.contains(&Outcome::TryLater) {
+        if !recorded.iter().any(Outcome::is_open) {
             for (outcome, recorded) in outcomes.iter_mut().skip(part.start).zip(recorded) {
                 *outcome = recorded;
             }
-        } else if part.len() > 1 {
+            continue;
+        }
+        // Is it these orders, or the database?
+        if let Err(error) = takes_orders(store).await {
+            tracing::warn!(%error, "the database takes no orders now");
+            break;
+        }
+        if part.len() > 1 {
             let middle = part.start + part.len() / 2;
             parts.extend([middle..part.end, part.start..middle]);
-        } else {
-            alone.push(part.start);
+        } else if let Some(outcome) = outcomes.get_mut(part.start) {
+            *outcome = Outcome::Failed("the database keeps failing on it, and takes others".into());
         }
-    }
-    let taken = |outcome: &Outcome| matches!(outcome, Outcome::Recorded | Outcome::AlreadyThere);
-    let Some(witness) = outcomes.iter().position(taken).and_then(|at| batch.get(at)) else { return outcomes };
-    for at in alone {
-        if let (Some(order), Some(outcome)) = (batch.get(at), outcomes.get_mut(at)) {
-            *outcome = record_beside(store, order, witness).await;
+        if Instant::now() >= deadline {
+            break;
         }
     }
     outcomes
 }
 
-/// Tries an order in turn with one that the database has taken, which tells the order's fault from the database's.
-async fn record_beside(store: &Store, order: &NewOrder, witness: &NewOrder) -> Outcome {
-    for _ in 0..ROUNDS {
-        let alone = record_batch(store, Arc::from([order.clone()])).await;
-        if let Some(outcome) = alone.into_iter().find(|outcome| *outcome != Outcome::TryLater) {
-            return outcome;
-        }
-        if record_batch(store, Arc::from([witness.clone()])).await.contains(&Outcome::TryLater) {
-            return Outcome::TryLater;
-        }
-        sleep(Duration::from_millis(random_range(200..400))).await;
-    }
-    tracing::error!(order = %order.id, "the database takes others and not this order");
-    Outcome::Refused(Refusal::Other("the database keeps failing on it, and takes others".into()))
+/// Whether the database takes orders as such: tried with one that is taken back at once.
+pub async fn takes_orders(store: &Store) -> Result<(), Error> {
+    store.write(|conn| record::rehearse(conn, now()).boxed()).await
 }
 
 fn refusal(error: &Error) -> Outcome {
+    let why = record::why(error);
     Outcome::Refused(match error {
-        Error::UnknownReference(_) => Refusal::Unknown,
-        other => Refusal::Other(other.to_string()),
+        Error::UnknownReference(_) => Refusal::Unknown(why),
+        _ => Refusal::Other(why),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The roles that the executable plays: each starts what its deployment has, and stops it again.
 
+pub mod dead_letters;
 pub mod health;
 pub mod migrate;
 pub mod openapi;

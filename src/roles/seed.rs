@@ -1,7 +1,7 @@
 //! `shakerqueue seed`
 
 use super::{Failure, say, startup};
-use crate::{config::Servers, deployment::Deployment, domain::account::Email, seed};
+use crate::{config::Database, deployment::Deployment, domain::account::Email, seed};
 use clap::Args;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Seeding {
     #[command(flatten)]
-    servers: Servers,
+    database: Database,
 
     /// Another menu, from a JSON file: {"recipes":[{"name":…,"build":…,"glass":…,"ingredients":[…],"method":…}]}.
     #[arg(long, value_name = "FILE")]
@@ -50,7 +50,7 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
         }
         (None, None) => (None, seed::demo_accounts().map_err(Failure::new)?),
     };
-    let deployment = Deployment::choose(&Servers { amqp_url: None, ..seeding.servers })?;
+    let deployment = Deployment::database(seeding.database)?;
     startup::ready_database(&deployment, true).await?;
     let report = seed::fill(&deployment.store, menu, accounts).await?;
     say(report);

@@ -5,6 +5,7 @@ use crate::{
     accounts::{Access, Accounts, Passwords, Tokens},
     bar::Bar,
     config::Serving,
+    dead_letters::DeadLetters,
     deployment::Deployment,
     health::{Health, Needs},
     http::{self, App},
@@ -97,6 +98,7 @@ pub async fn serve(
         ),
         intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), Identity::new(&key)),
         bar: Bar::new(store.clone()),
+        dead_letters: DeadLetters::new(store.clone()),
         menu,
         health: Health {
             store: store.clone(),

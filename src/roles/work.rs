@@ -8,6 +8,7 @@ use crate::{
     http, shutdown,
     worker::Worker,
 };
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Stores orders until it is told to stop.
@@ -40,8 +41,12 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         }
     };
     say("ShakerQueue works");
-    let worker =
-        Worker { broker: broker.clone(), store: deployment.store.clone(), batch_size: working.batch_size };
+    let worker = Worker {
+        broker: broker.clone(),
+        store: deployment.store.clone(),
+        batch_size: working.batch_size,
+        retries: working.retry_seconds.iter().copied().map(Duration::from_secs).collect(),
+    };
     let working = tokio::spawn(worker.run(stop.clone()));
 
     stop.cancelled().await;

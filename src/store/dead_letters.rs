@@ -1,33 +1,78 @@
-//! Accepted messages that can never be stored as orders, kept as they came.
+//! Accepted messages that could not become orders, kept as they came.
 
 use super::{Conn, Result, on, schema::dead_letters};
-use crate::domain::{Instant, ids::OrderId, now};
-use diesel::{ExpressionMethods, Insertable, QueryDsl, dsl::exists, select};
+use crate::domain::{
+    Instant,
+    dead_letter::{DeadLetter, Resolution},
+    ids::{DeadLetterId, OrderId, UserId},
+};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
+    dsl::{exists, select},
+    pg::Pg,
+    sqlite::Sqlite,
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-/// A message that could not become an order.
-#[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = dead_letters, treat_none_as_default_value = false)]
-pub struct DeadLetter {
-    id: OrderId,
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = dead_letters, check_for_backend(Pg, Sqlite))]
+struct Row {
+    id: DeadLetterId,
     order_id: Option<OrderId>,
     reason: String,
-    payload: Vec<u8>,
+    attempts: i32,
+    first_failed_at: Option<Instant>,
     created_at: Instant,
+    resolution: Option<Resolution>,
+    resolved_at: Option<Instant>,
+    resolved_by: Option<UserId>,
 }
 
-impl DeadLetter {
-    /// Its id follows from the message, so that a message that comes again leaves one letter.
-    pub fn new(order_id: Option<OrderId>, reason: String, payload: Vec<u8>) -> Self {
-        let space = order_id.map_or(Uuid::NAMESPACE_OID, |id| id.0);
-        Self { id: OrderId(Uuid::new_v5(&space, &payload)), order_id, reason, payload, created_at: now() }
+impl From<Row> for DeadLetter {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            order_id: row.order_id,
+            reason: row.reason,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            first_failed_at: row.first_failed_at.unwrap_or(row.created_at),
+            created_at: row.created_at,
+            resolution: row.resolution.zip(row.resolved_at).map(|(what, at)| (what, at, row.resolved_by)),
+        }
     }
 }
 
-/// Keeps a letter, unless it is there already.
-pub async fn keep(conn: &mut Conn, letter: &DeadLetter) -> Result<()> {
-    on!(conn, c => diesel::insert_into(dead_letters::table).values(letter).on_conflict_do_nothing().execute(c))?;
+/// Which letters to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Filter {
+    /// Those that wait for a decision.
+    #[default]
+    Open,
+    /// Those about which this was decided.
+    Resolved(Resolution),
+    /// All.
+    All,
+}
+
+/// The id of the letter that this message leaves.
+pub fn id_of(order: Option<OrderId>, payload: &[u8]) -> DeadLetterId {
+    DeadLetterId(Uuid::new_v5(&order.map_or(Uuid::NAMESPACE_OID, |id| id.0), payload))
+}
+
+/// Keeps a letter with its message, unless it is there already.
+pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Result<()> {
+    let row = (
+        dead_letters::id.eq(letter.id),
+        dead_letters::order_id.eq(letter.order_id),
+        dead_letters::reason.eq(&letter.reason),
+        dead_letters::payload.eq(payload),
+        dead_letters::attempts.eq(i32::try_from(letter.attempts).unwrap_or(i32::MAX)),
+        dead_letters::first_failed_at.eq(letter.first_failed_at),
+        dead_letters::created_at.eq(letter.created_at),
+    );
+    on!(conn, c => diesel::insert_into(dead_letters::table).values(&row).on_conflict_do_nothing().execute(c))?;
     Ok(())
 }
 
@@ -36,4 +81,62 @@ pub async fn has(conn: &mut Conn, order: OrderId) -> Result<bool> {
     Ok(
         on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::order_id.eq(order)))).get_result(c))?,
     )
+}
+
+/// A letter and its message.
+pub async fn find(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>> {
+    let found: Option<(Row, Vec<u8>)> = on!(conn, c => dead_letters::table
+        .find(id)
+        .select((Row::as_select(), dead_letters::payload))
+        .first(c))
+    .optional()?;
+    Ok(found.map(|(row, payload)| (row.into(), payload)))
+}
+
+/// A letter and its message, which nobody else decides about until this transaction ends.
+pub async fn lock(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>> {
+    if let Conn::Pg(conn) = conn {
+        let query = dead_letters::table.find(id).select(dead_letters::id).for_update();
+        let _: Option<DeadLetterId> = query.first(&mut **conn).await.optional()?;
+    }
+    find(conn, id).await
+}
+
+/// A page of letters, newest first, behind `after`.
+pub async fn page(
+    conn: &mut Conn,
+    filter: Filter,
+    after: Option<(Instant, DeadLetterId)>,
+    limit: i64,
+) -> Result<Vec<DeadLetter>> {
+    let rows: Vec<Row> = on!(conn, c => {
+        let mut query = dead_letters::table.select(Row::as_select()).into_boxed();
+        query = match filter {
+            Filter::Open => query.filter(dead_letters::resolution.is_null()),
+            Filter::Resolved(resolution) => query.filter(dead_letters::resolution.eq(resolution)),
+            Filter::All => query,
+        };
+        if let Some((at, id)) = after {
+            query = query.filter(dead_letters::created_at.lt(at).or(dead_letters::created_at.eq(at).and(dead_letters::id.lt(id))));
+        }
+        query.order((dead_letters::created_at.desc(), dead_letters::id.desc())).limit(limit).load(c)
+    })?;
+    Ok(rows.into_iter().map(DeadLetter::from).collect())
+}
+
+/// Writes down what was decided about a letter.
+pub async fn resolve(
+    conn: &mut Conn,
+    id: DeadLetterId,
+    resolution: Resolution,
+    by: Option<UserId>,
+    at: Instant,
+) -> Result<()> {
+    let decision = (
+        dead_letters::resolution.eq(resolution),
+        dead_letters::resolved_at.eq(at),
+        dead_letters::resolved_by.eq(by),
+    );
+    on!(conn, c => diesel::update(dead_letters::table.find(id)).set(decision).execute(c))?;
+    Ok(())
 }

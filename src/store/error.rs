@@ -14,6 +14,10 @@ pub enum Error {
     /// permanent is here too, since PostgreSQL's deadlocks, timeouts and start-up come without a kind.
     #[error("database unavailable: {0}")]
     Unavailable(Cause),
+    /// The database did not say whether it kept a change: the connection was lost, or a deadline passed, while it was
+    /// about to. The same may succeed later.
+    #[error("nobody knows whether the database kept it: {0}")]
+    Undecided(Cause),
     /// Someone else has it already.
     #[error("already taken: {0:?}")]
     Taken(Unique),
@@ -47,7 +51,16 @@ impl Error {
 
     /// Whether the same may succeed later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Undecided(_))
+    }
+
+    /// What this means for a change that may have been kept all the same.
+    #[must_use]
+    pub(super) fn while_committing(self) -> Self {
+        match self {
+            Self::Unavailable(cause) => Self::Undecided(cause),
+            other => other,
+        }
     }
 }
 

@@ -113,6 +113,7 @@ impl Store {
         W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         let store = self.clone();
+        let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let task = self.runtime.spawn(async move {
             let _turn = if transaction { store.turn_to_write().await? } else { None };
             let mut conn = store.conn().await?;
@@ -123,11 +124,11 @@ impl Store {
             }
             // Nobody knows what state it is in: the next user must not get it.
             conn.discard();
-            Err(Error::unavailable("a deadline passed"))
+            Err(late(Error::unavailable("a deadline passed")))
         });
         match task.await {
             Ok(outcome) => outcome,
-            Err(error) => Err(Error::unavailable(error)),
+            Err(error) => Err(late(Error::unavailable(error))),
         }
     }
 
@@ -157,7 +158,7 @@ impl Conn {
     {
         self.begin().await?;
         match work(self).await {
-            Ok(value) => self.commit().await.map(|()| value),
+            Ok(value) => self.commit().await.map(|()| value).map_err(Error::while_committing),
             // What went wrong first is what the caller needs to know; a connection that can't even roll
             // back is broken, and the pool drops it.
             Err(error) => self.rollback().await.and(Err(error.clone())).map_err(|_| error),

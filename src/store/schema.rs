@@ -10,6 +10,11 @@ diesel::table! {
         reason -> Text,
         payload -> Bytea,
         created_at -> Timestamptz,
+        attempts -> Int4,
+        first_failed_at -> Nullable<Timestamptz>,
+        resolution -> Nullable<Text>,
+        resolved_at -> Nullable<Timestamptz>,
+        resolved_by -> Nullable<Uuid>,
     }
 }
 

@@ -7,7 +7,8 @@ use super::sql_types::{Timestamptz, Uuid};
 use crate::domain::{
     Instant,
     account::{Email, Role},
-    ids::{OrderId, RecipeId, UserId},
+    dead_letter::Resolution,
+    ids::{DeadLetterId, OrderId, RecipeId, UserId},
     moves::Status,
     order::Quantity,
     recipe::{Build, Ingredients, PreparationSeconds},
@@ -64,6 +65,7 @@ macro_rules! id {
         }
     };
 }
+id!(DeadLetterIdProxy, DeadLetterId);
 id!(OrderIdProxy, OrderId);
 id!(UserIdProxy, UserId);
 id!(RecipeIdProxy, RecipeId);
@@ -100,6 +102,7 @@ text!(NoteProxy, Note, |text| text.try_into());
 text!(TableProxy, Table, |text| text.try_into());
 text!(UsernameProxy, Username, |text| text.try_into());
 text!(BuildProxy, Build, str::parse);
+text!(ResolutionProxy, Resolution, str::parse);
 text!(RoleProxy, Role, str::parse);
 // `as_str` takes these by value: they are words.
 text!(StatusProxy, Status, str::parse);

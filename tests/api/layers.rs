@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["roles"],
     &["deployment"],
     &["http"],
-    &["worker", "health", "seed"],
+    &["worker", "health", "seed", "dead_letters"],
     &["intake", "bar"],
     &["menu", "accounts", "recorder"],
     &["queue", "store"],

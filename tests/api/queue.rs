@@ -6,7 +6,7 @@ mod publishing;
 
 use crate::support::proxy::Proxy;
 use crate::support::{PATIENCE, broker};
-use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Subscription};
+use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Source, Subscription};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -55,7 +55,9 @@ impl Bar {
     }
 
     async fn subscribe(&self) -> Subscription {
-        within("subscribing answers", self.broker.subscribe(100)).await.expect("a subscription")
+        within("subscribing answers", self.broker.subscribe(Source::Orders, 100))
+            .await
+            .expect("a subscription")
     }
 
     async fn until_depth(&self, messages: u32, consumers: u32) {

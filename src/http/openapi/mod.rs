@@ -5,17 +5,17 @@ mod moves;
 mod parameters;
 mod problems;
 
-pub use parameters::{Filter, Key, Page, Tag, Wait};
+pub use parameters::{Decided, Filter, Key, Page, Tag, Wait};
 pub use problems::{
-    EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, SoldOut,
-    Unavailable,
+    EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, Replayed,
+    SoldOut, Unavailable, Unstorable,
 };
 
 use self::{
     finish::{Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, health, orders, problem::Problem, recipes, users};
+use super::{accounts, dead_letters, health, orders, problem::Problem, recipes, users};
 use actix_web::{HttpResponse, Responder};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -46,6 +46,7 @@ pub async fn show() -> impl Responder {
         (name = "accounts", description = "Registering, signing in, and who may do what."),
         (name = "menu", description = "What there is to order."),
         (name = "orders", description = "Placing orders, following and working them."),
+        (name = "dead-letters", description = "Accepted orders that could not be stored."),
         (name = "system", description = "How the service is, and what it offers."),
     ),
     paths(
@@ -67,6 +68,10 @@ pub async fn show() -> impl Responder {
         orders::show,
         orders::history,
         orders::act,
+        dead_letters::list,
+        dead_letters::show,
+        dead_letters::replay,
+        dead_letters::discard,
         health::alive,
         health::ready,
         show,

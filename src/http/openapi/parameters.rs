@@ -41,6 +41,9 @@ parameters! {
     Filter:
         query("status", "Only those that stand there.", Ref::from_schema_name(Status::name())),
         query("table", "Only those for this table.", Ref::from_schema_name(Table::name()));
+    /// Which dead letters.
+    Decided:
+        query("resolution", "`open` (the default): those that wait for a decision; or what was decided; or `all`.", resolution());
     /// Makes repeated requests one order.
     Key:
         header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
@@ -72,6 +75,10 @@ fn string() -> ObjectBuilder {
 fn limit() -> ObjectBuilder {
     let number = ObjectBuilder::new().schema_type(Type::Integer).default(Some(PAGE.into()));
     number.minimum(Some(1)).maximum(Some(MOST_PAGE))
+}
+
+fn resolution() -> ObjectBuilder {
+    string().enum_values(Some(["open", "replayed", "discarded", "all"])).default(Some("open".into()))
 }
 
 fn key() -> ObjectBuilder {

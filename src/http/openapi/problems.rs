@@ -27,11 +27,13 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ),
     ("LastAdmin", "409", "`last-admin`: the last active admin must stay one."),
     ("RecipeExists", "409", "`recipe-exists`: there is a drink of that name on the menu."),
+    ("Replayed", "409", "`replayed`: its order is stored already."),
     ("SoldOut", "409", "`sold-out`: a drink can't be had now."),
+    ("Unstorable", "409", "`unstorable`: its order can't be stored now either; `detail` says why."),
     ("TooLarge", "413", "`too-large`: the body has more than 64 KiB."),
     ("NotJson", "415", "`not-json`: the body's type is not `application/json`."),
     ("Invalid", "422", "`invalid`: `errors` says which field, and what is wrong with it."),
-    ("Unavailable", "503", "`unavailable`: not right now; worth trying again."),
+    ("Unavailable", "503", "`unavailable`: not done, worth trying again; or `outcome-unknown`: done or not."),
     ("Other", "default", "Any other problem, such as `internal` (500)."),
 ];
 
@@ -69,6 +71,10 @@ sets! {
     LastAdmin: "LastAdmin";
     /// A name is on the menu.
     RecipeExists: "RecipeExists";
+    /// A dead letter's order is stored.
+    Replayed: "Replayed";
+    /// A dead letter stays one.
+    Unstorable: "Unstorable";
     /// A drink is sold out.
     SoldOut: "SoldOut";
 }

@@ -13,7 +13,7 @@ async fn what_is_not_acknowledged_comes_again() {
     while received.len() < 2 {
         received.extend(within("a delivery", subscription.next_batch(10)).await.expect("a batch"));
     }
-    subscription.acknowledge_up_to(received[0].tag).await.expect("acknowledged");
+    subscription.settle([received[0].tag]).await.expect("acknowledged");
     subscription.close().await;
     bar.until_depth(1, 0).await;
 

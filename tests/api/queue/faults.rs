@@ -3,7 +3,7 @@
 use super::{Bar, at, eventually, proxy, test_url, within};
 use crate::support::PATIENCE;
 use futures_util::future::join_all;
-use shakerqueue::queue::{Broker, Depth, PublishError, Settings};
+use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Source};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 async fn a_deleted_queue_refuses_and_comes_back() {
     let bar = Bar::open().await;
     bar.delete_queue().await;
-    assert_eq!(bar.publish("lost?").await, Err(PublishError::Refused));
+    assert_eq!(bar.publish("lost?").await, Err(PublishError::NoQueue));
     eventually("publishing works again", async || bar.publish("kept").await.is_ok()).await;
     bar.until_depth(1, 0).await;
 
@@ -33,7 +33,7 @@ async fn an_absent_broker_is_reported_at_once() {
         assert!(bar.broker.depth().await.is_err());
         assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
         assert!(!bar.broker.is_up());
-        assert!(within("an answer", bar.broker.subscribe(1)).await.is_err());
+        assert!(within("an answer", bar.broker.subscribe(Source::Orders, 1)).await.is_err());
         within("the end", bar.broker.close(Duration::from_secs(1))).await;
     }
 }
@@ -43,7 +43,7 @@ async fn a_cut_connection_fails_what_waits_and_comes_back() {
     let proxy = proxy().await;
     let bar = Bar::behind(&proxy, PATIENCE).await;
     let mut subscription =
-        within("subscribing answers", bar.broker.subscribe(1)).await.expect("a subscription");
+        within("subscribing answers", bar.broker.subscribe(Source::Orders, 1)).await.expect("a subscription");
     proxy.hold_answers();
     let waiting: Vec<_> = (0..100).map(|_| bar.broker.publisher()).collect();
     let waiting = tokio::spawn(join_all(

@@ -24,7 +24,7 @@ async fn a_confirmed_publish_arrives() {
     assert_eq!(batch[0].message_id, Some(id.to_string()));
     assert_eq!(batch[0].body, b"{\"recipe\":\"Margarita\"}");
     assert!(!batch[0].redelivered);
-    subscription.acknowledge_up_to(batch[0].tag).await.expect("acknowledged");
+    subscription.settle([batch[0].tag]).await.expect("acknowledged");
     subscription.close().await;
     bar.until_depth(0, 0).await;
     bar.close().await;
@@ -54,7 +54,7 @@ async fn five_thousand_concurrent_publishes_arrive_exactly_once() {
     while consumed.len() < ids.len() {
         let batch = within("deliveries", subscription.next_batch(50)).await.expect("a batch");
         assert!(batch.len() <= 50);
-        subscription.acknowledge_up_to(batch[batch.len() - 1].tag).await.expect("acknowledged");
+        subscription.settle(batch.iter().map(|delivery| delivery.tag)).await.expect("acknowledged");
         consumed.extend(batch.into_iter().map(|delivery| delivery.message_id.expect("an id")));
     }
     let outcomes = within("confirms", outcomes.join_all()).await;

@@ -49,7 +49,7 @@ impl Prefix {
 
 /// Deletes what was declared under a prefix.
 pub async fn delete_all(prefix: &str) {
-    delete_queues(prefix, &["orders", "orders.dead"]).await;
+    delete_queues(prefix, &["orders", "orders.overrun"]).await;
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");
     for exchange in ["orders", "dead"] {

@@ -1,0 +1,116 @@
+//! Deciding about messages that could not become orders: storing them after all, or giving them up.
+
+pub use crate::store::dead_letters::Filter;
+
+use crate::{
+    domain::{
+        Instant,
+        dead_letter::{DeadLetter, Resolution},
+        ids::{DeadLetterId, UserId},
+        now,
+    },
+    intake::message,
+    store::{
+        self, Conn, Store, dead_letters,
+        record::{self, Recording},
+    },
+};
+use futures_util::FutureExt;
+use std::sync::Arc;
+
+/// Why nothing was decided about a letter.
+#[derive(Debug, thiserror::Error)]
+pub enum NotResolved {
+    /// There is none.
+    #[error("no such dead letter")]
+    Unknown,
+    /// Its order can't be stored now either.
+    #[error("it still can't be stored: {0}")]
+    Unstorable(String),
+    /// Its order is stored already, so that there is nothing to give up.
+    #[error("its order was stored meanwhile")]
+    Replayed,
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The letters of an installation. Cheap to clone.
+#[derive(Clone)]
+pub struct DeadLetters {
+    store: Store,
+}
+
+impl DeadLetters {
+    /// The letters in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// A page of letters, newest first, behind `after`.
+    pub async fn page(
+        &self,
+        filter: Filter,
+        after: Option<(Instant, DeadLetterId)>,
+        limit: i64,
+    ) -> store::Result<Vec<DeadLetter>> {
+        self.store.read(move |conn| dead_letters::page(conn, filter, after, limit).boxed()).await
+    }
+
+    /// A letter and its message.
+    pub async fn find(&self, id: DeadLetterId) -> store::Result<Option<(DeadLetter, Vec<u8>)>> {
+        self.store.read(move |conn| dead_letters::find(conn, id).boxed()).await
+    }
+
+    /// Stores the order that a letter would have been, under the id that its guest knows. Doing it twice, or at once, stores one.
+    pub async fn replay(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, NotResolved> {
+        match self.store.write(move |conn| replay(conn, id, by).boxed()).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.may_pass() => Err(error.into()),
+            Err(error) => Err(NotResolved::Unstorable(record::why(&error))),
+        }
+    }
+
+    /// Gives a letter up. It stays to be read.
+    pub async fn discard(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, NotResolved> {
+        self.store.write(move |conn| discard(conn, id, by).boxed()).await?
+    }
+}
+
+type Decided = store::Result<Result<DeadLetter, NotResolved>>;
+
+async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
+    let Some((letter, payload)) = dead_letters::lock(conn, id).await? else {
+        return Ok(Err(NotResolved::Unknown));
+    };
+    if matches!(letter.resolution, Some((Resolution::Replayed, ..))) {
+        return Ok(Ok(letter));
+    }
+    let order = match message::decode(&payload) {
+        Ok(order) => order,
+        Err(error) => return Ok(Err(NotResolved::Unstorable(error.to_string()))),
+    };
+    match record::record(conn, &Arc::from([order]), now()).await?.first() {
+        Some(Recording::Stored | Recording::AlreadyThere) => {
+            resolve(conn, letter, Resolution::Replayed, by).await
+        }
+        Some(Recording::Conflict) | None => Ok(Err(NotResolved::Unstorable(record::CONFLICT.into()))),
+    }
+}
+
+async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
+    let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
+        return Ok(Err(NotResolved::Unknown));
+    };
+    match letter.resolution {
+        Some((Resolution::Replayed, ..)) => Ok(Err(NotResolved::Replayed)),
+        Some((Resolution::Discarded, ..)) => Ok(Ok(letter)),
+        None => resolve(conn, letter, Resolution::Discarded, by).await,
+    }
+}
+
+async fn resolve(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Option<UserId>) -> Decided {
+    let at = now();
+    dead_letters::resolve(conn, letter.id, what, by, at).await?;
+    Ok(Ok(DeadLetter { resolution: Some((what, at, by)), ..letter }))
+}

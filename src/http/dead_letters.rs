@@ -1,0 +1,172 @@
+//! Accepted orders that could not be stored, for admins.
+
+use super::{
+    App,
+    caller::Admin,
+    openapi::{Decided, ForQuery, ForToken, Missing, Page, Replayed, Unavailable, Unstorable},
+    problem::Problem,
+    query::{Query, cut},
+};
+use crate::{
+    dead_letters::Filter,
+    domain::{
+        Instant, Invalid,
+        dead_letter::{DeadLetter, Resolution},
+        ids::{DeadLetterId, OrderId, UserId},
+    },
+};
+use actix_web::{
+    HttpRequest, HttpResponse, Responder,
+    web::{Data, Path},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// An accepted order that could not be stored.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
+struct DeadLetterView {
+    id: DeadLetterId,
+    /// The order that it would have been, if it says so.
+    #[schema(required)]
+    order_id: Option<OrderId>,
+    /// Why it could not be stored.
+    reason: String,
+    /// How often it was tried.
+    #[schema(minimum = 1)]
+    attempts: u32,
+    first_failed_at: Instant,
+    /// When it was given up.
+    created_at: Instant,
+    /// What was decided about it; null while it waits for that.
+    #[schema(required)]
+    resolution: Option<Resolution>,
+    #[schema(required)]
+    resolved_at: Option<Instant>,
+    /// Who decided; null for an operator at the command line.
+    #[schema(required)]
+    resolved_by: Option<UserId>,
+}
+
+impl From<DeadLetter> for DeadLetterView {
+    fn from(letter: DeadLetter) -> Self {
+        let (resolution, resolved_at, resolved_by) = match letter.resolution {
+            Some((resolution, at, by)) => (Some(resolution), Some(at), by),
+            None => (None, None, None),
+        };
+        Self {
+            id: letter.id,
+            order_id: letter.order_id,
+            reason: letter.reason,
+            attempts: letter.attempts,
+            first_failed_at: letter.first_failed_at,
+            created_at: letter.created_at,
+            resolution,
+            resolved_at,
+            resolved_by,
+        }
+    }
+}
+
+/// A dead letter with its message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WholeDeadLetter)]
+struct WholeDeadLetterView {
+    #[serde(flatten)]
+    letter: DeadLetterView,
+    /// The message as text; null if it is none.
+    #[schema(required)]
+    payload: Option<String>,
+    /// The message byte by byte, in Base64 (RFC 4648).
+    payload_base64: String,
+}
+
+/// A page of dead letters.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeadLetters)]
+struct DeadLettersView {
+    /// The letters.
+    dead_letters: Vec<DeadLetterView>,
+    /// Where the next page begins, if there is one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// The list of dead letters, in cursors.
+const LIST: char = 'd';
+
+/// `GET /dead-letters`: newest first.
+#[utoipa::path(get, path = "/dead-letters", operation_id = "list_dead_letters", tag = "dead-letters",
+    security(("token" = ["admin"])),
+    params(Decided, Page),
+    responses((status = 200, description = "A page of them.", body = DeadLettersView),
+        ForToken, ForQuery, Unavailable))]
+pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
+    let query = Query::read(&request, &["resolution", "limit", "cursor"])?;
+    let limit = query.limit()?;
+    let filter = match query.text("resolution") {
+        None | Some("open") => Filter::Open,
+        Some("all") => Filter::All,
+        Some(word) => Filter::Resolved(
+            word.parse()
+                .map_err(|problem| Invalid::new("resolution", format!("{problem}, or open, or all")))?,
+        ),
+    };
+    let after = query.cursor(LIST)?.map(|(at, id)| (at, DeadLetterId(id)));
+    let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
+    let next = cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0));
+    let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
+    Ok(HttpResponse::Ok().json(DeadLettersView { dead_letters, next_cursor: next }))
+}
+
+/// `GET /dead-letters/{id}`: one with its message.
+#[utoipa::path(get, path = "/dead-letters/{id}", operation_id = "get_dead_letter", tag = "dead-letters",
+    security(("token" = ["admin"])),
+    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
+    responses((status = 200, description = "The letter and its message.", body = WholeDeadLetterView),
+        ForToken, Missing, Unavailable))]
+pub async fn show(app: Data<App>, _: Admin, id: Path<String>) -> Result<impl Responder, Problem> {
+    let (letter, payload) =
+        app.dead_letters.find(read(&id)?).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+    Ok(HttpResponse::Ok().json(WholeDeadLetterView {
+        letter: letter.into(),
+        payload_base64: BASE64_STANDARD.encode(&payload),
+        payload: String::from_utf8(payload).ok(),
+    }))
+}
+
+/// `POST /dead-letters/{id}/replay`: stores its order after all, under the same id.
+#[utoipa::path(post, path = "/dead-letters/{id}/replay", operation_id = "replay_dead_letter", tag = "dead-letters",
+    security(("token" = ["admin"])),
+    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
+    responses((status = 200, description = "Its order is stored, now or since an earlier replay.", body = DeadLetterView),
+        ForToken, Missing, Unstorable, Unavailable))]
+pub async fn replay(
+    app: Data<App>,
+    Admin(caller): Admin,
+    id: Path<String>,
+) -> Result<impl Responder, Problem> {
+    let letter = app.dead_letters.replay(read(&id)?, Some(caller.id)).await?;
+    Ok(HttpResponse::Ok().json(DeadLetterView::from(letter)))
+}
+
+/// `DELETE /dead-letters/{id}`: gives it up. It can still be read, and replayed.
+#[utoipa::path(delete, path = "/dead-letters/{id}", operation_id = "discard_dead_letter", tag = "dead-letters",
+    security(("token" = ["admin"])),
+    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
+    responses((status = 204, description = "It is given up, now or since earlier."),
+        ForToken, Missing, Replayed, Unavailable))]
+pub async fn discard(
+    app: Data<App>,
+    Admin(caller): Admin,
+    id: Path<String>,
+) -> Result<impl Responder, Problem> {
+    app.dead_letters.discard(read(&id)?, Some(caller.id)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// What is no id names no letter.
+fn read(text: &str) -> Result<DeadLetterId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("dead letter"))
+}

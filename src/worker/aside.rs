@@ -1,0 +1,126 @@
+//! What becomes of messages that can't be stored: those that may be storable later come again after a pause, the others are
+//! kept as dead letters. Either way they are safe before they are acknowledged.
+
+use super::Worker;
+use crate::{
+    domain::{dead_letter::DeadLetter, ids::OrderId, now},
+    intake::{Refusal, message::Undecodable},
+    queue::{Delivery, Postponed},
+    store::{dead_letters, record},
+};
+use futures_util::{FutureExt, future::join_all};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Why a message can't be stored.
+pub(super) enum Reason {
+    /// It never can.
+    Final(String),
+    /// Perhaps it can later.
+    MayPass(String),
+}
+
+impl Reason {
+    pub(super) fn conflict() -> Self {
+        Self::Final(record::CONFLICT.into())
+    }
+}
+
+impl From<Undecodable> for Reason {
+    fn from(error: Undecodable) -> Self {
+        match error {
+            // Workers of that version may be about to start.
+            Undecodable::Version(_) => Self::MayPass(error.to_string()),
+            Undecodable::Malformed(_) | Undecodable::Impossible(_) => Self::Final(error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            // A database that was restored, or fell back to a replica, may catch up with it.
+            Refusal::Unknown(_) => Self::MayPass(refusal.to_string()),
+            Refusal::Other(_) => Self::Final(refusal.to_string()),
+        }
+    }
+}
+
+/// A message that can't be stored, the order that it would be, and why it can't.
+pub(super) type Unstorable = (Delivery, Option<OrderId>, Reason);
+
+impl Worker {
+    /// Puts messages out of the way of the others and returns the tags of those that are safe there.
+    pub(super) async fn set_aside(&self, messages: Vec<Unstorable>) -> Vec<u64> {
+        let (mut later, mut never) = (Vec::new(), Vec::new());
+        for (delivery, order, reason) in messages {
+            let failures = delivery.failures.and_one_more(now());
+            let tried = usize::try_from(failures.count).unwrap_or(usize::MAX);
+            let delivery = Delivery { failures, ..delivery };
+            match (reason, self.retries.get(tried.saturating_sub(1))) {
+                (Reason::MayPass(why), Some(&pause)) => later.push((delivery, order, why, pause)),
+                (Reason::Final(why) | Reason::MayPass(why), _) => never.push((delivery, order, why)),
+            }
+        }
+        let mut safe = self.keep(never).await;
+        safe.extend(
+            join_all(later.into_iter().map(|message| self.postpone(message))).await.into_iter().flatten(),
+        );
+        safe
+    }
+
+    /// Lets a message come again later.
+    async fn postpone(&self, message: (Delivery, Option<OrderId>, String, Duration)) -> Option<u64> {
+        let (delivery, order, reason, pause) = message;
+        tracing::warn!(order = ?order, reason, attempts = delivery.failures.count, ?pause, "an order can't be stored now and is tried again later");
+        let id = order.map_or_else(Uuid::now_v7, |id| id.0);
+        let Delivery { tag, body, failures, .. } = delivery;
+        match self.broker.postpone(Postponed { id, body, failures }, pause).await {
+            Ok(()) => Some(tag),
+            Err(error) => {
+                tracing::warn!(%error, "an order could not be put off");
+                None
+            }
+        }
+    }
+
+    /// Keeps what can't be stored as dead letters.
+    async fn keep(&self, messages: Vec<(Delivery, Option<OrderId>, String)>) -> Vec<u64> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let at = now();
+        let mut tags = Vec::with_capacity(messages.len());
+        let mut letters = Vec::with_capacity(messages.len());
+        for (Delivery { tag, body, failures, .. }, order_id, reason) in messages {
+            tracing::error!(order = ?order_id, reason, "an order can't be stored and becomes a dead letter");
+            let letter = DeadLetter {
+                id: dead_letters::id_of(order_id, &body),
+                order_id,
+                reason,
+                attempts: failures.count,
+                first_failed_at: failures.first_at.unwrap_or(at),
+                created_at: at,
+                resolution: None,
+            };
+            tags.push(tag);
+            letters.push((letter, body));
+        }
+        let kept = self.store.write(move |conn| {
+            async move {
+                for (letter, body) in &letters {
+                    dead_letters::keep(conn, letter, body).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        });
+        match kept.await {
+            Ok(()) => tags,
+            Err(error) => {
+                tracing::warn!(%error, "dead letters could not be kept");
+                Vec::new()
+            }
+        }
+    }
+}

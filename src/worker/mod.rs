@@ -1,0 +1,156 @@
+//! Takes orders from the broker to the recorder, and acknowledges them once they are committed.
+
+mod aside;
+
+use crate::{
+    domain::order::NewOrder,
+    intake::message,
+    queue::{Broker, Delivery, Source, Subscription},
+    recorder::{Outcome, record_apart, record_batch, takes_orders},
+    store::Store,
+};
+use aside::Reason;
+use rand::random_range;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How often a batch is tried before it is tried in parts.
+const TRIES: u32 = 3;
+/// The pauses between two attempts.
+const LEAST_PAUSE: Duration = Duration::from_millis(200);
+const MOST_PAUSE: Duration = Duration::from_secs(10);
+/// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
+/// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
+const HOLD: Duration = Duration::from_secs(20 * 60);
+/// Few are ever there.
+const OVERRUN_PREFETCH: u16 = 10;
+
+/// Stores what the broker holds.
+pub struct Worker {
+    /// Where orders wait.
+    pub broker: Broker,
+    /// Where they are stored.
+    pub store: Store,
+    /// The most orders in one transaction.
+    pub batch_size: usize,
+    /// The pauses before an order is tried again that could not be stored, and may be storable later. After the last one it
+    /// is a dead letter.
+    pub retries: Vec<Duration>,
+}
+
+impl Worker {
+    /// Works until it is stopped; what it has begun it finishes.
+    pub async fn run(self, stop: CancellationToken) {
+        // Room for one batch that is written and the next that comes in.
+        let prefetch = u16::try_from(self.batch_size.saturating_mul(2)).unwrap_or(u16::MAX);
+        tokio::join!(
+            self.drain(Source::Orders, prefetch, &stop),
+            self.drain(Source::Overrun, OVERRUN_PREFETCH, &stop),
+        );
+    }
+
+    /// Empties one queue, again and again.
+    async fn drain(&self, source: Source, prefetch: u16, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            // Nothing is taken that could not be stored: it would only be held from workers who can.
+            if self.store.ping().await.is_ok() {
+                match self.broker.subscribe(source, prefetch).await {
+                    Ok(subscription) => self.consume(subscription, stop).await,
+                    Err(error) => tracing::debug!(%error, "not subscribed"),
+                }
+            }
+            stop.run_until_cancelled(sleep(Duration::from_millis(random_range(200..600)))).await;
+        }
+    }
+
+    async fn consume(&self, mut subscription: Subscription, stop: &CancellationToken) {
+        tracing::info!("taking orders");
+        while let Some(Some(deliveries)) =
+            stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
+        {
+            let taken = deliveries.len();
+            let settled = self.store_batch(deliveries, stop).await;
+            let all = settled.len() == taken;
+            // If this is lost the orders come again, and are there already.
+            if let Err(error) = subscription.settle(settled).await {
+                tracing::warn!(%error, "orders could not be acknowledged");
+                break;
+            }
+            if !all {
+                tracing::warn!("some orders can't be stored now: they stay with the broker");
+                break;
+            }
+        }
+        subscription.close().await;
+    }
+
+    /// Stores what can be stored and sets aside what can't. Returns the tags of those that were, one way or the other, dealt with.
+    async fn store_batch(&self, deliveries: Vec<Delivery>, stop: &CancellationToken) -> Vec<u64> {
+        let mut settled = Vec::with_capacity(deliveries.len());
+        let mut aside = Vec::new();
+        let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());
+        let mut decoded = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            match message::decode(&delivery.body) {
+                Ok(order) => {
+                    orders.push(order);
+                    decoded.push(delivery);
+                }
+                Err(error) => {
+                    let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
+                    aside.push((delivery, id, Reason::from(error)));
+                }
+            }
+        }
+        let orders: Arc<[NewOrder]> = orders.into();
+        let outcomes = self.record(&orders, stop).await;
+        for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
+            match outcome {
+                Outcome::Recorded | Outcome::AlreadyThere => settled.push(delivery.tag),
+                Outcome::TryLater | Outcome::Undecided => {}
+                Outcome::Conflict => {
+                    aside.push((delivery, Some(order.id), Reason::conflict()));
+                }
+                Outcome::Refused(refusal) => aside.push((delivery, Some(order.id), refusal.into())),
+                Outcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
+            }
+        }
+        settled.extend(self.set_aside(aside).await);
+        settled
+    }
+
+    /// Records the orders, patiently. Some outcomes are open if the database stays away or takes nothing.
+    async fn record(&self, orders: &Arc<[NewOrder]>, stop: &CancellationToken) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        if orders.is_empty() {
+            return outcomes;
+        }
+        let give_back = Instant::now() + HOLD;
+        let mut pause = LEAST_PAUSE;
+        for attempt in 1_u32.. {
+            outcomes = record_batch(&self.store, Arc::clone(orders)).await;
+            if outcomes.iter().any(Outcome::is_open) && attempt >= TRIES {
+                if self.store.ping().await.is_err() {
+                    break;
+                }
+                // Whoever answers and yet fails may do so because of one order.
+                if takes_orders(&self.store).await.is_ok() {
+                    match stop.run_until_cancelled(record_apart(&self.store, orders)).await {
+                        Some(apart) => outcomes = apart,
+                        None => break,
+                    }
+                }
+            }
+            if !outcomes.iter().any(Outcome::is_open) || Instant::now() >= give_back {
+                break;
+            }
+            let pausing = sleep(pause.mul_f64(random_range(0.5..1.0)));
+            if stop.run_until_cancelled(pausing).await.is_none() {
+                break;
+            }
+            pause = (pause * 2).min(MOST_PAUSE);
+        }
+        outcomes
+    }
+}
