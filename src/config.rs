@@ -70,6 +70,11 @@ pub struct Serving {
     #[arg(long)]
     pub migrate: bool,
 
+    /// How long to go on as before after the signal, in seconds, while `/readyz` tells load balancers to send nothing more
+    /// here. Counts towards `SHUTDOWN_SECONDS`.
+    #[arg(long, env = "SHUTDOWN_DELAY_SECONDS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub shutdown_delay_seconds: u64,
+
     /// How it stops.
     #[command(flatten)]
     pub stopping: Stopping,
@@ -106,19 +111,9 @@ pub struct Stopping {
     /// After SIGTERM or SIGINT: how long to finish what was accepted, in seconds. A second signal ends at once.
     #[arg(long, env = "SHUTDOWN_SECONDS", value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_seconds: u64,
-
-    /// How long to go on as before after the signal, in seconds, while `/readyz` tells load balancers to send nothing more
-    /// here. Counts towards the time above.
-    #[arg(long, env = "SHUTDOWN_DELAY_SECONDS", value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=600))]
-    pub shutdown_delay_seconds: u64,
 }
 
 impl Stopping {
-    /// How long to go on as before.
-    pub fn delay(self) -> Duration {
-        Duration::from_secs(self.shutdown_delay_seconds)
-    }
-
     /// How long to finish what was accepted.
     pub fn within(self) -> Duration {
         Duration::from_secs(self.shutdown_seconds)

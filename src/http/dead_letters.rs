@@ -47,6 +47,12 @@ struct DeadLetterView {
     /// Who decided; null for an operator at the command line.
     #[schema(required)]
     resolved_by: Option<UserId>,
+    /// The message, if it is text; only where one letter is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<String>,
+    /// The message byte by byte, in Base64 (RFC 4648); only where one letter is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
 }
 
 impl From<DeadLetter> for DeadLetterView {
@@ -65,21 +71,10 @@ impl From<DeadLetter> for DeadLetterView {
             resolution,
             resolved_at,
             resolved_by,
+            payload: None,
+            payload_base64: None,
         }
     }
-}
-
-/// A dead letter with its message.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WholeDeadLetter)]
-struct WholeDeadLetterView {
-    #[serde(flatten)]
-    letter: DeadLetterView,
-    /// The message as text; null if it is none.
-    #[schema(required)]
-    payload: Option<String>,
-    /// The message byte by byte, in Base64 (RFC 4648).
-    payload_base64: String,
 }
 
 /// A page of dead letters.
@@ -124,15 +119,15 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
 #[utoipa::path(get, path = "/dead-letters/{id}", operation_id = "get_dead_letter", tag = "dead-letters",
     security(("token" = ["admin"])),
     params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
-    responses((status = 200, description = "The letter and its message.", body = WholeDeadLetterView),
+    responses((status = 200, description = "The letter and its message.", body = DeadLetterView),
         ForToken, Missing, Unavailable))]
 pub async fn show(app: Data<App>, _: Admin, id: Path<String>) -> Result<impl Responder, Problem> {
     let (letter, payload) =
         app.dead_letters.find(read(&id)?).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
-    Ok(HttpResponse::Ok().json(WholeDeadLetterView {
-        letter: letter.into(),
-        payload_base64: BASE64_STANDARD.encode(&payload),
+    Ok(HttpResponse::Ok().json(DeadLetterView {
+        payload_base64: Some(BASE64_STANDARD.encode(&payload)),
         payload: String::from_utf8(payload).ok(),
+        ..DeadLetterView::from(letter)
     }))
 }
 

@@ -20,7 +20,7 @@ use actix_web::{
     App as ActixApp, Error, HttpServer, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{Server, ServiceRequest, ServiceResponse},
-    http::header,
+    http::{ConnectionType, header},
     middleware::{Compress, Next, from_fn},
     web::{self, Data, ServiceConfig},
 };
@@ -75,6 +75,7 @@ fn start(
         ActixApp::new()
             .wrap(Compress::default())
             .wrap(from_fn(explain))
+            .wrap(from_fn(part))
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     })
@@ -82,7 +83,7 @@ fn start(
     .disable_signals()
     .client_request_timeout(HEAD_WITHIN)
     .keep_alive(IDLE)
-    .shutdown_timeout(drain.as_secs());
+    .shutdown_timeout(drain.as_secs().max(1));
     if let Some(threads) = threads {
         server = server.workers(threads);
     }
@@ -123,6 +124,19 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
         .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))
         .service(web::resource("/orders/{id}/{move}").route(web::post().to(orders::act)));
+}
+
+/// Closes connections that would be kept, once the process stops: their clients go elsewhere before it ends.
+async fn part(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let stopping = request.app_data::<Data<Health>>().is_some_and(|health| health.stopping.is_cancelled());
+    let mut response = next.call(request).await?;
+    if stopping {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 /// Gives errors that the framework answers by itself the form that all others have.

@@ -30,7 +30,7 @@ pub enum Outcome {
     Conflict,
     /// The database refuses it.
     Refused(Refusal),
-    /// The database fails on it for a reason that is not known to last, and takes others.
+    /// The database fails on it, for a reason that is not known to last, and takes others.
     Failed(String),
     /// The database can't do it now: it is not stored.
     TryLater,
@@ -61,12 +61,8 @@ pub enum Refusal {
 /// An order that can't be stored does not hold back the others: its batch is split until it stands alone.
 pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
     async move {
-        let writing = Arc::clone(&batch);
-        let error = match store
-            .write(move |conn| async move { record::record(conn, &writing, now()).await }.boxed())
-            .await
-        {
-            Ok(recordings) => return recordings.into_iter().map(Outcome::from).collect(),
+        let error = match attempt(store, &batch).await {
+            Ok(outcomes) => return outcomes,
             Err(error) => error,
         };
         if error.may_pass() {
@@ -87,6 +83,12 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
     .boxed()
 }
 
+async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
+    let batch = Arc::clone(batch);
+    let recording = store.write(move |conn| async move { record::record(conn, &batch, now()).await }.boxed());
+    Ok(recording.await?.into_iter().map(Outcome::from).collect())
+}
+
 /// Stores a batch that fails for no known reason, in ever smaller parts, while the database takes orders as such. What it
 /// fails on alone has [failed](Outcome::Failed); what could not be tried may be tried later.
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
@@ -96,13 +98,15 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
     parts.push(0..batch.len());
     while let Some(part) = parts.pop() {
         let Some(orders) = batch.get(part.clone()) else { continue };
-        let recorded = record_batch(store, orders.into()).await;
-        if !recorded.iter().any(Outcome::is_open) {
-            for (outcome, recorded) in outcomes.iter_mut().skip(part.start).zip(recorded) {
-                *outcome = recorded;
+        let error = match attempt(store, &orders.into()).await {
+            Ok(recorded) => {
+                for (outcome, recorded) in outcomes.iter_mut().skip(part.start).zip(recorded) {
+                    *outcome = recorded;
+                }
+                continue;
             }
-            continue;
-        }
+            Err(error) => error,
+        };
         // Is it these orders, or the database?
         if let Err(error) = takes_orders(store).await {
             tracing::warn!(%error, "the database takes no orders now");
@@ -112,7 +116,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
             let middle = part.start + part.len() / 2;
             parts.extend([middle..part.end, part.start..middle]);
         } else if let Some(outcome) = outcomes.get_mut(part.start) {
-            *outcome = Outcome::Failed("the database keeps failing on it, and takes others".into());
+            *outcome = if error.may_pass() { Outcome::Failed(error.to_string()) } else { refusal(&error) };
         }
         if Instant::now() >= deadline {
             break;

@@ -18,15 +18,15 @@ use crate::{
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use std::{net::TcpListener, time::Duration};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The setting that holds the key of order ids.
 const IDENTITY: &str = "identity_key";
 
 /// How long requests under way may take after the listener closed; the rest of the bound is for what they accepted.
-fn drain(within: Duration) -> Duration {
-    within.mul_f32(0.6)
+fn drain(within: Duration, delay: Duration) -> Duration {
+    within.saturating_sub(delay).mul_f32(0.6)
 }
 
 /// Answers the API until it is told to stop.
@@ -88,7 +88,7 @@ pub async fn serve(
     background.spawn(access.clone().keep_fresh(stop.clone()));
     background.close();
 
-    let (recorder, recording) = Recorder::start(store.clone());
+    let (recorder, mut recording) = Recorder::start(store.clone());
     let app = App {
         accounts: Accounts::new(
             store.clone(),
@@ -108,16 +108,23 @@ pub async fn serve(
         },
     };
     let within = serving.stopping.within();
-    let server = http::serve(app, listener, serving.http_threads, drain(within))?;
+    let delay = Duration::from_secs(serving.shutdown_delay_seconds);
+    let server = http::serve(app, listener, serving.http_threads, drain(within, delay))?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);
 
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        // Without it no order could be stored any more: better ended and started anew.
+        _ = &mut recording => return Err(Failure::new("the task that stores orders ended")),
+    }
     let deadline = Instant::now() + within;
-    // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
-    handle.stop(true).await;
+    // `/readyz` says no from here on, and requests are still taken: load balancers need a moment to see it.
+    sleep(delay.min(within)).await;
     let finished = timeout_at(deadline, async {
+        // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
+        handle.stop(true).await;
         let _ = server.await;
         if let Some(broker) = &deployment.broker {
             broker.close(deadline.saturating_duration_since(Instant::now())).await;

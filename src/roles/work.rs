@@ -47,9 +47,12 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         batch_size: working.batch_size,
         retries: working.retry_seconds.iter().copied().map(Duration::from_secs).collect(),
     };
-    let working = tokio::spawn(worker.run(stop.clone()));
+    let mut working = tokio::spawn(worker.run(stop.clone()));
 
-    stop.cancelled().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = &mut working => return Err(Failure::new("the task that stores orders ended")),
+    }
     let deadline = Instant::now() + within;
     let finished = timeout_at(deadline, async {
         let _ = working.await;

@@ -3,76 +3,15 @@
 use crate::support::{
     Person,
     bar::SECRET,
-    broker::{self, Prefix},
-    database::Database,
     eventually,
-    executable::{Role, run},
+    installation::Installation,
     person::{id, send},
 };
 use futures_util::future::join_all;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::{collections::HashSet, sync::Mutex};
 use uuid::Uuid;
-
-/// A scaled-out installation of its own: a database, and a prefix at the broker that all tests share.
-struct Installation {
-    database: Database,
-    amqp_url: String,
-    prefix: Prefix,
-    http: Client,
-}
-
-impl Installation {
-    /// Migrated and seeded, as an operator would.
-    async fn new() -> Self {
-        let this = Self {
-            database: Database::empty().await,
-            amqp_url: broker::url(),
-            prefix: Prefix::new(),
-            http: Client::new(),
-        };
-        let seeded = run(&["seed"], &this.environment()).await;
-        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
-        this
-    }
-
-    fn environment(&self) -> Vec<(&str, &str)> {
-        vec![
-            ("DATABASE_URL", &self.database.url),
-            ("AMQP_URL", &self.amqp_url),
-            ("QUEUE_PREFIX", &self.prefix.name),
-            ("JWT_SECRET", SECRET),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("BCRYPT_COST", "4"),
-            ("RUST_LOG", "warn"),
-        ]
-    }
-
-    async fn serve(&self) -> (Role, String) {
-        let mut role = Role::start(&["serve"], &self.environment());
-        let url = role.url().await;
-        // Until its broker is up it records directly, which is right but not what is tested here.
-        eventually("a serve whose broker is up", async || {
-            let ready = Person::new(&self.http, &url, None).get("/readyz").await;
-            (ready.body["parts"]["broker"] == "up").then_some(())
-        })
-        .await;
-        (role, url)
-    }
-
-    async fn work(&self) -> Role {
-        let mut role = Role::start(&["work"], &self.environment());
-        role.says("works").await;
-        role
-    }
-
-    async fn sign_in(&self, url: &str, email: &str) -> Person {
-        let who = json!({ "email": email, "password": "password123" });
-        let answer = Person::new(&self.http, url, None).post("/login", who).await.expect(200);
-        Person::new(&self.http, url, answer["token"].as_str())
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_accepted_order_is_made_exactly_once() {
@@ -229,35 +168,6 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
     assert!(letters[0].1.contains("customer"), "{}", letters[0].1);
     assert_eq!(letters[1].0, rubbish.to_string());
     assert!(letters[1].1.contains("not an order"), "{}", letters[1].1);
-
-    worker.stop().await;
-    serve.stop().await;
-    bar.prefix.clear().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_order_that_the_database_fails_on_is_set_apart() {
-    let bar = Installation::new().await;
-    let (serve, url) = bar.serve().await;
-    let guest = bar.sign_in(&url, "user@example.com").await;
-    // An error without a kind, as a fault in the database itself would be: it might pass, and never does.
-    let fault = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
-                 $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
-                 CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
-    bar.database.client().await.batch_execute(fault).await.unwrap();
-    let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
-    for _ in 0..20 {
-        guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
-    }
-    let worker = bar.work().await;
-    eventually("the others to be stored", async || (bar.database.count("orders").await == 20).then_some(()))
-        .await;
-    eventually("the one to be set apart", async || {
-        (bar.database.count("dead_letters").await == 1).then_some(())
-    })
-    .await;
-    assert_eq!(guest.sees(&poison).await.expect(200)["status"], "failed");
-    eventually("the queue to be empty", async || (bar.prefix.waiting().await == 0).then_some(())).await;
 
     worker.stop().await;
     serve.stop().await;

@@ -13,6 +13,7 @@
 
 mod accounts;
 mod bad_input;
+mod dead_letters;
 mod journey;
 mod layers;
 mod menu;

@@ -1,6 +1,7 @@
 //! What is answered is what the document says.
 
 use super::{Operation, document, operations, resolved, schema::misfit};
+use crate::dead_letters::{keep, message};
 use crate::support::{
     Bar, Person,
     database::Kind,
@@ -8,6 +9,7 @@ use crate::support::{
 };
 use serde_json::{Value, json};
 use shakerqueue::http;
+use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anyone_can_read_it() {
@@ -69,6 +71,10 @@ async fn each_operation_succeeds_as_it_says() {
         "name": "Water", "build": "built", "glass": "highball", "method": "Pour.",
         "ingredients": [{ "name": "water", "amount": 200, "unit": "ml" }],
     });
+    let (store, lost) = (bar.database.store(), Uuid::now_v7());
+    let lost = keep(&store, Some(lost), message(lost, id(&account), &recipe)).await;
+    let rubbish = keep(&store, None, b"rubbish".to_vec()).await;
+    let [lost, rubbish] = [&lost, &rubbish].map(|path| path.trim_start_matches("/dead-letters/"));
     let (order, recipe, account) = (id(&order), id(&recipe), id(&account));
     for (who, name, of, body, status) in [
         (&admin, "get_health", "", None, 200),
@@ -97,6 +103,10 @@ async fn each_operation_succeeds_as_it_says() {
         (&admin, "cancel_order", order, None, 200),
         (&admin, "get_order", order, None, 200),
         (&admin, "get_history", order, None, 200),
+        (&admin, "list_dead_letters", "", None, 200),
+        (&admin, "get_dead_letter", rubbish, None, 200),
+        (&admin, "replay_dead_letter", lost, None, 200),
+        (&admin, "discard_dead_letter", rubbish, None, 204),
         (&admin, "replace_recipe", "Margarita", None, 200),
         (&admin, "archive_recipe", recipe, None, 204),
         (&customer, "change_password", "", None, 204),

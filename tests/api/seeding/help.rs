@@ -3,7 +3,7 @@
 use super::does;
 use std::{collections::BTreeSet, fs, path::Path};
 
-const ROLES: [&str; 5] = ["serve", "work", "seed", "migrate", "health"];
+const ROLES: [&str; 6] = ["serve", "work", "seed", "migrate", "dead-letters", "health"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_role_is_listed() {
@@ -27,6 +27,8 @@ async fn every_setting_is_shown_with_its_default() {
         ("serve", "BCRYPT_COST", "[default: 12]"),
         ("serve", "HTTP_THREADS", "Unset"),
         ("serve", "SHUTDOWN_SECONDS", "[default: 20]"),
+        ("serve", "SHUTDOWN_DELAY_SECONDS", "[default: 1]"),
+        ("work", "RETRY_SECONDS", "[default: 1,5,30,120,600]"),
         ("work", "DATABASE_URL", "shakerqueue.db"),
         ("work", "AMQP_URL", "Unset"),
         ("work", "QUEUE_PREFIX", "[default: shakerqueue]"),

@@ -1,7 +1,10 @@
 //! The broker that all tests share; each has a prefix of its own there.
 
 use amqprs::{
-    channel::{ExchangeDeleteArguments, QueueDeleteArguments},
+    channel::{
+        BasicGetArguments, BasicPublishArguments, ConfirmSelectArguments, ExchangeDeleteArguments,
+        QueueDeclareArguments, QueueDeleteArguments,
+    },
     connection::{Connection, OpenConnectionArguments},
 };
 use shakerqueue::queue::{Broker, Settings};
@@ -49,13 +52,38 @@ impl Prefix {
 
 /// Deletes what was declared under a prefix.
 pub async fn delete_all(prefix: &str) {
-    delete_queues(prefix, &["orders", "orders.overrun"]).await;
+    delete_queues(prefix, &["orders", "orders.overrun", "orders.after.1000ms"]).await;
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");
     for exchange in ["orders", "dead"] {
         let exchange = ExchangeDeleteArguments::new(&format!("{prefix}.{exchange}"));
         channel.exchange_delete(exchange).await.expect("the exchange is deleted");
     }
+    let _ = connection.close().await;
+}
+
+/// How many messages of a queue nobody has; none if there is no such queue.
+pub async fn depth(prefix: &str, queue: &str) -> Option<u32> {
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    let mut look = QueueDeclareArguments::new(&format!("{prefix}.{queue}"));
+    look.passive(true);
+    let found = channel.queue_declare(look).await.ok().flatten();
+    let _ = connection.close().await;
+    found.map(|(_, messages, _)| messages)
+}
+
+/// Takes the only message of a queue and publishes it, as it is, to an exchange.
+pub async fn move_to_exchange(prefix: &str, queue: &str, exchange: &str) {
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    let get = BasicGetArguments::new(&format!("{prefix}.{queue}")).no_ack(true).finish();
+    let (_, properties, body) = channel.basic_get(get).await.expect("an answer").expect("a message");
+    let to = BasicPublishArguments::new(&format!("{prefix}.{exchange}"), "");
+    channel.confirm_select(ConfirmSelectArguments::default()).await.expect("confirms");
+    channel.basic_publish(properties, body, to).await.expect("it is sent");
+    // Closing waits for what was sent before.
+    channel.close().await.expect("a closed channel");
     let _ = connection.close().await;
 }
 

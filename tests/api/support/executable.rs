@@ -75,6 +75,11 @@ impl Role {
         timeout(PATIENCE, self.child.wait()).await.expect("an end in time").expect("an exit status")
     }
 
+    /// Ends it without asking.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+
     /// Asks it to stop and waits for a clean end.
     pub async fn stop(self) {
         self.terminate();

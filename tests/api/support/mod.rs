@@ -4,6 +4,7 @@ pub mod bar;
 pub mod broker;
 pub mod database;
 pub mod executable;
+pub mod installation;
 pub mod person;
 pub mod proxy;
 pub mod raw;

@@ -1,0 +1,249 @@
+//! Confirms as they come, and as they could come.
+
+#![allow(clippy::panic, reason = "a test may fail where it stands")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::Semaphore;
+use tokio::sync::oneshot::Receiver;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::*;
+
+type Outcome = Result<(), PublishError>;
+
+/// A tracker with `count` messages sent at `now`, whose ids are their tags.
+fn sent(count: u64, now: Instant) -> (Tracker, Vec<Receiver<Outcome>>) {
+    let mut tracker = Tracker::new(now);
+    let receivers = (1..=count).map(|tag| send(&mut tracker, tag, now)).collect();
+    (tracker, receivers)
+}
+
+fn send(tracker: &mut Tracker, id: u64, now: Instant) -> Receiver<Outcome> {
+    let (sender, receiver) = oneshot::channel();
+    tracker.register(Uuid::from_u64_pair(0, id), Reply { sender, permit: None }, now);
+    receiver
+}
+
+fn outcomes(receivers: &mut [Receiver<Outcome>]) -> Vec<Option<Outcome>> {
+    receivers
+        .iter_mut()
+        .map(|receiver| match receiver.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => panic!("answered twice or never"),
+        })
+        .collect()
+}
+
+#[test]
+fn answers_out_of_order() {
+    let now = Instant::now();
+    let (mut tracker, mut receivers) = sent(3, now);
+    tracker.answer(2, false, Ok(()), now);
+    assert_eq!(outcomes(&mut receivers[..]), [None, Some(Ok(())), None]);
+    receivers.remove(1);
+    tracker.answer(3, false, Err(PublishError::Refused), now);
+    tracker.answer(1, false, Ok(()), now);
+    assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::Refused))]);
+    assert_eq!((tracker.waiting(), tracker.unanswered()), (0, 0));
+}
+
+#[test]
+fn multiple_answers_everything_up_to_the_tag() {
+    let now = Instant::now();
+    let (mut tracker, mut receivers) = sent(4, now);
+    tracker.answer(3, true, Ok(()), now);
+    assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Ok(())), Some(Ok(())), None]);
+    let mut fifth = [send(&mut tracker, 5, now)];
+    tracker.answer(0, true, Ok(()), now);
+    assert_eq!(outcomes(&mut fifth), [Some(Ok(()))]);
+    assert_eq!((tracker.waiting(), tracker.unanswered()), (0, 0));
+}
+
+#[test]
+fn a_return_makes_the_acknowledgement_a_refusal() {
+    let now = Instant::now();
+    let (mut tracker, mut receivers) = sent(2, now);
+    tracker.returned(Uuid::from_u64_pair(0, 2));
+    tracker.returned(Uuid::from_u64_pair(0, 77));
+    tracker.answer(2, true, Ok(()), now);
+    assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::NoQueue))]);
+}
+
+#[test]
+fn the_same_message_twice_is_returned_twice() {
+    let now = Instant::now();
+    let (mut tracker, _) = sent(0, now);
+    let mut receivers = [send(&mut tracker, 9, now), send(&mut tracker, 9, now)];
+    tracker.returned(Uuid::from_u64_pair(0, 9));
+    tracker.returned(Uuid::from_u64_pair(0, 9));
+    tracker.answer(2, true, Ok(()), now);
+    assert_eq!(outcomes(&mut receivers), [Some(Err(PublishError::NoQueue)); 2]);
+}
+
+#[test]
+fn the_end_leaves_everything_unconfirmed() {
+    let (mut tracker, mut receivers) = sent(2, Instant::now());
+    tracker.end();
+    assert_eq!(outcomes(&mut receivers), [Some(Err(PublishError::Unconfirmed)); 2]);
+}
+
+#[test]
+fn a_deadline_passes_for_the_old_only() {
+    let start = Instant::now();
+    let later = start + Duration::from_secs(1);
+    let (mut tracker, mut old) = sent(2, start);
+    let mut young = [send(&mut tracker, 3, later)];
+    // One answer came after all of the old were sent: slow, not stalled.
+    tracker.answer(2, false, Ok(()), later);
+    assert!(!tracker.is_stalled(later));
+    tracker.expire(later);
+    assert_eq!(outcomes(&mut old), [Some(Err(PublishError::Unconfirmed)), Some(Ok(()))]);
+    assert_eq!(outcomes(&mut young), [None]);
+    assert_eq!((tracker.waiting(), tracker.unanswered()), (1, 2));
+    // The late answer is taken without a caller.
+    tracker.answer(1, false, Ok(()), later);
+    assert_eq!(tracker.unanswered(), 1);
+}
+
+#[test]
+fn silence_since_a_message_was_sent_is_a_stall() {
+    let start = Instant::now();
+    let mut tracker = Tracker::new(start);
+    let _first = send(&mut tracker, 1, start + Duration::from_millis(1));
+    assert!(tracker.is_stalled(start + Duration::from_secs(1)));
+    tracker.expire(start + Duration::from_secs(1));
+    assert!(!tracker.is_stalled(start + Duration::from_secs(1)), "nobody waits any more");
+}
+
+/// What can happen on a channel. Numbers choose among what was sent.
+#[derive(Debug, Clone)]
+enum Event {
+    Send,
+    /// The caller goes away.
+    Leave(usize),
+    Return(usize),
+    Answer {
+        tag: usize,
+        multiple: bool,
+        ack: bool,
+    },
+    /// Time passes, and what is too old by then is given up.
+    Expire(u8),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        4 => Just(Event::Send),
+        1 => any::<usize>().prop_map(Event::Leave),
+        1 => any::<usize>().prop_map(Event::Return),
+        4 => (any::<usize>(), any::<bool>(), prop::bool::weighted(0.8))
+            .prop_map(|(tag, multiple, ack)| Event::Answer { tag, multiple, ack }),
+        1 => any::<u8>().prop_map(Event::Expire),
+    ];
+    prop::collection::vec(event, 0..150)
+}
+
+/// What the callers must have been told, kept in the plainest way.
+#[derive(Default)]
+struct Model {
+    sent: u64,
+    returned: BTreeSet<u64>,
+    answered: BTreeSet<u64>,
+    sent_at: BTreeMap<u64, Instant>,
+    told: BTreeMap<u64, Outcome>,
+}
+
+impl Model {
+    fn one_of(&self, any: usize) -> Option<u64> {
+        (self.sent > 0).then(|| 1 + any as u64 % self.sent)
+    }
+
+    fn answer(&mut self, tag: u64, multiple: bool, outcome: Outcome) {
+        let first = if multiple { 1 } else { tag };
+        for tag in first..=tag {
+            if self.answered.insert(tag) {
+                let outcome = if self.returned.contains(&tag) { Err(PublishError::NoQueue) } else { outcome };
+                self.told.entry(tag).or_insert(outcome);
+            }
+        }
+    }
+
+    fn expire(&mut self, deadline: Instant) {
+        for (tag, _) in self.sent_at.iter().filter(|(_, at)| **at < deadline) {
+            self.told.entry(*tag).or_insert(Err(PublishError::Unconfirmed));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn everyone_is_told_once_and_what_the_broker_said(events in events()) {
+        let bound = Arc::new(Semaphore::new(1000));
+        let mut now = Instant::now();
+        let mut tracker = Tracker::new(now);
+        let (mut model, mut callers) = (Model::default(), BTreeMap::new());
+        for event in events {
+            now += Duration::from_millis(1);
+            match event {
+                Event::Send => {
+                    model.sent += 1;
+                    model.sent_at.insert(model.sent, now);
+                    let (sender, receiver) = oneshot::channel();
+                    let permit = bound.clone().try_acquire_owned().ok();
+                    tracker.register(Uuid::from_u64_pair(0, model.sent), Reply { sender, permit }, now);
+                    callers.insert(model.sent, receiver);
+                }
+                Event::Leave(any) => {
+                    model.one_of(any).and_then(|tag| callers.remove(&tag));
+                }
+                Event::Return(any) => {
+                    if let Some(tag) = model.one_of(any).filter(|tag| !model.answered.contains(tag)) {
+                        model.returned.insert(tag);
+                        tracker.returned(Uuid::from_u64_pair(0, tag));
+                    }
+                }
+                Event::Answer { tag, multiple, ack } => {
+                    let Some(tag) = model.one_of(tag) else { continue };
+                    let outcome = if ack { Ok(()) } else { Err(PublishError::Refused) };
+                    model.answer(tag, multiple, outcome);
+                    tracker.answer(tag, multiple, outcome, now);
+                }
+                Event::Expire(age) => {
+                    let deadline = now - Duration::from_millis(age.into());
+                    model.expire(deadline);
+                    tracker.expire(deadline);
+                }
+            }
+            for (tag, caller) in &mut callers {
+                let told = match caller.try_recv() {
+                    Ok(outcome) => outcome,
+                    // Told before, or not yet.
+                    Err(TryRecvError::Closed) => continue,
+                    Err(TryRecvError::Empty) => {
+                        prop_assert_eq!(model.told.get(tag), None, "{} was not told", tag);
+                        continue;
+                    }
+                };
+                prop_assert_eq!(model.told.get(tag), Some(&told), "{}", tag);
+            }
+            let waiting = usize::try_from(model.sent)? - model.told.len();
+            prop_assert_eq!(tracker.waiting(), waiting);
+            prop_assert_eq!(tracker.unanswered(), usize::try_from(model.sent)? - model.answered.len());
+            prop_assert_eq!(bound.available_permits(), 1000 - waiting, "who was told counts no more");
+        }
+        tracker.end();
+        prop_assert_eq!((tracker.waiting(), tracker.unanswered(), bound.available_permits()), (0, 0, 1000));
+        for (tag, mut caller) in callers {
+            if !model.told.contains_key(&tag) {
+                let returned = model.returned.contains(&tag);
+                let told = if returned { PublishError::NoQueue } else { PublishError::Unconfirmed };
+                prop_assert_eq!(caller.try_recv(), Ok(Err(told)), "{}", tag);
+            }
+        }
+    }
+}

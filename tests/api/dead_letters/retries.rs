@@ -1,0 +1,92 @@
+//! Orders that can't be stored now and can be later: they come again after a pause, and become dead letters only after the last.
+
+use crate::support::{broker, eventually, installation::Installation, person::id};
+use serde_json::json;
+
+/// An error without a kind, as a fault in the database itself would be.
+const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_the_database_fails_on_is_set_apart() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
+    for _ in 0..20 {
+        guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
+    }
+    let worker = bar.work().await;
+    eventually("the others to be stored", async || (bar.database.count("orders").await == 20).then_some(()))
+        .await;
+    let admin = bar.sign_in(&url, "admin@example.com").await;
+    let letter = eventually("the one to be a dead letter", async || {
+        let list = admin.get("/dead-letters").await.expect(200);
+        list["dead_letters"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(letter["order_id"], poison["id"]);
+    assert_eq!(letter["attempts"], 3, "one, and one after each of two pauses");
+    assert!(letter["reason"].as_str().unwrap().contains("fault"), "{letter}");
+    assert!(letter["first_failed_at"].as_str() < letter["created_at"].as_str(), "{letter}");
+    assert_eq!(guest.sees(&poison).await.expect(200)["status"], "failed");
+
+    let replay = format!("/dead-letters/{}/replay", id(&letter));
+    admin.ask(&replay).await.expect_problem(503, "unavailable");
+    bar.database.client().await.batch_execute("DROP TRIGGER fault ON orders").await.unwrap();
+    admin.ask(&replay).await.expect(200);
+    assert_eq!(guest.sees(&poison).await.expect(200)["status"], "pending");
+
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_waits_to_be_tried_again_outlives_its_worker() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
+    let worker = bar.work_with(&[("RETRY_SECONDS", "3,1,1")]).await;
+    eventually("the order to wait for its next attempt", async || {
+        let waits = broker::depth(&bar.prefix.name, "orders.after.3000ms").await == Some(1);
+        waits.then_some(())
+    })
+    .await;
+    worker.kill().await;
+    bar.database.client().await.batch_execute("DROP TRIGGER fault ON orders").await.unwrap();
+    let worker = bar.work().await;
+    eventually("the order to be stored", async || {
+        (guest.sees(&poison).await.expect(200)["status"] == "pending").then_some(())
+    })
+    .await;
+    assert_eq!(bar.database.count("dead_letters").await, 0);
+
+    worker.stop().await;
+    serve.stop().await;
+    broker::delete_queues(&bar.prefix.name, &["orders.after.3000ms"]).await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_was_delivered_too_often_is_stored_all_the_same() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    let order = guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
+    // What the broker does with a message that exceeds the limit of deliveries.
+    broker::move_to_exchange(&bar.prefix.name, "orders", "dead").await;
+    assert_eq!(broker::depth(&bar.prefix.name, "orders.overrun").await, Some(1));
+    let worker = bar.work().await;
+    eventually("the order to be stored", async || {
+        (guest.sees(&order).await.expect(200)["status"] == "pending").then_some(())
+    })
+    .await;
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}

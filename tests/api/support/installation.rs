@@ -1,0 +1,78 @@
+//! The scaled-out deployment with real servers and real processes.
+
+use super::{
+    Person,
+    bar::SECRET,
+    broker::{self, Prefix},
+    database::Database,
+    eventually,
+    executable::{Role, run},
+};
+use reqwest::Client;
+use serde_json::json;
+
+/// A scaled-out installation of its own: a database, and a prefix at the broker that all tests share.
+pub struct Installation {
+    pub database: Database,
+    pub amqp_url: String,
+    pub prefix: Prefix,
+    pub http: Client,
+}
+
+impl Installation {
+    /// Migrated and seeded, as an operator would.
+    pub async fn new() -> Self {
+        let this = Self {
+            database: Database::empty().await,
+            amqp_url: broker::url(),
+            prefix: Prefix::new(),
+            http: Client::new(),
+        };
+        let seeded = run(&["seed"], &this.environment()).await;
+        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+        this
+    }
+
+    pub fn environment(&self) -> Vec<(&str, &str)> {
+        vec![
+            ("DATABASE_URL", &self.database.url),
+            ("AMQP_URL", &self.amqp_url),
+            ("QUEUE_PREFIX", &self.prefix.name),
+            ("JWT_SECRET", SECRET),
+            ("BIND_ADDR", "127.0.0.1:0"),
+            ("BCRYPT_COST", "4"),
+            ("RETRY_SECONDS", "1,1"),
+            ("SHUTDOWN_DELAY_SECONDS", "0"),
+            ("RUST_LOG", "warn"),
+        ]
+    }
+
+    pub async fn serve(&self) -> (Role, String) {
+        let mut role = Role::start(&["serve"], &self.environment());
+        let url = role.url().await;
+        // Until its broker is up it records directly, which is right but not what is tested here.
+        eventually("a serve whose broker is up", async || {
+            let ready = Person::new(&self.http, &url, None).get("/readyz").await;
+            (ready.body["parts"]["broker"] == "up").then_some(())
+        })
+        .await;
+        (role, url)
+    }
+
+    pub async fn work(&self) -> Role {
+        self.work_with(&[]).await
+    }
+
+    /// A `work` with other settings.
+    pub async fn work_with(&self, settings: &[(&str, &str)]) -> Role {
+        let mut role = Role::start(&["work"], &[&self.environment(), settings].concat());
+        role.says("works").await;
+        role
+    }
+
+    pub async fn sign_in(&self, url: &str, email: &str) -> Person {
+        let who = json!({ "email": email, "password": "password123" });
+        let answer = Person::new(&self.http, url, None).post("/login", who).await.expect(200);
+        Person::new(&self.http, url, answer["token"].as_str())
+    }
+}
