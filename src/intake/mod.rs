@@ -94,9 +94,7 @@ impl Intake {
         let order = match (self.order(customer_id, caller.id, request.clone(), key), key) {
             (Ok(order), _) => Arc::new(order),
             // The menu has changed since, perhaps: what was taken before is answered as it was then.
-            (Err(refusal), Some(key)) => {
-                return self.earlier(customer_id, request, key).await?.ok_or(refusal);
-            }
+            (Err(refusal), Some(key)) => self.earlier(customer_id, request, key).await?.ok_or(refusal)?,
             (Err(refusal), None) => return Err(refusal),
         };
         if key.is_none() {
@@ -111,20 +109,13 @@ impl Intake {
         if first.fingerprint() != order.fingerprint() {
             return Err(NotTaken::Conflict);
         }
-        let repeated = !Arc::ptr_eq(&first, &order);
-        let id = first.id;
-        if repeated
-            && let Ok(Some(stored)) = self.store.read(move |conn| orders::find(conn, id).boxed()).await
-        {
-            return Ok((Taken::Stored, Arc::new(stored.placed)));
-        }
-        // Again, in case the first one does not get through: under one id they are one order.
+        // Each of them is given on, in case the first one does not get through: under one id they are one order.
         match self.sink.take(NewOrder::clone(&first)).await {
             Ok(taken) => Ok((taken, first)),
             Err(error) => {
                 // What may have been kept is remembered, so that nothing else is taken under its key.
-                if !repeated && !matches!(error, NotTaken::Undecided) {
-                    self.accepted.remove(&id);
+                if Arc::ptr_eq(&first, &order) && !matches!(error, NotTaken::Undecided) {
+                    self.accepted.remove(&order.id);
                 }
                 Err(error)
             }
@@ -148,21 +139,19 @@ impl Intake {
         customer: UserId,
         request: Request,
         key: &IdempotencyKey,
-    ) -> Result<Option<(Taken, Arc<NewOrder>)>, NotTaken> {
+    ) -> Result<Option<Arc<NewOrder>>, NotTaken> {
         let id = self.identity.derived(customer, key.as_str());
-        if let Some(stored) = self.store.read(move |conn| orders::find(conn, id).boxed()).await? {
-            let order = Arc::new(stored.placed);
-            return if request.repeats(&order) {
-                Ok(Some((Taken::Stored, order)))
-            } else {
-                Err(NotTaken::Conflict)
-            };
-        }
-        match self.accepted.get(&id) {
+        let order = match self.accepted.get(&id) {
+            Some(order) => Some(order),
+            None => self
+                .store
+                .read(move |conn| orders::find(conn, id).boxed())
+                .await?
+                .map(|stored| Arc::new(stored.placed)),
+        };
+        match order {
             Some(order) if !request.repeats(&order) => Err(NotTaken::Conflict),
-            // Nobody knows whether it got through: it is taken again.
-            Some(order) => Ok(Some((self.sink.take(NewOrder::clone(&order)).await?, order))),
-            None => Ok(None),
+            order => Ok(order),
         }
     }
 

@@ -116,7 +116,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
             let middle = part.start + part.len() / 2;
             parts.extend([middle..part.end, part.start..middle]);
         } else if let Some(outcome) = outcomes.get_mut(part.start) {
-            *outcome = if error.may_pass() { Outcome::Failed(error.to_string()) } else { refusal(&error) };
+            *outcome = if error.may_pass() { Outcome::Failed(record::why(&error)) } else { refusal(&error) };
         }
         if Instant::now() >= deadline {
             break;

@@ -40,6 +40,9 @@ pub const CONFLICT: &str = "another order is stored under its id";
 pub fn why(error: &Error) -> String {
     match error {
         Error::UnknownReference(_) => "it names a customer or a recipe that does not exist".into(),
+        Error::Unavailable(cause) | Error::Undecided(cause) => {
+            format!("the database keeps failing on it: {cause}")
+        }
         other => other.to_string(),
     }
 }

@@ -27,6 +27,11 @@ impl Raw {
         let _ = self.0.shutdown().await;
     }
 
+    /// Goes away at once: what is under way to here is refused.
+    pub fn reset(self) {
+        let _ = self.0.set_zero_linger();
+    }
+
     /// The answer, or none if the server hangs up without one.
     pub async fn answer(&mut self) -> Option<Answer> {
         timeout(PATIENCE, self.read()).await.expect("an answer or an end in time")
