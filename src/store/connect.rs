@@ -1,6 +1,6 @@
 //! Opens either database. What differs between them when connecting is here.
 
-use super::{Conn, Error, PgConn, Pools, Result, SqliteConn, Store};
+use super::{Conn, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store};
 use diesel::ConnectionError;
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
@@ -36,14 +36,14 @@ impl Store {
             .boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), config);
-        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?)))
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?), Pulse::of_a_file()))
     }
 
     /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be read is refused now.
     /// Must be called on the runtime that its work shall run on.
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self> {
         // The error is not passed on: it may hold parts of the URL.
-        let _: tokio_postgres::Config =
+        let parsed: tokio_postgres::Config =
             url.expose_secret().parse().map_err(|_| Error::unavailable("the URL can't be read"))?;
         let mut config = ManagerConfig::<PgConn>::default();
         config.recycling_method = RecyclingMethod::Fast;
@@ -52,11 +52,11 @@ impl Store {
             async move { pg_connection(&url, "-c statement_timeout=5000 -c lock_timeout=3000").await }.boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
-        Ok(Self::new(Pools::Pg(pool(manager, connections)?, url.clone())))
+        Ok(Self::new(Pools::Pg(pool(manager, connections)?, url.clone()), Pulse::of(&parsed)))
     }
 
-    fn new(pools: Pools) -> Self {
-        Self { pools, runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)) }
+    fn new(pools: Pools, pulse: Pulse) -> Self {
+        Self { pools, runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)), pulse }
     }
 
     /// Whether the database answers.

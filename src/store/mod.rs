@@ -10,6 +10,7 @@ mod error;
 pub mod migrations;
 pub mod moves;
 pub mod orders;
+mod pulse;
 pub mod recipes;
 pub mod record;
 #[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]
@@ -20,6 +21,8 @@ mod stored;
 pub mod users;
 
 pub use error::{Error, Result, Unique};
+
+use pulse::Pulse;
 
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
@@ -45,6 +48,9 @@ type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 /// it has as long again at most.
 pub const DEADLINE: Duration = Duration::from_secs(6);
 
+/// How long work goes on before the server is asked whether it is there at all.
+const UNASKED: Duration = Duration::from_millis(500);
+
 /// A database, whichever it is. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -53,6 +59,7 @@ pub struct Store {
     runtime: Handle,
     /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
     sqlite_writer: Arc<Semaphore>,
+    pulse: Pulse,
 }
 
 #[derive(Clone)]
@@ -112,9 +119,12 @@ impl Store {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
+        if self.pulse.is_gone() {
+            return Err(Error::unavailable("the server does not answer"));
+        }
         let store = self.clone();
         let late = move |error: Error| if transaction { error.while_committing() } else { error };
-        let task = self.runtime.spawn(async move {
+        let mut task = self.runtime.spawn(async move {
             let _turn = if transaction { store.turn_to_write().await? } else { None };
             let mut conn = store.conn().await?;
             let running =
@@ -126,9 +136,14 @@ impl Store {
             conn.discard();
             Err(late(Error::unavailable("a deadline passed")))
         });
-        match task.await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(late(Error::unavailable(error))),
+        loop {
+            match timeout(UNASKED, &mut task).await {
+                Ok(Ok(outcome)) => return outcome,
+                Ok(Err(error)) => return Err(late(Error::unavailable(error))),
+                Err(_) if self.pulse.beats(&self.runtime).await => {}
+                // The task goes on to its own deadline, without anybody who waits for it.
+                Err(_) => return Err(late(Error::unavailable("the server does not answer"))),
+            }
         }
     }
 

@@ -11,7 +11,10 @@ use crate::support::{
 };
 use reqwest::Client;
 use serde_json::json;
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 use url::Url;
 
 /// Orders until the bar no longer answers; returns the ids that it promised.
@@ -66,13 +69,20 @@ async fn a_serve_that_is_told_to_stop_keeps_what_it_promised() {
     bar.close().await;
 }
 
+/// A line to the server of this URL, and the URL by that line.
+async fn proxied(url: &str) -> (Proxy, String) {
+    let mut url = Url::parse(url).unwrap();
+    let port = url.port().unwrap_or(if url.scheme() == "amqp" { 5672 } else { 5432 });
+    let line = Proxy::to(format!("{}:{port}", url.host_str().unwrap())).await;
+    url.set_host(Some("127.0.0.1")).unwrap();
+    url.set_port(Some(line.address.port())).unwrap();
+    (line, url.into())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_recorded_directly_while_the_broker_is_away() {
     let prefix = Prefix::new();
-    let mut broker = Url::parse(&broker::url()).unwrap();
-    let proxy = Proxy::to(format!("{}:{}", broker.host_str().unwrap(), broker.port().unwrap_or(5672))).await;
-    broker.set_host(Some("127.0.0.1")).unwrap();
-    broker.set_port(Some(proxy.address.port())).unwrap();
+    let (proxy, broker) = proxied(&broker::url()).await;
     let flags = ["--amqp-url", broker.as_str(), "--queue-prefix", &prefix.name];
     let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
@@ -142,6 +152,47 @@ async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
     bar.close().await;
     assert_eq!(waiting.await.unwrap().expect(202)["status"], "queued");
     prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_is_not_waited_for() {
+    let database = Database::new(Kind::Postgres).await;
+    let (line, url) = proxied(&database.url).await;
+    let bar = Bar::open_on(Database::at(url), &[]).await;
+    let bartender = bar.employee().await;
+    line.hold_answers();
+    let place = || bartender.post("/orders", json!({ "recipe": "Negroni" }));
+    let (placed, read) = tokio::join!(place(), bartender.get("/orders"));
+    placed.expect_problem(503, "outcome-unknown");
+    assert!(read.header("retry-after").is_some());
+    read.expect_problem(503, "unavailable");
+    // Known to be away: who asks now is answered at once. (It takes 6 s for a statement to be given up.)
+    let asked = Instant::now();
+    place().await.expect_problem(503, "unavailable");
+    bartender.get("/orders").await.expect_problem(503, "unavailable");
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+
+    line.restore();
+    eventually("the database to be back", async || (place().await.status == 201).then_some(())).await;
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_falls_before_the_bar_closes() {
+    let bar = Bar::open_on(Database::file(), &["--shutdown-delay-seconds", "3"]).await;
+    let guest = bar.guest().await;
+    let url = bar.url.clone();
+    let closing = tokio::spawn(bar.close());
+    let stranger = Person::new(&Client::new(), &url, None);
+    eventually("it to be no longer ready", async || {
+        let ready = stranger.get("/readyz").await;
+        (ready.status == 503 && ready.body["status"] == "stopping").then_some(())
+    })
+    .await;
+    let answer = guest.post("/orders", json!({ "recipe": "Negroni" })).await;
+    assert_eq!(answer.header("connection"), Some("close"), "the client is told to go elsewhere");
+    answer.expect(201);
+    closing.await.unwrap();
 }
 
 #[cfg(target_os = "linux")]

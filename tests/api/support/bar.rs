@@ -20,6 +20,7 @@ use uuid::Uuid;
 pub const SECRET: &str = "a secret for tests, long enough for HS256";
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Flags {
     #[command(flatten)]
     serving: Serving,

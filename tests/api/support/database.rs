@@ -48,9 +48,14 @@ impl Database {
         Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
     }
 
+    /// One that goes with somebody else.
+    pub fn at(url: String) -> Self {
+        Self { url, _file: None, server: None }
+    }
+
     /// The same database for someone else. It goes with its owner, not with who borrowed it.
     pub fn lent(&self) -> Self {
-        Self { url: self.url.clone(), _file: None, server: None }
+        Self::at(self.url.clone())
     }
 
     /// The database through the product's own store.

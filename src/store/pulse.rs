@@ -1,0 +1,126 @@
+//! Whether the database server answers at all: tells a statement that takes its time from a server that hangs, or a line that
+//! swallows everything, so that nobody waits long for the latter.
+
+use rand::random_range;
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    runtime::Handle,
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_postgres::config::{Config, Host};
+
+/// How long the server has to answer.
+const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+/// The pauses between two questions to one that did not: this long, to twice as long.
+const PAUSE_MILLIS: u64 = 150;
+/// PostgreSQL's `SSLRequest`: the one question that a server answers to anybody, at once, and with one byte.
+const QUESTION: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+const PORT: u16 = 5432;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Beating,
+    Asking,
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+/// The pulse of one server. Cheap to clone.
+#[derive(Clone)]
+pub struct Pulse {
+    state: Arc<watch::Sender<State>>,
+    /// None: a file, which always answers.
+    addresses: Arc<[Address]>,
+}
+
+impl Pulse {
+    /// Of a database that is a file.
+    pub fn of_a_file() -> Self {
+        Self { state: Arc::new(watch::Sender::new(State::Beating)), addresses: Arc::new([]) }
+    }
+
+    /// Of the servers that a URL names.
+    pub fn of(config: &Config) -> Self {
+        let port = |at: usize| {
+            let ports = config.get_ports();
+            ports.get(at).or(ports.first()).copied().unwrap_or(PORT)
+        };
+        let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| match host {
+            Host::Tcp(name) => {
+                // An address saves looking the name up.
+                let known = config.get_hostaddrs().get(at).map(IpAddr::to_string);
+                Address::Tcp(known.unwrap_or_else(|| name.clone()), port(at))
+            }
+            #[cfg(unix)]
+            Host::Unix(folder) => Address::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
+        });
+        Self { addresses: hosts.collect(), ..Self::of_a_file() }
+    }
+
+    /// Whether the server was found not to answer, and does not yet.
+    pub fn is_gone(&self) -> bool {
+        *self.state.borrow() == State::Gone
+    }
+
+    /// Asks the server, on that runtime, whether it is there; whoever asks meanwhile shares the answer.
+    pub async fn beats(&self, runtime: &Handle) -> bool {
+        if self.addresses.is_empty() {
+            return true;
+        }
+        let ask = self.state.send_if_modified(|state| {
+            let ask = *state == State::Beating;
+            if ask {
+                *state = State::Asking;
+            }
+            ask
+        });
+        if ask {
+            runtime.spawn(self.clone().ask());
+        }
+        let mut state = self.state.subscribe();
+        let answer = state.wait_for(|state| *state != State::Asking).await;
+        answer.is_ok_and(|state| *state == State::Beating)
+    }
+
+    /// Asks until the server answers.
+    async fn ask(self) {
+        while !self.answers().await {
+            if self.state.send_replace(State::Gone) != State::Gone {
+                tracing::warn!("the database server does not answer");
+            }
+            sleep(Duration::from_millis(random_range(PAUSE_MILLIS..2 * PAUSE_MILLIS))).await;
+        }
+        if self.state.send_replace(State::Beating) == State::Gone {
+            tracing::info!("the database server answers again");
+        }
+    }
+
+    async fn answers(&self) -> bool {
+        for address in self.addresses.iter() {
+            if matches!(timeout(ANSWER_WITHIN, question(address)).await, Ok(Ok(_))) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+async fn question(address: &Address) -> io::Result<u8> {
+    match address {
+        Address::Tcp(host, port) => put(TcpStream::connect((host.as_str(), *port)).await?).await,
+        Address::Unix(path) => put(UnixStream::connect(path).await?).await,
+    }
+}
+
+async fn put(mut server: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<u8> {
+    server.write_all(&QUESTION).await?;
+    server.read_u8().await
+}
