@@ -17,18 +17,20 @@ use crate::{
         ids::{OrderId, UserId},
         now,
         order::{Drink, Line, MOST_LINES, NewOrder},
-        text::Name,
+        text::{Name, Note},
         working_order,
     },
     menu::{Menu, Snapshot},
     store::{self, Store, orders, users},
 };
 use futures_util::FutureExt;
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use std::sync::Arc;
 
-/// How many accepted orders are remembered until they can be read from the database.
+/// How many accepted orders are remembered until they can be read from the database, if they are as large as most.
 const REMEMBERED: usize = 10_000;
+/// How large they may be together, in bytes.
+const REMEMBERED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +67,20 @@ pub struct Intake {
     sink: Box<dyn OrderSink>,
     store: Store,
     identity: Identity,
-    accepted: Cache<OrderId, Arc<NewOrder>>,
+    accepted: Cache<OrderId, Arc<NewOrder>, Bytes>,
+}
+
+/// About how much memory an order takes.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<OrderId, Arc<NewOrder>> for Bytes {
+    fn weight(&self, _: &OrderId, order: &Arc<NewOrder>) -> u64 {
+        let note = |note: &Option<Note>| note.as_ref().map_or(0, |note| note.as_str().len());
+        let line = |line: &Line| size_of::<Line>() + line.recipe.name.as_str().len() + note(&line.note);
+        let lines: usize = order.lines.iter().map(line).sum();
+        (size_of::<NewOrder>() + lines + note(&order.note)) as u64
+    }
 }
 
 /// An order that is accepted but not stored yet, as far as this process knows it.
@@ -80,7 +95,8 @@ pub enum Queued {
 impl Intake {
     /// Takes orders from this menu into this sink.
     pub fn new(menu: Menu, sink: Box<dyn OrderSink>, store: Store, identity: Identity) -> Self {
-        Self { menu, sink, store, identity, accepted: Cache::new(REMEMBERED) }
+        let accepted = Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, Bytes);
+        Self { menu, sink, store, identity, accepted }
     }
 
     /// Takes an order: on success it is safe at the broker or in the database.

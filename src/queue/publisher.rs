@@ -10,8 +10,10 @@ use super::failures::Failures;
 use super::gate::Gate;
 use super::tracker::Reply;
 
-/// Messages of one process that wait to be sent or confirmed, together.
+/// Messages of one process that wait to be sent or confirmed, together: so many if they are as small as most, fewer if not.
 pub(super) const MOST_WAITING: usize = 4096;
+/// A message counts for one, and for one more for each so many bytes: together they have at most 16 MiB.
+const BYTES_EACH: usize = 4096;
 
 /// Why a message was not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +82,8 @@ impl Publisher {
         if !self.gate.admits() {
             return Err(PublishError::Unavailable);
         }
-        let permit = self.bound.clone().try_acquire_owned().map_err(|_| PublishError::Busy)?;
+        let room = u32::try_from(1 + body.len() / BYTES_EACH).unwrap_or(u32::MAX);
+        let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
         let (sender, outcome) = oneshot::channel();
         let reply = Reply { sender, permit: Some(permit) };
         self.outgoing.try_send(Outgoing { id, body, failures, route, reply }).map_err(
