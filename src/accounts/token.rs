@@ -20,7 +20,7 @@ struct Claims {
     sub: UserId,
     role: Role,
     iat: i64,
-    nbf: i64,
+    // No `nbf`: a token counts from the start, also where a clock is behind the one that it was issued by, or was set back.
     exp: i64,
 }
 
@@ -49,8 +49,8 @@ impl Tokens {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.validate_nbf = true; // where there is one
         validation.leeway = 5; // seconds by which clocks may differ
         Self {
             signing: EncodingKey::from_secret(secret),
@@ -71,7 +71,6 @@ impl Tokens {
             sub: user.id,
             role: user.role,
             iat: seconds(issued_at),
-            nbf: seconds(issued_at),
             exp: seconds(expires_at),
         };
         // HMAC over a few words can't fail; if it did, an empty token would only fail to sign in.

@@ -72,6 +72,11 @@ impl Confirms {
         tracker.expire(deadline);
     }
 
+    /// Whether the broker has refused everything for longer than `within`.
+    pub(super) fn is_refused(&self, within: Duration) -> bool {
+        Instant::now().checked_sub(within).is_some_and(|deadline| self.lock().is_refused(deadline))
+    }
+
     /// Ends this channel's confirms: everybody who waits is told that the outcome is unknown.
     pub(super) fn end(&self) {
         let mut tracker = self.lock();

@@ -26,6 +26,9 @@ const SWEEP_EVERY: Duration = Duration::from_millis(25);
 const BATCH: usize = 64;
 /// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; only its writer is waited for.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
+/// RabbitMQ (3.10, quorum queues) tells a channel that a queue is full, and not always that it has room again: a new channel
+/// finds out.
+const REFUSED_FOR: Duration = Duration::from_secs(2);
 /// Unanswered messages, waited for or not, before the connection is rebuilt. Most are what an alarm left
 /// over; amqprs' buffer holds 8,192 frames, and a full one would block the task.
 const MOST_UNANSWERED: usize = 7900;
@@ -127,6 +130,10 @@ impl Publishing {
                     confirms.expire(self.confirm_within);
                     if confirms.unanswered() > MOST_UNANSWERED {
                         channel.live().rebuild();
+                        return;
+                    }
+                    if confirms.is_refused(REFUSED_FOR) {
+                        tracing::warn!("the broker refuses messages: its queue is full, perhaps; trying another channel");
                         return;
                     }
                     if outgoing.is_closed() && outgoing.is_empty() && confirms.waiting() == 0 {

@@ -40,11 +40,13 @@ pub(super) struct Tracker {
     sent: BTreeMap<u64, Sent>,
     waiting: usize,
     last_answer: Instant,
+    /// Since when there were refusals and nothing else.
+    refused_since: Option<Instant>,
 }
 
 impl Tracker {
     pub(super) fn new(now: Instant) -> Self {
-        Self { next_tag: 1, sent: BTreeMap::new(), waiting: 0, last_answer: now }
+        Self { next_tag: 1, sent: BTreeMap::new(), waiting: 0, last_answer: now, refused_since: None }
     }
 
     /// Notes the message that is published next; the broker counts publishes on a channel in the same way, from 1.
@@ -70,6 +72,7 @@ impl Tracker {
         now: Instant,
     ) {
         self.last_answer = now;
+        self.refused_since = outcome.is_err().then(|| self.refused_since.unwrap_or(now));
         if !multiple {
             if let Some(sent) = self.sent.remove(&tag) {
                 self.settle(sent, outcome);
@@ -93,6 +96,11 @@ impl Tracker {
     /// Whether someone waits in vain for what was sent before `deadline`, and no answer at all has come since.
     pub(super) fn is_stalled(&self, deadline: Instant) -> bool {
         self.sent_before(deadline).any(|sent| sent.reply.is_some() && self.last_answer < sent.at)
+    }
+
+    /// Whether the broker has refused everything that it answered since `deadline`, and some of it before.
+    pub(super) fn is_refused(&self, deadline: Instant) -> bool {
+        self.refused_since.is_some_and(|since| since < deadline)
     }
 
     /// Gives up on what was sent before `deadline`.

@@ -111,6 +111,20 @@ fn a_deadline_passes_for_the_old_only() {
 }
 
 #[test]
+fn refusals_and_nothing_else_are_noticed() {
+    let start = Instant::now();
+    let (mut tracker, _receivers) = sent(4, start);
+    let at = |millis| start + Duration::from_millis(millis);
+    tracker.answer(1, false, Err(PublishError::Refused), at(1));
+    assert!(tracker.is_refused(at(2)) && !tracker.is_refused(at(1)));
+    tracker.answer(2, false, Err(PublishError::Refused), at(5));
+    assert!(tracker.is_refused(at(2)), "since the first of them");
+    tracker.answer(3, false, Ok(()), at(6));
+    tracker.answer(4, false, Err(PublishError::Refused), at(7));
+    assert!(!tracker.is_refused(at(7)) && tracker.is_refused(at(8)));
+}
+
+#[test]
 fn silence_since_a_message_was_sent_is_a_stall() {
     let start = Instant::now();
     let mut tracker = Tracker::new(start);

@@ -23,6 +23,8 @@ const MOST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
 /// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
 const HOLD: Duration = Duration::from_secs(20 * 60);
+/// From when on a batch took long.
+const LONG: Duration = Duration::from_secs(60);
 /// Few are ever there.
 const OVERRUN_PREFETCH: u16 = 10;
 
@@ -70,6 +72,7 @@ impl Worker {
             stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
         {
             let taken = deliveries.len();
+            let begun = Instant::now();
             let settled = self.store_batch(deliveries, stop).await;
             let all = settled.len() == taken;
             // If this is lost the orders come again, and are there already.
@@ -79,6 +82,10 @@ impl Worker {
             }
             if !all {
                 tracing::warn!("some orders can't be stored now: they stay with the broker");
+                break;
+            }
+            // The next batch has been here for as long: it goes back, or it would be held for twice that time.
+            if begun.elapsed() > LONG {
                 break;
             }
         }

@@ -1,0 +1,165 @@
+//! Compares what was promised with what the database has in the end.
+
+use crate::{
+    Result,
+    ledger::{Attempt, Fate, Ledger, Word, note},
+    scene::Scene,
+};
+use std::collections::HashMap;
+use tokio_postgres::Client;
+
+/// What is wrong, with a line for each.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub lost: usize,
+    pub doubled: usize,
+    pub other: usize,
+    pub dead: usize,
+    pub lines: Vec<String>,
+}
+
+impl Verdict {
+    pub fn violations(&self) -> usize {
+        self.lost + self.doubled + self.other
+    }
+
+    fn other(&mut self, line: String) {
+        self.other += 1;
+        self.lines.push(line);
+    }
+}
+
+struct Row {
+    id: String,
+    status: String,
+    lines: Option<String>,
+}
+
+impl Row {
+    fn shown(rows: &[Self]) -> String {
+        let shown: Vec<_> = rows
+            .iter()
+            .map(|row| format!("{} {} ({})", row.status, row.id, row.lines.as_deref().unwrap_or("no lines")))
+            .collect();
+        if shown.is_empty() { "nothing".into() } else { shown.join(" and ") }
+    }
+}
+
+/// Histories with a gap, of another length than the order says, or whose moves don't follow from each other: an order that was
+/// claimed twice is one of them.
+const BROKEN_HISTORIES: &str = "
+    SELECT o.id::text, o.note, o.status, o.version,
+           (SELECT string_agg(m.number || ' ' || m.from_status || ' to ' || m.to_status, ', ' ORDER BY m.number)
+            FROM order_moves m WHERE m.order_id = o.id)
+    FROM orders o
+    WHERE o.id NOT IN (
+        SELECT order_id FROM (
+            SELECT order_id, number, to_status,
+                   from_status = lag(to_status, 1, 'queued') OVER history AND number = row_number() OVER history AS good
+            FROM order_moves WINDOW history AS (PARTITION BY order_id ORDER BY number)
+        ) moves JOIN orders ON orders.id = order_id
+        GROUP BY order_id, version, status
+        HAVING bool_and(good) AND max(number) = version
+           AND max(to_status) FILTER (WHERE number = version) = status
+    )";
+
+pub async fn audit(scene: &Scene) -> Result<Verdict> {
+    let database = scene.servers.data.postgres.client(&scene.database).await?;
+    let mut verdict = Verdict::default();
+    for finding in &scene.findings {
+        verdict.other(finding.clone());
+    }
+    let letters = dead_letters(&database, scene, &mut verdict).await?;
+    let rows = orders(&database).await?;
+    compare(&scene.load.ledger(), rows, &letters, &mut verdict);
+    for row in database.query(BROKEN_HISTORIES, &[]).await? {
+        let column = |at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
+        verdict.other(format!(
+            "{} ({}) has a broken history: {} in version {}, after {}",
+            column(1),
+            column(0),
+            column(2),
+            row.get::<_, i32>(3),
+            column(4),
+        ));
+    }
+    Ok(verdict)
+}
+
+fn compare(ledger: &Ledger, mut rows: HashMap<String, Vec<Row>>, letters: &[String], verdict: &mut Verdict) {
+    for (number, attempt) in ledger.attempts.iter().enumerate() {
+        let name = note(number);
+        let rows = rows.remove(&name).unwrap_or_default();
+        judge(&name, attempt, &rows, letters, verdict);
+    }
+    for (note, rows) in rows {
+        verdict.other(format!("orders that nobody asked for, {note:?}: {}", Row::shown(&rows)));
+    }
+    refusals(ledger, verdict);
+}
+
+fn judge(name: &str, attempt: &Attempt, rows: &[Row], letters: &[String], verdict: &mut Verdict) {
+    let has = || format!("{name} {attempt}; the database has {}", Row::shown(rows));
+    let ids = attempt.ids();
+    let dead = ids.iter().any(|id| letters.iter().any(|letter| letter == id));
+    match (attempt.fate(), rows) {
+        (_, [_, _, ..]) => {
+            verdict.doubled += 1;
+            verdict.lines.push(format!("doubled: {}", has()));
+        }
+        (Fate::Accepted, []) if !dead => {
+            verdict.lost += 1;
+            verdict.lines.push(format!("lost: {}", has()));
+        }
+        (Fate::Refused, [_]) => verdict.other(format!("refused and stored: {}", has())),
+        (Fate::Accepted, [row]) if ids.iter().any(|id| *id != row.id) => {
+            verdict.other(format!("another id than was promised: {}", has()));
+        }
+        (_, [row]) if row.lines.as_deref() != Some(&attempt.lines) => {
+            verdict.other(format!("other drinks than {}: {}", attempt.lines, has()));
+        }
+        _ => {}
+    }
+}
+
+/// All orders are good and all guests are signed in: nothing but a lack of means is a reason to refuse.
+fn refusals(ledger: &Ledger, verdict: &mut Verdict) {
+    for (number, attempt) in ledger.attempts.iter().enumerate() {
+        let unfounded = |word: &Word| matches!(word, Word::Refused(why) if why.starts_with('4'));
+        if attempt.answers.iter().any(|answer| unfounded(&answer.word)) {
+            verdict.other(format!("a good order was refused: {} {attempt}", note(number)));
+        }
+    }
+}
+
+async fn orders(database: &Client) -> Result<HashMap<String, Vec<Row>>> {
+    let query = "SELECT id::text, coalesce(note, ''), status,
+                        (SELECT string_agg(l.quantity || ' ' || l.recipe_name, ', ' ORDER BY l.position)
+                         FROM order_lines l WHERE l.order_id = o.id)
+                 FROM orders o";
+    let mut orders: HashMap<String, Vec<Row>> = HashMap::new();
+    for row in database.query(query, &[]).await? {
+        let order = Row { id: row.get(0), status: row.get(2), lines: row.get(3) };
+        orders.entry(row.get(1)).or_default().push(order);
+    }
+    Ok(orders)
+}
+
+/// The ids of those that are dead, each of which must be expected.
+async fn dead_letters(database: &Client, scene: &Scene, verdict: &mut Verdict) -> Result<Vec<String>> {
+    let query = "SELECT coalesce(order_id::text, ''), reason FROM dead_letters ORDER BY created_at";
+    let letters: Vec<(String, String)> =
+        database.query(query, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+    verdict.dead = letters.len();
+    let mut expected: Vec<_> = scene.dead.clone();
+    for (id, reason) in &letters {
+        match expected.iter().position(|expected| expected == id) {
+            Some(at) => drop(expected.swap_remove(at)),
+            None => verdict.other(format!("a dead letter that was not expected: {id}: {reason}")),
+        }
+    }
+    for id in expected {
+        verdict.other(format!("a bad message did not become a dead letter: {id}"));
+    }
+    Ok(letters.into_iter().map(|(id, _)| id).collect())
+}

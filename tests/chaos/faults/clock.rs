@@ -1,0 +1,17 @@
+//! What happens to the clock.
+
+use crate::{Result, scene::Scene};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// By how many seconds it is wrong, one after the other.
+const STEPS: [i32; 5] = [600, 0, -600, 600, 0];
+
+pub async fn step(scene: &mut Scene, hold: Duration) -> Result<()> {
+    let clock = scene.clock.as_ref().ok_or("there is no clock to set")?;
+    for seconds in STEPS {
+        clock.step(seconds)?;
+        sleep(hold / 5).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! What happens to the lines between the product and the servers.
+
+use crate::{
+    Result,
+    proxy::{Line, Proxy},
+    scene::{Links, Scene},
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+pub async fn one(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy, line: Line) -> Result<()> {
+    of(&scene.links).set(line);
+    sleep(hold).await;
+    of(&scene.links).set(Line::Open);
+    Ok(())
+}
+
+pub async fn all(scene: &mut Scene, hold: Duration, line: Line) -> Result<()> {
+    scene.set_all_links(line);
+    sleep(hold).await;
+    scene.set_all_links(Line::Open);
+    Ok(())
+}
+
+/// Longer than anybody waits, again and again.
+async fn answers_late(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy) -> Result<()> {
+    let end = Instant::now() + hold;
+    while Instant::now() < end {
+        of(&scene.links).set(Line::AnswersHeld);
+        scene.pause(1050..1600).await;
+        of(&scene.links).set(Line::Open);
+        scene.pause(100..400).await;
+    }
+    Ok(())
+}
+
+pub async fn confirms_late(scene: &mut Scene, hold: Duration) -> Result<()> {
+    answers_late(scene, hold, |links| &links.serve_broker).await
+}
+
+pub async fn database_late_without_broker(scene: &mut Scene, hold: Duration) -> Result<()> {
+    scene.links.serve_broker.set(Line::Reset);
+    answers_late(scene, hold, |links| &links.serve_database).await?;
+    scene.links.serve_broker.set(Line::Open);
+    Ok(())
+}
+
+pub async fn commit_cut_without_broker(scene: &mut Scene, hold: Duration) -> Result<()> {
+    scene.links.serve_broker.set(Line::Reset);
+    one(scene, hold, |links| &links.serve_database, Line::CutAtCommit).await?;
+    scene.links.serve_broker.set(Line::Open);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Messages that are no orders, or none that could be stored.
+
+use crate::{Result, scene::Scene, wait::PATIENCE};
+use chrono::Utc;
+use serde_json::{Value, json};
+use shakerqueue::queue::{Broker, Settings};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+/// How many of each kind.
+const EACH: usize = 50;
+
+/// Known things that a message may be about.
+struct Known {
+    customer: String,
+    recipe: String,
+    name: String,
+    /// Orders that are stored.
+    orders: Vec<String>,
+}
+
+pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
+    let known = known(scene).await?;
+    let url = scene.servers.rabbitmq.url(scene.servers.rabbitmq.address());
+    let broker = Broker::start(Settings::new(url.into(), scene.prefix.clone()))?;
+    timeout(PATIENCE, broker.until_up()).await?;
+    let publisher = broker.publisher();
+    let pause = hold / u32::try_from(EACH)?;
+    for stored in &known.orders {
+        for (id, body) in bad(&known, stored) {
+            publisher.publish(id, body).await.map_err(|error| format!("a bad message: {error}"))?;
+            scene.dead.push(id.to_string());
+        }
+        sleep(pause).await;
+    }
+    drop(publisher);
+    broker.close(Duration::from_secs(5)).await;
+    Ok(())
+}
+
+async fn known(scene: &Scene) -> Result<Known> {
+    let database = scene.servers.data.postgres.client(&scene.database).await?;
+    let customer = database.query_one("SELECT id::text FROM users WHERE role = 'customer'", &[]).await?;
+    let recipe = database.query_one("SELECT id::text, name FROM recipes LIMIT 1", &[]).await?;
+    let limit = i64::try_from(EACH)?;
+    let orders = database.query("SELECT id::text FROM orders ORDER BY id LIMIT $1", &[&limit]).await?;
+    Ok(Known {
+        customer: customer.get(0),
+        recipe: recipe.get(0),
+        name: recipe.get(1),
+        orders: orders.iter().map(|row| row.get(0)).collect(),
+    })
+}
+
+/// One of each kind, with the id under which it is to be found.
+fn bad(known: &Known, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
+    let order = |id: &str, change: &dyn Fn(&mut Value)| {
+        let mut order = json!({
+            "id": id, "customer_id": known.customer, "placed_by": known.customer, "table": null, "note": "bad",
+            "lines": [{ "recipe": { "id": known.recipe, "name": known.name }, "quantity": 1, "note": null }],
+            "priority": 1, "due_at": Utc::now(), "placed_at": Utc::now(),
+        });
+        change(&mut order);
+        order
+    };
+    let message =
+        |version: u32, order: &Value| json!({ "version": version, "order": order }).to_string().into_bytes();
+    let new = |version: u32, change: &dyn Fn(&mut Value)| {
+        let id = Uuid::now_v7();
+        (id, message(version, &order(&id.to_string(), change)))
+    };
+    let mut all = vec![
+        (Uuid::now_v7(), b"not JSON".to_vec()),
+        new(2, &|_| {}),
+        new(1, &|order| order["lines"] = json!([])),
+        new(1, &|order| order["lines"][0]["quantity"] = json!(0)),
+        new(1, &|order| order["customer_id"] = json!(Uuid::now_v7())),
+        new(1, &|order| order["lines"][0]["recipe"]["id"] = json!(Uuid::now_v7())),
+    ];
+    if let Ok(id) = stored.parse() {
+        all.push((id, message(1, &order(stored, &|_| {}))));
+    }
+    all
+}

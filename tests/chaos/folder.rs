@@ -1,0 +1,35 @@
+//! Where everything is kept that a run leaves.
+
+use crate::Result;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    thread::sleep,
+    time::Duration,
+};
+use tempfile::TempDir;
+
+pub struct Folder {
+    pub path: PathBuf,
+}
+
+impl Folder {
+    /// A temporary folder, which the servers' users get at.
+    pub fn new() -> Result<Self> {
+        let path = TempDir::with_prefix("shakerqueue-chaos.")?.keep();
+        fs::set_permissions(&path, Permissions::from_mode(0o711))?;
+        Ok(Self { path })
+    }
+
+    /// Removes it, though those who wrote there may take a moment to end.
+    pub fn remove(&self) {
+        for _ in 0..50 {
+            match fs::remove_dir_all(&self.path) {
+                Err(_) if self.path.exists() => sleep(Duration::from_millis(100)),
+                _ => return,
+            }
+        }
+        eprintln!("chaos: could not remove {}", self.path.display());
+    }
+}

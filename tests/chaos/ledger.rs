@@ -1,0 +1,156 @@
+//! What was asked of the product and what it answered: the side of the books that the product does not write.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+use tokio::time::Instant;
+
+/// What an answer says about the order.
+#[derive(Debug, Clone)]
+pub enum Word {
+    /// 201 or 202, with the order's id.
+    Accepted(u16, String),
+    /// It was not taken, for this reason.
+    Refused(String),
+    /// It may have been taken, for all that this says.
+    Unknown(String),
+}
+
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Which `serve`.
+    pub by: usize,
+    pub asked: Instant,
+    pub took: Duration,
+    pub word: Word,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = self.by + 1;
+        match &self.word {
+            Word::Accepted(status, id) => write!(f, "{status} {id}")?,
+            Word::Refused(why) => write!(f, "refused: {why}")?,
+            Word::Unknown(why) => write!(f, "unknown: {why}")?,
+        }
+        write!(f, " (serve {by}, {} ms)", self.took.as_millis())
+    }
+}
+
+/// One order, asked for once or, under a key, several times.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub keyed: bool,
+    /// The lines, as the database should have them.
+    pub lines: String,
+    pub answers: Vec<Answer>,
+}
+
+/// What is known of an attempt after all of its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Accepted,
+    Refused,
+    Unknown,
+}
+
+impl Attempt {
+    pub fn fate(&self) -> Fate {
+        let mut fate = Fate::Refused;
+        for answer in &self.answers {
+            match answer.word {
+                Word::Accepted(..) => return Fate::Accepted,
+                Word::Unknown(_) => fate = Fate::Unknown,
+                Word::Refused(_) => {}
+            }
+        }
+        // One that was never answered, because the load was stopped in the middle.
+        if self.answers.is_empty() { Fate::Unknown } else { fate }
+    }
+
+    /// The ids that it was promised under.
+    pub fn ids(&self) -> Vec<&str> {
+        let mut ids: Vec<_> = self
+            .answers
+            .iter()
+            .filter_map(|answer| match &answer.word {
+                Word::Accepted(_, id) => Some(id.as_str()),
+                _ => None,
+            })
+            .collect();
+        ids.dedup();
+        ids
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", if self.keyed { "with a key" } else { "without a key" })?;
+        for answer in &self.answers {
+            write!(f, "; {answer}")?;
+        }
+        Ok(())
+    }
+}
+
+/// All attempts under one fault.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub attempts: Vec<Attempt>,
+}
+
+impl Ledger {
+    /// A new attempt's number.
+    pub fn open(&mut self, keyed: bool, lines: String) -> usize {
+        self.attempts.push(Attempt { keyed, lines, answers: Vec::new() });
+        self.attempts.len() - 1
+    }
+
+    pub fn note(&mut self, number: usize, answer: Answer) {
+        if let Some(attempt) = self.attempts.get_mut(number) {
+            attempt.answers.push(answer);
+        }
+    }
+
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.attempts.iter().flat_map(|attempt| &attempt.answers)
+    }
+
+    /// The ids of all orders promised so far.
+    pub fn promised(&self) -> Vec<String> {
+        self.attempts.iter().flat_map(Attempt::ids).map(str::to_owned).collect()
+    }
+
+    pub fn count(&self, fate: Fate) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.fate() == fate).count()
+    }
+
+    pub fn slowest(&self) -> Duration {
+        self.answers().map(|answer| answer.took).max().unwrap_or_default()
+    }
+
+    /// What was answered how often.
+    pub fn kinds(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for answer in self.answers() {
+            let kind = match &answer.word {
+                Word::Accepted(status, _) => status.to_string(),
+                Word::Refused(why) => format!("refused: {why}"),
+                Word::Unknown(why) => format!("unknown: {why}"),
+            };
+            *kinds.entry(kind).or_default() += 1;
+        }
+        kinds
+    }
+
+    /// When a `serve` gave an order to the broker that was asked for after `since`, if it did.
+    pub fn queued_again(&self, by: usize, since: Instant) -> Option<Instant> {
+        let queued = |answer: &&Answer| {
+            answer.by == by && answer.asked >= since && matches!(answer.word, Word::Accepted(202, _))
+        };
+        self.answers().filter(queued).map(|answer| answer.asked + answer.took).min()
+    }
+}
+
+/// The `note` by which the order of an attempt is known.
+pub fn note(number: usize) -> String {
+    format!("attempt {number}")
+}

@@ -1,0 +1,208 @@
+//! Guests who order and bartenders who make the drinks, until they are told to stop.
+
+use crate::{
+    Result,
+    ledger::{Answer, Ledger, Word, note},
+    tokens::Tokens,
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const GUESTS: usize = 6;
+const BARTENDERS: usize = 2;
+/// A guest's pause between two orders: the machine is to be busy and not drowned, in milliseconds.
+const PAUSE: std::ops::Range<u64> = 10..40;
+/// How often an order under a key is asked for at most, and the pause in between, in milliseconds.
+const MOST_REPEATS: usize = 5;
+const REPEAT_AFTER: std::ops::Range<u64> = 100..700;
+/// How long a guest waits for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// People at work.
+pub struct Load {
+    people: JoinSet<()>,
+    counter: Arc<Counter>,
+    stop: CancellationToken,
+}
+
+/// What the guests share.
+struct Counter {
+    serves: [SocketAddr; 2],
+    drinks: Vec<String>,
+    tokens: Tokens,
+    ledger: Mutex<Ledger>,
+    /// Held by each attempt; who has all of it makes the guests wait.
+    gate: Arc<RwLock<()>>,
+}
+
+impl Load {
+    pub fn start(
+        serves: [SocketAddr; 2],
+        tokens: &Tokens,
+        drinks: &[String],
+        rng: &mut StdRng,
+    ) -> Result<Self> {
+        let counter = Arc::new(Counter {
+            serves,
+            drinks: drinks.to_vec(),
+            tokens: tokens.clone(),
+            ledger: Mutex::default(),
+            gate: Arc::default(),
+        });
+        let stop = CancellationToken::new();
+        let mut people = JoinSet::new();
+        for _ in 0..GUESTS {
+            let http = Client::builder().timeout(ANSWER_WITHIN).build()?;
+            people.spawn(guest(Arc::clone(&counter), stop.clone(), http, StdRng::from_rng(rng)));
+        }
+        for _ in 0..BARTENDERS {
+            let http = Client::builder().timeout(ANSWER_WITHIN).build()?;
+            people.spawn(bartender(Arc::clone(&counter), stop.clone(), http, StdRng::from_rng(rng)));
+        }
+        Ok(Self { people, counter, stop })
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.counter.ledger()
+    }
+
+    /// Lets every attempt end and no other begin, until the guard is dropped.
+    pub async fn pause(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.counter.gate).write_owned().await
+    }
+
+    /// Waits until everybody has finished what they began.
+    pub async fn stop(&mut self) {
+        self.stop.cancel();
+        while self.people.join_next().await.is_some() {}
+    }
+}
+
+impl Counter {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, by: usize) -> SocketAddr {
+        let [first, second] = self.serves;
+        if by == 0 { first } else { second }
+    }
+
+    fn post(&self, http: &Client, by: usize, path: &str, token: &str) -> RequestBuilder {
+        http.post(format!("http://{}{path}", self.serve(by))).bearer_auth(token)
+    }
+}
+
+async fn guest(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut rng: StdRng) {
+    while !stop.is_cancelled() {
+        let turn = counter.gate.read().await;
+        if stop.is_cancelled() {
+            return;
+        }
+        let refused = order(&counter, &http, &mut rng).await;
+        drop(turn);
+        let pause = if refused { rng.random_range(REPEAT_AFTER) } else { rng.random_range(PAUSE) };
+        sleep(Duration::from_millis(pause)).await;
+    }
+}
+
+/// One attempt. True if it was not taken.
+async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
+    let items: Vec<(String, u8)> = (0..rng.random_range(1..=3))
+        .map(|_| {
+            let drink = counter.drinks.get(rng.random_range(0..counter.drinks.len().max(1)));
+            (drink.cloned().unwrap_or_default(), rng.random_range(1..=4))
+        })
+        .collect();
+    let lines: Vec<_> = items.iter().map(|(recipe, quantity)| format!("{quantity} {recipe}")).collect();
+    let keyed = rng.random_bool(0.5);
+    let number = counter.ledger().open(keyed, lines.join(", "));
+    let items: Vec<_> =
+        items.iter().map(|(recipe, quantity)| json!({ "recipe": recipe, "quantity": quantity })).collect();
+    let body = json!({ "items": items, "table": rng.random_range(1..40).to_string(), "note": note(number) });
+    let key = keyed.then(|| Uuid::from_u128(rng.random()).to_string());
+    let mut by = rng.random_range(0..2);
+    for _ in 0..MOST_REPEATS {
+        let mut request = counter.post(http, by, "/orders", &counter.tokens.guest).json(&body);
+        if let Some(key) = &key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let asked = Instant::now();
+        let (word, again) = heard(request).await;
+        let taken = matches!(word, Word::Accepted(..));
+        counter.ledger().note(number, Answer { by, asked, took: asked.elapsed(), word });
+        if taken || !again || key.is_none() {
+            return !taken;
+        }
+        sleep(Duration::from_millis(rng.random_range(REPEAT_AFTER))).await;
+        by = 1 - by;
+    }
+    true
+}
+
+/// What the answer says, and whether it is worth asking again.
+async fn heard(request: RequestBuilder) -> (Word, bool) {
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) if error.is_connect() => return (Word::Refused("no connection".into()), false),
+        Err(error) => return (Word::Unknown(cause(&error)), true),
+    };
+    let status = response.status().as_u16();
+    let body: Value = match response.json().await {
+        Ok(body) => body,
+        Err(error) => return (Word::Unknown(format!("{status} and then {}", cause(&error))), true),
+    };
+    let said = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let problem = said("type");
+    match status {
+        201 | 202 => (Word::Accepted(status, said("id")), false),
+        503 if problem == "/problems/outcome-unknown" => (Word::Unknown(format!("503 {problem}")), true),
+        503 => (Word::Refused(format!("503 {problem}")), true),
+        400..500 => (Word::Refused(format!("{status} {problem} {}", said("detail"))), false),
+        _ => (Word::Unknown(format!("{status} {problem}")), true),
+    }
+}
+
+/// The innermost reason.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Takes what is next, makes it and hands it out. What does not work is left: another one comes.
+async fn bartender(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut rng: StdRng) {
+    while !stop.is_cancelled() {
+        let by = rng.random_range(0..2);
+        let moved = async |path: String| -> Option<Value> {
+            let request = counter.post(&http, by, &path, &counter.tokens.bartender);
+            let response = request.send().await.ok().filter(|response| response.status() == 200)?;
+            response.json().await.ok()
+        };
+        let claimed = moved("/orders/next".to_owned()).await;
+        let id = claimed.as_ref().and_then(|order| order.get("id")).and_then(Value::as_str);
+        if let Some(id) = id
+            && moved(format!("/orders/{id}/ready")).await.is_some()
+        {
+            moved(format!("/orders/{id}/complete")).await;
+        } else {
+            sleep(Duration::from_millis(100)).await;
+        }
+        sleep(Duration::from_millis(rng.random_range(PAUSE))).await;
+    }
+}

@@ -1,0 +1,189 @@
+//! Orders and drinks go on while something breaks: does every order that was promised end up stored, once?
+//!
+//! `make chaos` runs this. Each fault strikes two `serve` and two `work` under load, on a real PostgreSQL and a real `RabbitMQ` that this
+//! harness starts itself. Then the answers that the guests got are compared with the database.
+
+#![allow(clippy::indexing_slicing, reason = "a harness may fail where it stands")]
+
+mod audit;
+mod clock;
+mod disk;
+mod faults;
+mod folder;
+mod ledger;
+mod load;
+mod postgres;
+mod process;
+mod programs;
+mod proxy;
+mod rabbitmq;
+mod roles;
+mod scenario;
+mod scene;
+mod servers;
+mod table;
+mod tokens;
+mod wait;
+
+use clap::Parser;
+use faults::Fault;
+use folder::Folder;
+use programs::Programs;
+use rand::{SeedableRng, rngs::StdRng};
+use scenario::Outcome;
+use servers::Servers;
+use std::{fs, os::unix::process::parent_id, path::Path, process::ExitCode, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
+
+/// An error ends the fault, or the harness where there is none.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Breaks things under load and looks for orders that were lost or stored twice.
+#[derive(Parser)]
+#[command(name = "chaos")]
+struct Arguments {
+    /// Which faults, by name. Without it: all.
+    #[arg(long = "fault", value_name = "NAME", value_delimiter = ',')]
+    faults: Vec<String>,
+
+    /// How long each fault lasts.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+
+    /// Chooses what is random, except what the machine's timing makes of it.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Shows what was answered how often.
+    #[arg(long)]
+    answers: bool,
+
+    /// Keeps the folder with the logs, also when nothing was wrong.
+    #[arg(long)]
+    keep: bool,
+
+    /// Lists the faults.
+    #[arg(long)]
+    list: bool,
+}
+
+impl Arguments {
+    fn chosen(&self) -> Result<Vec<&'static Fault>> {
+        if self.faults.is_empty() {
+            return Ok(faults::ALL.iter().collect());
+        }
+        let by_name = |name: &String| {
+            faults::ALL
+                .iter()
+                .find(|fault| fault.name == name)
+                .ok_or_else(|| format!("there is no fault {name:?}"))
+        };
+        Ok(self.faults.iter().map(by_name).collect::<std::result::Result<_, _>>()?)
+    }
+}
+
+// One thread: it leaves the machine to what is tested, and it lives as long as the processes that it starts, which the
+// system ends with the thread that started them.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.list {
+        for fault in faults::ALL {
+            println!("{:<30} {}", fault.name, fault.what);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let folder = match Folder::new() {
+        Ok(folder) => folder,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = tokio::select! {
+        ended = run(&arguments, &folder.path) => ended.map(|wrong| (wrong, wrong == 0 && !arguments.keep)),
+        () = interrupted() => Ok((1, true)),
+    };
+    // All that was started is gone by now, or told to go.
+    match ended {
+        Ok((_, true)) => folder.remove(),
+        _ => println!("logs and data: {}", folder.path.display()),
+    }
+    match ended {
+        Ok((0, _)) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A signal, or the end of whoever started this.
+async fn interrupted() {
+    let parent = parent_id();
+    let orphaned = async {
+        while parent_id() == parent {
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let told = async |kind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = orphaned => {}
+        () = told(SignalKind::interrupt()) => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::hangup()) => {}
+    }
+}
+
+/// How many faults had violations, or could not be carried through.
+async fn run(arguments: &Arguments, folder: &Path) -> Result<usize> {
+    let chosen = arguments.chosen()?;
+    let programs = Programs::found()?;
+    let seed = arguments.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
+    println!("seed {seed}, {} s a fault", arguments.seconds);
+    println!("{}", table::head());
+    let begun = Instant::now();
+    let mut servers = None;
+    let (mut wrong, mut not_run) = (0, 0);
+    for fault in &chosen {
+        let started = match servers.take() {
+            Some(servers) => servers,
+            None => Servers::start(&programs, folder).await?,
+        };
+        let own = folder.join(fault.name);
+        fs::create_dir_all(&own)?;
+        // The same by itself as among the others.
+        let seed =
+            fault.name.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into()));
+        let hold = Duration::from_secs(arguments.seconds);
+        match scenario::run(fault, started, &own, hold, StdRng::seed_from_u64(seed)).await {
+            Ok((back, outcome)) => {
+                println!("{}", table::row(fault.name, &outcome));
+                if arguments.answers
+                    && let Some(answers) = table::answers(&outcome)
+                {
+                    println!("{answers}");
+                }
+                match outcome {
+                    Outcome::Ran(report) => wrong += usize::from(report.verdict.violations() > 0),
+                    Outcome::NotRun(_) => not_run += 1,
+                }
+                servers = Some(back);
+            }
+            Err(error) => {
+                println!("{:<28}  FAILED: {error}", fault.name);
+                wrong += 1;
+            }
+        }
+    }
+    let took = begun.elapsed().as_secs();
+    println!("{} faults in {took} s: {wrong} with violations, {not_run} not run", chosen.len());
+    Ok(wrong)
+}

@@ -1,0 +1,208 @@
+//! A TCP forwarder between the product and a server, which can do to the line whatever networks do.
+
+use crate::Result;
+use rand::random_range;
+use std::{
+    future::pending,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, sleep_until},
+};
+
+/// The most bytes that are forwarded at a time.
+const CHUNK: usize = 16 * 1024;
+/// A `Query` message of PostgreSQL's protocol: its length, and the statement.
+const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+
+/// How a line behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    Open,
+    /// What is sent arrives later by this many milliseconds.
+    Late(u64, u64),
+    /// At most so many bytes a second in either direction.
+    Slow(u32),
+    /// Nothing passes. Connections stay, new ones seem to succeed, and what was sent arrives when the line is open again.
+    Silent,
+    /// What the server sends waits.
+    AnswersHeld,
+    /// The connections that were there are closed at the server, and the client is never told. New ones are well.
+    HalfOpen,
+    /// Every connection is reset, and so is each new one.
+    Reset,
+    /// Every other transaction's connection is reset when the server has committed it and before the client knows.
+    CutAtCommit,
+}
+
+/// The line, which ends with its owner.
+pub struct Proxy {
+    pub address: SocketAddr,
+    line: watch::Sender<Line>,
+    listening: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn to(server: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let line = watch::Sender::new(Line::Open);
+        let state = line.subscribe();
+        let listening = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, server, state.clone()));
+            }
+        });
+        Ok(Self { address, line, listening })
+    }
+
+    pub fn set(&self, line: Line) {
+        self.line.send_replace(line);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+enum End {
+    Closed,
+    HalfOpen,
+    Reset,
+}
+
+async fn carry(mut client: TcpStream, server: SocketAddr, mut line: watch::Receiver<Line>) {
+    line.borrow_and_update();
+    let _ = line.wait_for(|line| *line != Line::Silent).await;
+    if *line.borrow() == Line::Reset {
+        let _ = client.set_zero_linger();
+        return;
+    }
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let cutting = AtomicBool::new(false);
+    let end = {
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        tokio::select! {
+            _ = forward(from_client, to_server, line.clone(), Way::Requests(&cutting)) => End::Closed,
+            _ = forward(from_server, to_client, line.clone(), Way::Answers(&cutting)) => {
+                if cutting.load(Ordering::Relaxed) { End::Reset } else { End::Closed }
+            }
+            end = disturbed(&mut line) => end,
+        }
+    };
+    match end {
+        End::Closed => {}
+        End::Reset => {
+            let _ = (client.set_zero_linger(), server.set_zero_linger());
+        }
+        End::HalfOpen => {
+            drop(server);
+            // What the client goes on sending is taken and lost.
+            let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
+        }
+    }
+}
+
+async fn disturbed(line: &mut watch::Receiver<Line>) -> End {
+    while line.changed().await.is_ok() {
+        match *line.borrow_and_update() {
+            Line::Reset => return End::Reset,
+            Line::HalfOpen => return End::HalfOpen,
+            _ => {}
+        }
+    }
+    End::Closed
+}
+
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// Sets the flag when the server's next answer is the one to a commit that the client must not see.
+    Requests(&'a AtomicBool),
+    Answers(&'a AtomicBool),
+}
+
+impl Way<'_> {
+    /// Waits while nothing passes this way, and says how the line is then.
+    async fn open(self, line: &mut watch::Receiver<Line>) -> Line {
+        let stopped = |line: &Line| {
+            *line == Line::Silent || *line == Line::AnswersHeld && matches!(self, Way::Answers(_))
+        };
+        let open = line.wait_for(|line| !stopped(line)).await.map(|line| *line);
+        match open {
+            Ok(line) => line,
+            // The proxy is gone, and so is this connection in a moment.
+            Err(_) => pending().await,
+        }
+    }
+
+    /// Whether the connection ends here.
+    fn cuts(self, line: Line, bytes: &[u8]) -> bool {
+        static COMMITS: AtomicU32 = AtomicU32::new(0);
+        match self {
+            Way::Answers(cutting) => cutting.load(Ordering::Relaxed),
+            Way::Requests(cutting) => {
+                let commits =
+                    line == Line::CutAtCommit && bytes.windows(COMMIT.len()).any(|part| part == COMMIT);
+                if commits && COMMITS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+                    cutting.store(true, Ordering::Relaxed);
+                }
+                false
+            }
+        }
+    }
+}
+
+async fn forward(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut line: watch::Receiver<Line>,
+    way: Way<'_>,
+) -> io::Result<()> {
+    // What is late must not keep what follows from being read: a line of 200 ms still carries much.
+    let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(64);
+    let reading = async move {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            way.open(&mut line).await;
+            let length = from.read(&mut buffer).await?;
+            let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+            let line = way.open(&mut line).await;
+            if way.cuts(line, bytes) {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            let mut due = Instant::now();
+            match line {
+                Line::Late(least, most) => due += Duration::from_millis(random_range(least..=most)),
+                Line::Slow(rate) => {
+                    sleep(Duration::from_secs_f64(
+                        f64::from(u32::try_from(length).unwrap_or(rate)) / f64::from(rate),
+                    ))
+                    .await;
+                }
+                _ => {}
+            }
+            if sender.send((due, bytes.to_vec())).await.is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, bytes)) = receiver.recv().await {
+            sleep_until(due).await;
+            to.write_all(&bytes).await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(reading, writing).map(|_: ((), ())| ())
+}

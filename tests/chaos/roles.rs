@@ -1,0 +1,115 @@
+//! The product's processes: two that serve and two that work.
+
+use crate::{
+    Result,
+    process::Process,
+    programs::{User, free_port},
+    wait::until,
+};
+use reqwest::Client;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::Duration,
+};
+use tokio::process::Command;
+
+/// Signs the tokens.
+pub const SECRET: &str = "a secret for this harness, long enough for HS256";
+/// What it promises for a stop, and a little more.
+const STOP_WITHIN: Duration = Duration::from_secs(12);
+
+/// A command of the product with these settings.
+pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
+    let mut command = User::myself().command(&[], env!("CARGO_BIN_EXE_shakerqueue"));
+    command.args(arguments).envs(settings.iter().cloned());
+    command
+}
+
+/// One process, which may be ended and started again.
+pub struct Role {
+    pub name: String,
+    does: &'static str,
+    pub address: SocketAddr,
+    settings: Vec<(String, String)>,
+    log: PathBuf,
+    process: Option<Process>,
+}
+
+impl Role {
+    /// Starts one; `address` is the name of the setting that says where it answers.
+    pub fn start(
+        role: &'static str,
+        number: usize,
+        address: &str,
+        settings: &[(String, String)],
+        folder: &Path,
+    ) -> Result<Self> {
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let mut settings = settings.to_vec();
+        settings.push((address.to_owned(), at.to_string()));
+        let log = folder.join(format!("{role}-{number}.log"));
+        let name = format!("{role} {number}");
+        let mut role = Self { name, does: role, address: at, settings, log, process: None };
+        role.begin()?;
+        Ok(role)
+    }
+
+    /// Starts it, also again.
+    pub fn begin(&mut self) -> Result<()> {
+        self.process = Some(Process::start(&self.name, command(&[self.does], &self.settings), &self.log)?);
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    pub async fn ready(&mut self) -> Result<()> {
+        let http = Client::builder().timeout(Duration::from_secs(2)).build()?;
+        let url = format!("http://{}/readyz", self.address);
+        let what = format!("{} is ready", self.name);
+        until(&what, async || match self.ended() {
+            Some(status) => Ok(Some(Err(self.had_ended(status).into()))),
+            None => Ok(http.get(&url).send().await?.status().is_success().then_some(Ok(()))),
+        })
+        .await?
+    }
+
+    /// Kills it, unless it had ended: that would be a finding.
+    pub async fn kill(&mut self) -> Result<Option<String>> {
+        let ended = self.ended().map(|status| self.had_ended(status));
+        if let Some(mut process) = self.process.take()
+            && ended.is_none()
+        {
+            process.kill().await?;
+        }
+        Ok(ended)
+    }
+
+    fn had_ended(&self, status: ExitStatus) -> String {
+        format!("{} had ended by itself: {status}; its log: {}", self.name, self.log.display())
+    }
+
+    pub fn signal(&self, signal: &str) {
+        if let Some(process) = &self.process {
+            process.signal(signal);
+        }
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut().and_then(Process::ended)
+    }
+
+    /// Asks it to stop and waits for its end. Says what was wrong with that, if anything.
+    pub async fn stop(&mut self) -> Option<String> {
+        if let Some(status) = self.ended() {
+            return Some(self.had_ended(status));
+        }
+        self.signal("TERM");
+        let mut process = self.process.take()?;
+        match process.wait(STOP_WITHIN).await {
+            Ok(status) if status.success() => None,
+            Ok(status) => Some(format!("{} was asked to stop and ended with {status}", self.name)),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! All that a fault can reach: the servers, the lines, the product's processes, and the people.
+
+use crate::{
+    Result,
+    clock::Clock,
+    disk::Disk,
+    load::Load,
+    proxy::{Line, Proxy},
+    roles::{Role, SECRET},
+    servers::Servers,
+    tokens::Tokens,
+    wait::until,
+};
+use rand::{RngExt, rngs::StdRng};
+use std::{ops::Range, path::Path, time::Duration};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+/// The lines between the product and its servers.
+pub struct Links {
+    pub serve_broker: Proxy,
+    pub serve_database: Proxy,
+    pub work_broker: Proxy,
+    pub work_database: Proxy,
+}
+
+impl Links {
+    pub fn all(&self) -> [&Proxy; 4] {
+        [&self.serve_broker, &self.serve_database, &self.work_broker, &self.work_database]
+    }
+}
+
+pub struct Scene {
+    pub serves: [Role; 2],
+    pub works: [Role; 2],
+    pub load: Load,
+    pub links: Links,
+    pub servers: Servers,
+    pub database: String,
+    pub prefix: String,
+    pub rng: StdRng,
+    /// The ids of orders that must be found dead, each once.
+    pub dead: Vec<String>,
+    /// What was wrong on the way.
+    pub findings: Vec<String>,
+    pub clock: Option<Clock>,
+    pub disk: Option<Disk>,
+}
+
+impl Scene {
+    /// Opens a bar with a database and queues of its own, and lets the guests in.
+    pub async fn open(
+        mut servers: Servers,
+        clock: Option<Clock>,
+        disk: Option<Disk>,
+        mut rng: StdRng,
+        folder: &Path,
+    ) -> Result<Self> {
+        let template = servers.data.template.clone();
+        let database = servers.data.postgres.new_database(Some(&template)).await?;
+        let prefix = format!("chaos-{}", Uuid::new_v4().simple());
+        let (to_database, to_broker) = (servers.data.postgres.address(), servers.rabbitmq.address());
+        let links = Links {
+            serve_broker: Proxy::to(to_broker).await?,
+            serve_database: Proxy::to(to_database).await?,
+            work_broker: Proxy::to(to_broker).await?,
+            work_database: Proxy::to(to_database).await?,
+        };
+        let settings = |database_by: &Proxy, broker_by: &Proxy| {
+            let mut settings: Vec<_> = [
+                ("DATABASE_URL", servers.data.postgres.url(database_by.address, &database)),
+                ("AMQP_URL", servers.rabbitmq.url(broker_by.address)),
+                ("QUEUE_PREFIX", prefix.clone()),
+                ("SHUTDOWN_SECONDS", "10".into()),
+                ("SHUTDOWN_DELAY_SECONDS", "0".into()),
+                ("RETRY_SECONDS", "1,1,2".into()),
+                ("JWT_SECRET", SECRET.into()),
+                ("BCRYPT_COST", "4".into()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+            settings.extend(clock.iter().flat_map(Clock::settings));
+            settings
+        };
+        let serving = settings(&links.serve_database, &links.serve_broker);
+        let working = settings(&links.work_database, &links.work_broker);
+        let serve = |number| Role::start("serve", number, "BIND_ADDR", &serving, folder);
+        let work = |number| Role::start("work", number, "ADMIN_ADDR", &working, folder);
+        let (mut at_bar, mut behind) = ([serve(1)?, serve(2)?], [work(1)?, work(2)?]);
+        for role in at_bar.iter_mut().chain(&mut behind) {
+            role.ready().await?;
+        }
+        let addresses = [at_bar[0].address, at_bar[1].address];
+        let tokens = match servers.data.tokens.take() {
+            // Where the clock jumps, it matters how long ago they signed in: just now.
+            Some(tokens) if clock.is_none() => tokens,
+            _ => Tokens::sign_in(addresses[0]).await?,
+        };
+        let load = Load::start(addresses, &tokens, &servers.data.drinks, &mut rng)?;
+        servers.data.tokens = Some(tokens);
+        let (dead, findings) = (Vec::new(), Vec::new());
+        Ok(Self {
+            serves: at_bar,
+            works: behind,
+            load,
+            links,
+            servers,
+            database,
+            prefix,
+            rng,
+            dead,
+            findings,
+            clock,
+            disk,
+        })
+    }
+
+    /// A random pause, in milliseconds.
+    pub async fn pause(&mut self, range: Range<u64>) {
+        let pause = self.rng.random_range(range);
+        sleep(Duration::from_millis(pause)).await;
+    }
+
+    /// The queue of orders, and its exchange.
+    pub fn orders_queue(&self) -> String {
+        format!("{}.orders", self.prefix)
+    }
+
+    pub fn set_all_links(&self, line: Line) {
+        for link in self.links.all() {
+            link.set(line);
+        }
+    }
+
+    /// Waits until every order that was promised before this call is stored or set apart.
+    pub async fn promised_are_stored(&self) -> Result<()> {
+        let promised = self.load.ledger().promised();
+        let database = until("the database answers", async || {
+            Ok(Some(self.servers.data.postgres.client(&self.database).await?))
+        })
+        .await?;
+        let mut missing = 0_i64;
+        let stored = until("all promised orders are stored", async || {
+            let missing_now = database
+                .query_one(
+                    "SELECT count(*) FROM unnest($1::text[]::uuid[]) AS promised (id)
+                     WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = promised.id)
+                     AND NOT EXISTS (SELECT FROM dead_letters d WHERE d.order_id = promised.id)",
+                    &[&promised],
+                )
+                .await?;
+            missing = missing_now.get(0);
+            Ok((missing == 0).then_some(()))
+        })
+        .await;
+        stored.map_err(|error| format!("{error}: {missing} of {}", promised.len()).into())
+    }
+
+    /// Waits until what can never be stored has been given up: after the last of its pauses.
+    pub async fn the_dead_are_found(&self) -> Result<()> {
+        let database = self.servers.data.postgres.client(&self.database).await?;
+        until("every bad message is a dead letter", async || {
+            let missing: i64 = database
+                .query_one(
+                    "SELECT count(*) FROM unnest($1::text[]::uuid[]) AS dead (id)
+                     WHERE NOT EXISTS (SELECT FROM dead_letters d WHERE d.order_id = dead.id)",
+                    &[&self.dead],
+                )
+                .await?
+                .get(0);
+            Ok((missing == 0).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until nothing waits in the queue.
+    pub async fn queue_is_empty(&self) -> Result<()> {
+        let queue = self.orders_queue();
+        let empty = async || Ok((self.servers.rabbitmq.waiting(&queue).await? == 0).then_some(()));
+        until("the queue of orders is empty", empty).await
+    }
+
+    /// Asks every process to stop, all at once, and notes which did not do so well.
+    pub async fn stop_roles(&mut self) {
+        let [first, second] = &mut self.serves;
+        let [third, fourth] = &mut self.works;
+        let (first, second, third, fourth) =
+            tokio::join!(first.stop(), second.stop(), third.stop(), fourth.stop());
+        self.findings.extend([first, second, third, fourth].into_iter().flatten());
+    }
+}

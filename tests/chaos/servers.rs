@@ -1,0 +1,65 @@
+//! PostgreSQL and `RabbitMQ`, started once for all faults.
+
+use crate::{
+    Result,
+    postgres::Postgres,
+    programs::{Programs, User},
+    rabbitmq::RabbitMq,
+    roles,
+    tokens::Tokens,
+    wait::PATIENCE,
+};
+use std::path::{Path, PathBuf};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub struct Servers {
+    pub programs: Programs,
+    pub data: Seeded,
+    pub rabbitmq: RabbitMq,
+}
+
+impl Servers {
+    pub async fn start(programs: &Programs, folder: &Path) -> Result<Self> {
+        let mut rabbitmq = RabbitMq::create(programs, &new_folder(folder, "rabbitmq", "rabbitmq")?)?;
+        let home = new_folder(folder, "postgres", "postgres")?;
+        let data = Seeded::create(programs, &home, &home, &[]).await?;
+        rabbitmq.await_start().await?;
+        Ok(Self { programs: programs.clone(), data, rabbitmq })
+    }
+}
+
+/// A new folder of a server's own; its name is not taken by an earlier one.
+pub fn new_folder(within: &Path, name: &str, user: &str) -> Result<PathBuf> {
+    let folder = within.join(format!("{name}-{}", Uuid::new_v4().simple()));
+    std::fs::create_dir(&folder)?;
+    User::for_server(user)?.own(&folder)?;
+    Ok(folder)
+}
+
+/// A PostgreSQL with a database that each fault gets a copy of: the schema, the menu, the demo accounts.
+pub struct Seeded {
+    pub postgres: Postgres,
+    pub template: String,
+    /// The names of the menu.
+    pub drinks: Vec<String>,
+    /// The accounts are the same in every copy, and so are their tokens.
+    pub tokens: Option<Tokens>,
+}
+
+impl Seeded {
+    /// Makes one with its data in `home`, which only programs that are run by `inside` need to see, and its log beside `log`.
+    pub async fn create(programs: &Programs, home: &Path, log: &Path, inside: &[String]) -> Result<Self> {
+        let mut postgres = Postgres::create(programs, home, log, inside).await?;
+        let template = postgres.new_database(None).await?;
+        let settings = [("DATABASE_URL".to_owned(), postgres.url(postgres.address(), &template))];
+        let output = timeout(PATIENCE, roles::command(&["seed"], &settings).output()).await??;
+        if !output.status.success() {
+            return Err(format!("seed: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let menu =
+            postgres.client(&template).await?.query("SELECT name FROM recipes ORDER BY name", &[]).await?;
+        let drinks = menu.iter().map(|row| row.get(0)).collect();
+        Ok(Self { postgres, template, drinks, tokens: None })
+    }
+}
