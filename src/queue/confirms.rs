@@ -40,10 +40,11 @@ impl Confirms {
         Callback(self.clone())
     }
 
-    pub(super) fn begin(&self) {
+    /// Lets callers publish: all of them, or after a channel that went silent, one at a time until something is confirmed.
+    pub(super) fn begin(&self, after_silence: bool) {
         let _tracker = self.lock();
         if !self.ended.is_cancelled() {
-            self.gate.set(State::Up);
+            self.gate.set(if after_silence { State::Stalled } else { State::Up });
         }
     }
 
@@ -70,6 +71,11 @@ impl Confirms {
             );
         }
         tracker.expire(deadline);
+    }
+
+    /// Whether nothing at all was confirmed for longer than `within`, though it should have been.
+    pub(super) fn is_silent(&self, within: Duration) -> bool {
+        Instant::now().checked_sub(within).is_some_and(|deadline| self.lock().is_silent(deadline))
     }
 
     /// Whether the broker has refused everything for longer than `within`.

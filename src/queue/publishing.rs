@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use amqprs::channel::{BasicPublishArguments, ConfirmSelectArguments};
 use amqprs::{BasicProperties, DELIVERY_MODE_PERSISTENT};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::QueueError;
 use super::calls::{Backoff, CALL_WITHIN};
 use super::channels::{ChannelPool, PooledChannel};
 use super::confirms::Confirms;
 use super::connection::Current;
-use super::gate::Gate;
+use super::gate::{Gate, State};
 use super::publisher::{Outgoing, PublishError, Route};
 use super::topology::Topology;
+use super::tracker::Reply;
 
 /// How late a confirm's deadline may be noticed.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
@@ -26,6 +28,9 @@ const SWEEP_EVERY: Duration = Duration::from_millis(25);
 const BATCH: usize = 64;
 /// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; only its writer is waited for.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
+/// A connection that confirms nothing for so long is opened anew: its peer may be gone, which heartbeats notice after 20 s. In
+/// an alarm the new one confirms nothing either.
+const SILENT_FOR: Duration = Duration::from_secs(4);
 /// RabbitMQ (3.10, quorum queues) tells a channel that a queue is full, and not always that it has room again: a new channel
 /// finds out.
 const REFUSED_FOR: Duration = Duration::from_secs(2);
@@ -56,8 +61,9 @@ impl Drop for Session {
 impl Publishing {
     /// Publishes until `closing`, and then what was accepted before.
     pub(super) async fn run(self, mut outgoing: mpsc::Receiver<Outgoing>, closing: CancellationToken) {
+        let mut went_silent = false;
         while !outgoing.is_closed() || !outgoing.is_empty() {
-            let opening = self.open();
+            let opening = self.open(went_silent);
             tokio::pin!(opening);
             let session = loop {
                 tokio::select! {
@@ -74,11 +80,11 @@ impl Publishing {
                     session = &mut opening => break session,
                 }
             };
-            self.publish(&session, &mut outgoing, &closing).await;
+            went_silent = self.publish(&session, &mut outgoing, &closing).await;
         }
     }
 
-    async fn open(&self) -> Session {
+    async fn open(&self, after_silence: bool) -> Session {
         let mut current = self.current.clone();
         let mut backoff = Backoff::new();
         loop {
@@ -86,7 +92,7 @@ impl Publishing {
                 // The supervisor has ended: so does this task, soon.
                 std::future::pending::<()>().await;
             }
-            match self.try_open().await {
+            match self.try_open(after_silence).await {
                 Ok(session) => return session,
                 Err(error) => backoff.failed("shakerqueue publishing", &error),
             }
@@ -94,7 +100,7 @@ impl Publishing {
         }
     }
 
-    async fn try_open(&self) -> Result<Session, QueueError> {
+    async fn try_open(&self, after_silence: bool) -> Result<Session, QueueError> {
         self.topology.declare(&self.pool).await?;
         let channel = self.pool.keep().await?;
         let confirms = Confirms::new(self.gate.clone());
@@ -105,17 +111,17 @@ impl Publishing {
                 channel.confirm_select(ConfirmSelectArguments::default()).await
             })
             .await?;
-        confirms.begin();
+        confirms.begin(after_silence);
         Ok(Session { channel, confirms })
     }
 
-    /// Publishes on one channel, until it is lost or everything accepted before `closing` is answered.
+    /// Publishes on one channel, until it is lost or everything accepted before `closing` is answered. True if it went silent.
     async fn publish(
         &self,
         session: &Session,
         outgoing: &mut mpsc::Receiver<Outgoing>,
         closing: &CancellationToken,
-    ) {
+    ) -> bool {
         let Session { channel, confirms } = session;
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,20 +130,31 @@ impl Publishing {
         loop {
             tokio::select! {
                 biased;
-                () = confirms.ended() => return,
-                () = channel.live().gone() => return,
+                () = confirms.ended() => return false,
+                () = channel.live().gone() => return false,
                 _ = sweep.tick() => {
                     confirms.expire(self.confirm_within);
                     if confirms.unanswered() > MOST_UNANSWERED {
                         channel.live().rebuild();
-                        return;
+                        return false;
+                    }
+                    // After a silence nobody is let in before something is confirmed. Nobody may be there to try.
+                    if self.gate.state() == State::Stalled
+                        && confirms.unanswered() == 0
+                        && self.probe(session).await.is_break()
+                    {
+                        return true;
+                    }
+                    if confirms.is_silent(SILENT_FOR) {
+                        channel.live().rebuild();
+                        return true;
                     }
                     if confirms.is_refused(REFUSED_FOR) {
                         tracing::warn!("the broker refuses messages: its queue is full, perhaps; trying another channel");
-                        return;
+                        return false;
                     }
                     if outgoing.is_closed() && outgoing.is_empty() && confirms.waiting() == 0 {
-                        return;
+                        return false;
                     }
                 }
                 () = closing.cancelled(), if !outgoing.is_closed() => outgoing.close(),
@@ -150,12 +167,24 @@ impl Publishing {
                     let now = Instant::now();
                     for message in batch.drain(..) {
                         if self.send(session, message, now).await.is_break() {
-                            return;
+                            return false;
                         }
                     }
                 }
             }
         }
+    }
+
+    /// Publishes a message that the broker confirms and drops, for no queue is bound to where it goes.
+    async fn probe(&self, session: &Session) -> ControlFlow<()> {
+        let (sender, _) = oneshot::channel();
+        let reply = Reply { sender, permit: None };
+        let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
+        if session.confirms.register(Uuid::now_v7(), reply, Instant::now()).is_err() {
+            return ControlFlow::Break(());
+        }
+        let to = BasicPublishArguments::new("", &self.topology.nowhere);
+        counted(channel.basic_publish(BasicProperties::default(), Vec::new(), to)).await
     }
 
     async fn send(&self, session: &Session, message: Outgoing, now: Instant) -> ControlFlow<()> {
@@ -171,7 +200,7 @@ impl Publishing {
         }
         let mut properties = BasicProperties::default();
         properties
-            .with_message_id(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
+            .with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
             .with_content_type("application/json")
             .with_app_id("shakerqueue");
@@ -184,11 +213,7 @@ impl Publishing {
             Route::OrdersAfter(delay) => BasicPublishArguments::new("", &self.topology.delay_queue(delay)),
         };
         to.mandatory(true);
-        match timeout(SEND_WITHIN, channel.basic_publish(properties, body, to)).await {
-            Ok(Ok(())) => ControlFlow::Continue(()),
-            // The count of tags may be wrong now, so that the channel cannot be used any more.
-            Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
-        }
+        counted(channel.basic_publish(properties, body, to)).await
     }
 
     /// Declares the queues again, beside publishing: somebody deleted one.
@@ -200,5 +225,13 @@ impl Publishing {
                 Err(error) => tracing::error!(%error, "a message found no queue, and declaring it failed"),
             }
         }))
+    }
+}
+
+/// Publishes to the end. Cancelled or failed, it may or may not have counted: the channel can't be used any more.
+async fn counted(publish: impl Future<Output = Result<(), amqprs::error::Error>>) -> ControlFlow<()> {
+    match timeout(SEND_WITHIN, publish).await {
+        Ok(Ok(())) => ControlFlow::Continue(()),
+        Ok(Err(_)) | Err(_) => ControlFlow::Break(()),
     }
 }

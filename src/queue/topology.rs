@@ -23,6 +23,8 @@ pub(super) struct Topology {
     pub(super) orders: String,
     /// Queue of orders that were delivered too often: the broker moves them there, and workers take them from there as well.
     pub(super) overrun: String,
+    /// A queue that is not there.
+    pub(super) nowhere: String,
     dead: String,
 }
 
@@ -31,6 +33,7 @@ impl Topology {
         Self {
             orders: format!("{prefix}.orders"),
             overrun: format!("{prefix}.orders.overrun"),
+            nowhere: format!("{prefix}.nowhere"),
             dead: format!("{prefix}.dead"),
         }
     }
@@ -42,7 +45,7 @@ impl Topology {
         channel
             .request("declare the queues", DECLARE_WITHIN, async move |channel| {
                 // Where messages can go comes first, so that none can go before it is there.
-                let Self { orders, overrun, dead } = names;
+                let Self { orders, overrun, dead, .. } = names;
                 channel.exchange_declare(exchange(&dead, ExchangeType::Fanout)).await?;
                 let unlimited = table([("x-delivery-limit", FieldValue::l(NO_DELIVERY_LIMIT))]);
                 channel.queue_declare(queue(&overrun, unlimited)).await?;

@@ -98,6 +98,11 @@ impl Tracker {
         self.sent_before(deadline).any(|sent| sent.reply.is_some() && self.last_answer < sent.at)
     }
 
+    /// Whether something sent before `deadline` is without an answer, and nothing sent later has one: waited for or not.
+    pub(super) fn is_silent(&self, deadline: Instant) -> bool {
+        self.sent_before(deadline).any(|sent| self.last_answer < sent.at)
+    }
+
     /// Whether the broker has refused everything that it answered since `deadline`, and some of it before.
     pub(super) fn is_refused(&self, deadline: Instant) -> bool {
         self.refused_since.is_some_and(|since| since < deadline)

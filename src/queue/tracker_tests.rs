@@ -111,6 +111,19 @@ fn a_deadline_passes_for_the_old_only() {
 }
 
 #[test]
+fn silence_is_noticed_whoever_waits() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut tracker = Tracker::new(start);
+    drop(send(&mut tracker, 1, at(1)));
+    let _second = send(&mut tracker, 2, at(2));
+    tracker.expire(at(9));
+    assert!(tracker.is_silent(at(9)) && !tracker.is_silent(at(1)), "given up, and still not answered");
+    tracker.answer(2, false, Ok(()), at(10));
+    assert!(!tracker.is_silent(at(20)), "slow, not silent");
+}
+
+#[test]
 fn refusals_and_nothing_else_are_noticed() {
     let start = Instant::now();
     let (mut tracker, _receivers) = sent(4, start);

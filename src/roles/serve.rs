@@ -1,6 +1,9 @@
 //! `shakerqueue serve`
 
-use super::{Failure, say, startup};
+use super::{
+    Failure, say,
+    startup::{self, Reserved, patiently},
+};
 use crate::{
     accounts::{Access, Accounts, Passwords, Tokens},
     bar::Bar,
@@ -32,10 +35,10 @@ fn drain(within: Duration, delay: Duration) -> Duration {
 /// Answers the API until it is told to stop.
 pub async fn run(serving: Serving) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
-    let listener = startup::listen(serving.bind_addr)?;
-    let address = listener.local_addr()?;
+    let reserved = Reserved::new(serving.bind_addr)?;
+    let address = reserved.address()?;
     let demo = serving.demo;
-    serve(serving, listener, stop, |deployment| {
+    let ready = |deployment| {
         say(format_args!("ShakerQueue ({deployment}) listens on http://{address}"));
         if demo {
             // "Any address" is where it listens, and not where it can be reached.
@@ -43,14 +46,21 @@ pub async fn run(serving: Serving) -> Result<(), Failure> {
             let reached = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
             say(welcome(&reached));
         }
-    })
-    .await
+    };
+    serve(serving, || reserved.listen(), stop, ready).await
 }
 
-/// Answers the API on this listener until `stop`; `ready` is called with the deployment's name once it does.
+/// What is known before anybody is let in.
+struct Prepared {
+    identity: Identity,
+    menu: Menu,
+    access: Access,
+}
+
+/// Answers the API where `listen` says, until `stop`; `ready` is called with the deployment's name once it does.
 pub async fn serve(
     serving: Serving,
-    listener: TcpListener,
+    listen: impl FnOnce() -> Result<TcpListener, Failure>,
     stop: CancellationToken,
     ready: impl FnOnce(&'static str),
 ) -> Result<(), Failure> {
@@ -67,22 +77,12 @@ pub async fn serve(
         }
     };
     // Told to stop while it waits for the database: nothing has begun.
-    let Some(ready_database) =
-        stop.run_until_cancelled(startup::ready_database(&deployment, serving.migrate)).await
-    else {
+    let Some(prepared) = stop.run_until_cancelled(prepare(&deployment, &serving)).await else {
         return Ok(());
     };
-    ready_database?;
+    let Prepared { identity, menu, access } = prepared?;
     let store = &deployment.store;
-    if serving.demo {
-        let menu = seed::house_menu().map_err(Failure::new)?;
-        seed::fill(store, menu, seed::demo_accounts().map_err(Failure::new)?).await?;
-    }
-    let key = store.write(|conn| settings::get_or_set(conn, IDENTITY, secret::random_text()).boxed()).await?;
-
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());
-    let menu = Menu::load(store.clone()).await?;
-    let access = Access::load(store.clone()).await?;
     let background = TaskTracker::new();
     background.spawn(menu.clone().keep_fresh(stop.clone()));
     background.spawn(access.clone().keep_fresh(stop.clone()));
@@ -96,7 +96,7 @@ pub async fn serve(
             Tokens::new(&secret, lifetime),
             access,
         ),
-        intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), Identity::new(&key)),
+        intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity),
         bar: Bar::new(store.clone()),
         dead_letters: DeadLetters::new(store.clone()),
         menu,
@@ -109,7 +109,7 @@ pub async fn serve(
     };
     let within = serving.stopping.within();
     let delay = Duration::from_secs(serving.shutdown_delay_seconds);
-    let server = http::serve(app, listener, serving.http_threads, drain(within, delay))?;
+    let server = http::serve(app, listen()?, serving.http_threads, drain(within, delay))?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);
@@ -136,6 +136,26 @@ pub async fn serve(
     .await;
     deployment.store.close();
     finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+}
+
+/// Brings the database to where it must be, and reads from it what is held in memory.
+async fn prepare(deployment: &Deployment, serving: &Serving) -> Result<Prepared, Failure> {
+    startup::ready_database(deployment, serving.migrate).await?;
+    let store = &deployment.store;
+    if serving.demo {
+        let menu = seed::house_menu().map_err(Failure::new)?;
+        seed::fill(store, menu, seed::demo_accounts().map_err(Failure::new)?).await?;
+    }
+    let new_key = secret::random_text();
+    let key = patiently(|| {
+        let new_key = new_key.clone();
+        store.write(|conn| settings::get_or_set(conn, IDENTITY, new_key).boxed())
+    });
+    Ok(Prepared {
+        identity: Identity::new(&key.await?),
+        menu: patiently(|| Menu::load(store.clone())).await?,
+        access: patiently(|| Access::load(store.clone())).await?,
+    })
 }
 
 /// What someone who tries it wants to know.

@@ -3,17 +3,24 @@
 use super::Failure;
 use crate::{
     deployment::Deployment,
-    store::{Store, migrations::Schema},
+    store::{self, migrations::Schema},
 };
 use rand::random_range;
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::TcpSocket,
+    time::{Instant, sleep},
+};
 
 /// How long a database that does not answer is given: when everything starts at once it may be the last to be up.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How many connections may wait to be let in.
+const BACKLOG: u32 = 1024;
 
 /// Waits until the database answers, and makes sure that its schema is this version's.
 pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<(), Failure> {
@@ -24,12 +31,12 @@ pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<()
             .ping()
             .await
             .map_err(|error| Failure::new(format!("can't open {}: {error}", file.display())))?,
-        None => until_it_answers(&deployment.store).await?,
+        None => patiently(|| deployment.store.ping()).await?,
     }
     if migrate || deployment.migrates_itself() {
         deployment.store.migrate().await?;
     }
-    match deployment.store.schema().await? {
+    match patiently(|| deployment.store.schema()).await? {
         Schema::Current => Ok(()),
         Schema::Behind => Err(Failure::new(
             "the database is older than this program: run `shakerqueue migrate` (or `serve --migrate`)",
@@ -40,12 +47,15 @@ pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<()
     }
 }
 
-/// Asks again while the database is away.
-async fn until_it_answers(store: &Store) -> Result<(), Failure> {
+/// Asks the database for something, and again while it is away.
+pub async fn patiently<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = store::Result<T>>,
+{
     let deadline = Instant::now() + PATIENCE;
     let mut said = false;
     loop {
-        match store.ping().await {
+        match ask().await {
             Err(error) if error.may_pass() && Instant::now() < deadline => {
                 if !said {
                     tracing::warn!(%error, "waiting for the database for up to {} s", PATIENCE.as_secs());
@@ -58,10 +68,35 @@ async fn until_it_answers(store: &Store) -> Result<(), Failure> {
     }
 }
 
-/// Listens there, or says why not.
-pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    let listener = TcpListener::bind(address)
-        .map_err(|error| Failure::new(format!("can't listen on {address}: {error}")))?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// An address that is this process's own, and at which nobody is let in yet: until it can answer, clients shall go elsewhere.
+pub struct Reserved(TcpSocket);
+
+impl Reserved {
+    /// Reserves an address, or says why that is not possible.
+    pub fn new(address: SocketAddr) -> Result<Self, Failure> {
+        let reserve = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            // A process that ended a moment ago still counts as its owner otherwise.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(Self(socket))
+        };
+        reserve().map_err(|error| cannot_listen(address, &error))
+    }
+
+    /// Which address it is, with the port that the system chose if none was given.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Lets clients in.
+    pub fn listen(self) -> Result<TcpListener, Failure> {
+        let address = self.address()?;
+        let listener = self.0.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
+        listener.map_err(|error| cannot_listen(address, &error))
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {
+    Failure::new(format!("can't listen on {address}: {error}"))
 }

@@ -1,6 +1,9 @@
 //! `shakerqueue work`
 
-use super::{Failure, say, startup};
+use super::{
+    Failure, say,
+    startup::{self, Reserved},
+};
 use crate::{
     config::Working,
     deployment::Deployment,
@@ -33,7 +36,7 @@ pub async fn run(working: Working) -> Result<(), Failure> {
                 needs: Needs::Both,
                 stopping: stop.clone(),
             };
-            let server = http::serve_health(health, startup::listen(address)?, within)?;
+            let server = http::serve_health(health, Reserved::new(address)?.listen()?, within)?;
             say(format_args!("ShakerQueue tells its health on http://{address}"));
             let handle = server.handle();
             tokio::spawn(server);

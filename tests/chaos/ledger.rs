@@ -123,8 +123,12 @@ impl Ledger {
         self.attempts.iter().filter(|attempt| attempt.fate() == fate).count()
     }
 
-    pub fn slowest(&self) -> Duration {
-        self.answers().map(|answer| answer.took).max().unwrap_or_default()
+    /// The attempt with the slowest answer, and how long that took.
+    pub fn slowest(&self) -> Option<(String, Duration)> {
+        let slowest = |attempt: &Attempt| attempt.answers.iter().map(|answer| answer.took).max();
+        let all = self.attempts.iter().enumerate();
+        let (number, attempt) = all.max_by_key(|(_, attempt)| slowest(attempt))?;
+        Some((format!("{} {attempt}", note(number)), slowest(attempt)?))
     }
 
     /// What was answered how often.

@@ -57,7 +57,7 @@ struct Arguments {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Shows what was answered how often.
+    /// Shows what was answered how often, and what took longest.
     #[arg(long)]
     answers: bool,
 

@@ -89,6 +89,14 @@ impl Role {
         format!("{} had ended by itself: {status}; its log: {}", self.name, self.log.display())
     }
 
+    /// Starts it again if it has ended, as a supervisor would; that it did is a finding.
+    pub fn revive(&mut self) -> Result<Option<String>> {
+        match self.ended() {
+            Some(status) => self.begin().map(|()| Some(self.had_ended(status))),
+            None => Ok(None),
+        }
+    }
+
     pub fn signal(&self, signal: &str) {
         if let Some(process) = &self.process {
             process.signal(signal);

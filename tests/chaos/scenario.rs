@@ -37,6 +37,7 @@ pub struct Report {
     pub resumed: Option<Duration>,
     pub caught_up: Option<Duration>,
     pub slowest: Duration,
+    pub slowest_attempt: String,
     /// What was answered how often.
     pub answers: BTreeMap<String, usize>,
 }
@@ -87,6 +88,7 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
     orders_are_queued(&scene, begun).await?;
     scene.pause(0..500).await;
     (fault.strike)(&mut scene, hold).await?;
+    scene.revive_roles()?;
     let repaired = Instant::now();
     let (resumed, caught_up) = tokio::join!(orders_are_queued(&scene, repaired), async {
         scene.promised_are_stored().await.map(|()| repaired.elapsed())
@@ -122,7 +124,8 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
         verdict,
         resumed,
         caught_up,
-        slowest: ledger.slowest(),
+        slowest: ledger.slowest().map(|(_, took)| took).unwrap_or_default(),
+        slowest_attempt: ledger.slowest().map(|(attempt, _)| attempt).unwrap_or_default(),
         answers: ledger.kinds(),
     };
     drop(ledger);

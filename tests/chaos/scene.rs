@@ -72,7 +72,7 @@ impl Scene {
                 ("AMQP_URL", servers.rabbitmq.url(broker_by.address)),
                 ("QUEUE_PREFIX", prefix.clone()),
                 ("SHUTDOWN_SECONDS", "10".into()),
-                ("SHUTDOWN_DELAY_SECONDS", "0".into()),
+                ("SHUTDOWN_DELAY_SECONDS", "1".into()),
                 ("RETRY_SECONDS", "1,1,2".into()),
                 ("JWT_SECRET", SECRET.into()),
                 ("BCRYPT_COST", "4".into()),
@@ -178,6 +178,14 @@ impl Scene {
         let queue = self.orders_queue();
         let empty = async || Ok((self.servers.rabbitmq.waiting(&queue).await? == 0).then_some(()));
         until("the queue of orders is empty", empty).await
+    }
+
+    /// Starts what ended though nobody asked for it.
+    pub fn revive_roles(&mut self) -> Result<()> {
+        for role in self.serves.iter_mut().chain(&mut self.works) {
+            self.findings.extend(role.revive()?);
+        }
+        Ok(())
     }
 
     /// Asks every process to stop, all at once, and notes which did not do so well.

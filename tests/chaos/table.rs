@@ -24,11 +24,11 @@ pub fn head() -> String {
     line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
-/// What was answered how often, to see how a fault was felt.
+/// What was answered how often, and what took longest: how a fault was felt.
 pub fn answers(outcome: &Outcome) -> Option<String> {
     let Outcome::Ran(report) = outcome else { return None };
     let kinds: Vec<_> = report.answers.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
-    Some(format!("    {}", kinds.join(", ")))
+    Some(format!("    answers: {}\n    slowest: {}", kinds.join(", "), report.slowest_attempt))
 }
 
 pub fn row(name: &str, outcome: &Outcome) -> String {

@@ -55,9 +55,14 @@ impl Bar {
         let (ready, is_ready) = oneshot::channel();
         let stopping = stop.clone();
         let serving = tokio::spawn(async move {
-            serve::serve(serving, listener, stopping, |_| {
-                let _ = ready.send(());
-            })
+            serve::serve(
+                serving,
+                || Ok(listener),
+                stopping,
+                |_| {
+                    let _ = ready.send(());
+                },
+            )
             .await
         });
         assert!(is_ready.await.is_ok(), "the bar did not open: {:?}", serving.await);
