@@ -195,6 +195,27 @@ async fn readiness_falls_before_the_bar_closes() {
     closing.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let database = Database::file();
+    let environment = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("SHUTDOWN_DELAY_SECONDS", "300"),
+        ("SHUTDOWN_SECONDS", "600"),
+    ];
+    let mut serve = Role::start(&["serve"], &environment);
+    let url = serve.url().await;
+    serve.terminate();
+    let stranger = Person::new(&Client::new(), &url, None);
+    eventually("the first signal to count", async || {
+        (stranger.get("/readyz").await.status == 503).then_some(())
+    })
+    .await;
+    serve.terminate();
+    assert_eq!(serve.ended().await.code(), Some(130));
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_can_not_be_written_stops_nothing() {
