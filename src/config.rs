@@ -62,6 +62,10 @@ pub struct Serving {
     #[arg(long, env = "HTTP_THREADS", value_name = "N", value_parser = count::<1, 256>)]
     pub http_threads: Option<usize>,
 
+    /// The most connections of clients at a time; more wait to be let in.
+    #[arg(long, env = "HTTP_CONNECTIONS", value_name = "N", default_value_t = 4096, value_parser = count::<1, 100_000>)]
+    pub http_connections: usize,
+
     /// Adds the demo accounts and the menu, as `seed` does.
     #[arg(long)]
     pub demo: bool,

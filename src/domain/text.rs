@@ -105,6 +105,12 @@ impl Name {
     }
 }
 
+/// A character as it is, or how it is written if it would not print.
+pub fn printable(character: char) -> impl Iterator<Item = char> {
+    let written = character.is_control().then(|| character.escape_default());
+    written.is_none().then_some(character).into_iter().chain(written.into_iter().flatten())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,6 +33,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(75);
 
+/// For those who ask for the health of a process, and nothing else.
+const HEALTH_CONNECTIONS: usize = 256;
+
 /// What handlers work with.
 pub struct App {
     /// Who is who.
@@ -49,10 +52,19 @@ pub struct App {
     pub health: Health,
 }
 
+/// How much is done at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Threads that answer.
+    pub threads: usize,
+    /// Connections that are open.
+    pub connections: usize,
+}
+
 /// The API on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
-pub fn serve(app: App, listener: TcpListener, threads: Option<usize>, drain: Duration) -> io::Result<Server> {
+pub fn serve(app: App, listener: TcpListener, capacity: Capacity, drain: Duration) -> io::Result<Server> {
     let (health, app) = (Data::new(app.health.clone()), Data::new(app));
-    start(listener, threads, drain, move |config| {
+    start(listener, capacity, drain, move |config| {
         config.app_data(app.clone()).app_data(health.clone()).configure(health::routes).configure(routes);
     })
 }
@@ -60,18 +72,18 @@ pub fn serve(app: App, listener: TcpListener, threads: Option<usize>, drain: Dur
 /// Only the health of a process that has no API.
 pub fn serve_health(health: Health, listener: TcpListener, drain: Duration) -> io::Result<Server> {
     let health = Data::new(health);
-    start(listener, Some(1), drain, move |config| {
+    start(listener, Capacity { threads: 1, connections: HEALTH_CONNECTIONS }, drain, move |config| {
         config.app_data(health.clone()).configure(health::routes);
     })
 }
 
 fn start(
     listener: TcpListener,
-    threads: Option<usize>,
+    Capacity { threads, connections }: Capacity,
     drain: Duration,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
-    let mut server = HttpServer::new(move || {
+    let server = HttpServer::new(move || {
         ActixApp::new()
             .wrap(Compress::default())
             .wrap(from_fn(explain))
@@ -83,10 +95,9 @@ fn start(
     .disable_signals()
     .client_request_timeout(HEAD_WITHIN)
     .keep_alive(IDLE)
+    .workers(threads)
+    .max_connections(connections.div_ceil(threads))
     .shutdown_timeout(drain.as_secs().max(1));
-    if let Some(threads) = threads {
-        server = server.workers(threads);
-    }
     Ok(server.listen(listener)?.run())
 }
 

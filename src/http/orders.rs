@@ -30,11 +30,14 @@ use actix_web::{
 };
 use serde::Deserialize;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use utoipa::ToSchema;
 
 /// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
 pub const MOST_WAIT: u64 = 30;
+
+/// How long an order that was stored is waited for to be read again.
+const SHOWN_WITHIN: Duration = Duration::from_millis(250);
 
 /// `POST /orders`: 202 once the broker has it, 201 once it is stored.
 #[utoipa::path(post, path = "/orders", operation_id = "place_order", tag = "orders", security(("token" = [])),
@@ -63,7 +66,10 @@ pub async fn place(
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
     let stored = match (taken, wait) {
-        (Taken::Stored, _) => app.bar.find(caller, id).await.ok().flatten(),
+        // Only to show it as it stands: not worth a long wait.
+        (Taken::Stored, _) => {
+            timeout(SHOWN_WITHIN, app.bar.find(caller, id)).await.ok().and_then(Result::ok).flatten()
+        }
         (Taken::Queued, Some(wait)) => until_stored(&app, caller, id, wait).await,
         (Taken::Queued, None) => None,
     };

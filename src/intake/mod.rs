@@ -121,7 +121,11 @@ impl Intake {
             return Ok((taken, order));
         }
         // Of several at once under one key the first to come here decides what is ordered.
-        let first = self.accepted.get_or_insert_with(&order.id, || Ok::<_, NotTaken>(Arc::clone(&order)))?;
+        let mut is_first = false;
+        let first = self.accepted.get_or_insert_with(&order.id, || {
+            is_first = true;
+            Ok::<_, NotTaken>(Arc::clone(&order))
+        })?;
         if first.fingerprint() != order.fingerprint() {
             return Err(NotTaken::Conflict);
         }
@@ -130,7 +134,7 @@ impl Intake {
             Ok(taken) => Ok((taken, first)),
             Err(error) => {
                 // What may have been kept is remembered, so that nothing else is taken under its key.
-                if Arc::ptr_eq(&first, &order) && !matches!(error, NotTaken::Undecided) {
+                if is_first && !matches!(error, NotTaken::Undecided) {
                     self.accepted.remove(&order.id);
                 }
                 Err(error)

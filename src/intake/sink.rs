@@ -58,7 +58,8 @@ impl OrderSink for BrokerFirst {
             };
             // Whether or not it reached the queue: recorded under the same id, it is one order.
             match store(&self.recorder, order, deadline).await {
-                Err(NotTaken::Unavailable) if sent => Err(NotTaken::Undecided),
+                // A worker may come to another end with what was sent.
+                Err(NotTaken::Unavailable | NotTaken::Refused(_)) if sent => Err(NotTaken::Undecided),
                 outcome => outcome,
             }
         }

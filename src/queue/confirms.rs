@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::PublishError;
 use super::channels::Log;
@@ -48,14 +47,13 @@ impl Confirms {
         }
     }
 
-    /// Expects an answer for the message published next. Gives the reply back when the channel is gone.
-    pub(super) fn register(&self, id: Uuid, reply: Reply, now: Instant) -> Result<(), Reply> {
+    /// Expects an answer for the message published next, and returns its tag. Gives the reply back when the channel is gone.
+    pub(super) fn register(&self, reply: Reply, now: Instant) -> Result<u64, Reply> {
         let mut tracker = self.lock();
         if self.ended.is_cancelled() {
             return Err(reply);
         }
-        tracker.register(id, reply, now);
-        Ok(())
+        Ok(tracker.register(reply, now))
     }
 
     /// Gives up on what has been without an answer for longer than `within`.
@@ -156,8 +154,9 @@ impl ChannelCallback for Callback {
     }
 
     async fn publish_return(&mut self, _: &Channel, _: Return, properties: BasicProperties, _: Vec<u8>) {
-        if let Some(id) = properties.message_id().and_then(|id| id.parse().ok()) {
-            self.0.lock().returned(id);
+        // Only the publisher's tag tells two messages of one id apart.
+        if let Some(tag) = properties.correlation_id().and_then(|tag| tag.parse().ok()) {
+            self.0.lock().returned(tag);
         }
         self.0.returned.notify_one();
     }

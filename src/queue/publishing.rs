@@ -180,7 +180,7 @@ impl Publishing {
         let (sender, _) = oneshot::channel();
         let reply = Reply { sender, permit: None };
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
-        if session.confirms.register(Uuid::now_v7(), reply, Instant::now()).is_err() {
+        if session.confirms.register(reply, Instant::now()).is_err() {
             return ControlFlow::Break(());
         }
         let to = BasicPublishArguments::new("", &self.topology.nowhere);
@@ -194,13 +194,17 @@ impl Publishing {
             return ControlFlow::Continue(());
         }
         // Before the publish, or the answer could come first.
-        if let Err(reply) = session.confirms.register(id, reply, now) {
-            reply.give(Err(PublishError::Unavailable));
-            return ControlFlow::Break(());
-        }
+        let tag = match session.confirms.register(reply, now) {
+            Ok(tag) => tag,
+            Err(reply) => {
+                reply.give(Err(PublishError::Unavailable));
+                return ControlFlow::Break(());
+            }
+        };
         let mut properties = BasicProperties::default();
         properties
             .with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            .with_correlation_id(&tag.to_string())
             .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
             .with_content_type("application/json")
             .with_app_id("shakerqueue");

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::PublishError;
 
@@ -27,7 +26,6 @@ impl Reply {
 }
 
 struct Sent {
-    id: Uuid,
     at: Instant,
     returned: bool,
     /// Taken when its deadline passed. The entry stays, for a late answer still says that the broker answers.
@@ -49,16 +47,19 @@ impl Tracker {
         Self { next_tag: 1, sent: BTreeMap::new(), waiting: 0, last_answer: now, refused_since: None }
     }
 
-    /// Notes the message that is published next; the broker counts publishes on a channel in the same way, from 1.
-    pub(super) fn register(&mut self, id: Uuid, reply: Reply, now: Instant) {
-        self.sent.insert(self.next_tag, Sent { id, at: now, returned: false, reply: Some(reply) });
-        self.next_tag = self.next_tag.saturating_add(1);
+    /// Notes the message that is published next and returns its tag; the broker counts publishes on a channel in the same
+    /// way, from 1.
+    pub(super) fn register(&mut self, reply: Reply, now: Instant) -> u64 {
+        let tag = self.next_tag;
+        self.sent.insert(tag, Sent { at: now, returned: false, reply: Some(reply) });
+        self.next_tag = tag.saturating_add(1);
         self.waiting = self.waiting.saturating_add(1);
+        tag
     }
 
     /// Notes that the broker found no queue for a message. It acknowledges that message all the same, later.
-    pub(super) fn returned(&mut self, id: Uuid) {
-        if let Some(sent) = self.sent.values_mut().find(|sent| sent.id == id && !sent.returned) {
+    pub(super) fn returned(&mut self, tag: u64) {
+        if let Some(sent) = self.sent.get_mut(&tag) {
             sent.returned = true;
         }
     }

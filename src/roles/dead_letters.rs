@@ -8,6 +8,7 @@ use crate::{
     domain::{
         dead_letter::{DeadLetter, Resolution},
         ids::DeadLetterId,
+        text::printable,
     },
 };
 use clap::{Args, Subcommand};
@@ -143,7 +144,7 @@ fn line(letter: &DeadLetter) -> String {
     let order = letter.order_id.map_or_else(|| "-".to_owned(), |order| order.to_string());
     let resolution = letter.resolution.map_or("open", |(what, ..)| what.as_str());
     // What a reason quotes must not look like further lines or columns.
-    let reason = printable(&letter.reason);
+    let reason = shown(&letter.reason);
     format!("{id}\t{order}\t{created_at}\t{attempts}\t{resolution}\t{reason}")
 }
 
@@ -159,23 +160,15 @@ fn whole(letter: &DeadLetter, payload: &[u8]) -> String {
     format!(
         "id:           {}\norder:        {order}\nreason:       {}\nattempts:     {}\nfirst failed: {}\ngiven up:     {}\nresolution:   {resolution}\nmessage:\n{}",
         letter.id,
-        printable(&letter.reason),
+        shown(&letter.reason),
         letter.attempts,
         letter.first_failed_at,
         letter.created_at,
-        printable(&String::from_utf8_lossy(payload)),
+        shown(&String::from_utf8_lossy(payload)),
     )
 }
 
 /// Text of others, with nothing in it that a terminal would obey.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            printable.extend(character.escape_default());
-        } else {
-            printable.push(character);
-        }
-    }
-    printable
+fn shown(text: &str) -> String {
+    text.chars().flat_map(printable).collect()
 }

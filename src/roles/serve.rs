@@ -11,7 +11,7 @@ use crate::{
     dead_letters::DeadLetters,
     deployment::Deployment,
     health::{Health, Needs},
-    http::{self, App},
+    http::{self, App, Capacity},
     intake::{Identity, Intake},
     menu::Menu,
     recorder::Recorder,
@@ -20,7 +20,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
-use std::{net::TcpListener, time::Duration};
+use std::{net::TcpListener, num::NonZero, thread::available_parallelism, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -108,8 +108,11 @@ pub async fn serve(
         },
     };
     let within = serving.stopping.within();
-    let delay = Duration::from_secs(serving.shutdown_delay_seconds);
-    let server = http::serve(app, listen()?, serving.http_threads, drain(within, delay))?;
+    // What is under way needs time as well.
+    let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
+    let threads = serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get));
+    let capacity = Capacity { threads: threads.unwrap_or(1), connections: serving.http_connections };
+    let server = http::serve(app, listen()?, capacity, drain(within, delay))?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);
@@ -121,7 +124,7 @@ pub async fn serve(
     }
     let deadline = Instant::now() + within;
     // `/readyz` says no from here on, and requests are still taken: load balancers need a moment to see it.
-    sleep(delay.min(within)).await;
+    sleep(delay).await;
     let finished = timeout_at(deadline, async {
         // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
         handle.stop(true).await;

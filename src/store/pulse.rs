@@ -2,18 +2,25 @@
 //! swallows everything, so that nobody waits long for the latter.
 
 use rand::random_range;
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     runtime::Handle,
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_postgres::config::{Config, Host};
 
-/// How long the server has to answer.
-const ANSWER_WITHIN: Duration = Duration::from_millis(300);
+/// How long a server has to answer, at the least and at the most: three times as long as its last answer took, and longer
+/// each time it did not answer. For some are far away, and not gone.
+const ANSWER_WITHIN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(4));
 /// The pauses between two questions to one that did not: this long, to twice as long.
 const PAUSE_MILLIS: u64 = 150;
 /// PostgreSQL's `SSLRequest`: the one question that a server answers to anybody, at once, and with one byte.
@@ -39,12 +46,18 @@ pub struct Pulse {
     state: Arc<watch::Sender<State>>,
     /// None: a file, which always answers.
     addresses: Arc<[Address]>,
+    /// How long the last answer took.
+    took: Arc<Mutex<Duration>>,
 }
 
 impl Pulse {
     /// Of a database that is a file.
     pub fn of_a_file() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::Beating)), addresses: Arc::new([]) }
+        Self {
+            state: Arc::new(watch::Sender::new(State::Beating)),
+            addresses: Arc::new([]),
+            took: Arc::new(Mutex::new(Duration::ZERO)),
+        }
     }
 
     /// Of the servers that a URL names.
@@ -92,7 +105,9 @@ impl Pulse {
 
     /// Asks until the server answers.
     async fn ask(self) {
-        while !self.answers().await {
+        let mut within = self.lock().saturating_mul(3).clamp(ANSWER_WITHIN.0, ANSWER_WITHIN.1);
+        while !self.answers(within).await {
+            within = within.saturating_mul(2).min(ANSWER_WITHIN.1);
             if self.state.send_replace(State::Gone) != State::Gone {
                 tracing::warn!("the database server does not answer");
             }
@@ -103,13 +118,19 @@ impl Pulse {
         }
     }
 
-    async fn answers(&self) -> bool {
+    async fn answers(&self, within: Duration) -> bool {
         for address in self.addresses.iter() {
-            if matches!(timeout(ANSWER_WITHIN, question(address)).await, Ok(Ok(_))) {
+            let asked = Instant::now();
+            if matches!(timeout(within, question(address)).await, Ok(Ok(_))) {
+                *self.lock() = asked.elapsed();
                 return true;
             }
         }
         false
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Duration> {
+        self.took.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

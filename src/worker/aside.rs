@@ -3,7 +3,7 @@
 
 use super::Worker;
 use crate::{
-    domain::{dead_letter::DeadLetter, ids::OrderId, now},
+    domain::{Instant, dead_letter::DeadLetter, ids::OrderId, now, text::printable},
     intake::{Refusal, message::Undecodable},
     queue::{Delivery, Postponed},
     store::{dead_letters, record},
@@ -11,6 +11,11 @@ use crate::{
 use futures_util::{FutureExt, future::join_all};
 use std::time::Duration;
 use uuid::Uuid;
+
+/// The most characters of a reason.
+const MOST_REASON: usize = 1000;
+/// The most bytes that are kept of a message: many times as long as an order can be.
+const MOST_PAYLOAD: usize = 1024 * 1024;
 
 /// Why a message can't be stored.
 pub(super) enum Reason {
@@ -86,41 +91,62 @@ impl Worker {
 
     /// Keeps what can't be stored as dead letters.
     async fn keep(&self, messages: Vec<(Delivery, Option<OrderId>, String)>) -> Vec<u64> {
-        if messages.is_empty() {
-            return Vec::new();
-        }
         let at = now();
-        let mut tags = Vec::with_capacity(messages.len());
-        let mut letters = Vec::with_capacity(messages.len());
-        for (Delivery { tag, body, failures, .. }, order_id, reason) in messages {
-            tracing::error!(order = ?order_id, reason, "an order can't be stored and becomes a dead letter");
-            let letter = DeadLetter {
-                id: dead_letters::id_of(order_id, &body),
-                order_id,
-                reason,
-                attempts: failures.count,
-                first_failed_at: failures.first_at.unwrap_or(at),
-                created_at: at,
-                resolution: None,
-            };
-            tags.push(tag);
-            letters.push((letter, body));
+        let letters: Vec<_> = messages
+            .into_iter()
+            .map(|(delivery, order, reason)| {
+                tracing::error!(?order, reason, "an order can't be stored and becomes a dead letter");
+                (delivery.tag, letter(delivery, order, &reason, at))
+            })
+            .collect();
+        let tags = letters.iter().map(|(tag, _)| *tag).collect();
+        if letters.is_empty()
+            || self.keep_all(letters.iter().map(|(_, letter)| letter.clone()).collect()).await
+        {
+            return tags;
         }
+        // One of them may be why: it must not hold up the others.
+        let mut kept = Vec::new();
+        for (tag, letter) in letters {
+            if self.keep_all(vec![letter]).await {
+                kept.push(tag);
+            }
+        }
+        kept
+    }
+
+    async fn keep_all(&self, letters: Vec<(DeadLetter, Vec<u8>)>) -> bool {
         let kept = self.store.write(move |conn| {
             async move {
-                for (letter, body) in &letters {
-                    dead_letters::keep(conn, letter, body).await?;
+                for (letter, payload) in &letters {
+                    dead_letters::keep(conn, letter, payload).await?;
                 }
                 Ok(())
             }
             .boxed()
         });
-        match kept.await {
-            Ok(()) => tags,
-            Err(error) => {
-                tracing::warn!(%error, "dead letters could not be kept");
-                Vec::new()
-            }
-        }
+        kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept")).is_ok()
     }
+}
+
+/// The letter that a message becomes, and what is kept of the message.
+fn letter(delivery: Delivery, order_id: Option<OrderId>, reason: &str, at: Instant) -> (DeadLetter, Vec<u8>) {
+    let Delivery { body: mut payload, failures, .. } = delivery;
+    let id = dead_letters::id_of(order_id, &payload);
+    // A reason may quote the message, and a database takes neither everything nor that much of it.
+    let mut reason: String = reason.chars().flat_map(printable).take(MOST_REASON).collect();
+    if payload.len() > MOST_PAYLOAD {
+        payload.truncate(MOST_PAYLOAD);
+        reason += " (and its message was too large to be kept whole)";
+    }
+    let letter = DeadLetter {
+        id,
+        order_id,
+        reason,
+        attempts: failures.count,
+        first_failed_at: failures.first_at.unwrap_or(at),
+        created_at: at,
+        resolution: None,
+    };
+    (letter, payload)
 }

@@ -98,6 +98,23 @@ on_both! {
         assert_eq!(listed(bar, "replayed").await[0]["resolved_by"], admins_id);
     }
 
+    async fn a_replay_against_a_discard_leaves_one_decision(bar) {
+        let (admin, guest) = (bar.admin().await, bar.guest().await);
+        let customer = guest.get("/me").await.expect(200);
+        let recipe = admin.get("/recipes/Negroni").await.expect(200);
+        for _ in 0..10 {
+            let order = Uuid::now_v7();
+            let path = keep(&bar.database.store(), Some(order), message(order, id(&customer), &recipe)).await;
+            let replay = format!("{path}/replay");
+            let (replayed, discarded) = tokio::join!(admin.ask(&replay), admin.delete(&path));
+            replayed.expect(200);
+            // First, and undone by the replay; or too late.
+            assert!([204, 409].contains(&discarded.status), "{discarded:?}");
+            assert_eq!(admin.get(&path).await.expect(200)["resolution"], "replayed");
+            guest.get(&format!("/orders/{order}")).await.expect(200);
+        }
+    }
+
     async fn what_still_can_not_be_stored_stays_a_letter(bar) {
         let (admin, guest) = (bar.admin().await, bar.guest().await);
         let customer = guest.get("/me").await.expect(200);

@@ -12,8 +12,8 @@ use super::{
 use crate::domain::{
     Instant,
     ids::{OrderId, RecipeId, UserId},
-    order::{Drink, Line, NewOrder, Quantity},
-    text::Name,
+    order::{Drink, Line, MOST_LINES, NewOrder, Quantity},
+    text::{Name, Note},
 };
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -82,20 +82,22 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
         .collect())
 }
 
-/// Stores an order like any other and takes it back. Belongs in a transaction.
+/// Stores an order, as large as they come, and takes it back. Belongs in a transaction.
 pub async fn rehearse(conn: &mut Conn, at: Instant) -> Result<()> {
     let customer: Option<UserId> = on!(conn, c => users::table.select(users::id).first(c)).optional()?;
     let recipe: Option<(RecipeId, Name)> =
         on!(conn, c => recipes::table.select((recipes::id, recipes::name)).first(c)).optional()?;
     let (Some(customer), Some((recipe, name))) = (customer, recipe) else { return Ok(()) };
+    let note = Note::try_from("-".repeat(Note::MOST).as_str()).ok();
+    let line = Line { recipe: Drink { id: recipe, name }, quantity: Quantity::ONE, note: note.clone() };
     let id = OrderId::fresh();
     let order = NewOrder {
         id,
         customer_id: customer,
         placed_by: customer,
-        lines: vec![Line { recipe: Drink { id: recipe, name }, quantity: Quantity::ONE, note: None }],
+        lines: vec![line; MOST_LINES],
         table: None,
-        note: None,
+        note,
         priority: 1,
         due_at: at,
         placed_at: at,

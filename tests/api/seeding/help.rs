@@ -26,6 +26,7 @@ async fn every_setting_is_shown_with_its_default() {
         ("serve", "TOKEN_MINUTES", "[default: 480]"),
         ("serve", "BCRYPT_COST", "[default: 12]"),
         ("serve", "HTTP_THREADS", "Unset"),
+        ("serve", "HTTP_CONNECTIONS", "[default: 4096]"),
         ("serve", "SHUTDOWN_SECONDS", "[default: 20]"),
         ("serve", "SHUTDOWN_DELAY_SECONDS", "[default: 1]"),
         ("work", "RETRY_SECONDS", "[default: 1,5,30,120,600]"),
