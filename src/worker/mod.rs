@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 const TRIES: u32 = 3;
 /// The pauses between two attempts.
 const LEAST_PAUSE: Duration = Duration::from_millis(200);
-const MOST_PAUSE: Duration = Duration::from_secs(10);
+const MOST_PAUSE: Duration = Duration::from_secs(3);
 /// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
 /// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
 const HOLD: Duration = Duration::from_secs(20 * 60);
