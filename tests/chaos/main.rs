@@ -9,37 +9,26 @@ mod audit;
 mod clock;
 mod disk;
 mod faults;
-mod folder;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod ledger;
 mod load;
-mod postgres;
-mod process;
-mod programs;
 mod proxy;
-mod rabbitmq;
-mod roles;
 mod scenario;
 mod scene;
-mod servers;
 mod table;
-mod tokens;
-mod wait;
 
 use clap::Parser;
 use faults::Fault;
 use folder::Folder;
+use harness::{Result, folder, postgres, programs, roles, servers, tokens, wait};
+use postgres::Tuning;
 use programs::Programs;
 use rand::{SeedableRng, rngs::StdRng};
 use scenario::Outcome;
 use servers::Servers;
-use std::{fs, os::unix::process::parent_id, path::Path, process::ExitCode, time::Duration};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{Instant, sleep},
-};
-
-/// An error ends the fault, or the harness where there is none.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use std::{fs, path::Path, process::ExitCode, time::Duration};
+use tokio::time::Instant;
 
 /// Breaks things under load and looks for orders that were lost or stored twice.
 #[derive(Parser)]
@@ -96,7 +85,7 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let folder = match Folder::new() {
+    let folder = match Folder::new("shakerqueue-chaos.") {
         Ok(folder) => folder,
         Err(error) => {
             eprintln!("chaos: {error}");
@@ -105,7 +94,7 @@ async fn main() -> ExitCode {
     };
     let ended = tokio::select! {
         ended = run(&arguments, &folder.path) => ended.map(|wrong| (wrong, wrong == 0 && !arguments.keep)),
-        () = interrupted() => Ok((1, true)),
+        () = wait::interrupted() => Ok((1, true)),
     };
     // All that was started is gone by now, or told to go.
     match ended {
@@ -122,26 +111,6 @@ async fn main() -> ExitCode {
     }
 }
 
-/// A signal, or the end of whoever started this.
-async fn interrupted() {
-    let parent = parent_id();
-    let orphaned = async {
-        while parent_id() == parent {
-            sleep(Duration::from_millis(500)).await;
-        }
-    };
-    let told = async |kind| match signal(kind) {
-        Ok(mut signals) => drop(signals.recv().await),
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = orphaned => {}
-        () = told(SignalKind::interrupt()) => {}
-        () = told(SignalKind::terminate()) => {}
-        () = told(SignalKind::hangup()) => {}
-    }
-}
-
 /// How many faults had violations, or could not be carried through.
 async fn run(arguments: &Arguments, folder: &Path) -> Result<usize> {
     let chosen = arguments.chosen()?;
@@ -155,7 +124,7 @@ async fn run(arguments: &Arguments, folder: &Path) -> Result<usize> {
     for fault in &chosen {
         let started = match servers.take() {
             Some(servers) => servers,
-            None => Servers::start(&programs, folder).await?,
+            None => Servers::start(&programs, Tuning::SMALL, folder).await?,
         };
         let own = folder.join(fault.name);
         fs::create_dir_all(&own)?;

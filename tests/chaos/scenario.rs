@@ -7,6 +7,7 @@ use crate::{
     disk::Disk,
     faults::{Fault, Setting},
     ledger::Fate,
+    postgres::Tuning,
     programs::User,
     scene::Scene,
     servers::{Seeded, Servers},
@@ -66,7 +67,8 @@ pub async fn run(
             };
             let on_disk = made.make_folder("postgres").await?;
             made.own("postgres", &User::for_server("postgres")?)?;
-            let small = Seeded::create(&servers.programs, &on_disk, &place, &made.inside()).await?;
+            let small =
+                Seeded::create(&servers.programs, Tuning::SMALL, &on_disk, &place, &made.inside()).await?;
             ordinary = Some(mem::replace(&mut servers.data, small));
             disk = Some(made);
         }

@@ -1,6 +1,6 @@
 //! A private `RabbitMQ` with all of its state in one folder.
 
-use crate::{
+use super::{
     Result,
     process::Process,
     programs::{Programs, User, free_port},
@@ -70,7 +70,7 @@ impl RabbitMq {
             ("RUNNING_UNDER_SYSTEMD", "true".into()),
             ("ERL_EPMD_PORT", name_port.to_string()),
             ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
-            ("RABBITMQ_NODENAME", format!("chaos-{}@localhost", std::process::id())),
+            ("RABBITMQ_NODENAME", format!("shakerqueue-{}@localhost", std::process::id())),
             ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
             ("RABBITMQ_NODE_PORT", port.to_string()),
             ("RABBITMQ_DIST_PORT", node_port.to_string()),

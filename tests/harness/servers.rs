@@ -1,8 +1,8 @@
 //! PostgreSQL and `RabbitMQ`, started once for all faults.
 
-use crate::{
+use super::{
     Result,
-    postgres::Postgres,
+    postgres::{Postgres, Tuning},
     programs::{Programs, User},
     rabbitmq::RabbitMq,
     roles,
@@ -20,10 +20,10 @@ pub struct Servers {
 }
 
 impl Servers {
-    pub async fn start(programs: &Programs, folder: &Path) -> Result<Self> {
+    pub async fn start(programs: &Programs, tuning: Tuning, folder: &Path) -> Result<Self> {
         let mut rabbitmq = RabbitMq::create(programs, &new_folder(folder, "rabbitmq", "rabbitmq")?)?;
         let home = new_folder(folder, "postgres", "postgres")?;
-        let data = Seeded::create(programs, &home, &home, &[]).await?;
+        let data = Seeded::create(programs, tuning, &home, &home, &[]).await?;
         rabbitmq.await_start().await?;
         Ok(Self { programs: programs.clone(), data, rabbitmq })
     }
@@ -49,8 +49,14 @@ pub struct Seeded {
 
 impl Seeded {
     /// Makes one with its data in `home`, which only programs that are run by `inside` need to see, and its log beside `log`.
-    pub async fn create(programs: &Programs, home: &Path, log: &Path, inside: &[String]) -> Result<Self> {
-        let mut postgres = Postgres::create(programs, home, log, inside).await?;
+    pub async fn create(
+        programs: &Programs,
+        tuning: Tuning,
+        home: &Path,
+        log: &Path,
+        inside: &[String],
+    ) -> Result<Self> {
+        let mut postgres = Postgres::create(programs, tuning, home, log, inside).await?;
         let template = postgres.new_database(None).await?;
         let settings = [("DATABASE_URL".to_owned(), postgres.url(postgres.address(), &template))];
         let output = timeout(PATIENCE, roles::command(&["seed"], &settings).output()).await??;

@@ -1,6 +1,6 @@
 //! A process of ours: logged to a file, signalled by its id, ended with its owner.
 
-use crate::Result;
+use super::Result;
 use std::{
     fs::File,
     path::Path,

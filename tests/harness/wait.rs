@@ -1,8 +1,11 @@
 //! Waiting for what must come.
 
-use crate::Result;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use super::Result;
+use std::{os::unix::process::parent_id, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep},
+};
 
 /// How long something that must come may take. What takes longer is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,4 +24,24 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
     }
     let why = last.map(|error| format!(" ({error})")).unwrap_or_default();
     Err(format!("waited {} s in vain: {what}{why}", PATIENCE.as_secs()).into())
+}
+
+/// A signal, or the end of whoever started this.
+pub async fn interrupted() {
+    let parent = parent_id();
+    let orphaned = async {
+        while parent_id() == parent {
+            sleep(Duration::from_millis(500)).await;
+        }
+    };
+    let told = async |kind| match signal(kind) {
+        Ok(mut signals) => drop(signals.recv().await),
+        Err(_) => std::future::pending().await,
+    };
+    tokio::select! {
+        () = orphaned => {}
+        () = told(SignalKind::interrupt()) => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::hangup()) => {}
+    }
 }

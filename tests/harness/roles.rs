@@ -1,6 +1,6 @@
 //! The product's processes: two that serve and two that work.
 
-use crate::{
+use super::{
     Result,
     process::Process,
     programs::{User, free_port},

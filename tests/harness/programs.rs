@@ -1,6 +1,6 @@
 //! The servers' programs, which `tests/with-servers --programs` found, and whom they run as.
 
-use crate::Result;
+use super::Result;
 use std::{
     collections::BTreeSet,
     env,
@@ -23,7 +23,9 @@ pub struct Programs {
 impl Programs {
     pub fn found() -> Result<Self> {
         let path = |name: &str| {
-            env::var_os(name).map(PathBuf::from).ok_or_else(|| format!("{name} is not set: use `make chaos`"))
+            env::var_os(name)
+                .map(PathBuf::from)
+                .ok_or_else(|| format!("{name} is not set: tests/with-servers --programs sets it"))
         };
         Ok(Self {
             postgres: path("POSTGRES_BIN")?,

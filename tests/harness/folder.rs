@@ -1,6 +1,6 @@
 //! Where everything is kept that a run leaves.
 
-use crate::Result;
+use super::Result;
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
@@ -16,8 +16,8 @@ pub struct Folder {
 
 impl Folder {
     /// A temporary folder, which the servers' users get at.
-    pub fn new() -> Result<Self> {
-        let path = TempDir::with_prefix("shakerqueue-chaos.")?.keep();
+    pub fn new(prefix: &str) -> Result<Self> {
+        let path = TempDir::with_prefix(prefix)?.keep();
         fs::set_permissions(&path, Permissions::from_mode(0o711))?;
         Ok(Self { path })
     }
@@ -30,6 +30,6 @@ impl Folder {
                 _ => return,
             }
         }
-        eprintln!("chaos: could not remove {}", self.path.display());
+        eprintln!("could not remove {}", self.path.display());
     }
 }

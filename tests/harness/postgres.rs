@@ -1,6 +1,6 @@
 //! A private PostgreSQL, as durable as in production.
 
-use crate::{
+use super::{
     Result,
     process::{Process, children, send, send_to_group},
     programs::{Programs, User, free_port},
@@ -24,8 +24,21 @@ pub const ROLE: &str = "bar";
 /// Room for the product's 40, and few more.
 const MOST_CONNECTIONS: u32 = 60;
 
+/// How a cluster is made and started, beyond what every one needs.
+#[derive(Clone, Copy)]
+pub struct Tuning {
+    pub initdb: &'static [&'static str],
+    pub settings: &'static [&'static str],
+}
+
+impl Tuning {
+    /// For little data: small log segments, so that it starts fast.
+    pub const SMALL: Self = Self { initdb: &["--wal-segsize=1"], settings: &[] };
+}
+
 pub struct Postgres {
     programs: PathBuf,
+    tuning: Tuning,
     user: User,
     inside: Vec<String>,
     home: PathBuf,
@@ -39,13 +52,20 @@ pub struct Postgres {
 
 impl Postgres {
     /// Makes a cluster in the folder `home` and starts it; its log is beside the path `log`. `inside`: what its programs are run by.
-    pub async fn create(programs: &Programs, home: &Path, log: &Path, inside: &[String]) -> Result<Self> {
+    pub async fn create(
+        programs: &Programs,
+        tuning: Tuning,
+        home: &Path,
+        log: &Path,
+        inside: &[String],
+    ) -> Result<Self> {
         let version = Blocking::new(programs.postgres.join("postgres")).arg("--version").output()?.stdout;
         let version = String::from_utf8_lossy(&version);
         let digits = version.trim_start_matches(|letter: char| !letter.is_ascii_digit());
         let version = digits.split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or("").parse()?;
         let mut postgres = Self {
             programs: programs.postgres.clone(),
+            tuning,
             user: User::for_server("postgres")?,
             inside: inside.to_vec(),
             home: home.join("data"),
@@ -74,8 +94,8 @@ impl Postgres {
             "--locale=C",
             "--no-instructions",
             "--no-sync",
-            "--wal-segsize=1",
         ]);
+        command.args(self.tuning.initdb);
         command.arg(format!("--auth={method}")).arg("--pwfile").arg(password);
         let output = timeout(PATIENCE, command.output()).await??;
         if output.status.success() {
@@ -103,6 +123,7 @@ impl Postgres {
         if self.version >= 16 {
             settings.push("scram_iterations=1".to_owned());
         }
+        settings.extend(self.tuning.settings.iter().map(|setting| (*setting).to_owned()));
         for setting in settings {
             command.args(["-c", &setting]);
         }

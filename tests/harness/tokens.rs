@@ -1,6 +1,6 @@
 //! Who is signed in.
 
-use crate::Result;
+use super::Result;
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
