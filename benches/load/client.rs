@@ -1,0 +1,254 @@
+//! HTTP load: a closed loop for throughput, an open loop for answer times. On a thread of its own.
+
+use crate::{
+    figures::{Times, micros, times},
+    harness::Result,
+};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request,
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    net::SocketAddr,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    runtime, task,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+/// An answer that takes longer counts as none.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Makes the request with this number.
+pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
+
+/// What to send, and how long.
+#[derive(Clone)]
+pub struct Load {
+    pub at: SocketAddr,
+    pub requests: Requests,
+    pub connections: usize,
+    /// Not counted.
+    pub warm_up: Duration,
+    pub during: Duration,
+    pub pace: Pace,
+    /// While it is set nothing new is sent.
+    pub pause: Arc<AtomicBool>,
+    /// How long a connection rests after an answer of this status: 503 says to come again later.
+    pub rest_when_refused: Duration,
+}
+
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// Each connection sends its next request when it has the answer to the last one.
+    Closed,
+    /// As closed, until so many requests are sent.
+    Count(u64),
+    /// So many requests a second on a clock, whatever is answered. A request's time counts from when it was due, so that one
+    /// that had to wait for a free connection, or for a late generator, is late (no coordinated omission).
+    Open(f64),
+}
+
+/// What was answered.
+pub struct Answers {
+    /// By status, in the time that counts; 0: a connection failed.
+    pub statuses: BTreeMap<u16, u64>,
+    pub times: Times,
+    pub took: Duration,
+}
+
+impl Answers {
+    pub fn with(&self, status: u16) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or_default()
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    pub fn per_second(&self, status: u16) -> f64 {
+        self.with(status) as f64 / self.took.as_secs_f64()
+    }
+
+    /// An error unless everything was answered with one of these.
+    pub fn only(self, wanted: &[u16]) -> Result<Self> {
+        if self.statuses.keys().all(|status| wanted.contains(status)) && !self.statuses.is_empty() {
+            Ok(self)
+        } else {
+            Err(format!("answers other than {wanted:?}: {:?}", self.statuses).into())
+        }
+    }
+}
+
+impl Load {
+    pub fn closed(at: SocketAddr, requests: Requests, connections: usize, during: Duration) -> Self {
+        Self {
+            at,
+            requests,
+            connections,
+            warm_up: Duration::from_millis(500),
+            during,
+            pace: Pace::Closed,
+            pause: Arc::default(),
+            rest_when_refused: Duration::ZERO,
+        }
+    }
+
+    pub fn open(at: SocketAddr, requests: Requests, rate: f64, during: Duration) -> Self {
+        Self {
+            pace: Pace::Open(rate),
+            warm_up: Duration::from_secs(2),
+            ..Self::closed(at, requests, 128, during)
+        }
+    }
+
+    /// Sends it, from a thread of its own.
+    pub async fn send(self) -> Result<Answers> {
+        task::spawn_blocking(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+            task::LocalSet::new().block_on(&runtime, self.send_here())
+        })
+        .await?
+    }
+
+    async fn send_here(self) -> Result<Answers> {
+        let mut senders = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            senders.push(connect(self.at).await?);
+        }
+        let begin = Instant::now();
+        let counts_from = begin + self.warm_up;
+        let run = Rc::new(Run {
+            counts_from,
+            ends: counts_from + self.during,
+            begin,
+            load: self,
+            next: Cell::new(0),
+            statuses: RefCell::default(),
+            times: RefCell::new(times()),
+        });
+        let sending: Vec<_> =
+            senders.into_iter().map(|sender| task::spawn_local(Rc::clone(&run).drive(sender))).collect();
+        for connection in sending {
+            connection.await??;
+        }
+        let took = match run.load.pace {
+            Pace::Count(_) => begin.elapsed(),
+            _ => run.load.during,
+        };
+        let run = Rc::try_unwrap(run).map_err(|_| "a connection is still busy")?;
+        Ok(Answers { statuses: run.statuses.into_inner(), times: run.times.into_inner(), took })
+    }
+}
+
+struct Run {
+    load: Load,
+    begin: Instant,
+    counts_from: Instant,
+    ends: Instant,
+    next: Cell<u64>,
+    statuses: RefCell<BTreeMap<u16, u64>>,
+    times: RefCell<Times>,
+}
+
+impl Run {
+    async fn drive(self: Rc<Self>, mut sender: SendRequest<Full<Bytes>>) -> Result<()> {
+        loop {
+            while self.load.pause.load(Ordering::Relaxed) && Instant::now() < self.ends {
+                sleep(Duration::from_millis(2)).await;
+            }
+            let number = self.next.get();
+            self.next.set(number + 1);
+            let due = match self.load.pace {
+                Pace::Closed => Instant::now(),
+                Pace::Count(count) if number >= count => return Ok(()),
+                Pace::Count(_) => Instant::now(),
+                #[allow(clippy::cast_precision_loss)]
+                Pace::Open(rate) => self.begin + Duration::from_secs_f64(number as f64 / rate),
+            };
+            if due >= self.ends && !matches!(self.load.pace, Pace::Count(_)) {
+                return Ok(());
+            }
+            sleep_until(due).await;
+            let status = match timeout(PATIENCE, exchange(&mut sender, (self.load.requests)(number))).await {
+                Ok(Ok(status)) => status,
+                _ => {
+                    sender = connect(self.load.at).await?;
+                    0
+                }
+            };
+            self.note(status, due);
+            if status == 503 {
+                sleep(self.load.rest_when_refused).await;
+            }
+        }
+    }
+
+    /// A closed loop counts what is answered in time, an open one what was due in time.
+    fn note(&self, status: u16, due: Instant) {
+        let now = Instant::now();
+        let counts = match self.load.pace {
+            Pace::Closed => (self.counts_from..self.ends).contains(&now),
+            Pace::Count(_) => true,
+            Pace::Open(_) => due >= self.counts_from,
+        };
+        if counts {
+            *self.statuses.borrow_mut().entry(status).or_default() += 1;
+            self.times.borrow_mut().saturating_record(micros(now - due));
+        }
+    }
+}
+
+async fn connect(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(at).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    task::spawn_local(connection);
+    Ok(sender)
+}
+
+async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<u16> {
+    sender.ready().await?;
+    let mut response = sender.send_request(request).await?;
+    while let Some(frame) = response.frame().await {
+        frame?;
+    }
+    Ok(response.status().as_u16())
+}
+
+/// A request, with a token if there is one.
+pub fn request(
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: impl Into<Bytes>,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::builder().method(method).uri(path).header(HOST, "bar");
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let body = Full::new(body.into());
+    request.header(CONTENT_TYPE, "application/json").body(body).expect("a request of constants")
+}
+
+/// Orders for one drink each, in turn through the menu and 40 tables.
+pub fn orders(token: &str, drinks: &[String]) -> Requests {
+    let prepared: Vec<_> = (0..40_usize)
+        .map(|table| {
+            let drink = &drinks[table * 7 % drinks.len()];
+            let body = serde_json::json!({ "recipe": drink, "table": table.to_string() }).to_string();
+            request("POST", "/orders", Some(token), body)
+        })
+        .collect();
+    Arc::new(move |number| prepared[usize::try_from(number).unwrap_or_default() % prepared.len()].clone())
+}

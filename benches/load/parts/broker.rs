@@ -1,0 +1,109 @@
+//! Bare amqprs: persistent publishes to a durable quorum queue with 1,024 in flight, and consuming with batched
+//! acknowledgements.
+
+use super::each;
+use crate::{
+    harness::Result,
+    stage::{Stage, delete_queue},
+};
+use amqprs::{
+    Ack, BasicProperties, Cancel, CloseChannel, DELIVERY_MODE_PERSISTENT, FieldTable, Nack, Return,
+    callbacks::ChannelCallback,
+    channel::{
+        BasicAckArguments, BasicConsumeArguments, BasicPublishArguments, BasicQosArguments, Channel,
+        ConfirmSelectArguments, QueueDeclareArguments,
+    },
+};
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+const IN_FLIGHT: u32 = 1024;
+/// Bytes of a message.
+const SIZE: usize = 250;
+/// Prefetched; half of it is acknowledged at a time.
+const PREFETCH: u16 = 1000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Gives places back as confirms come.
+struct Confirms {
+    places: Arc<Semaphore>,
+    confirmed: u64,
+}
+
+type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
+
+#[async_trait]
+impl ChannelCallback for Confirms {
+    async fn close(&mut self, _: &Channel, _: CloseChannel) -> Outcome<()> {
+        Ok(())
+    }
+    async fn cancel(&mut self, _: &Channel, _: Cancel) -> Outcome<()> {
+        Ok(())
+    }
+    async fn flow(&mut self, _: &Channel, active: bool) -> Outcome<bool> {
+        Ok(active)
+    }
+    /// Single ones come out of order, but each stands for itself; `multiple` for all up to it. Counted by number: none is
+    /// confirmed twice.
+    async fn publish_ack(&mut self, _: &Channel, ack: Ack) {
+        let tag = ack.delivery_tag();
+        let count = if ack.mutiple() { tag.saturating_sub(self.confirmed) } else { 1 };
+        self.confirmed += count;
+        self.places.add_permits(usize::try_from(count).unwrap_or_default());
+    }
+    async fn publish_nack(&mut self, _: &Channel, _: Nack) {}
+    async fn publish_return(&mut self, _: &Channel, _: Return, _: BasicProperties, _: Vec<u8>) {}
+}
+
+/// What one confirmed publish and what one acknowledged delivery cost, of so many messages.
+pub async fn costs(stage: &Stage, messages: usize) -> Result<(f64, f64)> {
+    let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
+    let queue = format!("bare-{}", stage.number());
+    let mut arguments = FieldTable::new();
+    arguments.insert("x-queue-type".try_into()?, "quorum".into());
+    channel
+        .queue_declare(QueueDeclareArguments::durable_client_named(&queue).arguments(arguments).finish())
+        .await?;
+    let publish = timeout(PATIENCE, publish(&channel, &queue, messages)).await??;
+    let consume = timeout(PATIENCE, consume(&channel, &queue, messages)).await??;
+    delete_queue(&channel, &queue).await?;
+    Ok((publish, consume))
+}
+
+async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
+    let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
+    channel.register_callback(Confirms { places: Arc::clone(&places), confirmed: 0 }).await?;
+    channel.confirm_select(ConfirmSelectArguments::default()).await?;
+    let properties = BasicProperties::default().with_delivery_mode(DELIVERY_MODE_PERSISTENT).finish();
+    let to = BasicPublishArguments::new("", queue);
+    let begun = Instant::now();
+    for _ in 0..messages {
+        places.acquire().await?.forget();
+        channel.basic_publish(properties.clone(), vec![b'x'; SIZE], to.clone()).await?;
+    }
+    // All are confirmed when all places are back.
+    let _all = places.acquire_many(IN_FLIGHT).await?;
+    Ok(each(begun.elapsed(), messages))
+}
+
+async fn consume(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
+    channel.basic_qos(BasicQosArguments::new(0, PREFETCH, false)).await?;
+    let begun = Instant::now();
+    let consume = BasicConsumeArguments::new(queue, "").manual_ack(true).finish();
+    let (_, mut deliveries) = channel.basic_consume_rx(consume).await?;
+    let (mut batch, mut count, mut acknowledged) = (Vec::new(), 0, 0);
+    while count < messages {
+        count += deliveries.recv_many(&mut batch, usize::from(PREFETCH) / 2).await;
+        let last = batch.drain(..).filter_map(|message| message.deliver).next_back();
+        let Some(last) = last else { return Err("the consumer ended".into()) };
+        if count - acknowledged >= usize::from(PREFETCH) / 2 || count == messages {
+            channel.basic_ack(BasicAckArguments::new(last.delivery_tag(), true)).await?;
+            acknowledged = count;
+        }
+    }
+    Ok(each(begun.elapsed(), messages))
+}

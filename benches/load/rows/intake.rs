@@ -1,0 +1,35 @@
+//! `POST /orders` as fast as it goes, with no worker.
+
+use super::{Bench, Goal, Measured};
+use crate::{
+    CONNECTIONS,
+    client::{Load, orders},
+    figures::{Figure, additive_limit},
+    harness::Result,
+    parts::{broker, handler},
+};
+use std::time::Duration;
+
+const DURING: Duration = Duration::from_secs(4);
+const MESSAGES: usize = 60_000;
+
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+    let Bench { stage, rounds } = bench;
+    let (mut handler, mut publish) = (Figure::new("s"), Figure::new("s"));
+    let mut rate = Figure::new("orders/s");
+    for _ in 0..rounds {
+        let requests = orders("", stage.drinks());
+        handler.rounds.push(handler::cost(stage, requests, Duration::from_secs(2)).await?);
+        publish.rounds.push(broker::costs(stage, MESSAGES).await?.0);
+        let system = stage.scaled_out(0).await?;
+        let requests = orders(&system.tokens.guest, stage.drinks());
+        let load = Load::closed(system.serve.address, requests, CONNECTIONS, DURING);
+        rate.rounds.push(load.send().await?.only(&[202])?.per_second(202));
+        system.stop(stage).await?;
+    }
+    let limit = additive_limit(&[&handler, &publish]);
+    Ok(vec![
+        Measured::ratio("intake", rate, limit, Goal::AtLeast(0.8))
+            .with_parts(&[("handler (h)", &handler), ("publish (b)", &publish)]),
+    ])
+}
