@@ -12,6 +12,7 @@ use hyper::{
     header::{AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -170,9 +171,8 @@ impl Run {
             let number = self.next.get();
             self.next.set(number + 1);
             let due = match self.load.pace {
-                Pace::Closed => Instant::now(),
                 Pace::Count(count) if number >= count => return Ok(()),
-                Pace::Count(_) => Instant::now(),
+                Pace::Closed | Pace::Count(_) => Instant::now(),
                 #[allow(clippy::cast_precision_loss)]
                 Pace::Open(rate) => self.begin + Duration::from_secs_f64(number as f64 / rate),
             };
@@ -224,6 +224,40 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<B
         frame?;
     }
     Ok(response.status().as_u16())
+}
+
+/// One connection, for requests whose answers matter.
+pub struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    token: String,
+}
+
+impl Client {
+    pub async fn connect(at: SocketAddr, token: &str) -> Result<Self> {
+        let stream = TcpStream::connect(at).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, token: token.to_owned() })
+    }
+
+    /// The status and the JSON of the answer; null if it has none.
+    pub async fn ask(&mut self, method: &str, path: &str, body: String) -> Result<(u16, Value)> {
+        self.sender.ready().await?;
+        let request = request(method, path, Some(&self.token), body);
+        let response = timeout(PATIENCE, self.sender.send_request(request)).await??;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
+    }
+
+    /// The JSON of an answer of this status; an error if it has another one.
+    pub async fn expect(&mut self, status: u16, method: &str, path: &str, body: String) -> Result<Value> {
+        match self.ask(method, path, body).await? {
+            (got, answer) if got == status => Ok(answer),
+            (got, answer) => Err(format!("{method} {path}: {got}: {answer}").into()),
+        }
+    }
 }
 
 /// A request, with a token if there is one.

@@ -102,6 +102,18 @@ impl Stage {
         Ok((serve, tokens))
     }
 
+    /// A `serve` alone, that records in this database.
+    pub async fn recording(&self, database: &str) -> Result<(Role, Tokens)> {
+        let postgres = &self.servers.data.postgres;
+        let settings = [
+            ("DATABASE_URL".to_owned(), postgres.url(postgres.address(), database)),
+            ("JWT_SECRET".to_owned(), SECRET.to_owned()),
+        ];
+        let serve = self.serve(&settings).await?;
+        let tokens = Tokens::sign_in(serve.address).await?;
+        Ok((serve, tokens))
+    }
+
     async fn serve(&self, settings: &[(String, String)]) -> Result<Role> {
         let mut serve = Role::start("serve", self.number(), "BIND_ADDR", settings, &self.folder)?;
         serve.ready().await?;

@@ -6,49 +6,45 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{
     num::NonZero,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, OnceLock, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread::available_parallelism,
+    thread,
 };
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::sync::oneshot;
 
-/// The most requests that wait for their password to be looked at. At a quarter of a second each and two at a time, the last one waits
-/// some four seconds.
-const WAITING: usize = 32;
+/// The most requests that wait for a thread. At a quarter of a second each and two at a time, the last one waits some four
+/// seconds.
+const WAITING: usize = 30;
+/// How far they stand behind the threads that take orders. Not last: in the longest rush some still sign in.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
-/// Hashes and verifies passwords with bcrypt. A storm of logins fills its line and gets [`Denied::Busy`]; it takes no thread
-/// from orders. Cheap to clone.
+/// Hashes and verifies passwords with bcrypt, on threads of its own that give way to those that take orders. A storm of
+/// logins fills its line and gets [`Denied::Busy`]. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
 pub struct Passwords {
     cost: u32,
-    runtime: Handle,
-    at_once: Arc<Semaphore>,
-    inside: Arc<AtomicUsize>,
+    line: SyncSender<Work>,
     /// A hash of nobody's password: unknown accounts take as long as known ones.
     nobody: Arc<OnceLock<String>>,
 }
 
-/// Counts itself out when a request ends, however it ends.
-struct Inside(Arc<AtomicUsize>);
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+type Work = Box<dyn FnOnce() + Send>;
 
 impl Passwords {
-    /// Hashes at this cost (a power of two of rounds, 4 to 31), on the runtime it is made on.
+    /// Hashes at this cost (a power of two of rounds, 4 to 31), on a thread a core.
     pub fn new(cost: u32) -> Self {
-        let threads = available_parallelism().map_or(1, NonZero::get);
-        Self {
-            cost,
-            runtime: Handle::current(),
-            at_once: Arc::new(Semaphore::new(threads)),
-            inside: Arc::default(),
-            nobody: Arc::default(),
+        let (line, works) = sync_channel(WAITING);
+        let works = Arc::new(Mutex::new(works));
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            let works = Arc::clone(&works);
+            let started = thread::Builder::new().name("passwords".into()).spawn(move || work(&works));
+            if let Err(error) = started {
+                tracing::error!(%error, "a thread for passwords could not be started");
+            }
         }
+        Self { cost, line, nobody: Arc::default() }
     }
 
     /// The hash to keep of a password.
@@ -80,22 +76,33 @@ impl Passwords {
         .await
     }
 
-    /// Runs slow work on a blocking thread when it is its turn.
+    /// Runs slow work when it is its turn.
     async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Denied> {
-        let before = self.inside.fetch_add(1, Ordering::Relaxed);
-        let inside = Inside(Arc::clone(&self.inside));
-        if before >= WAITING {
-            return Err(Denied::Busy);
-        }
-        let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| Denied::Busy)?;
-        let task = self.runtime.spawn_blocking(move || {
-            // Held by the work, not by the request: a client that leaves does not make room while its hash still runs.
-            let _held = (turn, inside);
-            work()
+        let (sender, done) = oneshot::channel();
+        let work = Box::new(move || {
+            // A client that has left wants no answer.
+            if !sender.is_closed() {
+                let _ = sender.send(work());
+            }
         });
-        task.await.map_err(|error| {
-            tracing::error!(%error, "password work ended early");
+        self.line.try_send(work).map_err(|_| Denied::Busy)?;
+        done.await.map_err(|_| {
+            tracing::error!("password work ended early");
             Denied::Busy
         })
+    }
+}
+
+/// What each of the threads does until nobody can give it work any more.
+fn work(works: &Mutex<Receiver<Work>>) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "the threads for passwords have the priority of all others");
+    }
+    loop {
+        let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = next else { return };
+        // Whoever waits for work that panics learns it from their channel; the thread goes on.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     }
 }

@@ -103,7 +103,11 @@ fn start(
 
 /// Every route but those about health.
 fn routes(config: &mut ServiceConfig) {
+    // Routes are tried in this order: the busiest comes first.
     config
+        .service(
+            web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
+        )
         .service(web::resource("/openapi.json").route(web::get().to(openapi::show)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))
         .service(web::resource("/login").route(web::post().to(accounts::login)))
@@ -121,9 +125,6 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(recipes::archive)),
         )
         .service(web::resource("/recipes/{id}/availability").route(web::put().to(recipes::set_available)))
-        .service(
-            web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
-        )
         .service(web::resource("/dead-letters").route(web::get().to(dead_letters::list)))
         .service(
             web::resource("/dead-letters/{id}")

@@ -9,30 +9,43 @@ pub(super) struct Acknowledgement {
     pub(super) multiple: bool,
 }
 
+/// One part of a message on one subscription. A message is acknowledged when all of its parts are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    pub(super) message: u64,
+    pub(super) part: usize,
+}
+
 /// The deliveries of one channel that are not acknowledged, by delivery tag.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledgements {
-    open: BTreeSet<u64>,
+    open: BTreeSet<Tag>,
     settled: BTreeSet<u64>,
 }
 
 impl Acknowledgements {
-    /// Notes a delivery.
-    pub(super) fn delivered(&mut self, tag: u64) {
-        self.open.insert(tag);
+    /// Notes a delivery of so many parts.
+    pub(super) fn delivered(&mut self, message: u64, parts: usize) {
+        self.open.extend((0..parts).map(|part| Tag { message, part }));
     }
 
-    /// Notes that a delivery is dealt with for good. One that is not open is left alone.
-    pub(super) fn settle(&mut self, tag: u64) {
-        if self.open.remove(&tag) {
-            self.settled.insert(tag);
+    /// Notes that a part is dealt with for good. One that is not open is left alone.
+    pub(super) fn settle(&mut self, tag: Tag) {
+        let Tag { message, .. } = tag;
+        if self.open.remove(&tag) && !self.parts_of(message) {
+            self.settled.insert(message);
         }
+    }
+
+    /// Whether parts of a message are open.
+    fn parts_of(&self, message: u64) -> bool {
+        self.open.range(Tag { message, part: 0 }..).next().is_some_and(|next| next.message == message)
     }
 
     /// Everything settled since the last call, as few acknowledgements: never one that covers an open delivery.
     pub(super) fn take(&mut self) -> Vec<Acknowledgement> {
         let beyond = match self.open.first() {
-            Some(open) => self.settled.split_off(open),
+            Some(open) => self.settled.split_off(&open.message),
             None => BTreeSet::new(),
         };
         let below = std::mem::take(&mut self.settled);
@@ -50,16 +63,17 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Deliver,
-        /// Settles one of those delivered so far, perhaps again.
+        /// A message of 1 to 3 parts.
+        Deliver(usize),
+        /// Settles one of the parts delivered so far, perhaps again.
         Settle(usize),
         Take,
     }
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            3 => Just(Step::Deliver),
-            3 => any::<usize>().prop_map(Step::Settle),
+            3 => (1..=3_usize).prop_map(Step::Deliver),
+            5 => any::<usize>().prop_map(Step::Settle),
             1 => Just(Step::Take),
         ];
         prop::collection::vec(step, 0..200)
@@ -83,21 +97,27 @@ mod tests {
         #[test]
         fn whatever_is_settled_and_nothing_else_is_acknowledged(steps in steps()) {
             let mut acknowledgements = Acknowledgements::default();
-            let (mut last, mut settled, mut unacknowledged) = (0, BTreeSet::new(), BTreeSet::new());
+            let (mut parts, mut last) = (Vec::new(), 0);
+            let (mut open, mut unacknowledged) = (BTreeSet::new(), BTreeSet::new());
             for step in steps.into_iter().chain([Step::Take]) {
                 match step {
-                    Step::Deliver => {
+                    Step::Deliver(count) => {
                         last += 1;
                         unacknowledged.insert(last);
-                        acknowledgements.delivered(last);
+                        let tags = (0..count).map(|part| Tag { message: last, part });
+                        parts.extend(tags.clone());
+                        open.extend(tags);
+                        acknowledgements.delivered(last, count);
                     }
-                    Step::Settle(any) if last > 0 => {
-                        let tag = 1 + any as u64 % last;
-                        settled.insert(tag);
+                    Step::Settle(any) if !parts.is_empty() => {
+                        let tag = parts[any % parts.len()];
+                        open.remove(&tag);
                         acknowledgements.settle(tag);
                     }
-                    Step::Settle(_) => acknowledgements.settle(1),
+                    Step::Settle(_) => acknowledgements.settle(Tag { message: 1, part: 0 }),
                     Step::Take => {
+                        let unsettled: BTreeSet<u64> = open.iter().map(|tag: &Tag| tag.message).collect();
+                        let settled = (1..=last).filter(|tag| !unsettled.contains(tag)).collect();
                         for given in acknowledgements.take() {
                             acknowledge(&mut unacknowledged, &settled, given);
                         }
@@ -111,8 +131,9 @@ mod tests {
     #[test]
     fn a_batch_without_gaps_takes_one_acknowledgement() {
         let mut acknowledgements = Acknowledgements::default();
-        (1..=500).for_each(|tag| acknowledgements.delivered(tag));
-        (1..=400).rev().for_each(|tag| acknowledgements.settle(tag));
+        (1..=500).for_each(|message| acknowledgements.delivered(message, 2));
+        let tags = (1..=400).rev().flat_map(|message| [0, 1].map(|part| Tag { message, part }));
+        tags.for_each(|tag| acknowledgements.settle(tag));
         assert_eq!(acknowledgements.take(), [Acknowledgement { tag: 400, multiple: true }]);
         assert_eq!(acknowledgements.take(), []);
     }

@@ -21,6 +21,7 @@ pub(super) struct Confirms {
     tracker: Mutex<Tracker>,
     gate: Arc<Gate>,
     ended: CancellationToken,
+    answered: Notify,
     returned: Notify,
 }
 
@@ -30,6 +31,7 @@ impl Confirms {
             tracker: Mutex::new(Tracker::new(Instant::now())),
             gate,
             ended: CancellationToken::new(),
+            answered: Notify::new(),
             returned: Notify::new(),
         })
     }
@@ -47,13 +49,13 @@ impl Confirms {
         }
     }
 
-    /// Expects an answer for the message published next, and returns its tag. Gives the reply back when the channel is gone.
-    pub(super) fn register(&self, reply: Reply, now: Instant) -> Result<u64, Reply> {
+    /// Expects an answer for the message published next, and returns its tag. Gives the replies back when the channel is gone.
+    pub(super) fn register(&self, replies: Vec<Reply>, now: Instant) -> Result<u64, Vec<Reply>> {
         let mut tracker = self.lock();
         if self.ended.is_cancelled() {
-            return Err(reply);
+            return Err(replies);
         }
-        Ok(tracker.register(reply, now))
+        Ok(tracker.register(replies, now))
     }
 
     /// Gives up on what has been without an answer for longer than `within`.
@@ -95,6 +97,11 @@ impl Confirms {
         self.ended.cancelled().await;
     }
 
+    /// Resolves when the broker has answered something since the last time.
+    pub(super) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
     /// Resolves when a message was returned because no queue was there for it.
     pub(super) async fn returned(&self) {
         self.returned.notified().await;
@@ -111,6 +118,7 @@ impl Confirms {
     fn answer(&self, tag: u64, multiple: bool, outcome: Result<(), PublishError>) {
         let mut tracker = self.lock();
         tracker.answer(tag, multiple, outcome, Instant::now());
+        self.answered.notify_one();
         if self.gate.state() == State::Stalled && !self.ended.is_cancelled() {
             self.gate.set(State::Up);
             tracing::info!("the broker confirms again");

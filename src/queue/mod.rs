@@ -7,12 +7,14 @@
 
 mod acknowledgements;
 mod address;
+mod bundle;
 mod calls;
 mod channels;
 mod confirms;
 mod connection;
 mod failures;
 mod gate;
+mod held;
 mod publisher;
 mod publishing;
 mod subscription;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+pub use acknowledgements::Tag;
 pub use address::BadUrl;
 pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};

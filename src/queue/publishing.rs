@@ -7,7 +7,7 @@ use std::time::Duration;
 use amqprs::channel::{BasicPublishArguments, ConfirmSelectArguments};
 use amqprs::{BasicProperties, DELIVERY_MODE_PERSISTENT};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -18,14 +18,15 @@ use super::channels::{ChannelPool, PooledChannel};
 use super::confirms::Confirms;
 use super::connection::Current;
 use super::gate::{Gate, State};
+use super::held::{Bundle, Held};
 use super::publisher::{Outgoing, PublishError, Route};
 use super::topology::Topology;
 use super::tracker::Reply;
 
 /// How late a confirm's deadline may be noticed.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
-/// Messages taken from the callers at a time.
-const BATCH: usize = 64;
+/// While so many messages are without an answer the broker counts as busy, and further ones wait a moment to go together.
+const BUSY: usize = 8;
 /// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; only its writer is waited for.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
 /// A connection that confirms nothing for so long is opened anew: its peer may be gone, which heartbeats notice after 20 s. In
@@ -126,8 +127,9 @@ impl Publishing {
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut healing: Option<AbortOnDropHandle<()>> = None;
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut held = Held::default();
         loop {
+            let (due, room) = (held.due(), held.room());
             tokio::select! {
                 biased;
                 () = confirms.ended() => return false,
@@ -153,7 +155,7 @@ impl Publishing {
                         tracing::warn!("the broker refuses messages: its queue is full, perhaps; trying another channel");
                         return false;
                     }
-                    if outgoing.is_closed() && outgoing.is_empty() && confirms.waiting() == 0 {
+                    if outgoing.is_closed() && outgoing.is_empty() && due.is_none() && confirms.waiting() == 0 {
                         return false;
                     }
                 }
@@ -163,13 +165,15 @@ impl Publishing {
                         healing = Some(self.heal());
                     }
                 }
-                1.. = outgoing.recv_many(&mut batch, BATCH) => {
-                    let now = Instant::now();
-                    for message in batch.drain(..) {
-                        if self.send(session, message, now).await.is_break() {
-                            return false;
-                        }
-                    }
+                1.. = outgoing.recv_many(&mut held.messages, room), if room > 0 => {
+                    held.added(Instant::now());
+                }
+                () = confirms.answered(), if due.is_some() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            }
+            while let Some(bundle) = held.next(confirms.unanswered() >= BUSY, Instant::now()) {
+                if self.send(session, bundle).await.is_break() {
+                    return false;
                 }
             }
         }
@@ -180,42 +184,48 @@ impl Publishing {
         let (sender, _) = oneshot::channel();
         let reply = Reply { sender, permit: None };
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
-        if session.confirms.register(reply, Instant::now()).is_err() {
+        if session.confirms.register(vec![reply], Instant::now()).is_err() {
             return ControlFlow::Break(());
         }
         let to = BasicPublishArguments::new("", &self.topology.nowhere);
         counted(channel.basic_publish(BasicProperties::default(), Vec::new(), to)).await
     }
 
-    async fn send(&self, session: &Session, message: Outgoing, now: Instant) -> ControlFlow<()> {
-        let Outgoing { id, body, failures, route, reply } = message;
+    async fn send(&self, session: &Session, mut bundle: Bundle) -> ControlFlow<()> {
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
-        if reply.is_unwanted() {
-            return ControlFlow::Continue(());
-        }
+        let (body, kind) = bundle.body();
+        let alone = match bundle.messages.as_slice() {
+            [only] => Some((only.id, only.failures.headers(), only.route)),
+            _ => None,
+        };
         // Before the publish, or the answer could come first.
-        let tag = match session.confirms.register(reply, now) {
+        let replies = bundle.messages.into_iter().map(|message| message.reply).collect();
+        let tag = match session.confirms.register(replies, Instant::now()) {
             Ok(tag) => tag,
-            Err(reply) => {
-                reply.give(Err(PublishError::Unavailable));
+            Err(replies) => {
+                for reply in replies {
+                    reply.give(Err(PublishError::Unavailable));
+                }
                 return ControlFlow::Break(());
             }
         };
         let mut properties = BasicProperties::default();
         properties
-            .with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
             .with_correlation_id(&tag.to_string())
             .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
-            .with_content_type("application/json")
+            .with_content_type(kind)
             .with_app_id("shakerqueue");
-        if let Some(headers) = failures.headers() {
-            properties.with_headers(headers);
+        let mut to = BasicPublishArguments::new(&self.topology.orders, &self.topology.orders);
+        if let Some((id, headers, route)) = alone {
+            properties.with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            if let Some(headers) = headers {
+                properties.with_headers(headers);
+            }
+            if let Route::OrdersAfter(delay) = route {
+                // The default exchange knows every queue by its name.
+                to = BasicPublishArguments::new("", &self.topology.delay_queue(delay));
+            }
         }
-        let mut to = match route {
-            Route::Orders => BasicPublishArguments::new(&self.topology.orders, &self.topology.orders),
-            // The default exchange knows every queue by its name.
-            Route::OrdersAfter(delay) => BasicPublishArguments::new("", &self.topology.delay_queue(delay)),
-        };
         to.mandatory(true);
         counted(channel.basic_publish(properties, body, to)).await
     }

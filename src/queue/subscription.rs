@@ -1,5 +1,6 @@
 //! Consuming orders, a batch at a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use amqprs::channel::{
@@ -9,7 +10,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::QueueError;
-use super::acknowledgements::{Acknowledgement, Acknowledgements};
+use super::acknowledgements::{Acknowledgement, Acknowledgements, Tag};
+use super::bundle;
 use super::calls::CALL_WITHIN;
 use super::channels::{ChannelPool, PooledChannel};
 use super::failures::Failures;
@@ -17,12 +19,12 @@ use super::failures::Failures;
 /// amqprs queues an acknowledgement locally; the wait is for its writer only.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
 
-/// A message as the broker delivered it.
+/// A message as it was published, alone or with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its number on this subscription, for acknowledging.
-    pub tag: u64,
-    /// What the publisher named it.
+    /// Its number on this subscription, for settling it.
+    pub tag: Tag,
+    /// What the publisher named it, if it came alone.
     pub message_id: Option<String>,
     /// Whether it was delivered before, to whomever, and not acknowledged.
     pub redelivered: bool,
@@ -47,6 +49,8 @@ pub struct Subscription {
     consumer: String,
     /// amqprs does not bound it; the prefetch does.
     messages: UnboundedReceiver<ConsumerMessage>,
+    /// What came with others and did not fit into a batch.
+    left: VecDeque<Delivery>,
     acknowledgements: Acknowledgements,
 }
 
@@ -64,35 +68,67 @@ impl Subscription {
                 channel.basic_consume_rx(consume).await
             })
             .await?;
-        Ok(Self { channel, consumer, messages, acknowledgements: Acknowledgements::default() })
+        Ok(Self {
+            channel,
+            consumer,
+            messages,
+            left: VecDeque::new(),
+            acknowledgements: Acknowledgements::default(),
+        })
     }
 
-    /// Waits for a delivery and returns it with what else is here, at most `max` in all, in the order of their tags.
+    /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their tags.
     ///
     /// `None` means that the subscription is over: the connection or channel is lost, or the queue was deleted. What
     /// was delivered and not acknowledged then comes again, to another subscription. Cancelling loses nothing.
     pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
-        let mut received = Vec::new();
-        while self.messages.recv_many(&mut received, max.max(1)).await > 0 {
-            // What a lost channel left behind can no longer be acknowledged, and will be delivered again.
-            if !self.channel.is_open() {
-                return None;
-            }
-            let batch: Vec<_> = received.drain(..).filter_map(delivery).collect();
-            for delivery in &batch {
-                self.acknowledgements.delivered(delivery.tag);
-            }
-            if !batch.is_empty() {
-                return Some(batch);
-            }
+        let max = max.max(1);
+        // Waits only if nothing is left; then takes what is here.
+        while self.left.len() < max {
+            let message = if self.left.is_empty() {
+                self.messages.recv().await?
+            } else {
+                match self.messages.try_recv() {
+                    Ok(message) => message,
+                    Err(_) => break,
+                }
+            };
+            self.unpack(message);
         }
-        None
+        // What a lost channel left behind can no longer be acknowledged, and will be delivered again.
+        if !self.channel.is_open() {
+            return None;
+        }
+        Some(self.left.drain(..max.min(self.left.len())).collect())
+    }
+
+    fn unpack(&mut self, message: ConsumerMessage) {
+        let Some(deliver) = message.deliver else { return };
+        let properties = message.basic_properties.unwrap_or_default();
+        let (number, redelivered) = (deliver.delivery_tag(), deliver.redelivered());
+        let failures = Failures::read(properties.headers());
+        let body = message.content.unwrap_or_default();
+        let delivery = |part, body, message_id| Delivery {
+            tag: Tag { message: number, part },
+            message_id,
+            redelivered,
+            failures,
+            body,
+        };
+        let before = self.left.len();
+        if properties.content_type().is_some_and(|kind| kind == bundle::CONTENT_TYPE) {
+            let texts = bundle::split(&body).enumerate();
+            self.left.extend(texts.map(|(part, text)| delivery(part, text.to_vec(), None)));
+        } else {
+            self.left.push_back(delivery(0, body, properties.message_id().cloned()));
+        }
+        self.acknowledgements.delivered(number, self.left.len() - before);
     }
 
     /// Acknowledges what is dealt with for good.
     ///
     /// `Ok` means that it is on its way. If it gets lost, the messages are delivered again.
-    pub async fn settle(&mut self, tags: impl IntoIterator<Item = u64>) -> Result<(), QueueError> {
+    pub async fn settle(&mut self, tags: impl IntoIterator<Item = Tag>) -> Result<(), QueueError> {
         tags.into_iter().for_each(|tag| self.acknowledgements.settle(tag));
         for Acknowledgement { tag, multiple } in self.acknowledgements.take() {
             if !self.channel.is_open() {
@@ -119,16 +155,4 @@ impl Subscription {
             tracing::debug!(%error, "a subscription could not be closed");
         }
     }
-}
-
-fn delivery(message: ConsumerMessage) -> Option<Delivery> {
-    let deliver = message.deliver?;
-    let properties = message.basic_properties.unwrap_or_default();
-    Some(Delivery {
-        tag: deliver.delivery_tag(),
-        message_id: properties.message_id().cloned(),
-        failures: Failures::read(properties.headers()),
-        redelivered: deliver.redelivered(),
-        body: message.content.unwrap_or_default(),
-    })
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::PublishError;
 
-/// Where the outcome of one publish goes. Its permit counts against the bound until then.
+/// Where the outcome of one publish goes: several may go in one message. Its permit counts against the bound until then.
 pub(super) struct Reply {
     pub(super) sender: oneshot::Sender<Result<(), PublishError>>,
     pub(super) permit: Option<OwnedSemaphorePermit>,
@@ -28,8 +28,8 @@ impl Reply {
 struct Sent {
     at: Instant,
     returned: bool,
-    /// Taken when its deadline passed. The entry stays, for a late answer still says that the broker answers.
-    reply: Option<Reply>,
+    /// Taken when their deadline passed. The entry stays, for a late answer still says that the broker answers.
+    replies: Vec<Reply>,
 }
 
 /// The unanswered messages of one channel, by delivery tag.
@@ -49,11 +49,11 @@ impl Tracker {
 
     /// Notes the message that is published next and returns its tag; the broker counts publishes on a channel in the same
     /// way, from 1.
-    pub(super) fn register(&mut self, reply: Reply, now: Instant) -> u64 {
+    pub(super) fn register(&mut self, replies: Vec<Reply>, now: Instant) -> u64 {
         let tag = self.next_tag;
-        self.sent.insert(tag, Sent { at: now, returned: false, reply: Some(reply) });
+        self.waiting = self.waiting.saturating_add(replies.len());
+        self.sent.insert(tag, Sent { at: now, returned: false, replies });
         self.next_tag = tag.saturating_add(1);
-        self.waiting = self.waiting.saturating_add(1);
         tag
     }
 
@@ -88,15 +88,14 @@ impl Tracker {
     }
 
     fn settle(&mut self, sent: Sent, outcome: Result<(), PublishError>) {
-        if let Some(reply) = sent.reply {
-            self.waiting = self.waiting.saturating_sub(1);
-            reply.give(if sent.returned { Err(PublishError::NoQueue) } else { outcome });
-        }
+        let outcome = if sent.returned { Err(PublishError::NoQueue) } else { outcome };
+        self.waiting = self.waiting.saturating_sub(sent.replies.len());
+        sent.replies.into_iter().for_each(|reply| reply.give(outcome));
     }
 
     /// Whether someone waits in vain for what was sent before `deadline`, and no answer at all has come since.
     pub(super) fn is_stalled(&self, deadline: Instant) -> bool {
-        self.sent_before(deadline).any(|sent| sent.reply.is_some() && self.last_answer < sent.at)
+        self.sent_before(deadline).any(|sent| !sent.replies.is_empty() && self.last_answer < sent.at)
     }
 
     /// Whether something sent before `deadline` is without an answer, and nothing sent later has one: waited for or not.
@@ -112,10 +111,8 @@ impl Tracker {
     /// Gives up on what was sent before `deadline`.
     pub(super) fn expire(&mut self, deadline: Instant) {
         for sent in self.sent.values_mut().take_while(|sent| sent.at < deadline) {
-            if let Some(reply) = sent.reply.take() {
-                self.waiting = self.waiting.saturating_sub(1);
-                reply.give(Err(PublishError::Unconfirmed));
-            }
+            self.waiting = self.waiting.saturating_sub(sent.replies.len());
+            sent.replies.drain(..).for_each(|reply| reply.give(Err(PublishError::Unconfirmed)));
         }
     }
 
@@ -131,7 +128,7 @@ impl Tracker {
         }
     }
 
-    /// Messages whose callers wait.
+    /// Callers that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }

@@ -24,7 +24,7 @@ fn sent(count: u64, now: Instant) -> (Tracker, Vec<Receiver<Outcome>>) {
 
 fn send(tracker: &mut Tracker, tag: u64, now: Instant) -> Receiver<Outcome> {
     let (sender, receiver) = oneshot::channel();
-    assert_eq!(tracker.register(Reply { sender, permit: None }, now), tag);
+    assert_eq!(tracker.register(vec![Reply { sender, permit: None }], now), tag);
     receiver
 }
 
@@ -139,8 +139,9 @@ fn silence_since_a_message_was_sent_is_a_stall() {
 /// What can happen on a channel. Numbers choose among what was sent.
 #[derive(Debug, Clone)]
 enum Event {
-    Send,
-    /// The caller goes away.
+    /// A message of 1 to 3 callers.
+    Send(usize),
+    /// A caller goes away.
     Leave(usize),
     Return(usize),
     Answer {
@@ -154,7 +155,7 @@ enum Event {
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let event = prop_oneof![
-        4 => Just(Event::Send),
+        4 => (1..=3_usize).prop_map(Event::Send),
         1 => any::<usize>().prop_map(Event::Leave),
         1 => any::<usize>().prop_map(Event::Return),
         4 => (any::<usize>(), any::<bool>(), prop::bool::weighted(0.8))
@@ -171,6 +172,8 @@ struct Model {
     returned: BTreeSet<u64>,
     answered: BTreeSet<u64>,
     sent_at: BTreeMap<u64, Instant>,
+    /// How many there are to a message.
+    callers: BTreeMap<u64, usize>,
     told: BTreeMap<u64, Outcome>,
 }
 
@@ -206,16 +209,20 @@ proptest! {
         for event in events {
             now += Duration::from_millis(1);
             match event {
-                Event::Send => {
+                Event::Send(count) => {
                     model.sent += 1;
                     model.sent_at.insert(model.sent, now);
-                    let (sender, receiver) = oneshot::channel();
-                    let permit = bound.clone().try_acquire_owned().ok();
-                    prop_assert_eq!(tracker.register(Reply { sender, permit }, now), model.sent);
-                    callers.insert(model.sent, receiver);
+                    let replies = (0..count).map(|caller| {
+                        let (sender, receiver) = oneshot::channel();
+                        callers.insert((model.sent, caller), receiver);
+                        Reply { sender, permit: bound.clone().try_acquire_owned().ok() }
+                    });
+                    let replies = replies.collect();
+                    prop_assert_eq!(tracker.register(replies, now), model.sent);
+                    model.callers.insert(model.sent, count);
                 }
                 Event::Leave(any) => {
-                    model.one_of(any).and_then(|tag| callers.remove(&tag));
+                    model.one_of(any).and_then(|tag| callers.remove(&(tag, any % 3)));
                 }
                 Event::Return(any) => {
                     if let Some(tag) = model.one_of(any).filter(|tag| !model.answered.contains(tag)) {
@@ -235,7 +242,7 @@ proptest! {
                     tracker.expire(deadline);
                 }
             }
-            for (tag, caller) in &mut callers {
+            for ((tag, _), caller) in &mut callers {
                 let told = match caller.try_recv() {
                     Ok(outcome) => outcome,
                     // Told before, or not yet.
@@ -247,14 +254,15 @@ proptest! {
                 };
                 prop_assert_eq!(model.told.get(tag), Some(&told), "{}", tag);
             }
-            let waiting = usize::try_from(model.sent)? - model.told.len();
+            let untold = model.callers.iter().filter(|(tag, _)| !model.told.contains_key(tag));
+            let waiting: usize = untold.map(|(_, callers)| callers).sum();
             prop_assert_eq!(tracker.waiting(), waiting);
             prop_assert_eq!(tracker.unanswered(), usize::try_from(model.sent)? - model.answered.len());
             prop_assert_eq!(bound.available_permits(), 1000 - waiting, "who was told counts no more");
         }
         tracker.end();
         prop_assert_eq!((tracker.waiting(), tracker.unanswered(), bound.available_permits()), (0, 0, 1000));
-        for (tag, mut caller) in callers {
+        for ((tag, _), mut caller) in callers {
             if !model.told.contains_key(&tag) {
                 let returned = model.returned.contains(&tag);
                 let told = if returned { PublishError::NoQueue } else { PublishError::Unconfirmed };

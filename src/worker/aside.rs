@@ -5,7 +5,7 @@ use super::Worker;
 use crate::{
     domain::{Instant, dead_letter::DeadLetter, ids::OrderId, now, text::printable},
     intake::{Refusal, message::Undecodable},
-    queue::{Delivery, Postponed},
+    queue::{Delivery, Postponed, Tag},
     store::{dead_letters, record},
 };
 use futures_util::{FutureExt, future::join_all};
@@ -56,7 +56,7 @@ pub(super) type Unstorable = (Delivery, Option<OrderId>, Reason);
 
 impl Worker {
     /// Puts messages out of the way of the others and returns the tags of those that are safe there.
-    pub(super) async fn set_aside(&self, messages: Vec<Unstorable>) -> Vec<u64> {
+    pub(super) async fn set_aside(&self, messages: Vec<Unstorable>) -> Vec<Tag> {
         let (mut later, mut never) = (Vec::new(), Vec::new());
         for (delivery, order, reason) in messages {
             let failures = delivery.failures.and_one_more(now());
@@ -75,7 +75,7 @@ impl Worker {
     }
 
     /// Lets a message come again later.
-    async fn postpone(&self, message: (Delivery, Option<OrderId>, String, Duration)) -> Option<u64> {
+    async fn postpone(&self, message: (Delivery, Option<OrderId>, String, Duration)) -> Option<Tag> {
         let (delivery, order, reason, pause) = message;
         tracing::warn!(order = ?order, reason, attempts = delivery.failures.count, ?pause, "an order can't be stored now and is tried again later");
         let id = order.map_or_else(Uuid::now_v7, |id| id.0);
@@ -90,7 +90,7 @@ impl Worker {
     }
 
     /// Keeps what can't be stored as dead letters.
-    async fn keep(&self, messages: Vec<(Delivery, Option<OrderId>, String)>) -> Vec<u64> {
+    async fn keep(&self, messages: Vec<(Delivery, Option<OrderId>, String)>) -> Vec<Tag> {
         let at = now();
         let letters: Vec<_> = messages
             .into_iter()

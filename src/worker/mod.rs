@@ -5,7 +5,7 @@ mod aside;
 use crate::{
     domain::order::NewOrder,
     intake::message,
-    queue::{Broker, Delivery, Source, Subscription},
+    queue::{Broker, Delivery, Source, Subscription, Tag},
     recorder::{Outcome, record_apart, record_batch, takes_orders},
     store::Store,
 };
@@ -93,7 +93,7 @@ impl Worker {
     }
 
     /// Stores what can be stored and sets aside what can't. Returns the tags of those that were, one way or the other, dealt with.
-    async fn store_batch(&self, deliveries: Vec<Delivery>, stop: &CancellationToken) -> Vec<u64> {
+    async fn store_batch(&self, deliveries: Vec<Delivery>, stop: &CancellationToken) -> Vec<Tag> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut aside = Vec::new();
         let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());

@@ -97,6 +97,11 @@ impl Role {
         }
     }
 
+    /// Its process' id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Process::id)
+    }
+
     pub fn signal(&self, signal: &str) {
         if let Some(process) = &self.process {
             process.signal(signal);

@@ -1,8 +1,14 @@
 //! One measurement each: a row of the report.
 
+mod answer_time;
+mod board;
 mod drain;
 mod embedded;
 mod intake;
+mod logins;
+mod memory;
+mod size;
+mod ten_million;
 mod whole_way;
 
 use crate::{
@@ -12,6 +18,7 @@ use crate::{
 };
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
+use std::time::Duration;
 
 /// What is aimed at.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -82,6 +89,14 @@ impl Measured {
     }
 }
 
+/// The peak of a whole system, with one worker: what half of peak is half of.
+pub async fn peak(stage: &mut Stage) -> Result<f64> {
+    let system = stage.scaled_out(1).await?;
+    let rate = whole_way::steady(stage, &system, Duration::from_secs(5)).await?;
+    system.stop(stage).await?;
+    Ok(rate)
+}
+
 /// How a row measures.
 pub struct Bench<'a> {
     pub stage: &'a mut Stage,
@@ -97,21 +112,21 @@ pub struct Row {
     pub run: for<'a> fn(Bench<'a>) -> Measuring<'a>,
 }
 
+macro_rules! row {
+    ($name:literal, $module:ident, $what:literal) => {
+        Row { name: $name, what: $what, run: |bench| Box::pin($module::run(bench)) }
+    };
+}
+
 pub const ALL: &[Row] = &[
-    Row {
-        name: "intake",
-        what: "orders answered 202 after the confirm, workers stopped",
-        run: |b| Box::pin(intake::run(b)),
-    },
-    Row {
-        name: "whole-way",
-        what: "orders stored while they come in, the queue not growing",
-        run: |b| Box::pin(whole_way::run(b)),
-    },
-    Row {
-        name: "drain",
-        what: "a backlog of 200,000 orders, by one and by two workers",
-        run: |b| Box::pin(drain::run(b)),
-    },
-    Row { name: "embedded", what: "orders recorded in SQLite", run: |b| Box::pin(embedded::run(b)) },
+    row!("intake", intake, "orders answered 202 after the confirm, workers stopped"),
+    row!("whole-way", whole_way, "orders stored while as many come in"),
+    row!("drain", drain, "a backlog of 200,000 orders, by one worker and by two"),
+    row!("embedded", embedded, "orders recorded in SQLite"),
+    row!("answer-time", answer_time, "POST /orders at half of peak, by the clock"),
+    row!("board", board, "from the answer until the board shows the order, at half of peak"),
+    row!("logins", logins, "POST /orders while others sign in"),
+    row!("ten-million", ten_million, "lists and moves with 10,000,000 stored orders against 10,000"),
+    row!("memory", memory, "memory of serve: idle, at peak, and afterwards"),
+    row!("size", size, "the release binary"),
 ];

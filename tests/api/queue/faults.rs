@@ -49,7 +49,8 @@ async fn a_cut_connection_fails_what_waits_and_comes_back() {
     let waiting = tokio::spawn(join_all(
         waiting
             .into_iter()
-            .map(|publisher| async move { publisher.publish(Uuid::now_v7(), b"{}".to_vec()).await }),
+            // Too large to go together.
+            .map(|publisher| async move { publisher.publish(Uuid::now_v7(), vec![b' '; 40_000]).await }),
     ));
     let observer = Settings::new(test_url().as_str().into(), &bar.prefix);
     let observer = Broker::start(observer).expect("the URL is good");

@@ -1,0 +1,60 @@
+//! How long a guest waits for the answer to an order, while orders come by the clock.
+
+use super::{Bench, Goal, Measured, peak};
+use crate::{
+    CONNECTIONS,
+    client::{Load, orders},
+    figures::{Curve, Figure, percentile_ms, times},
+    harness::Result,
+    stage::Stage,
+};
+use std::time::Duration;
+
+const DURING: Duration = Duration::from_secs(8);
+
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+    let Bench { stage, rounds } = bench;
+    let intake = intake_peak(stage).await?;
+    let mut measured = at_half("workers stopped", stage, rounds, 0, intake).await?;
+    let whole_way = peak(stage).await?;
+    measured.extend(at_half("one worker", stage, rounds, 1, whole_way).await?);
+    Ok(measured)
+}
+
+async fn intake_peak(stage: &mut Stage) -> Result<f64> {
+    let system = stage.scaled_out(0).await?;
+    let requests = orders(&system.tokens.guest, stage.drinks());
+    let load = Load::closed(system.serve.address, requests, CONNECTIONS, Duration::from_secs(4));
+    let rate = load.send().await?.only(&[202])?.per_second(202);
+    system.stop(stage).await?;
+    Ok(rate)
+}
+
+async fn at_half(
+    what: &str,
+    stage: &mut Stage,
+    rounds: usize,
+    workers: usize,
+    peak: f64,
+) -> Result<Vec<Measured>> {
+    let [mut p99, mut p999] = [(); 2].map(|()| Figure::new("ms"));
+    let mut all = times();
+    for _ in 0..rounds {
+        let system = stage.scaled_out(workers).await?;
+        let requests = orders(&system.tokens.guest, stage.drinks());
+        let answers =
+            Load::open(system.serve.address, requests, peak / 2.0, DURING).send().await?.only(&[202])?;
+        p99.rounds.push(percentile_ms(&answers.times, 99.0));
+        p999.rounds.push(percentile_ms(&answers.times, 99.9));
+        all.add(&answers.times)?;
+        system.stop(stage).await?;
+    }
+    let rate = Figure::single("orders/s", peak / 2.0);
+    let curve = Curve::of(format!("POST /orders, {what}, {:.0} orders/s", peak / 2.0), &all);
+    Ok(vec![
+        Measured::value(format!("answer p99, {what}"), p99, Goal::AtMost(10.0))
+            .with_parts(&[("orders come at", &rate)])
+            .with_curves([curve]),
+        Measured::value(format!("answer p99.9, {what}"), p999, Goal::AtMost(50.0)),
+    ])
+}

@@ -1,0 +1,62 @@
+//! Orders by the clock, alone and while as many sign in as the machine takes.
+
+use super::{Bench, Goal, Measured, peak};
+use crate::{
+    client::{Load, Requests, orders, request},
+    figures::{Curve, Figure, Times, percentile_ms, times},
+    harness::Result,
+    stage::System,
+};
+use std::{sync::Arc, time::Duration};
+
+const DURING: Duration = Duration::from_secs(8);
+/// How many sign in at a time: more than are let in.
+const SIGNING_IN: usize = 64;
+/// Who is told to come again later comes after this time.
+const REST: Duration = Duration::from_millis(100);
+
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+    let Bench { stage, rounds } = bench;
+    let rate = peak(stage).await? / 2.0;
+    let [mut alone, mut beside] = [(); 2].map(|()| Figure::new("ms"));
+    let [mut signed_in, mut refused] = [(); 2].map(|()| Figure::new("/s"));
+    let (mut all_alone, mut all_beside) = (times(), times());
+    let note = |figure: &mut Figure, all: &mut Times, times: &Times| {
+        figure.rounds.push(percentile_ms(times, 99.0));
+        all.add(times)
+    };
+    for _ in 0..rounds {
+        let system = stage.scaled_out(1).await?;
+        let load =
+            Load::open(system.serve.address, orders(&system.tokens.guest, stage.drinks()), rate, DURING);
+        let answers = load.clone().send().await?.only(&[202])?;
+        note(&mut alone, &mut all_alone, &answers.times)?;
+        let (answers, logins) = tokio::try_join!(load.send(), storm(&system))?;
+        note(&mut beside, &mut all_beside, &answers.only(&[202])?.times)?;
+        let logins = logins.only(&[200, 503])?;
+        signed_in.rounds.push(logins.per_second(200));
+        refused.rounds.push(logins.per_second(503));
+        system.stop(stage).await?;
+    }
+    Ok(vec![
+        Measured::ratio("order p99 beside logins against without", beside, alone, Goal::AtMost(2.0))
+            .with_parts(&[
+                ("orders come at", &Figure::single("orders/s", rate)),
+                ("signed in", &signed_in),
+                ("told to come again later", &refused),
+            ])
+            .with_curves([
+                Curve::of(format!("POST /orders, {rate:.0} orders/s"), &all_alone),
+                Curve::of("the same beside logins", &all_beside),
+            ]),
+    ])
+}
+
+async fn storm(system: &System) -> Result<crate::client::Answers> {
+    let body = r#"{"email":"user@example.com","password":"password123"}"#;
+    let login = request("POST", "/login", None, body);
+    let logins: Requests = Arc::new(move |_| login.clone());
+    let mut load = Load::closed(system.serve.address, logins, SIGNING_IN, DURING + Duration::from_secs(1));
+    load.rest_when_refused = REST;
+    load.send().await
+}

@@ -1,0 +1,47 @@
+//! How much memory `serve` takes: when nothing happens, at its peak, and some time after that.
+
+use super::{Bench, Goal, Measured};
+use crate::{
+    CONNECTIONS,
+    client::{Load, orders},
+    figures::Figure,
+    harness::{Result, roles::Role},
+};
+use std::{fs, time::Duration};
+use tokio::time::sleep;
+
+const DURING: Duration = Duration::from_secs(6);
+/// When it should be idle, and idle again.
+const SETTLED: Duration = Duration::from_secs(1);
+const AFTERWARDS: Duration = Duration::from_secs(10);
+
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+    let Bench { stage, rounds } = bench;
+    let [mut idle, mut peak, mut afterwards] = [(); 3].map(|()| Figure::new("MB"));
+    for _ in 0..rounds {
+        let system = stage.scaled_out(0).await?;
+        sleep(SETTLED).await;
+        idle.rounds.push(megabytes(&system.serve, "VmRSS:")?);
+        let requests = orders(&system.tokens.guest, stage.drinks());
+        let load = Load::closed(system.serve.address, requests, CONNECTIONS, DURING);
+        load.send().await?.only(&[202])?;
+        peak.rounds.push(megabytes(&system.serve, "VmHWM:")?);
+        sleep(AFTERWARDS).await;
+        afterwards.rounds.push(megabytes(&system.serve, "VmRSS:")?);
+        system.stop(stage).await?;
+    }
+    Ok(vec![
+        Measured::value("memory of serve, idle", idle, Goal::AtMost(25.0)),
+        Measured::value("memory of serve, at peak", peak.clone(), Goal::AtMost(100.0)),
+        Measured::ratio("memory of serve, 10 s after the peak", afterwards, peak, Goal::AtMost(0.9)),
+    ])
+}
+
+/// What the system says of the process' memory; kernels other than Linux say nothing.
+fn megabytes(role: &Role, field: &str) -> Result<f64> {
+    let id = role.id().ok_or("serve does not run")?;
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}

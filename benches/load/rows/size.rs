@@ -1,0 +1,10 @@
+//! How large the executable is.
+
+use super::{Bench, Goal, Measured};
+use crate::{figures::Figure, harness::Result};
+
+pub async fn run(_: Bench<'_>) -> Result<Vec<Measured>> {
+    #[allow(clippy::cast_precision_loss)]
+    let size = tokio::fs::metadata(env!("CARGO_BIN_EXE_shakerqueue")).await?.len() as f64 / 1e6;
+    Ok(vec![Measured::value("release binary", Figure::single("MB", size), Goal::AtMost(25.0))])
+}

@@ -1,0 +1,89 @@
+//! Messages that wait a moment to go together, while the broker has others to confirm.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bundle;
+use super::publisher::{Outgoing, PublishError, Route};
+
+/// The most messages of a bundle, and the most bytes.
+const MOST_TOGETHER: usize = 128;
+const MOST_BYTES: usize = 64 * 1024;
+/// How long they wait at most, however busy the broker is.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// What was taken from the callers and is not sent yet. When this is dropped they are told that it never was.
+#[derive(Default)]
+pub(super) struct Held {
+    /// In the order in which they came.
+    pub(super) messages: Vec<Outgoing>,
+    since: Option<Instant>,
+}
+
+/// What goes as one message.
+pub(super) struct Bundle {
+    pub(super) messages: Vec<Outgoing>,
+}
+
+impl Held {
+    /// How many more there may be.
+    pub(super) fn room(&self) -> usize {
+        MOST_TOGETHER.saturating_sub(self.messages.len())
+    }
+
+    /// Notes that messages were added.
+    pub(super) fn added(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// When the first of them has waited long enough. None if there are none.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.since.map(|since| since + PATIENCE)
+    }
+
+    /// What goes next; None while it is better to wait for more.
+    pub(super) fn next(&mut self, busy: bool, now: Instant) -> Option<Bundle> {
+        // Nobody waits for them any more.
+        self.messages.retain(|message| !message.reply.is_unwanted());
+        if busy && self.room() > 0 && self.due().is_some_and(|due| now < due) {
+            return None;
+        }
+        let mut bytes = 0;
+        let fit = self.messages.iter().take_while(|message| {
+            bytes += message.body.len();
+            message.goes_with_others() && bytes <= MOST_BYTES
+        });
+        let count = fit.count().max(1).min(self.messages.len());
+        let messages: Vec<_> = self.messages.drain(..count).collect();
+        if self.messages.is_empty() {
+            self.since = None;
+        }
+        (!messages.is_empty()).then_some(Bundle { messages })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for message in self.messages.drain(..) {
+            message.reply.give(Err(PublishError::Unavailable));
+        }
+    }
+}
+
+impl Outgoing {
+    /// What failed before says so in its properties, and those are the whole message's.
+    fn goes_with_others(&self) -> bool {
+        matches!(self.route, Route::Orders) && self.failures.count == 0
+    }
+}
+
+impl Bundle {
+    /// The body, and what kind it is.
+    pub(super) fn body(&mut self) -> (Vec<u8>, &'static str) {
+        match self.messages.as_mut_slice() {
+            [only] => (std::mem::take(&mut only.body), "application/json"),
+            all => (bundle::join(all.iter().map(|message| message.body.as_slice())), bundle::CONTENT_TYPE),
+        }
+    }
+}
