@@ -151,6 +151,21 @@ pub struct Order {
     pub version: i32,
 }
 
+impl Order {
+    /// An order as it is when it is stored.
+    pub fn recorded(placed: NewOrder, at: Instant) -> Self {
+        Self {
+            placed,
+            status: Status::Pending,
+            status_reason: None,
+            bartender_id: None,
+            recorded_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
+}
+
 /// One move of an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {

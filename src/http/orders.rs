@@ -18,7 +18,7 @@ use crate::{
         Invalid,
         ids::OrderId,
         moves::{Move, Status},
-        order::Order,
+        order::{NewOrder, Order},
         text::{Note, Table},
     },
     intake::{IdempotencyKey, Queued, Request, Taken},
@@ -36,7 +36,7 @@ use utoipa::ToSchema;
 /// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
 pub const MOST_WAIT: u64 = 30;
 
-/// How long an order that was stored is waited for to be read again.
+/// How long an order that was stored before is waited for to be read.
 const SHOWN_WITHIN: Duration = Duration::from_millis(250);
 
 /// `POST /orders`: 202 once the broker has it, 201 once it is stored.
@@ -66,8 +66,9 @@ pub async fn place(
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
     let stored = match (taken, wait) {
+        (Taken::Stored(Some(at)), _) => Some(Order::recorded(NewOrder::clone(&order), at)),
         // Only to show it as it stands: not worth a long wait.
-        (Taken::Stored, _) => {
+        (Taken::Stored(None), _) => {
             timeout(SHOWN_WITHIN, app.bar.find(caller, id)).await.ok().and_then(Result::ok).flatten()
         }
         (Taken::Queued, Some(wait)) => until_stored(&app, caller, id, wait).await,

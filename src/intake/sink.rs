@@ -2,7 +2,7 @@
 
 use super::{NotTaken, message};
 use crate::{
-    domain::order::NewOrder,
+    domain::{self, order::NewOrder},
     queue::{PublishError, Publisher},
     recorder::{Outcome, Recorder},
 };
@@ -18,8 +18,8 @@ const PATIENCE: Duration = Duration::from_millis(950);
 pub enum Taken {
     /// The broker has it on disk; a worker will store it.
     Queued,
-    /// It is stored.
-    Stored,
+    /// It is stored: since when, unless it was there before and may have moved since.
+    Stored(Option<domain::Instant>),
 }
 
 /// Keeps orders safe.
@@ -69,7 +69,8 @@ impl OrderSink for BrokerFirst {
 
 async fn store(recorder: &Recorder, order: NewOrder, deadline: Instant) -> Result<Taken, NotTaken> {
     match recorder.record(order, deadline).await {
-        Outcome::Recorded | Outcome::AlreadyThere => Ok(Taken::Stored),
+        Outcome::Recorded(at) => Ok(Taken::Stored(Some(at))),
+        Outcome::AlreadyThere => Ok(Taken::Stored(None)),
         Outcome::Conflict => Err(NotTaken::Conflict),
         Outcome::Refused(refusal) => Err(NotTaken::Refused(refusal)),
         Outcome::TryLater | Outcome::Failed(_) => Err(NotTaken::Unavailable),

@@ -6,12 +6,12 @@ mod gathering;
 pub use gathering::Recorder;
 
 use crate::{
-    domain::{now, order::NewOrder},
+    domain::{Instant, now, order::NewOrder},
     store::{Error, Store, record, record::Recording},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::time::Instant as Tick;
 
 /// How long to look for the orders that the database fails on.
 const SEARCH: Duration = Duration::from_secs(60);
@@ -22,8 +22,8 @@ pub const BATCH: usize = 500;
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is stored now.
-    Recorded,
+    /// It is stored now, and was recorded at this time.
+    Recorded(Instant),
     /// It was stored before.
     AlreadyThere,
     /// Another order is stored under its id.
@@ -84,15 +84,15 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
 }
 
 async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
-    let batch = Arc::clone(batch);
-    let recording = store.write(move |conn| async move { record::record(conn, &batch, now()).await }.boxed());
-    Ok(recording.await?.into_iter().map(Outcome::from).collect())
+    let (batch, at) = (Arc::clone(batch), now());
+    let recording = store.write(move |conn| async move { record::record(conn, &batch, at).await }.boxed());
+    Ok(recording.await?.into_iter().map(|recording| Outcome::of(recording, at)).collect())
 }
 
 /// Stores a batch that fails for no known reason, in ever smaller parts, while the database takes orders as such. What it
 /// fails on alone has [failed](Outcome::Failed); what could not be tried may be tried later.
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
-    let deadline = Instant::now() + SEARCH;
+    let deadline = Tick::now() + SEARCH;
     let mut outcomes = vec![Outcome::TryLater; batch.len()];
     let mut parts = Vec::new();
     parts.push(0..batch.len());
@@ -118,7 +118,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
         } else if let Some(outcome) = outcomes.get_mut(part.start) {
             *outcome = if error.may_pass() { Outcome::Failed(record::why(&error)) } else { refusal(&error) };
         }
-        if Instant::now() >= deadline {
+        if Tick::now() >= deadline {
             break;
         }
     }
@@ -138,10 +138,10 @@ fn refusal(error: &Error) -> Outcome {
     })
 }
 
-impl From<Recording> for Outcome {
-    fn from(recording: Recording) -> Self {
+impl Outcome {
+    fn of(recording: Recording, at: Instant) -> Self {
         match recording {
-            Recording::Stored => Self::Recorded,
+            Recording::Stored => Self::Recorded(at),
             Recording::AlreadyThere => Self::AlreadyThere,
             Recording::Conflict => Self::Conflict,
         }

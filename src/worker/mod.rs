@@ -114,7 +114,7 @@ impl Worker {
         let outcomes = self.record(&orders, stop).await;
         for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
             match outcome {
-                Outcome::Recorded | Outcome::AlreadyThere => settled.push(delivery.tag),
+                Outcome::Recorded(_) | Outcome::AlreadyThere => settled.push(delivery.tag),
                 Outcome::TryLater | Outcome::Undecided => {}
                 Outcome::Conflict => {
                     aside.push((delivery, Some(order.id), Reason::conflict()));

@@ -7,10 +7,11 @@ use shakerqueue::{
     accounts::{Caller, new_user},
     bar::Bar,
     domain::{
+        Instant,
         account::{Email, Role},
         ids::{OrderId, RecipeId, UserId},
         now,
-        order::{Drink, Line, NewOrder, Quantity},
+        order::{Drink, Line, NewOrder, Order, Quantity},
         recipe::PreparationSeconds,
         text::{Note, Username},
         working_order,
@@ -72,7 +73,7 @@ impl Cellar {
     }
 
     async fn record(&self, orders: &[NewOrder]) -> Vec<Outcome> {
-        record_batch(&self.store, Arc::from(orders)).await
+        record_batch(&self.store, Arc::from(orders)).await.into_iter().map(timeless).collect()
     }
 
     fn bar(&self) -> Bar {
@@ -82,6 +83,13 @@ impl Cellar {
     fn bartender(&self) -> Caller {
         Caller { id: self.customer, role: Role::Employee }
     }
+}
+
+const RECORDED: Outcome = Outcome::Recorded(Instant::EARLIEST);
+
+/// An outcome without the time of it.
+fn timeless(outcome: Outcome) -> Outcome {
+    if matches!(outcome, Outcome::Recorded(_)) { RECORDED } else { outcome }
 }
 
 /// Each scenario on both databases.
@@ -110,18 +118,19 @@ contract! {
         let mut order = cellar.order();
         order.lines.push(Line { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
         order.note = Note::try_from("for the terrace").ok();
-        assert_eq!(cellar.record(&[order.clone()]).await, [Outcome::Recorded]);
+        let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
+        let [Outcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
-        assert_eq!(stored.placed, order);
+        assert_eq!(stored, Order::recorded(order, at), "as its guest was told");
     }
 
     async fn an_order_that_comes_again_is_one_order(cellar) {
         let batch = cellar.orders(500);
-        assert_eq!(cellar.record(&batch).await, vec![Outcome::Recorded; 500]);
+        assert_eq!(cellar.record(&batch).await, vec![RECORDED; 500]);
         assert_eq!(cellar.record(&batch).await, vec![Outcome::AlreadyThere; 500]);
         let order = cellar.order();
         let twice = [order.clone(), order.clone()];
-        assert_eq!(cellar.record(&twice).await, [Outcome::Recorded, Outcome::AlreadyThere]);
+        assert_eq!(cellar.record(&twice).await, [RECORDED, Outcome::AlreadyThere]);
         let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
         assert_eq!(history.len(), 1);
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
@@ -132,7 +141,7 @@ contract! {
         let first = cellar.order();
         let mut second = first.clone();
         second.note = Note::try_from("another one").ok();
-        assert_eq!(cellar.record(&[first.clone(), second.clone()]).await, [Outcome::Recorded, Outcome::Conflict]);
+        assert_eq!(cellar.record(&[first.clone(), second.clone()]).await, [RECORDED, Outcome::Conflict]);
         assert_eq!(cellar.record(&[second, first]).await, [Outcome::Conflict, Outcome::AlreadyThere]);
     }
 
@@ -144,7 +153,7 @@ contract! {
         for (at, outcome) in outcomes.iter().enumerate() {
             match at {
                 57 | 123 => assert!(matches!(outcome, Outcome::Refused(_)), "{at}: {outcome:?}"),
-                _ => assert_eq!(*outcome, Outcome::Recorded, "{at}"),
+                _ => assert_eq!(*outcome, RECORDED, "{at}"),
             }
         }
         let refused = cellar.bar().find(cellar.bartender(), batch[123].id).await.unwrap();
@@ -161,9 +170,9 @@ contract! {
         }).collect();
         let mut outcomes = Vec::new();
         for task in recording {
-            outcomes.extend(task.await.unwrap());
+            outcomes.extend(task.await.unwrap().into_iter().map(timeless));
         }
-        let recorded = outcomes.iter().filter(|outcome| **outcome == Outcome::Recorded).count();
+        let recorded = outcomes.iter().filter(|outcome| **outcome == RECORDED).count();
         let there = outcomes.iter().filter(|outcome| **outcome == Outcome::AlreadyThere).count();
         assert_eq!((recorded, there), (100, 700));
     }
