@@ -9,6 +9,7 @@ mod figures;
 #[path = "../../tests/harness/mod.rs"]
 mod harness;
 mod parts;
+mod plot;
 mod report;
 mod rows;
 mod stage;
@@ -27,7 +28,7 @@ pub const CONNECTIONS: usize = 64;
 #[derive(Parser)]
 #[command(name = "load")]
 struct Arguments {
-    /// Which rows, by name. Without it: all but those that say otherwise.
+    /// Which rows, by name. Without it: all.
     #[arg(long = "row", value_name = "NAME", value_delimiter = ',')]
     rows: Vec<String>,
 
@@ -124,5 +125,6 @@ async fn run(arguments: &Arguments, chosen: &[&Row], folder: &Folder) -> Result<
         // After each row: an interrupted run leaves what it has.
         report.write(&arguments.out)?;
     }
+    println!("{}; {}", report.summary(), arguments.out.join("results.{json,svg}").display());
     Ok(())
 }

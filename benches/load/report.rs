@@ -1,26 +1,41 @@
-//! What was measured, as a table, as JSON and as a plot.
+//! What was measured, as a table and as JSON.
 
 use crate::{
+    figures::Figure,
     harness::Result,
+    plot,
     rows::{Goal, Measured},
 };
 use serde::Serialize;
-use std::{fs, path::Path, time::Duration};
+use std::{fmt::Write, fs, path::Path, thread, time::Duration};
 
 #[derive(Serialize)]
 pub struct Report {
+    /// Of this machine, and what `nproc` would say.
+    cores: usize,
     rounds: u8,
-    rows: Vec<Measured>,
+    rows: Vec<Entry>,
     took_seconds: Vec<(String, f64)>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    #[serde(flatten)]
+    measured: Measured,
+    /// The median of what the goal is about.
+    judged_median: f64,
+    met: bool,
 }
 
 impl Report {
     pub fn new(rounds: u8) -> Self {
-        Self { rounds, rows: Vec::new(), took_seconds: Vec::new() }
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Self { cores, rounds, rows: Vec::new(), took_seconds: Vec::new() }
     }
 
     pub fn add(&mut self, measured: Measured) {
-        self.rows.push(measured);
+        let (judged_median, met) = (measured.judged.median(), measured.is_met());
+        self.rows.push(Entry { measured, judged_median, met });
     }
 
     pub fn took(&mut self, row: &str, took: Duration) {
@@ -30,37 +45,58 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("results.json"), serde_json::to_vec_pretty(self)?)?;
-        Ok(())
+        let rows: Vec<&Measured> = self.rows.iter().map(|entry| &entry.measured).collect();
+        plot::draw(&rows, &folder.join("results.svg"))
+    }
+
+    /// What became of the goals, in a sentence.
+    pub fn summary(&self) -> String {
+        let missed: Vec<&str> =
+            self.rows.iter().filter(|row| !row.met).map(|row| row.measured.name.as_str()).collect();
+        let took: f64 = self.took_seconds.iter().map(|(_, seconds)| seconds).sum();
+        let met = self.rows.len() - missed.len();
+        let missed = if missed.is_empty() { String::new() } else { format!("; missed: {}", missed.join(", ")) };
+        format!("{met} of {} goals met in {took:.0} s{missed}", self.rows.len())
     }
 }
 
 pub fn head() -> String {
-    format!("{:<44} {:>14} {:>14} {:>8} {:>9}", "what", "value", "limit", "ratio", "goal")
+    format!(
+        "{:<44} {:>12} {:>12} {:>6} {:>13} {:>7}",
+        "median of the rounds", "value", "limit", "ratio", "(least–most)", "goal"
+    )
 }
 
 pub fn line(measured: &Measured) -> String {
     let Measured { name, value, limit, judged, goal, parts, .. } = measured;
-    let number = |figure: &crate::figures::Figure| number(figure.median(), figure.unit);
-    let ratio = if limit.is_some() { format!("{:.2}", judged.median()) } else { String::new() };
+    let ratio = limit.is_some().then(|| format!("{:.2}", judged.median())).unwrap_or_default();
+    let spread = if judged.rounds.len() > 1 {
+        format!("({:.2}–{:.2})", judged.least(), judged.most())
+    } else {
+        String::new()
+    };
     let goal = match goal {
         Goal::AtLeast(least) => format!("≥ {least}"),
         Goal::AtMost(most) => format!("≤ {most}"),
     };
     let met = if measured.is_met() { "met" } else { "MISSED" };
     let limit = limit.as_ref().map(number).unwrap_or_default();
-    let mut line = format!("{name:<44} {:>14} {limit:>14} {ratio:>8} {goal:>9} {met}", number(value));
+    let mut line =
+        format!("{name:<44} {:>12} {limit:>12} {ratio:>6} {spread:>13} {goal:>7} {met}", number(value));
     for (name, figure) in parts {
-        let cost =
-            if figure.unit == "s" { format!("{:.1} µs", figure.median() * 1e6) } else { number(figure) };
-        line.push_str(&format!("\n    {name:<40} {cost:>14}"));
+        // Writing to a string can't fail.
+        let _ = write!(line, "\n    {name:<40} {:>12}", number(figure));
     }
     line
 }
 
-fn number(value: f64, unit: &str) -> String {
-    match unit {
-        "orders/s" => format!("{value:.0}/s"),
-        "" => format!("{value:.2}"),
-        unit => format!("{value:.2} {unit}"),
+fn number(figure: &Figure) -> String {
+    let median = figure.median();
+    match figure.unit {
+        "orders/s" => format!("{median:.0}/s"),
+        "/s" => format!("{median:.1}/s"),
+        "s" => format!("{:.1} µs", median * 1e6),
+        "" => format!("{median:.2}"),
+        unit => format!("{median:.2} {unit}"),
     }
 }

@@ -27,10 +27,12 @@ use futures_util::FutureExt;
 use quick_cache::{Weighter, sync::Cache};
 use std::sync::Arc;
 
-/// How many accepted orders are remembered until they can be read from the database, if they are as large as most.
+/// How many accepted orders are remembered until they can be read from the database.
 const REMEMBERED: usize = 10_000;
 /// How large they may be together, in bytes.
 const REMEMBERED_BYTES: u64 = 16 * 1024 * 1024;
+/// What an order counts for at least, so that there are never more of them.
+const LEAST_BYTES: u64 = REMEMBERED_BYTES / REMEMBERED as u64;
 
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +81,7 @@ impl Weighter<OrderId, Arc<NewOrder>> for Bytes {
         let note = |note: &Option<Note>| note.as_ref().map_or(0, |note| note.as_str().len());
         let line = |line: &Line| size_of::<Line>() + line.recipe.name.as_str().len() + note(&line.note);
         let lines: usize = order.lines.iter().map(line).sum();
-        (size_of::<NewOrder>() + lines + note(&order.note)) as u64
+        LEAST_BYTES.max((size_of::<NewOrder>() + lines + note(&order.note)) as u64)
     }
 }
 
