@@ -91,8 +91,6 @@ async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<Asked>
         let most = match (status, table) {
             ("", "") => shown,
             ("", _) | ("pending" | "in_progress" | "ready" | "cancelled" | "failed", "") if staff => shown,
-            // Read through what the guest has ordered since the oldest order that waits.
-            ("pending", _) if !staff => shown + live / 40,
             // Read through what is live, which is newer than all that is completed, or what the guest or the table had.
             _ => shown + live,
         };
