@@ -83,3 +83,28 @@ async fn an_operators_own_way_of_cleaning_up_is_kept() {
     store.close();
     assert_eq!(cleaning().await, ["autovacuum_vacuum_scale_factor=0"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_orders_are_deleted_as_documented() {
+    const OLD: &str = "orders WHERE placed_at < now() - interval '1 year'";
+    let bar = Bar::open(Kind::Postgres).await;
+    let client = bar.database.client().await;
+    client.batch_execute(&FILL.replace("{orders}", "15000")).await.expect("orders");
+    // One that somebody forgot.
+    let forget =
+        "UPDATE orders SET status = 'ready' WHERE id = (SELECT id FROM orders ORDER BY placed_at LIMIT 1)";
+    client.execute(forget, &[]).await.expect("UPDATE");
+    let (all, old) = (bar.database.count("orders").await, bar.database.count(OLD).await);
+    assert!(old > 5_000, "one batch is not enough");
+
+    let documentation = include_str!("../../../docs/performance.md");
+    let statement = documentation.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
+    while client.execute(statement, &[]).await.expect("DELETE") > 0 {}
+    assert_eq!(bar.database.count(OLD).await, 1, "what is not finished stays");
+    assert_eq!(bar.database.count("orders").await, all - old + 1);
+    for part in ["order_lines", "order_moves"] {
+        let kept = format!("orders WHERE id IN (SELECT order_id FROM {part})");
+        assert_eq!(bar.database.count(&kept).await, all - old + 1, "{part}");
+    }
+    bar.close().await;
+}
