@@ -102,15 +102,16 @@ async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<Asked>
     asked
 }
 
-/// The cursor behind so many pages, or behind the last but one; none if there is one page only.
+/// The cursor behind so many pages, or as many as there are; none if there is one page only.
 async fn cursor(who: &Person, list: &str, pages: usize) -> Option<String> {
-    let mut last = None;
+    let mut behind = None;
     for _ in 0..pages {
-        let path = last.as_ref().map_or_else(|| list.to_owned(), |cursor| format!("{list}&cursor={cursor}"));
+        let path =
+            behind.as_ref().map_or_else(|| list.to_owned(), |cursor| format!("{list}&cursor={cursor}"));
         match who.get(&path).await.expect(200)["next_cursor"].as_str() {
-            Some(cursor) => last = Some(cursor.to_owned()),
+            Some(cursor) => behind = Some(cursor.to_owned()),
             None => break,
         }
     }
-    last
+    behind
 }
