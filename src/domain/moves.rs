@@ -57,6 +57,13 @@ pub enum Mover {
     Staff,
 }
 
+impl Status {
+    /// Whether nothing more is to be done with the order.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
+    }
+}
+
 impl Move {
     /// Where this move leads from `status`, or none if the mover can't make it there.
     /// `before` is the state that the order was in before its latest move.

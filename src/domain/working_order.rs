@@ -9,12 +9,17 @@
 //!
 //! The *slowest* drink counts, not the sum: a large order is not punished for its size.
 
-use super::Instant;
+use super::{Instant, recipe::PreparationSeconds};
 use chrono::TimeDelta;
 
 /// When an order is due.
 pub fn due(placed_at: Instant, slowest_seconds: u16) -> Instant {
     placed_at + TimeDelta::seconds(slowest_seconds.into())
+}
+
+/// When an order that is due at `due` was placed at the earliest.
+pub fn placed_at_the_earliest(due: Instant) -> Instant {
+    due - TimeDelta::seconds(PreparationSeconds::MOST.into())
 }
 
 /// The class an order is shown in: 1 (its slowest drink takes at most 15 s), 2 (30 s), 3 (45 s), 4 (longer).

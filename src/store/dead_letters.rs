@@ -117,7 +117,7 @@ pub async fn page(
             Filter::All => query,
         };
         if let Some((at, id)) = after {
-            query = query.filter(dead_letters::created_at.lt(at).or(dead_letters::created_at.eq(at).and(dead_letters::id.lt(id))));
+            query = query.filter(dead_letters::created_at.le(at).and(dead_letters::created_at.lt(at).or(dead_letters::id.lt(id))));
         }
         query.order((dead_letters::created_at.desc(), dead_letters::id.desc())).limit(limit).load(c)
     })?;

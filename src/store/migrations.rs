@@ -15,6 +15,16 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
 const LOCK: i64 = 0x0073_6861_6b65_7200;
 
+/// How PostgreSQL cleans up behind moved orders, unless an operator has chosen. Each claim leaves a dead entry at the front of the
+/// working order, where every later claim steps over it. By default that waits for a fifth of the table to be dead, and where it
+/// is large even vacuuming leaves the indexes alone.
+const CLEANING: &str = "DO $$ BEGIN
+    IF (SELECT reloptions IS NULL FROM pg_class WHERE oid = 'orders'::regclass) THEN
+        ALTER TABLE orders SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+                                vacuum_index_cleanup = on);
+    END IF;
+END $$";
+
 mod ledger {
     #![allow(missing_docs, reason = "written by a macro")]
     diesel::table! {
@@ -50,9 +60,11 @@ impl Store {
                 // The harness blocks its thread. Closing the connection releases the lock.
                 let mut harness = AsyncMigrationHarness::new(conn);
                 let migrated = spawn_blocking(move || {
-                    harness.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
+                    harness.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
+                    Ok::<_, Error>(harness.into_inner())
                 });
-                migrated.await.map_err(Error::unavailable)??;
+                let mut conn = migrated.await.map_err(Error::unavailable)??;
+                conn.batch_execute(CLEANING).await?;
             }
             Pools::Sqlite(pool) => {
                 // All in one transaction that takes the write lock first: whoever comes second finds it done.

@@ -142,7 +142,7 @@ pub async fn page(conn: &mut Conn, after: Option<(Instant, UserId)>, limit: i64)
     let rows: Vec<UserRow> = on!(conn, c => {
         let mut query = users::table.select(UserRow::as_select()).into_boxed();
         if let Some((at, id)) = after {
-            query = query.filter(users::created_at.gt(at).or(users::created_at.eq(at).and(users::id.gt(id))));
+            query = query.filter(users::created_at.ge(at).and(users::created_at.gt(at).or(users::id.gt(id))));
         }
         query.order((users::created_at, users::id)).limit(limit).load(c)
     })?;

@@ -20,6 +20,7 @@ mod leaving;
 mod menu;
 mod openapi;
 mod orders;
+mod plans;
 mod queue;
 mod races;
 mod recording;

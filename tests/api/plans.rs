@@ -1,0 +1,117 @@
+//! No request reads more of the orders than it shows, however many are stored: none reads a table from end to end, and pages deep
+//! in a list cost what the first one does.
+
+mod postgres;
+mod sqlite;
+
+use crate::support::{
+    Bar, Person,
+    person::{id, send},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// Entries of a page.
+const PAGE: u64 = 10;
+
+/// Something that someone asks of the bar.
+struct Asked {
+    /// What it is called when it goes wrong.
+    name: String,
+    who: Person,
+    path: String,
+    /// None reads.
+    posted: Option<Value>,
+    /// What it may read of the orders each time: entries of their indexes.
+    most: u64,
+}
+
+impl Asked {
+    fn read(who: &Person, path: impl Into<String>, most: u64) -> Self {
+        let path = path.into();
+        Self { name: format!("GET {path}"), who: who.clone(), path, posted: None, most }
+    }
+
+    fn post(who: &Person, path: impl Into<String>, body: Value) -> Self {
+        let path = path.into();
+        // Itself, and as a foreign key of its lines and moves.
+        Self { name: format!("POST {path}"), who: who.clone(), path, posted: Some(body), most: 30 }
+    }
+
+    /// Asks the `serve` at this address.
+    async fn ask(&self, url: &str) {
+        let who = self.who.at(url);
+        let answer = match &self.posted {
+            None => who.get(&self.path).await,
+            Some(body) => {
+                let post = who.request(Method::POST, &self.path).header("Idempotency-Key", "round 1");
+                send(post.json(body)).await
+            }
+        };
+        // Moves are repeated, and so become illegal.
+        let expected = [200, 201, 204, 409].contains(&answer.status);
+        assert!(expected, "{}: answered {}: {}", self.name, answer.status, answer.body);
+    }
+}
+
+/// Every request that looks into the orders. `live`: how many of them are on the board; `pages`: how far the cursors lead.
+async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
+    let (guest, staff, admin) = (bar.customer().await, bar.employee().await, bar.admin().await);
+    let mut asked = lists(&guest, false, live, pages).await;
+    asked.extend(lists(&staff, true, live, pages).await);
+    for list in ["/users", "/dead-letters?resolution=open", "/dead-letters?resolution=all"] {
+        asked.push(Asked::read(&admin, list, 0));
+    }
+    asked.push(Asked::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
+    asked.push(Asked::post(&staff, "/orders/next", Value::Null));
+    let board = staff.get("/orders?status=pending&limit=10").await.expect(200);
+    let mut waiting = board["orders"].as_array().expect("orders").iter();
+    let mut order = move || format!("/orders/{}", id(waiting.next_back().expect("an order that waits")));
+    asked.push(Asked::read(&staff, order(), PAGE));
+    asked.push(Asked::read(&staff, order() + "/history", PAGE));
+    for action in ["start", "cancel"] {
+        asked.push(Asked::post(&staff, format!("{}/{action}", order()), json!({})));
+    }
+    asked.push(Asked::post(&staff, order() + "/fail", json!({ "reason": "no gin" })));
+    let begun = order();
+    for action in ["start", "ready", "complete", "undo"] {
+        asked.push(Asked::post(&staff, format!("{begun}/{action}"), json!({})));
+    }
+    asked
+}
+
+/// Each list of orders that they can ask for: its first page, and one behind a cursor.
+async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<Asked> {
+    let states = ["", "pending", "in_progress", "ready", "completed", "cancelled", "failed"];
+    let mut asked = Vec::new();
+    for (status, table) in states.into_iter().flat_map(|status| [(status, ""), (status, "7")]) {
+        let list = format!("/orders?limit={PAGE}&status={status}&table={table}");
+        // One more tells whether there is another page, and a cursor may stand among orders of the same moment.
+        let shown = PAGE + 10;
+        let most = match (status, table) {
+            ("", "") => shown,
+            ("", _) | ("pending" | "in_progress" | "ready" | "cancelled" | "failed", "") if staff => shown,
+            // Read through what is live, which is newer than all that is completed, or what the guest or the table had.
+            _ => shown + live,
+        };
+        asked.push(Asked::read(who, &list, most));
+        if let Some(cursor) = cursor(who, &list, pages).await {
+            asked.push(Asked::read(who, format!("{list}&cursor={cursor}"), most));
+        }
+    }
+    asked
+}
+
+/// The cursor behind so many pages, or as many as there are; none if there is one page only.
+async fn cursor(who: &Person, list: &str, pages: usize) -> Option<String> {
+    let mut behind = None;
+    for _ in 0..pages {
+        let path =
+            behind.as_ref().map_or_else(|| list.to_owned(), |cursor| format!("{list}&cursor={cursor}"));
+        match who.get(&path).await.expect(200)["next_cursor"].as_str() {
+            Some(cursor) => behind = Some(cursor.to_owned()),
+            None => break,
+        }
+    }
+    behind
+}

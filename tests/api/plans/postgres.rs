@@ -1,0 +1,110 @@
+//! What PostgreSQL counts: scans of whole tables, and entries that were read of indexes.
+
+use super::requests;
+use crate::support::{
+    Bar,
+    database::{Database, Kind},
+    eventually,
+};
+use tokio_postgres::Client;
+
+/// Filled as for measuring, so that the planner chooses as it will among many.
+const FILL: &str = include_str!("../../../benches/load/fill.sql");
+const ORDERS: &str = "30000";
+/// On the board of those.
+const LIVE: u64 = 2_200;
+
+/// So often that PostgreSQL has changed from a plan for the values to one for any.
+const REPEATS: u64 = 7;
+
+/// Scans of whole tables, and entries read of the indexes of orders, so far.
+async fn counted(client: &Client) -> (i64, i64) {
+    // A connection's counts are complete once it is closed.
+    eventually("the connections of the bar to close", async || {
+        let open = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'shakerqueue'";
+        client.query(open, &[]).await.expect("an answer").is_empty().then_some(())
+    })
+    .await;
+    let row = client
+        .query_one(
+            "SELECT (SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables
+                     WHERE relname IN ('orders', 'order_lines', 'order_moves')),
+                    (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'orders')",
+            &[],
+        )
+        .await
+        .expect("counts");
+    (row.get(0), row.get(1))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_reads_more_of_many_orders_than_it_shows() {
+    let bar = Bar::open(Kind::Postgres).await;
+    let client = bar.database.client().await;
+    client.batch_execute(&FILL.replace("{orders}", ORDERS)).await.expect("orders");
+    client.batch_execute("VACUUM ANALYZE").await.expect("statistics");
+    let requests = requests(&bar, LIVE, 150).await;
+    let database = bar.shut().await;
+
+    let mut wrong = Vec::new();
+    let mut before = counted(&client).await;
+    for asked in requests {
+        let bar = Bar::open_on(database.lent(), &["--database-connections", "1"]).await;
+        for _ in 0..REPEATS {
+            asked.ask(&bar.url).await;
+        }
+        bar.close().await;
+        let now = counted(&client).await;
+        let (scans, read) = (now.0 - before.0, u64::try_from(now.1 - before.1).expect("counting up"));
+        if scans > 0 || read > asked.most * REPEATS {
+            wrong.push(format!(
+                "{}: {scans} scans of whole tables, {read} entries read of indexes",
+                asked.name
+            ));
+        }
+        before = now;
+    }
+    assert!(wrong.is_empty(), "{REPEATS} times each:\n{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operators_own_way_of_cleaning_up_is_kept() {
+    let database = Database::new(Kind::Postgres).await;
+    let client = database.client().await;
+    let cleaning = async || {
+        let options = "SELECT reloptions FROM pg_class WHERE oid = 'orders'::regclass";
+        client.query_one(options, &[]).await.expect("orders").get::<_, Vec<String>>(0)
+    };
+    assert!(cleaning().await.contains(&"vacuum_index_cleanup=on".to_owned()), "{:?}", cleaning().await);
+    let own = "ALTER TABLE orders RESET (vacuum_index_cleanup, autovacuum_vacuum_threshold)";
+    client.batch_execute(own).await.expect("ALTER TABLE");
+    let store = database.store();
+    store.migrate().await.expect("nothing to migrate");
+    store.close();
+    assert_eq!(cleaning().await, ["autovacuum_vacuum_scale_factor=0"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_orders_are_deleted_as_documented() {
+    const OLD: &str = "orders WHERE placed_at < now() - interval '1 year'";
+    let bar = Bar::open(Kind::Postgres).await;
+    let client = bar.database.client().await;
+    client.batch_execute(&FILL.replace("{orders}", "15000")).await.expect("orders");
+    // One that somebody forgot.
+    let forget =
+        "UPDATE orders SET status = 'ready' WHERE id = (SELECT id FROM orders ORDER BY placed_at LIMIT 1)";
+    client.execute(forget, &[]).await.expect("UPDATE");
+    let (all, old) = (bar.database.count("orders").await, bar.database.count(OLD).await);
+    assert!(old > 5_000, "one batch is not enough");
+
+    let documentation = include_str!("../../../docs/performance.md");
+    let statement = documentation.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
+    while client.execute(statement, &[]).await.expect("DELETE") > 0 {}
+    assert_eq!(bar.database.count(OLD).await, 1, "what is not finished stays");
+    assert_eq!(bar.database.count("orders").await, all - old + 1);
+    for part in ["order_lines", "order_moves"] {
+        let kept = format!("orders WHERE id IN (SELECT order_id FROM {part})");
+        assert_eq!(bar.database.count(&kept).await, all - old + 1, "{part}");
+    }
+    bar.close().await;
+}

@@ -1,0 +1,115 @@
+//! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
+
+use super::requests;
+use crate::support::{Bar, Person, database::Database};
+use diesel::{
+    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation},
+    sql_query,
+};
+use serde_json::json;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// The file whose statements are written down: other tests in this process have theirs.
+static FILE: OnceLock<String> = OnceLock::new();
+
+/// What it was asked.
+static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Listens to one connection.
+#[derive(Default)]
+struct Listener {
+    concerned: bool,
+}
+
+impl Instrumentation for Listener {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        match event {
+            InstrumentationEvent::StartEstablishConnection { url, .. } => {
+                self.concerned = FILE.get().is_some_and(|file| file == url);
+            }
+            InstrumentationEvent::StartQuery { query, .. } if self.concerned => {
+                STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(query.to_string());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What it was asked since the last time.
+fn heard() -> Vec<String> {
+    std::mem::take(&mut STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    detail: String,
+}
+
+/// What is wrong with the way in which a statement of a request would be run.
+fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<String> {
+    let plan: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");
+    let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();
+    let has = |part: &str| plan.iter().any(|step| step.contains(part));
+    let of = |part: &str| path.contains(part);
+    let newest = statement.contains("`placed_at` DESC");
+
+    // Along an index, from its beginning, goes only what shows nearly all that is in it.
+    let nearly_all = !of("table=7") && (of("status=&") || of("status=completed"));
+    let along =
+        |step: &str| step.contains("orders_working_order") || nearly_all && step.contains("orders_newest");
+    let scans = plan.iter().any(|step| step.starts_with("SCAN") && step.contains("order") && !along(step));
+    // Where in the index to begin or to end.
+    let bounds = [
+        (newest && of("cursor=n"), "placed_at<?"),
+        (newest && of("status=pending"), "placed_at>?"),
+        (statement.contains("ORDER BY `orders`.`due_at`") && of("cursor=w"), "due_at>?"),
+    ];
+    let unbounded = bounds.into_iter().any(|(expected, bound)| expected && !has(bound));
+    (scans || unbounded || has("TEMP B-TREE")).then(|| format!("{statement}\n  {}", plan.join("\n  ")))
+}
+
+async fn orders(guest: &Person, bartender: &Person) {
+    for action in ["", "start", "ready", "complete", "cancel", "fail"] {
+        for _ in 0..25 {
+            let order = guest.post("/orders", json!({ "recipe": "Negroni", "table": "7" })).await.expect(201);
+            let path = format!("/orders/{}", order["id"].as_str().expect("an id"));
+            for before in ["start", "ready"] {
+                if matches!((action, before), ("ready" | "complete", "start") | ("complete", "ready")) {
+                    bartender.ask(&format!("{path}/{before}")).await.expect(200);
+                }
+            }
+            let reason = if action == "fail" { json!({ "reason": "no gin" }) } else { json!({}) };
+            if !action.is_empty() {
+                bartender.post(&format!("{path}/{action}"), reason).await.expect(200);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_statement_reads_all_orders() {
+    let database = Database::file();
+    let file = FILE.get_or_init(|| database.url.trim_start_matches("sqlite://").to_owned());
+    set_default_instrumentation(|| Some(Box::<Listener>::default())).expect("listening");
+    let bar = Bar::open_on(database, &[]).await;
+    let mut conn = SqliteConnection::establish(file).expect("the file");
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    orders(&bar.customer().await, &bar.employee().await).await;
+    let requests = requests(&bar, 150, 1).await;
+    let (mut looked_at, mut all_wrong) = (0, Vec::new());
+    heard();
+    for asked in requests {
+        asked.ask(&bar.url).await;
+        for statement in heard().into_iter().filter(|statement| statement.contains("order")) {
+            looked_at += 1;
+            if let Some(wrong) = wrong(&mut conn, &statement, &asked.path) {
+                all_wrong.push(format!("{}: {wrong}", asked.name));
+            }
+        }
+    }
+    assert!(looked_at > 100, "only {looked_at} statements were heard");
+    assert!(all_wrong.is_empty(), "\n{}", all_wrong.join("\n"));
+    bar.close().await;
+}
