@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos bench fmt lint doc deny schema check-schema ci up down logs clean
+.PHONY: help run build test chaos bench microbench fmt lint doc deny schema check-schema ci up down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -33,6 +33,9 @@ chaos: ## Break things under load and look for lost orders (FAULT=name,name SECO
 bench: ## Measure the system against what its parts can do (ROW=name,name ROUNDS=n; 15 minutes)
 	tests/with-servers --programs cargo bench --locked --bench load -- \
 	  $(if $(ROW),--row $(ROW)) $(if $(ROUNDS),--rounds $(ROUNDS))
+
+microbench: ## Measure the pieces that every order passes, one by one (2 minutes)
+	tests/with-servers --postgres-only cargo bench --locked --bench hot_path
 
 fmt: ## Format the sources
 	cargo fmt --all

@@ -180,12 +180,12 @@ impl Run {
                 return Ok(());
             }
             sleep_until(due).await;
-            let status = match timeout(PATIENCE, exchange(&mut sender, (self.load.requests)(number))).await {
-                Ok(Ok(status)) => status,
-                _ => {
-                    sender = connect(self.load.at).await?;
-                    0
-                }
+            let asked = timeout(PATIENCE, exchange(&mut sender, (self.load.requests)(number))).await;
+            let status = if let Ok(Ok(status)) = asked {
+                status
+            } else {
+                sender = connect(self.load.at).await?;
+                0
             };
             self.note(status, due);
             if status == 503 {

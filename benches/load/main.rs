@@ -28,7 +28,7 @@ pub const CONNECTIONS: usize = 64;
 #[derive(Parser)]
 #[command(name = "load")]
 struct Arguments {
-    /// Which rows, by name. Without it: all.
+    /// Which rows, by name. Without it: all that are not long.
     #[arg(long = "row", value_name = "NAME", value_delimiter = ',')]
     rows: Vec<String>,
 
@@ -63,7 +63,7 @@ impl Arguments {
             rows::ALL.iter().find(|row| row.name == name).ok_or_else(|| format!("there is no row {name:?}"))
         };
         if self.rows.is_empty() {
-            return Ok(rows::ALL.iter().collect());
+            return Ok(rows::ALL.iter().filter(|row| !row.long).collect());
         }
         Ok(self.rows.iter().map(by_name).collect::<std::result::Result<_, _>>()?)
     }

@@ -1,7 +1,7 @@
 //! The plot: throughput against its limits, and answer times by percentile.
 
 use crate::{
-    figures::Curve,
+    figures::{Curve, Figure},
     harness::Result,
     rows::Measured,
 };
@@ -43,7 +43,7 @@ pub fn draw(rows: &[&Measured], path: &Path) -> Result<()> {
 fn throughput(area: &Panel<'_>, rates: &[&Measured]) -> Result<()> {
     let most = rates
         .iter()
-        .flat_map(|row| [Some(row.value.most()), row.limit.as_ref().map(|limit| limit.most())])
+        .flat_map(|row| [Some(row.value.most()), row.limit.as_ref().map(Figure::most)])
         .flatten()
         .fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
@@ -66,7 +66,7 @@ fn throughput(area: &Panel<'_>, rates: &[&Measured]) -> Result<()> {
     for (number, row) in (0_u32..).zip(rates) {
         let left = f64::from(number);
         let value = [(left + 0.2, 0.0), (left + 0.48, row.value.median())];
-        let limit = row.limit.as_ref().map_or(0.0, |limit| limit.median());
+        let limit = row.limit.as_ref().map_or(0.0, Figure::median);
         let limit = [(left + 0.52, 0.0), (left + 0.8, limit)];
         chart.draw_series([
             Rectangle::new(value, BLUE.mix(0.7).filled()),
@@ -88,7 +88,11 @@ fn percentiles(area: &Panel<'_>, curves: &[&Curve]) -> Result<()> {
         .y_label_area_size(70)
         .build_cartesian_2d((1.0..10_000.0_f64).log_scale(), (least..most * 1.2).log_scale())?;
     let percent = |rarity: &f64| format!("{} %", 100.0 - 100.0 / rarity);
-    chart.configure_mesh().x_label_formatter(&percent).y_label_formatter(&|time| format!("{time:.1}")).draw()?;
+    chart
+        .configure_mesh()
+        .x_label_formatter(&percent)
+        .y_label_formatter(&|time| format!("{time:.1}"))
+        .draw()?;
     for (number, curve) in curves.iter().enumerate() {
         let colour = Palette99::pick(number).to_rgba();
         let points: Vec<(f64, f64)> = curve

@@ -55,7 +55,8 @@ impl Report {
             self.rows.iter().filter(|row| !row.met).map(|row| row.measured.name.as_str()).collect();
         let took: f64 = self.took_seconds.iter().map(|(_, seconds)| seconds).sum();
         let met = self.rows.len() - missed.len();
-        let missed = if missed.is_empty() { String::new() } else { format!("; missed: {}", missed.join(", ")) };
+        let missed =
+            if missed.is_empty() { String::new() } else { format!("; missed: {}", missed.join(", ")) };
         format!("{met} of {} goals met in {took:.0} s{missed}", self.rows.len())
     }
 }
@@ -69,7 +70,7 @@ pub fn head() -> String {
 
 pub fn line(measured: &Measured) -> String {
     let Measured { name, value, limit, judged, goal, parts, .. } = measured;
-    let ratio = limit.is_some().then(|| format!("{:.2}", judged.median())).unwrap_or_default();
+    let ratio = if limit.is_some() { format!("{:.2}", judged.median()) } else { String::new() };
     let spread = if judged.rounds.len() > 1 {
         format!("({:.2}–{:.2})", judged.least(), judged.most())
     } else {

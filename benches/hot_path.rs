@@ -1,0 +1,210 @@
+//! The pieces that every order passes, one by one. `make microbench` runs this with a private PostgreSQL.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark may fail where it stands")]
+
+// Private to the library: compiled here as it is.
+#[allow(dead_code, unused_imports)]
+#[path = "../src/queue/tracker.rs"]
+mod tracker;
+
+use chrono::TimeDelta;
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use secrecy::SecretString;
+use shakerqueue::{
+    accounts::{Passwords, Tokens, new_user},
+    bar::Bar,
+    domain::{
+        account::{Email, Role},
+        ids::{OrderId, UserId},
+        now,
+        object::Object,
+        order::{Drink, Line, NewOrder, Quantity},
+        text::Username,
+        working_order,
+    },
+    intake::{Identity, Request, message},
+    queue::PublishError,
+    recorder::record_batch,
+    seed,
+    store::{Store, recipes, users},
+};
+use std::{env, hint::black_box, path::Path, sync::Arc};
+use tokio::{
+    runtime::Runtime,
+    sync::oneshot,
+    time::{Duration, Instant},
+};
+use tracker::{Reply, Tracker};
+
+const SMALL: &str = r#"{"recipe":"Margarita","table":"7"}"#;
+/// Orders that wait while the board is read.
+const WAITING: usize = 10_000;
+
+fn tokens(criterion: &mut Criterion) {
+    let tokens = Tokens::new(&SecretString::from("x".repeat(32)), TimeDelta::hours(8));
+    let email = Email::try_from("user@example.com").expect("an address");
+    let user = new_user(Username::try_from("user").expect("a name"), email, Role::Customer);
+    let token = tokens.issue(&user).text;
+    criterion.bench_function("token: verify", |bencher| {
+        bencher.iter(|| tokens.verify(black_box(&token)).expect("its own token"));
+    });
+    let identity = Identity::new("bench");
+    criterion.bench_function("order id: make", |bencher| bencher.iter(|| identity.fresh(black_box(user.id))));
+}
+
+fn parsing(criterion: &mut Criterion) {
+    let item = r#"{"recipe":"Margarita","quantity":2,"note":"no salt, please"}"#;
+    let large = format!(r#"{{"items":[{}],"table":"7"}}"#, [item; 20].join(","));
+    for (name, body) in [("order, 1 line: parse", SMALL), ("order, 20 lines: parse", large.as_str())] {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                // As the API reads it: with the path to what is wrong.
+                let json = &mut serde_json::Deserializer::from_str(black_box(body));
+                let Object(request): Object<Request> =
+                    serde_path_to_error::deserialize(json).expect("an order");
+                request
+            });
+        });
+    }
+}
+
+fn order(customer: UserId, drink: Drink) -> NewOrder {
+    let placed_at = now();
+    NewOrder {
+        id: OrderId::fresh(),
+        customer_id: customer,
+        placed_by: customer,
+        lines: vec![Line { recipe: drink, quantity: Quantity::ONE, note: None }],
+        table: None,
+        note: None,
+        priority: working_order::priority(30),
+        due_at: working_order::due(placed_at, 30),
+        placed_at,
+    }
+}
+
+fn messages(criterion: &mut Criterion) {
+    let name = "Margarita".try_into().expect("a name");
+    let order = order(UserId::fresh(), Drink { id: shakerqueue::domain::ids::RecipeId::fresh(), name });
+    let body = message::encode(&order);
+    criterion
+        .bench_function("message: encode", |bencher| bencher.iter(|| message::encode(black_box(&order))));
+    criterion.bench_function("message: decode", |bencher| {
+        bencher.iter(|| message::decode(black_box(&body)).expect("its own message"));
+    });
+    criterion
+        .bench_function("order: fingerprint", |bencher| bencher.iter(|| black_box(&order).fingerprint()));
+}
+
+/// 1,024 messages sent and confirmed.
+fn confirms(criterion: &mut Criterion) {
+    const MESSAGES: u64 = 1024;
+    let mut group = criterion.benchmark_group("confirms");
+    group.throughput(Throughput::Elements(MESSAGES));
+    for (name, at_a_time) in [("one at a time", 1), ("64 at a time", 64)] {
+        group.bench_function(name, |bencher| {
+            let replies = || -> Vec<_> { (0..MESSAGES).map(|_| oneshot::channel()).collect() };
+            bencher.iter_batched(
+                replies,
+                |replies| {
+                    let at = Instant::now();
+                    let mut tracker = Tracker::new(at);
+                    let mut receivers = Vec::with_capacity(replies.len());
+                    for (sender, receiver) in replies {
+                        tracker.register(vec![Reply { sender, permit: None }], at);
+                        receivers.push(receiver);
+                    }
+                    for tag in (at_a_time..=MESSAGES).step_by(usize::try_from(at_a_time).unwrap_or(1)) {
+                        tracker.answer(tag, at_a_time > 1, Ok::<_, PublishError>(()), at);
+                    }
+                    assert_eq!(tracker.unanswered(), 0);
+                    receivers
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// The first page of the board, in working order.
+fn working_order(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bench.db");
+    let mut stores = vec![("SQLite", runtime.block_on(async { open_sqlite(&file) }))];
+    match env::var("TEST_DATABASE_URL") {
+        Ok(url) => stores.push(("PostgreSQL", runtime.block_on(open_postgres(&url)))),
+        Err(_) => eprintln!("PostgreSQL: NOT MEASURED (TEST_DATABASE_URL is not set: use `make microbench`)"),
+    }
+    for (name, store) in stores {
+        let bar = Bar::new(store.clone());
+        runtime.block_on(fill(&store));
+        criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
+            bencher.to_async(&runtime).iter(|| async {
+                let page = bar.waiting(None, None, 51).await.expect("a page");
+                assert_eq!(page.len(), 51);
+                page
+            });
+        });
+        store.close();
+    }
+}
+
+fn open_sqlite(file: &Path) -> Store {
+    Store::sqlite(file, 2).expect("a store")
+}
+
+async fn open_postgres(url: &str) -> Store {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("PostgreSQL");
+    tokio::spawn(connection);
+    let name = format!("bench_{}", uuid::Uuid::new_v4().simple());
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("a database");
+    let mut url = url::Url::parse(url).expect("a URL");
+    url.set_path(&name);
+    Store::postgres(&SecretString::from(url.as_str()), 2).expect("a store")
+}
+
+async fn fill(store: &Store) {
+    use futures_util::FutureExt;
+    store.migrate().await.expect("migrations");
+    let accounts = seed::demo_accounts().expect("the demo accounts");
+    seed::fill(store, seed::house_menu().expect("the menu"), accounts).await.expect("the seed");
+    let (customer, drink) = store
+        .read(|conn| {
+            async {
+                let page = users::page(conn, None, 1).await?;
+                let menu = recipes::menu(conn).await?;
+                Ok((
+                    page.first().map(|user| user.id),
+                    menu.first().map(|recipe| (recipe.id, recipe.formula.name.clone())),
+                ))
+            }
+            .boxed()
+        })
+        .await
+        .expect("the seed");
+    let (id, name) = drink.expect("a drink");
+    let customer = customer.expect("an account");
+    for _ in 0..WAITING / 500 {
+        let batch: Vec<_> = (0..500).map(|_| order(customer, Drink { id, name: name.clone() })).collect();
+        record_batch(store, Arc::from(batch)).await;
+    }
+}
+
+fn passwords(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let passwords = Passwords::new(4);
+    let wrong = SecretString::from("password123");
+    // At the least cost, so that what is seen is the way to the threads and back.
+    criterion.bench_function("password: verify at cost 4", |bencher| {
+        bencher.to_async(&runtime).iter(|| passwords.verify(&wrong, None));
+    });
+}
+
+criterion_group! {
+    name = hot_path;
+    config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
+    targets = tokens, parsing, messages, confirms, working_order, passwords
+}
+criterion_main!(hot_path);
