@@ -1,5 +1,6 @@
 //! The queue layer against a real broker: the one that `TEST_AMQP_URL` names.
 
+mod bundles;
 mod consuming;
 mod faults;
 mod publishing;

@@ -1,6 +1,7 @@
 //! Orders that can't be stored now and can be later: they come again after a pause, and become dead letters only after the last.
 
 use crate::support::{broker, eventually, installation::Installation, person::id};
+use futures_util::future::join_all;
 use serde_json::json;
 
 /// An error without a kind, as a fault in the database itself would be.
@@ -38,6 +39,38 @@ async fn an_order_that_the_database_fails_on_is_set_apart() {
     bar.database.client().await.batch_execute("DROP TRIGGER fault ON orders").await.unwrap();
     admin.ask(&replay).await.expect(200);
     assert_eq!(guest.sees(&poison).await.expect(200)["status"], "pending");
+
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_travelled_with_bad_orders_is_stored() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    let orders = (0..200).map(|number| {
+        let note = if number % 20 == 0 { "poison" } else { "good" };
+        guest.post("/orders", json!({ "recipe": "Negroni", "note": note }))
+    });
+    for answer in join_all(orders).await {
+        answer.expect(202);
+    }
+    let messages = broker::depth(&bar.prefix.name, "orders").await.unwrap();
+    assert!(messages < 200, "200 orders in {messages} messages: none travelled together");
+
+    let worker = bar.work().await;
+    eventually("the good ones to be stored, and the bad ones to be dead letters", async || {
+        let found = (bar.database.count("orders").await, bar.database.count("dead_letters").await);
+        (found == (190, 10)).then_some(())
+    })
+    .await;
+    eventually("nothing to be left", async || {
+        (broker::depth(&bar.prefix.name, "orders").await == Some(0)).then_some(())
+    })
+    .await;
 
     worker.stop().await;
     serve.stop().await;
