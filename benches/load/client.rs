@@ -30,6 +30,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+/// How long a closed loop runs before it counts.
+pub const WARM_UP: Duration = Duration::from_millis(500);
 /// An answer that takes longer counts as none.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -97,7 +99,7 @@ impl Load {
             at,
             requests,
             connections,
-            warm_up: Duration::from_millis(500),
+            warm_up: WARM_UP,
             during,
             pace: Pace::Closed,
             pause: Arc::default(),

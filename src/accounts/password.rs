@@ -5,6 +5,7 @@ use crate::domain::account::Password;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -16,7 +17,7 @@ use tokio::sync::oneshot;
 /// The most requests that wait for a thread. At a quarter of a second each and two at a time, the last one waits some four
 /// seconds.
 const WAITING: usize = 30;
-/// How far they stand behind the threads that take orders. Not last: in the longest rush some still sign in.
+/// How far hashing stands behind the threads that take orders. Not last: in the longest rush some still sign in.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
@@ -30,7 +31,9 @@ pub struct Passwords {
     nobody: Arc<OnceLock<String>>,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+/// Slow work, and then what tells its outcome.
+type Work = Box<dyn FnOnce() -> Tell + Send>;
+type Tell = Box<dyn FnOnce() + Send>;
 
 impl Passwords {
     /// Hashes at this cost (a power of two of rounds, 4 to 31), on a thread a core.
@@ -39,10 +42,7 @@ impl Passwords {
         let works = Arc::new(Mutex::new(works));
         for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
             let works = Arc::clone(&works);
-            let started = thread::Builder::new().name("passwords".into()).spawn(move || work(&works));
-            if let Err(error) = started {
-                tracing::error!(%error, "a thread for passwords could not be started");
-            }
+            spawn("passwords", move || hand_on(&works));
         }
         Self { cost, line, nobody: Arc::default() }
     }
@@ -79,11 +79,14 @@ impl Passwords {
     /// Runs slow work when it is its turn.
     async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Denied> {
         let (sender, done) = oneshot::channel();
-        let work = Box::new(move || {
+        let work: Work = Box::new(move || {
             // A client that has left wants no answer.
-            if !sender.is_closed() {
-                let _ = sender.send(work());
-            }
+            let outcome = (!sender.is_closed()).then(work);
+            Box::new(move || {
+                if let Some(outcome) = outcome {
+                    let _ = sender.send(outcome);
+                }
+            })
         });
         self.line.try_send(work).map_err(|_| Denied::Busy)?;
         done.await.map_err(|_| {
@@ -93,16 +96,39 @@ impl Passwords {
     }
 }
 
-/// What each of the threads does until nobody can give it work any more.
-fn work(works: &Mutex<Receiver<Work>>) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "the threads for passwords have the priority of all others");
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
+    if let Err(error) = thread::Builder::new().name(name.into()).spawn(run) {
+        tracing::error!(%error, "a thread for passwords could not be started");
     }
+}
+
+/// Hands work to a thread of low priority and tells its outcome, until nobody can give work any more. That thread itself
+/// shares no lock with those that take orders: set aside in the middle of it, it would hold them up.
+fn hand_on(works: &Mutex<Receiver<Work>>) {
+    let (to_hash, given) = sync_channel::<Work>(1);
+    let (hashed, outcomes) = sync_channel::<Tell>(1);
+    spawn("hashing", move || hash_behind(&given, &hashed));
     loop {
         let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
-        // Whoever waits for work that panics learns it from their channel; the thread goes on.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        if to_hash.send(work).is_err() {
+            return;
+        }
+        let Ok(tell) = outcomes.recv() else { return };
+        tell();
+    }
+}
+
+fn hash_behind(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "hashing has the priority of everything else");
+    }
+    while let Ok(work) = given.recv() {
+        // Whoever waits for work that panics learns it from their channel; this thread goes on.
+        let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));
+        if hashed.send(tell).is_err() {
+            return;
+        }
     }
 }

@@ -8,10 +8,15 @@ use crate::domain::{
 };
 use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 const ISSUER: &str = "shakerqueue";
+/// Seconds by which clocks may differ.
+const LEEWAY: i64 = 5;
+/// How many of the latest tokens are not verified again: about half a kilobyte each.
+const REMEMBERED: usize = 5_000;
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -39,6 +44,16 @@ pub struct Tokens {
     verifying: DecodingKey,
     validation: Validation,
     lifetime: TimeDelta,
+    /// What was verified before: whose it is, and until when it counts.
+    verified: Cache<Box<str>, Verified>,
+}
+
+#[derive(Clone, Copy)]
+struct Verified {
+    id: UserId,
+    role: Role,
+    /// Seconds since 1970 began.
+    exp: i64,
 }
 
 impl Tokens {
@@ -51,12 +66,13 @@ impl Tokens {
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true; // where there is one
-        validation.leeway = 5; // seconds by which clocks may differ
+        validation.leeway = LEEWAY.unsigned_abs();
         Self {
             signing: EncodingKey::from_secret(secret),
             verifying: DecodingKey::from_secret(secret),
             validation,
             lifetime,
+            verified: Cache::new(REMEMBERED),
         }
     }
 
@@ -80,7 +96,15 @@ impl Tokens {
 
     /// Whose token this is and the role at its issue, unless it is forged or expired.
     pub fn verify(&self, text: &str) -> Option<(UserId, Role)> {
-        let claims = decode::<Claims>(text, &self.verifying, &self.validation).ok()?.claims;
-        Some((claims.sub, claims.role))
+        // A signature does not change; that it expires is looked at each time.
+        if let Some(Verified { id, role, exp }) = self.verified.get(text)
+            && now().0.timestamp() - LEEWAY < exp
+        {
+            return Some((id, role));
+        }
+        let Claims { sub: id, role, exp, .. } =
+            decode::<Claims>(text, &self.verifying, &self.validation).ok()?.claims;
+        self.verified.insert(text.into(), Verified { id, role, exp });
+        Some((id, role))
     }
 }

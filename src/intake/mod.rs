@@ -116,7 +116,7 @@ impl Intake {
             (Err(refusal), None) => return Err(refusal),
         };
         if key.is_none() {
-            let taken = self.sink.take(NewOrder::clone(&order)).await?;
+            let taken = self.sink.take(Arc::clone(&order)).await?;
             if taken == Taken::Queued {
                 self.accepted.insert(order.id, Arc::clone(&order));
             }
@@ -132,7 +132,7 @@ impl Intake {
             return Err(NotTaken::Conflict);
         }
         // Each of them is given on, in case the first one does not get through: under one id they are one order.
-        match self.sink.take(NewOrder::clone(&first)).await {
+        match self.sink.take(Arc::clone(&first)).await {
             Ok(taken) => Ok((taken, first)),
             Err(error) => {
                 // What may have been kept is remembered, so that nothing else is taken under its key.

@@ -7,7 +7,7 @@ use crate::{
     recorder::{Outcome, Recorder},
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// How long a guest waits at most for the word that an order is safe, or that it can't be made so.
@@ -25,7 +25,7 @@ pub enum Taken {
 /// Keeps orders safe.
 pub trait OrderSink: Send + Sync {
     /// Takes an order. Taking the same order twice is harmless.
-    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>>;
+    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>>;
 }
 
 /// Stores orders at once.
@@ -40,13 +40,13 @@ pub struct BrokerFirst {
 }
 
 impl OrderSink for Direct {
-    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>> {
+    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>> {
         store(&self.0, order, Instant::now() + PATIENCE).boxed()
     }
 }
 
 impl OrderSink for BrokerFirst {
-    fn take(&self, order: NewOrder) -> BoxFuture<'_, Result<Taken, NotTaken>> {
+    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>> {
         async move {
             let deadline = Instant::now() + PATIENCE;
             let sent = match self.publisher.publish(order.id.0, message::encode(&order)).await {
@@ -67,8 +67,8 @@ impl OrderSink for BrokerFirst {
     }
 }
 
-async fn store(recorder: &Recorder, order: NewOrder, deadline: Instant) -> Result<Taken, NotTaken> {
-    match recorder.record(order, deadline).await {
+async fn store(recorder: &Recorder, order: Arc<NewOrder>, deadline: Instant) -> Result<Taken, NotTaken> {
+    match recorder.record(Arc::unwrap_or_clone(order), deadline).await {
         Outcome::Recorded(at) => Ok(Taken::Stored(Some(at))),
         Outcome::AlreadyThere => Ok(Taken::Stored(None)),
         Outcome::Conflict => Err(NotTaken::Conflict),

@@ -11,7 +11,7 @@ use super::publisher::{Outgoing, PublishError, Route};
 const MOST_TOGETHER: usize = 128;
 const MOST_BYTES: usize = 64 * 1024;
 /// How long they wait at most, however busy the broker is.
-const PATIENCE: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_millis(3);
 
 /// What was taken from the callers and is not sent yet. When this is dropped they are told that it never was.
 #[derive(Default)]

@@ -26,7 +26,7 @@ use super::tracker::Reply;
 /// How late a confirm's deadline may be noticed.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
 /// While so many messages are without an answer the broker counts as busy, and further ones wait a moment to go together.
-const BUSY: usize = 4;
+const BUSY: usize = 2;
 /// amqprs queues a frame locally, in a buffer that `MOST_UNANSWERED` keeps from filling; only its writer is waited for.
 const SEND_WITHIN: Duration = Duration::from_secs(1);
 /// A connection that confirms nothing for so long is opened anew: its peer may be gone, which heartbeats notice after 20 s. In

@@ -39,7 +39,7 @@ async fn drain(stage: &mut Stage, workers: usize) -> Result<f64> {
     let requests = orders(&system.tokens.guest, stage.drinks());
     let mut load = Load::closed(system.serve.address, requests, CONNECTIONS, Duration::ZERO);
     load.pace = Pace::Count(BACKLOG.into());
-    load.send().await?.only(&[202])?;
+    load.send().await?.only(&[201, 202])?;
     let client = stage.client(&system.database).await?;
     let begun = Instant::now();
     for number in 1..=workers {

@@ -3,7 +3,7 @@
 use super::{Bench, Goal, Measured};
 use crate::{
     CONNECTIONS,
-    client::{Load, orders},
+    client::{Load, WARM_UP, orders},
     figures::{Figure, additive_limit},
     harness::Result,
     parts::{broker, handler},
@@ -16,7 +16,7 @@ const MESSAGES: usize = 60_000;
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
     let (mut handler, mut publish) = (Figure::new("s"), Figure::new("s"));
-    let mut rate = Figure::new("orders/s");
+    let [mut rate, mut together] = ["orders/s", ""].map(Figure::new);
     for _ in 0..rounds {
         let requests = orders("", stage.drinks());
         handler.rounds.push(handler::cost(stage, requests, Duration::from_secs(2)).await?);
@@ -24,12 +24,16 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         let system = stage.scaled_out(0).await?;
         let requests = orders(&system.tokens.guest, stage.drinks());
         let load = Load::closed(system.serve.address, requests, CONNECTIONS, DURING);
-        rate.rounds.push(load.send().await?.only(&[202])?.per_second(202));
+        let answers = load.send().await?.only(&[201, 202])?;
+        rate.rounds.push(answers.per_second(202));
+        let messages = f64::from(system.waiting().await?);
+        together.rounds.push(answers.per_second(202) * (DURING + WARM_UP).as_secs_f64() / messages);
         system.stop(stage).await?;
     }
     let limit = additive_limit(&[&handler, &publish]);
-    Ok(vec![
-        Measured::ratio("intake", rate, limit, Goal::AtLeast(0.8))
-            .with_parts(&[("handler (h)", &handler), ("publish (b)", &publish)]),
-    ])
+    Ok(vec![Measured::ratio("intake", rate, limit, Goal::AtLeast(0.8)).with_parts(&[
+        ("handler (h)", &handler),
+        ("publish (b)", &publish),
+        ("orders in a message, about", &together),
+    ])])
 }

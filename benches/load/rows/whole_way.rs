@@ -74,6 +74,6 @@ pub async fn steady(stage: &Stage, system: &System, during: Duration) -> Result<
     };
     tokio::select! {
         watched = watching => Err(watched.err().unwrap_or_else(|| "the watch ended".into())),
-        both = async { tokio::try_join!(counting, async { load.send().await?.only(&[202]) }) } => Ok(both?.0),
+        both = async { tokio::try_join!(counting, async { load.send().await?.only(&[201, 202]) }) } => Ok(both?.0),
     }
 }
