@@ -17,10 +17,6 @@ use tokio::sync::oneshot;
 /// The most requests that wait for a thread. At a quarter of a second each and two at a time, the last one waits some four
 /// seconds.
 const WAITING: usize = 30;
-/// How far hashing stands behind the threads that take orders. Not last: in the longest rush some still sign in.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
-
 /// Hashes and verifies passwords with bcrypt, on threads of its own that give way to those that take orders. A storm of
 /// logins fills its line and gets [`Denied::Busy`]. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
@@ -102,7 +98,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Hands work to a thread of low priority and tells its outcome, until nobody can give work any more. That thread itself
+/// Hands work to a thread that gives way to all others and tells its outcome, until nobody can give work any more. That thread itself
 /// shares no lock with those that take orders: set aside in the middle of it, it would hold them up.
 fn hand_on(works: &Mutex<Receiver<Work>>) {
     let (to_hash, given) = sync_channel::<Work>(1);
@@ -119,11 +115,25 @@ fn hand_on(works: &Mutex<Receiver<Work>>) {
     }
 }
 
-fn hash_behind(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
+/// Lets this thread run when no other wants to. A merely lower priority (`nice`) still keeps each thread that wakes up waiting
+/// for some milliseconds, and an order wakes up a dozen of them.
+fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "hashing has the priority of everything else");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
+            set_thread_priority_and_policy, thread_native_id,
+        };
+        if let Err(error) =
+            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle))
+        {
+            tracing::debug!(?error, "hashing has the priority of everything else");
+        }
     }
+}
+
+fn hash_behind(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
+    give_way();
     while let Ok(work) = given.recv() {
         // Whoever waits for work that panics learns it from their channel; this thread goes on.
         let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));

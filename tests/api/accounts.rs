@@ -5,6 +5,7 @@ mod list;
 mod passwords;
 mod permissions;
 mod registration;
+mod storm;
 mod tokens;
 
 use crate::support::{Bar, Person, person::id};

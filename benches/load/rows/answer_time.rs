@@ -10,7 +10,7 @@ use crate::{
 };
 use std::time::Duration;
 
-const DURING: Duration = Duration::from_secs(8);
+const DURING: Duration = Duration::from_secs(6);
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;

@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-const DURING: Duration = Duration::from_secs(8);
+const DURING: Duration = Duration::from_secs(6);
 /// How many sign in at a time: more than are let in.
 const SIGNING_IN: usize = 64;
 /// Who is told to come again later comes after this time.
