@@ -14,9 +14,12 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// The most requests that wait for a thread. At a quarter of a second each and two at a time, the last one waits some four
-/// seconds.
+/// The most requests that wait for a thread. At a quarter of a second each, the last one waits some eight seconds if there is
+/// one thread.
 const WAITING: usize = 30;
+/// There is one thread for so many cores. Cores share more than the scheduler sees: hashing on all that are idle slows the
+/// busy ones too.
+const CORES_EACH: usize = 4;
 /// Hashes and verifies passwords with bcrypt, on threads of its own that give way to those that take orders. A storm of
 /// logins fills its line and gets [`Denied::Busy`]. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
@@ -32,11 +35,12 @@ type Work = Box<dyn FnOnce() -> Tell + Send>;
 type Tell = Box<dyn FnOnce() + Send>;
 
 impl Passwords {
-    /// Hashes at this cost (a power of two of rounds, 4 to 31), on a thread a core.
+    /// Hashes at this cost (a power of two of rounds, 4 to 31).
     pub fn new(cost: u32) -> Self {
         let (line, works) = sync_channel(WAITING);
         let works = Arc::new(Mutex::new(works));
-        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        for _ in 0..cores.div_ceil(CORES_EACH) {
             let works = Arc::clone(&works);
             spawn("passwords", move || hand_on(&works));
         }
