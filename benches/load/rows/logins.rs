@@ -12,8 +12,8 @@ use std::{sync::Arc, time::Duration};
 const DURING: Duration = Duration::from_secs(6);
 /// How many sign in at a time: more than are let in.
 const SIGNING_IN: usize = 64;
-/// Who is told to come again later comes after this time.
-const REST: Duration = Duration::from_millis(100);
+/// Who is told to come again later does so when `Retry-After` says.
+const REST: Duration = Duration::from_secs(2);
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
