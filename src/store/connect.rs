@@ -7,9 +7,10 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
+use rand::random_range;
 use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
 
 /// How long to wait for a free connection.
 const WAIT: Duration = Duration::from_secs(2);
@@ -32,7 +33,7 @@ impl Store {
             let path = path.to_owned();
             async move {
                 let mut conn = SqliteConn::establish(&path).await?;
-                conn.batch_execute(SQLITE_SETUP).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                set_up(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(conn)
             }
             .boxed()
@@ -85,6 +86,20 @@ impl Store {
     }
 }
 
+/// Sets a connection to SQLite up. A new file's first two connections may both want to switch it to WAL, and then SQLite refuses
+/// one at once instead of waiting for its busy timeout: tried again within the time that connecting may take.
+async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
+    for _ in 0..30 {
+        match conn.batch_execute(SQLITE_SETUP).await {
+            Err(error) if error.to_string() == "database is locked" => {
+                sleep(Duration::from_millis(random_range(20..100))).await;
+            }
+            done => return done,
+        }
+    }
+    conn.batch_execute(SQLITE_SETUP).await
+}
+
 /// Opens one connection to PostgreSQL that notices when its server is gone.
 pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, ConnectionError> {
     let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
@@ -124,4 +139,26 @@ where
         .runtime(deadpool::Runtime::Tokio1)
         .build()
         .map_err(Error::unavailable)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_new_file_may_be_opened_by_many_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("bar.db");
+            let opened = join_all((0..6).map(|_| {
+                let store = Store::sqlite(&file, 1).unwrap();
+                tokio::spawn(async move { store.ping().await })
+            }));
+            for opened in opened.await {
+                opened.unwrap().unwrap();
+            }
+        }
+    }
 }
