@@ -23,7 +23,7 @@ use tokio::{
 
 const IN_FLIGHT: u32 = 1024;
 /// Bytes of a message.
-const SIZE: usize = 250;
+pub const SIZE: usize = 250;
 /// Prefetched; half of it is acknowledged at a time.
 const PREFETCH: u16 = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ struct Confirms {
     confirmed: u64,
 }
 
-type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
+pub type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
 
 #[async_trait]
 impl ChannelCallback for Confirms {
@@ -62,16 +62,22 @@ impl ChannelCallback for Confirms {
 /// What one confirmed publish and what one acknowledged delivery cost, of so many messages.
 pub async fn costs(stage: &Stage, messages: usize) -> Result<(f64, f64)> {
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
+    let queue = queue(stage, &channel).await?;
+    let publish = timeout(PATIENCE, publish(&channel, &queue, messages)).await??;
+    let consume = timeout(PATIENCE, consume(&channel, &queue, messages)).await??;
+    delete_queue(&channel, &queue).await?;
+    Ok((publish, consume))
+}
+
+/// A new durable quorum queue.
+pub async fn queue(stage: &Stage, channel: &Channel) -> Result<String> {
     let queue = format!("bare-{}", stage.number());
     let mut arguments = FieldTable::new();
     arguments.insert("x-queue-type".try_into()?, "quorum".into());
     channel
         .queue_declare(QueueDeclareArguments::durable_client_named(&queue).arguments(arguments).finish())
         .await?;
-    let publish = timeout(PATIENCE, publish(&channel, &queue, messages)).await??;
-    let consume = timeout(PATIENCE, consume(&channel, &queue, messages)).await??;
-    delete_queue(&channel, &queue).await?;
-    Ok((publish, consume))
+    Ok(queue)
 }
 
 async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {

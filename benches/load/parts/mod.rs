@@ -2,6 +2,7 @@
 //! Each measurement returns what one order costs, in seconds.
 
 pub mod broker;
+pub mod confirm_times;
 pub mod handler;
 pub mod postgres;
 pub mod sqlite;

@@ -6,6 +6,7 @@ use crate::{
     client::{Load, orders},
     figures::{Curve, Figure, percentile_ms, times},
     harness::Result,
+    parts::confirm_times,
     stage::Stage,
 };
 use std::time::Duration;
@@ -37,9 +38,11 @@ async fn at_half(
     workers: usize,
     peak: f64,
 ) -> Result<Vec<Measured>> {
-    let [mut p99, mut p999] = [(); 2].map(|()| Figure::new("ms"));
+    let [mut p99, mut p999, mut bare] = [(); 3].map(|()| Figure::new("ms"));
     let mut all = times();
     for _ in 0..rounds {
+        let confirms = confirm_times::measure(stage, peak / 2.0, DURING / 2).await?;
+        bare.rounds.push(percentile_ms(&confirms, 99.0));
         let system = stage.scaled_out(workers).await?;
         let requests = orders(&system.tokens.guest, stage.drinks());
         let answers =
@@ -53,7 +56,7 @@ async fn at_half(
     let curve = Curve::of(format!("POST /orders, {what}, {:.0} orders/s", peak / 2.0), &all);
     Ok(vec![
         Measured::value(format!("answer p99, {what}"), p99, Goal::AtMost(10.0))
-            .with_parts(&[("orders come at", &rate)])
+            .with_parts(&[("orders come at", &rate), ("bare publish at that rate, p99", &bare)])
             .with_curves([curve]),
         Measured::value(format!("answer p99.9, {what}"), p999, Goal::AtMost(50.0)),
     ])
