@@ -2,7 +2,8 @@
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, str::FromStr, time::Duration};
+use url::Url;
 
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
@@ -65,6 +66,10 @@ pub struct Serving {
     /// The most connections of clients at a time; more wait to be let in.
     #[arg(long, env = "HTTP_CONNECTIONS", value_name = "N", default_value_t = 4096, value_parser = count::<1, 100_000>)]
     pub http_connections: usize,
+
+    /// Origins of web pages whose scripts may use the API, such as `https://bar.example`, or `*` for any. Unset: none but its own.
+    #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]
+    pub cors_origins: Vec<Origin>,
 
     /// Adds the demo accounts and the menu, as `seed` does.
     #[arg(long)]
@@ -139,6 +144,29 @@ impl Serving {
             )),
             secret => Ok(secret),
         }
+    }
+}
+
+/// An origin as browsers send it, or `*` for any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let as_sent = Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+        if text == "*" || as_sent.is_some_and(|origin| origin.ascii_serialization() == text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("must be an origin as browsers send it, such as https://bar.example, or *".to_owned())
+    }
+}
+
+impl Origin {
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -5,12 +5,12 @@ use super::{
     caller::Admin,
     openapi::{Decided, ForQuery, ForToken, Missing, Page, Replayed, Unavailable, Unstorable},
     problem::Problem,
-    query::{Query, cut},
+    query::{Query, cut, next_link, wrong},
 };
 use crate::{
     dead_letters::Filter,
     domain::{
-        Instant, Invalid,
+        Instant,
         dead_letter::{DeadLetter, Resolution},
         ids::{DeadLetterId, OrderId, UserId},
     },
@@ -105,14 +105,18 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
         Some("all") => Filter::All,
         Some(word) => Filter::Resolved(
             word.parse()
-                .map_err(|problem| Invalid::new("resolution", format!("{problem}, or open, or all")))?,
+                .map_err(|problem: String| wrong("resolution", format!("{problem}, or open, or all")))?,
         ),
     };
     let after = query.cursor(LIST)?.map(|(at, id)| (at, DeadLetterId(id)));
     let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
     let next = cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0));
     let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
-    Ok(HttpResponse::Ok().json(DeadLettersView { dead_letters, next_cursor: next }))
+    let mut response = HttpResponse::Ok();
+    if let Some(link) = next_link(&request, next.as_deref()) {
+        response.insert_header(link);
+    }
+    Ok(response.json(DeadLettersView { dead_letters, next_cursor: next }))
 }
 
 /// `GET /dead-letters/{id}`: one with its message.

@@ -3,27 +3,32 @@
 mod accounts;
 mod body;
 mod caller;
+mod cors;
 mod dead_letters;
+mod exchange;
 mod health;
+mod kind;
 mod openapi;
 mod orders;
 mod problem;
+mod problem_pages;
 mod query;
 mod recipes;
+mod request_id;
 mod users;
 mod views;
 
 use crate::{
-    accounts::Accounts, bar::Bar, dead_letters::DeadLetters, health::Health, intake::Intake, menu::Menu,
+    accounts::Accounts, bar::Bar, config::Origin, dead_letters::DeadLetters, health::Health, intake::Intake,
+    menu::Menu,
 };
 use actix_web::{
-    App as ActixApp, Error, HttpServer, ResponseError,
-    body::{BoxBody, MessageBody},
-    dev::{Server, ServiceRequest, ServiceResponse},
-    http::{ConnectionType, header},
-    middleware::{Compress, Next, from_fn},
+    App as ActixApp, HttpServer,
+    dev::Server,
+    middleware::{Compress, from_fn},
     web::{self, Data, ServiceConfig},
 };
+use exchange::exchange;
 pub use openapi::document;
 use problem::Problem;
 use std::{io, net::TcpListener, time::Duration};
@@ -61,10 +66,16 @@ pub struct Capacity {
     pub connections: usize,
 }
 
-/// The API on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
-pub fn serve(app: App, listener: TcpListener, capacity: Capacity, drain: Duration) -> io::Result<Server> {
+/// The API on this listener, for scripts of these origins too. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+pub fn serve(
+    app: App,
+    listener: TcpListener,
+    capacity: Capacity,
+    origins: Vec<Origin>,
+    drain: Duration,
+) -> io::Result<Server> {
     let (health, app) = (Data::new(app.health.clone()), Data::new(app));
-    start(listener, capacity, drain, move |config| {
+    start(listener, capacity, origins, drain, move |config| {
         config.app_data(app.clone()).app_data(health.clone()).configure(health::routes).configure(routes);
     })
 }
@@ -72,22 +83,29 @@ pub fn serve(app: App, listener: TcpListener, capacity: Capacity, drain: Duratio
 /// Only the health of a process that has no API.
 pub fn serve_health(health: Health, listener: TcpListener, drain: Duration) -> io::Result<Server> {
     let health = Data::new(health);
-    start(listener, Capacity { threads: 1, connections: HEALTH_CONNECTIONS }, drain, move |config| {
-        config.app_data(health.clone()).configure(health::routes);
-    })
+    start(
+        listener,
+        Capacity { threads: 1, connections: HEALTH_CONNECTIONS },
+        Vec::new(),
+        drain,
+        move |config| {
+            config.app_data(health.clone()).configure(health::routes);
+        },
+    )
 }
 
 fn start(
     listener: TcpListener,
     Capacity { threads, connections }: Capacity,
+    origins: Vec<Origin>,
     drain: Duration,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
     let server = HttpServer::new(move || {
         ActixApp::new()
             .wrap(Compress::default())
-            .wrap(from_fn(explain))
-            .wrap(from_fn(part))
+            .wrap(from_fn(exchange))
+            .wrap(cors::layer(&origins))
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     })
@@ -109,6 +127,8 @@ fn routes(config: &mut ServiceConfig) {
             web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
         )
         .service(web::resource("/openapi.json").route(web::get().to(openapi::show)))
+        .service(web::resource("/problems").route(web::get().to(problem_pages::list)))
+        .service(web::resource("/problems/{name}").route(web::get().to(problem_pages::show)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))
         .service(web::resource("/login").route(web::post().to(accounts::login)))
         .service(web::resource("/me").route(web::get().to(accounts::me)))
@@ -136,38 +156,4 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
         .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))
         .service(web::resource("/orders/{id}/{move}").route(web::post().to(orders::act)));
-}
-
-/// Closes connections that would be kept, once the process stops: their clients go elsewhere before it ends.
-async fn part(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let stopping = request.app_data::<Data<Health>>().is_some_and(|health| health.stopping.is_cancelled());
-    let mut response = next.call(request).await?;
-    if stopping {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(response)
-}
-
-/// Gives errors that the framework answers by itself the form that all others have.
-async fn explain(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(request).await?.map_into_boxed_body();
-    let status = response.status();
-    // What handlers answer is JSON of one kind or another; the framework answers text or nothing.
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let explained = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
-    if explained || !(status.is_client_error() || status.is_server_error()) {
-        return Ok(response);
-    }
-    let allow = response.headers().get(header::ALLOW).cloned();
-    let mut explained = Problem::of_status(status).error_response();
-    if let Some(allow) = allow {
-        explained.headers_mut().insert(header::ALLOW, allow);
-    }
-    Ok(response.into_response(explained))
 }

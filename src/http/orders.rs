@@ -8,7 +8,7 @@ use super::{
         self, ForBody, ForQuery, ForToken, IllegalMove, Key, Missing, Page, SoldOut, Unavailable, Wait,
     },
     problem::Problem,
-    query::{Query, cut},
+    query::{Query, cut, next_link, wrong},
     views::{HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
@@ -61,7 +61,8 @@ pub async fn place(
         .headers()
         .get("Idempotency-Key")
         .map(|key| IdempotencyKey::try_from(key.as_bytes()))
-        .transpose()?;
+        .transpose()
+        .map_err(Problem::of_parameter)?;
     let wait = preferred_wait(&request);
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
@@ -97,11 +98,8 @@ pub async fn list(
     let query = Query::read(&request, &["status", "table", "limit", "cursor"])?;
     let limit = query.limit()?;
     let status: Option<Status> = query.parsed("status")?;
-    let table = query
-        .text("table")
-        .map(Table::try_from)
-        .transpose()
-        .map_err(|problem| Invalid::new("table", problem))?;
+    let table =
+        query.text("table").map(Table::try_from).transpose().map_err(|problem| wrong("table", problem))?;
     let staff = caller.role.is_staff();
     let place = |list| -> Result<Option<Place>, Problem> {
         Ok(query.cursor(list)?.map(|(at, id)| Place { at, id: OrderId(id) }))
@@ -116,7 +114,11 @@ pub async fn list(
         next = cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0));
     }
     let orders = page.into_iter().map(OrderView::from).collect();
-    Ok(HttpResponse::Ok().json(OrdersView { orders, next_cursor: next }))
+    let mut response = HttpResponse::Ok();
+    if let Some(link) = next_link(&request, next.as_deref()) {
+        response.insert_header(link);
+    }
+    Ok(response.json(OrdersView { orders, next_cursor: next }))
 }
 
 /// `GET /orders/{id}`: an order as it stands.

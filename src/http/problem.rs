@@ -1,6 +1,10 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457). Causes go to the log.
 
-use super::views::OrderView;
+use super::{
+    kind::{self, Kind},
+    request_id::RequestId,
+    views::OrderView,
+};
 use crate::{
     accounts::Denied,
     bar::NotMoved,
@@ -13,6 +17,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use std::fmt;
 use utoipa::ToSchema;
@@ -23,12 +28,33 @@ const RETRY_AFTER: u32 = 2;
 /// The longest explanation, in characters.
 const MOST_CHARACTERS: usize = 300;
 
+/// What must not stand in the fragment of a URI (RFC 3986).
+const FRAGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'\\');
+
 /// What is wrong with one field.
 #[derive(Debug, Serialize, ToSchema)]
 struct FieldError {
-    /// The field as the client wrote it, with its place in lists.
+    /// The field, parameter or header as the client wrote it, with its place in lists.
     #[schema(examples("items[0].quantity"))]
     field: String,
+    /// Where it is in the body, as the fragment of a URI (RFC 6901). Not there for parameters and headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, pattern = "^#(/.*)?$", examples("#/items/0/quantity"))]
+    pointer: Option<String>,
     #[schema(examples("must be 1 to 20"))]
     problem: String,
 }
@@ -36,7 +62,7 @@ struct FieldError {
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Names the kind of problem, for good: `/problems/NAME`.
+    /// Names the kind of problem, for good: `/problems/NAME`, where a page says more.
     #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
     r#type: String,
     /// The same for all problems of the type.
@@ -48,6 +74,10 @@ pub struct Problem {
     /// What is wrong this time, for people.
     #[schema(examples("items[0].quantity: must be 1 to 20"))]
     detail: String,
+    /// Names the request in the service's log; also the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, examples("0199f3a4c0de7000a1b2c3d4e5f60718"))]
+    request_id: Option<RequestId>,
     /// Which fields are wrong, where that is the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
@@ -58,12 +88,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
+    fn new(kind: &Kind, detail: impl Into<String>) -> Self {
         Self {
-            r#type: format!("/problems/{name}"),
-            title,
-            status: status.as_u16(),
+            r#type: kind.path(),
+            title: kind.title,
+            status: kind.status.as_u16(),
             detail: shortened(detail.into()),
+            request_id: RequestId::current(),
             errors: Vec::new(),
             order: None,
         }
@@ -71,53 +102,53 @@ impl Problem {
 
     /// 404, also for what exists but is none of the caller's: ids can't be probed.
     pub fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("There is no such {what}."))
+        Self::new(kind::NOT_FOUND, format!("There is no such {what}."))
     }
 
     /// 401.
     pub fn not_signed_in() -> Self {
-        Self::new(
-            StatusCode::UNAUTHORIZED,
-            "not-signed-in",
-            "Not signed in",
-            "This needs a valid token: Authorization: Bearer TOKEN.",
-        )
+        Self::new(kind::NOT_SIGNED_IN, "This needs a valid token: Authorization: Bearer TOKEN.")
     }
 
     /// 403.
     pub fn not_permitted(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "not-permitted", "Not permitted", detail)
+        Self::new(kind::NOT_PERMITTED, detail)
     }
 
     /// 400: it can't be read at all.
     pub fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-request", "Malformed request", detail)
+        Self::new(kind::MALFORMED_REQUEST, detail)
+    }
+
+    /// 406.
+    pub fn not_acceptable() -> Self {
+        Self::new(kind::NOT_ACCEPTABLE, "Answers are JSON: Accept must include application/json.")
     }
 
     /// 408.
     pub fn too_slow() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow", "The body did not arrive in time.")
+        Self::new(kind::TOO_SLOW, "The body did not arrive in time.")
     }
 
     /// 413.
     pub fn too_large(most: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "Too large",
-            format!("A body may have at most {most} bytes."),
-        )
+        Self::new(kind::TOO_LARGE, format!("A body may have at most {most} bytes."))
     }
 
     /// 415.
     pub fn not_json() -> Self {
         let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON", detail)
+        Self::new(kind::NOT_JSON, detail)
     }
 
     /// 409, where there is no order to show.
     pub fn not_movable(detail: &str) -> Self {
-        Self::conflict("illegal-move", "Illegal move", detail)
+        Self::new(kind::ILLEGAL_MOVE, detail)
+    }
+
+    /// 422, for what is not in the body: a parameter, or a header.
+    pub fn of_parameter(invalid: Invalid) -> Self {
+        Self::invalid(invalid, None)
     }
 
     /// For a status that a library chose.
@@ -126,40 +157,65 @@ impl Problem {
             StatusCode::NOT_FOUND => Self::not_found("resource"),
             StatusCode::METHOD_NOT_ALLOWED => {
                 let detail = "This resource does not have that method; Allow lists those it has.";
-                Self::new(status, "method-not-allowed", "Method not allowed", detail)
+                Self::new(kind::METHOD_NOT_ALLOWED, detail)
             }
-            _ => Self::new(
-                status,
-                "request-refused",
-                status.canonical_reason().unwrap_or("Error"),
-                "The request was refused.",
-            ),
+            _ => {
+                let mut problem = Self::new(kind::REQUEST_REFUSED, "The request was refused.");
+                problem.status = status.as_u16();
+                problem.title = status.canonical_reason().unwrap_or("Error");
+                problem
+            }
         }
     }
 
+    /// 500: a defect of ours.
+    pub fn internal(cause: &dyn fmt::Display) -> Self {
+        let problem = Self::new(kind::INTERNAL, "Something went wrong here; it has been noted.");
+        tracing::error!(%cause, request_id = problem.request(), "answered 500");
+        problem
+    }
+
     fn unavailable(cause: &dyn fmt::Display) -> Self {
-        tracing::warn!(%cause, "answered 503");
-        let detail = "This can't be done right now. Please try again in a moment.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail)
+        let problem =
+            Self::new(kind::UNAVAILABLE, "This can't be done right now. Please try again in a moment.");
+        tracing::warn!(%cause, request_id = problem.request(), "answered 503");
+        problem
     }
 
     /// 503 after which it may have been done all the same.
     fn outcome_unknown(cause: &dyn fmt::Display) -> Self {
-        tracing::warn!(%cause, "answered 503");
         let detail =
             "This may have been done or not. Please look, or repeat an order under the same Idempotency-Key.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown", detail)
+        let problem = Self::new(kind::OUTCOME_UNKNOWN, detail);
+        tracing::warn!(%cause, request_id = problem.request(), "answered 503");
+        problem
     }
 
-    fn internal(cause: &dyn fmt::Display) -> Self {
-        tracing::error!(%cause, "answered 500");
-        let detail = "Something went wrong here; it has been noted.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    fn invalid(invalid: Invalid, pointer: Option<String>) -> Self {
+        let mut problem = Self::new(kind::INVALID, invalid.to_string());
+        problem.errors.push(FieldError {
+            field: shortened(invalid.field),
+            pointer: pointer.map(shortened),
+            problem: shortened(invalid.problem),
+        });
+        problem
     }
 
-    fn conflict(name: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, name, title, detail)
+    /// For the log.
+    fn request(&self) -> &str {
+        self.request_id.as_ref().map_or("", RequestId::as_str)
     }
+}
+
+/// `items[0].quantity` as a JSON pointer (RFC 6901) in the fragment of a URI. What is about the body as a whole is about its root.
+fn pointer(field: &str) -> String {
+    if field == "body" {
+        return "#".into();
+    }
+    field.split(['.', '[']).fold("#".to_owned(), |pointer, part| {
+        let part = part.trim_end_matches(']').replace('~', "~0").replace('/', "~1");
+        format!("{pointer}/{}", utf8_percent_encode(&part, FRAGMENT))
+    })
 }
 
 /// Some of a text may be the client's own words: they are not repeated at length.
@@ -173,12 +229,8 @@ fn shortened(mut text: String) -> String {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        let mut problem =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "Invalid", invalid.to_string());
-        problem
-            .errors
-            .push(FieldError { field: shortened(invalid.field), problem: shortened(invalid.problem) });
-        problem
+        let pointer = pointer(&invalid.field);
+        Self::invalid(invalid, Some(pointer))
     }
 }
 
@@ -188,7 +240,7 @@ impl From<Error> for Problem {
             Error::Unavailable(cause) => Self::unavailable(&cause),
             Error::Undecided(cause) => Self::outcome_unknown(&cause),
             Error::Taken(Unique::RecipeName) => {
-                Self::conflict("recipe-exists", "Recipe exists", "There is a drink of that name on the menu.")
+                Self::new(kind::RECIPE_EXISTS, "There is a drink of that name on the menu.")
             }
             Error::Taken(_) | Error::UnknownReference(_) | Error::Refused(_) => Self::internal(&error),
         }
@@ -199,12 +251,10 @@ impl From<NotTaken> for Problem {
     fn from(error: NotTaken) -> Self {
         match error {
             NotTaken::Invalid(invalid) => invalid.into(),
-            NotTaken::SoldOut(name) => Self::conflict("sold-out", "Sold out", format!("{name} is sold out.")),
+            NotTaken::SoldOut(name) => Self::new(kind::SOLD_OUT, format!("{name} is sold out.")),
             NotTaken::NotForOthers => Self::not_permitted("Only staff order for others."),
             NotTaken::Conflict => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency-key-reused",
-                "Idempotency key reused",
+                kind::IDEMPOTENCY_KEY_REUSED,
                 "Another order was placed under this Idempotency-Key.",
             ),
             // The menu is ours, so it is the customer that is not there: a token of another installation.
@@ -223,7 +273,7 @@ impl From<NotMoved> for Problem {
             NotMoved::Unknown => Self::not_found("order"),
             NotMoved::Conflict(order) => {
                 let detail = format!("The order is {}: that can't be done with it.", order.status);
-                let mut problem = Self::conflict("illegal-move", "Illegal move", detail);
+                let mut problem = Self::new(kind::ILLEGAL_MOVE, detail);
                 problem.order = Some(Box::new(OrderView::from(*order)));
                 problem
             }
@@ -236,8 +286,8 @@ impl From<NotResolved> for Problem {
     fn from(error: NotResolved) -> Self {
         match error {
             NotResolved::Unknown => Self::not_found("dead letter"),
-            NotResolved::Unstorable(_) => Self::conflict("unstorable", "Unstorable", sentence(&error)),
-            NotResolved::Replayed => Self::conflict("replayed", "Replayed", sentence(&error)),
+            NotResolved::Unstorable(_) => Self::new(kind::UNSTORABLE, sentence(&error)),
+            NotResolved::Replayed => Self::new(kind::REPLAYED, sentence(&error)),
             NotResolved::Store(error) => error.into(),
         }
     }
@@ -254,26 +304,12 @@ fn sentence(error: &dyn fmt::Display) -> String {
 impl From<Denied> for Problem {
     fn from(error: Denied) -> Self {
         match error {
-            Denied::WrongPassword => Self::new(
-                StatusCode::UNAUTHORIZED,
-                "wrong-password",
-                "Wrong password",
-                "The e-mail or the password is wrong.",
-            ),
-            Denied::Inactive => Self::new(
-                StatusCode::FORBIDDEN,
-                "account-inactive",
-                "Account inactive",
-                "This account is switched off.",
-            ),
+            Denied::WrongPassword => Self::new(kind::WRONG_PASSWORD, "The e-mail or the password is wrong."),
+            Denied::Inactive => Self::new(kind::ACCOUNT_INACTIVE, "This account is switched off."),
             Denied::NotSignedIn => Self::not_signed_in(),
-            Denied::EmailTaken => {
-                Self::conflict("email-taken", "E-mail taken", "There is an account with this e-mail.")
-            }
+            Denied::EmailTaken => Self::new(kind::EMAIL_TAKEN, "There is an account with this e-mail."),
             Denied::Unknown => Self::not_found("account"),
-            Denied::LastAdmin => {
-                Self::conflict("last-admin", "Last admin", "The last active admin must stay one.")
-            }
+            Denied::LastAdmin => Self::new(kind::LAST_ADMIN, "The last active admin must stay one."),
             Denied::Busy => Self::unavailable(&error),
             Denied::Store(error) => error.into(),
         }

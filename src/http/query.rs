@@ -2,7 +2,10 @@
 
 use super::problem::Problem;
 use crate::domain::{Instant, Invalid};
-use actix_web::HttpRequest;
+use actix_web::{
+    HttpRequest,
+    http::header::{self, HeaderName},
+};
 use std::{collections::HashMap, str::FromStr};
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -22,10 +25,10 @@ impl Query {
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(Invalid::new(name, format!("is not a parameter here; there are: {known}")).into());
+                return Err(wrong(name.as_ref(), format!("is not a parameter here; there are: {known}")));
             }
             if !value.is_empty() && given.insert(name.to_string(), value.into_owned()).is_some() {
-                return Err(Invalid::new(name, "is given twice").into());
+                return Err(wrong(name.as_ref(), "is given twice"));
             }
         }
         Ok(Self(given))
@@ -38,7 +41,7 @@ impl Query {
 
     /// A parameter, parsed.
     pub fn parsed<T: FromStr<Err = String>>(&self, name: &str) -> Result<Option<T>, Problem> {
-        self.text(name).map(str::parse).transpose().map_err(|problem| Invalid::new(name, problem).into())
+        self.text(name).map(str::parse).transpose().map_err(|problem| wrong(name, problem))
     }
 
     /// How many entries the page shall have: `limit`.
@@ -46,7 +49,7 @@ impl Query {
         match self.text("limit").map(str::parse) {
             None => Ok(PAGE),
             Some(Ok(limit @ 1..=MOST_PAGE)) => Ok(limit),
-            Some(_) => Err(Invalid::new("limit", format!("must be 1 to {MOST_PAGE}")).into()),
+            Some(_) => Err(wrong("limit", format!("must be 1 to {MOST_PAGE}"))),
         }
     }
 
@@ -55,9 +58,23 @@ impl Query {
         let Some(text) = self.text("cursor") else { return Ok(None) };
         match read_cursor(list, text) {
             Some(place) => Ok(Some(place)),
-            None => Err(Invalid::new("cursor", "must be the next_cursor of the same list").into()),
+            None => Err(wrong("cursor", "must be the next_cursor of the same list")),
         }
     }
+}
+
+/// What is wrong with a parameter.
+pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
+    Problem::of_parameter(Invalid::new(name, problem))
+}
+
+/// The header that leads to the next page (RFC 8288): the same request with another cursor.
+pub fn next_link(request: &HttpRequest, cursor: Option<&str>) -> Option<(HeaderName, String)> {
+    let cursor = cursor?;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let given = form_urlencoded::parse(request.query_string().as_bytes());
+    query.extend_pairs(given.filter(|(name, _)| name != "cursor")).append_pair("cursor", cursor);
+    Some((header::LINK, format!("<{}?{}>; rel=\"next\"", request.path(), query.finish())))
 }
 
 /// A place in a list as clients carry it around: opaque to them.

@@ -112,7 +112,7 @@ pub async fn serve(
     let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
     let threads = serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get));
     let capacity = Capacity { threads: threads.unwrap_or(1), connections: serving.http_connections };
-    let server = http::serve(app, listen()?, capacity, drain(within, delay))?;
+    let server = http::serve(app, listen()?, capacity, serving.cors_origins, drain(within, delay))?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);

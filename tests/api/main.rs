@@ -14,6 +14,7 @@
 mod accounts;
 mod bad_input;
 mod dead_letters;
+mod exchange;
 mod journey;
 mod layers;
 mod leaving;

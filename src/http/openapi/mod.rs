@@ -15,7 +15,7 @@ use self::{
     finish::{Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, dead_letters, health, orders, problem::Problem, recipes, users};
+use super::{accounts, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
 use actix_web::{HttpResponse, Responder};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -74,6 +74,8 @@ pub async fn show() -> impl Responder {
         dead_letters::discard,
         health::alive,
         health::ready,
+        problem_pages::list,
+        problem_pages::show,
         show,
     ),
     components(schemas(Problem)),

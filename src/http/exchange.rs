@@ -1,0 +1,158 @@
+//! What holds for every request and answer, whichever route: its id, HEAD and OPTIONS, the headers that keep browsers careful,
+//! and a problem where the framework or a panic would say something else.
+
+use super::{problem::Problem, request_id, request_id::RequestId};
+use crate::health::Health;
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        ConnectionType, Method, StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web::Data,
+};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+
+/// Where pages for people are, which may be asked for as what they are.
+const PAGES: &str = "/problems";
+
+/// For answers that say nothing else of their own. An answer is for who asked, is what it says it is, and loads nothing.
+const CAREFUL: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The outermost layer around all routes.
+pub async fn exchange(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(request.request());
+    let stopping = request.app_data::<Data<Health>>().is_some_and(|health| health.stopping.is_cancelled());
+    let asks_for_methods = request.method() == Method::OPTIONS;
+    if request.method() == Method::HEAD {
+        // The connection remembers that it was asked for no body.
+        request.head_mut().method = Method::GET;
+    }
+    let answered = id.clone().scope(async {
+        if !accepts_json(&request) && !request.path().starts_with(PAGES) {
+            return Ok(Err(Problem::not_acceptable()));
+        }
+        match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+            Ok(Ok(response)) => Ok(Ok(explained(response.map_into_boxed_body(), asks_for_methods))),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Ok(Err(Problem::internal(&"a panic"))),
+        }
+    });
+    match answered.await? {
+        Ok(mut response) => {
+            let head = response.response_mut().head_mut();
+            // Connections that would be kept are closed once the process stops: their clients go elsewhere before it ends.
+            if stopping {
+                head.set_connection_type(ConnectionType::Close);
+            }
+            finish(&mut head.headers, &id);
+            Ok(response)
+        }
+        // There is no request any more to answer, so this takes the way of errors.
+        Err(problem) => {
+            let mut response = problem.error_response();
+            finish(response.headers_mut(), &id);
+            Err(InternalError::from_response(problem, response).into())
+        }
+    }
+}
+
+fn finish(headers: &mut HeaderMap, id: &RequestId) {
+    for (name, value) in CAREFUL {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(REQUEST_ID, id.value());
+}
+
+/// Whether the client would read JSON. Who does not say takes anything.
+fn accepts_json(request: &ServiceRequest) -> bool {
+    let mut ranges =
+        request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok()).peekable();
+    ranges.peek().is_none() || ranges.flat_map(|value| value.split(',')).any(is_json_range)
+}
+
+fn is_json_range(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let kind = parts.next().unwrap_or_default();
+    let json =
+        ["", "*/*", "application/*", "application/json"].iter().any(|known| kind.eq_ignore_ascii_case(known));
+    // The weight 0 rules it out (RFC 9110).
+    json && !parts.any(|part| {
+        let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
+        weight.is_some_and(|weight| weight.parse() == Ok(0.0))
+    })
+}
+
+/// Gives what the framework answers by itself the form that all else has, and answers OPTIONS.
+fn explained(response: ServiceResponse<BoxBody>, asks_for_methods: bool) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    // What handlers answer is JSON of one kind or another; the framework answers text or nothing.
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_ours = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/"));
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let allow = response.headers().get(header::ALLOW).and_then(all_methods);
+    let mut explained = if asks_for_methods && status == StatusCode::METHOD_NOT_ALLOWED {
+        HttpResponse::NoContent().finish()
+    } else {
+        Problem::of_status(status).error_response()
+    };
+    if let Some(allow) = allow {
+        explained.headers_mut().insert(header::ALLOW, allow);
+    }
+    response.into_response(explained)
+}
+
+/// With those that every resource has, and does not know of.
+fn all_methods(allow: &HeaderValue) -> Option<HeaderValue> {
+    let routes = allow.to_str().ok()?.replace("GET", "GET, HEAD");
+    HeaderValue::try_from(format!("{routes}, OPTIONS")).ok()
+}
+
+/// Headers of answers that a script from another origin may read.
+pub const EXPOSED: [&str; 8] =
+    ["Allow", "ETag", "Link", "Location", "Preference-Applied", "Retry-After", "Vary", request_id::HEADER];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::{App, middleware::from_fn, test, web};
+
+    #[actix_web::test]
+    #[allow(clippy::panic, reason = "that is what it is about")]
+    async fn a_panic_is_a_problem_like_any_other() {
+        let panics = web::to(async || -> HttpResponse { panic!("out of ice") });
+        let app = test::init_service(App::new().wrap(from_fn(exchange)).default_service(panics)).await;
+        let request =
+            test::TestRequest::get().uri("/").insert_header(("X-Request-Id", "round-7")).to_request();
+        let error = test::try_call_service(&app, request).await.err();
+        let answer = error.map_or_else(|| HttpResponse::Ok().finish(), |error| error.error_response());
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let header =
+            |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        assert_eq!(header("content-type").as_deref(), Some("application/problem+json"));
+        assert_eq!(header("x-request-id").as_deref(), Some("round-7"));
+        assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"));
+        let body = actix_web::body::to_bytes(answer.into_body()).await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.contains("/problems/internal") && !text.contains("ice"), "{text}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Every kind of problem there is. Names are for good: clients compare them.
+
+use actix_web::http::StatusCode;
+
+/// A kind of problem.
+#[derive(Debug)]
+pub struct Kind {
+    /// The last part of its type.
+    pub name: &'static str,
+    /// In a few words.
+    pub title: &'static str,
+    /// The status that it comes with.
+    pub status: StatusCode,
+    /// What it means, and what a client may do.
+    pub about: &'static str,
+}
+
+impl Kind {
+    /// Its type, and where its page is.
+    pub fn path(&self) -> String {
+        format!("/problems/{}", self.name)
+    }
+}
+
+macro_rules! kinds {
+    ($($constant:ident: $status:ident, $name:literal, $title:literal, $about:literal;)+) => {
+        $(pub const $constant: &Kind =
+            &Kind { name: $name, title: $title, status: StatusCode::$status, about: $about };)+
+
+        /// All of them, by status.
+        pub const ALL: &[&Kind] = &[$($constant),+];
+    };
+}
+
+kinds! {
+    MALFORMED_REQUEST: BAD_REQUEST, "malformed-request", "Malformed request",
+        "The body is not JSON, or ended early. Sending the same again will not help.";
+    REQUEST_REFUSED: BAD_REQUEST, "request-refused", "Request refused",
+        "The request breaks a rule of HTTP, so that it was refused before anything looked at what it asks. Its status says which.";
+    NOT_SIGNED_IN: UNAUTHORIZED, "not-signed-in", "Not signed in",
+        "The token is missing, forged or expired, or its account is switched off. Sign in and send the new token: Authorization: Bearer TOKEN.";
+    WRONG_PASSWORD: UNAUTHORIZED, "wrong-password", "Wrong password",
+        "There is no account with this e-mail and this password.";
+    NOT_PERMITTED: FORBIDDEN, "not-permitted", "Not permitted",
+        "The account's role does not allow this. An admin can change roles.";
+    ACCOUNT_INACTIVE: FORBIDDEN, "account-inactive", "Account inactive",
+        "The account is switched off. An admin can switch it on again.";
+    NOT_FOUND: NOT_FOUND, "not-found", "Not found",
+        "There is nothing under this path, or it is not for this account to see.";
+    METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
+        "The resource does not have this method. The header Allow lists those it has.";
+    NOT_ACCEPTABLE: NOT_ACCEPTABLE, "not-acceptable", "Not acceptable",
+        "The header Accept rules out JSON, and answers are JSON. Nothing was done.";
+    TOO_SLOW: REQUEST_TIMEOUT, "too-slow", "Too slow",
+        "The body did not arrive in time. Nothing was done.";
+    EMAIL_TAKEN: CONFLICT, "email-taken", "E-mail taken",
+        "There is an account with this e-mail: sign in instead.";
+    ILLEGAL_MOVE: CONFLICT, "illegal-move", "Illegal move",
+        "The order is not where it would have to be for this move; somebody else may have moved it. The member order is the order as it stands, if it is stored.";
+    LAST_ADMIN: CONFLICT, "last-admin", "Last admin",
+        "The last active admin can be neither demoted nor switched off: there would be nobody left to undo it.";
+    RECIPE_EXISTS: CONFLICT, "recipe-exists", "Recipe exists",
+        "There is a drink of that name on the menu.";
+    REPLAYED: CONFLICT, "replayed", "Replayed",
+        "The dead letter's order is stored already.";
+    SOLD_OUT: CONFLICT, "sold-out", "Sold out",
+        "A drink can't be had right now. Nothing was ordered.";
+    UNSTORABLE: CONFLICT, "unstorable", "Unstorable",
+        "The dead letter's order can't be stored now either; detail says why.";
+    TOO_LARGE: PAYLOAD_TOO_LARGE, "too-large", "Too large",
+        "The body has more bytes than are taken; detail says how many that are.";
+    NOT_JSON: UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON",
+        "The body's type is not application/json, or it is compressed.";
+    INVALID: UNPROCESSABLE_ENTITY, "invalid", "Invalid",
+        "A field, a parameter or a header has a value that can't be. The member errors says which one, where it is in the body, and what is wrong.";
+    IDEMPOTENCY_KEY_REUSED: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused",
+        "Something else was asked for under this Idempotency-Key. Each thing that is asked for needs a key of its own.";
+    INTERNAL: INTERNAL_SERVER_ERROR, "internal", "Internal error",
+        "A defect of the service. It is in the log under the request's id; please report it with that.";
+    UNAVAILABLE: SERVICE_UNAVAILABLE, "unavailable", "Unavailable",
+        "What is needed for this is away, or there is too much to do. Nothing was done; try again after the seconds of Retry-After.";
+    OUTCOME_UNKNOWN: SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown",
+        "A server went away while it was asked, so that this may have been done or not. Look, or send an order again under the same Idempotency-Key.";
+}

@@ -1,0 +1,66 @@
+//! Names each request, so that what a client was told is found in the log.
+
+use actix_web::{HttpRequest, http::header::HeaderValue};
+use serde::{Serialize, Serializer};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The header that carries it.
+pub const HEADER: &str = "X-Request-Id";
+
+/// The most bytes that one of the client's own may have.
+const MOST: usize = 64;
+
+tokio::task_local! {
+    /// The request that this task answers.
+    static CURRENT: RequestId;
+}
+
+/// A request's name: the client's own (or its proxy's) if that is harmless in a log, else a new one.
+#[derive(Debug, Clone)]
+pub struct RequestId(Arc<str>);
+
+impl RequestId {
+    /// Of this request.
+    pub fn of(request: &HttpRequest) -> Self {
+        match request.headers().get(HEADER) {
+            Some(given) if is_harmless(given.as_bytes()) => Self(given.to_str().unwrap_or_default().into()),
+            _ => Self::fresh(),
+        }
+    }
+
+    fn fresh() -> Self {
+        Self((&*Uuid::now_v7().simple().encode_lower(&mut Uuid::encode_buffer())).into())
+    }
+
+    /// Of the request that this task answers.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Clone::clone).ok()
+    }
+
+    /// What is done for this request.
+    pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As the value of its header.
+    pub fn value(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+fn is_harmless(text: &[u8]) -> bool {
+    (1..=MOST).contains(&text.len())
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+}
