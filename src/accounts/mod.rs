@@ -5,7 +5,7 @@ mod password;
 mod token;
 
 pub use access::Access;
-pub use password::Passwords;
+pub use password::{Passwords, is_guessable};
 pub use token::{Token, Tokens};
 
 use crate::{
@@ -35,6 +35,9 @@ pub enum Denied {
     /// No such address, or not its password: which of them is nobody's business.
     #[error("wrong e-mail or password")]
     WrongPassword,
+    /// The password is among the first that somebody would try.
+    #[error("is too easy to guess")]
+    Guessable,
     /// The account is switched off.
     #[error("the account is inactive")]
     Inactive,
@@ -80,7 +83,7 @@ impl Accounts {
         password: &Password,
     ) -> Result<(User, Token), Denied> {
         let user = new_user(username, email, Role::Customer);
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.passwords.hash_chosen(password, personal(&user)).await?;
         let added = user.clone();
         match self.store.write(move |conn| async move { users::add(conn, &added, &hash).await }.boxed()).await
         {
@@ -108,12 +111,30 @@ impl Accounts {
             return Err(Denied::WrongPassword);
         }
         match known {
-            Some((user, _)) if user.active => {
+            Some((user, hash)) if user.active => {
+                if self.passwords.is_outdated(&hash) {
+                    self.renew_hash(user.id, password, hash).await;
+                }
                 let token = self.tokens.issue(&user);
                 Ok((user, token))
             }
             Some(_) => Err(Denied::Inactive),
             None => Err(Denied::WrongPassword),
+        }
+    }
+
+    /// Hashes a password, which was right, at the cost that hashes have now. Not worth failing a login: there will be others.
+    async fn renew_hash(&self, id: UserId, password: &SecretString, outdated: String) {
+        let Ok(password) = Password::try_from(password) else { return };
+        let renewed = async {
+            let hash = self.passwords.hash(&password).await?;
+            let replaced = self.store.write(move |conn| {
+                async move { users::replace_password_hash(conn, id, &outdated, &hash).await }.boxed()
+            });
+            Ok::<_, Denied>(replaced.await?)
+        };
+        if let Err(error) = renewed.await {
+            tracing::debug!(%error, "a password keeps its outdated hash for now");
         }
     }
 
@@ -140,12 +161,12 @@ impl Accounts {
         old: &SecretString,
         new: &Password,
     ) -> Result<(), Denied> {
-        let (_, hash) =
+        let (user, hash) =
             self.store.read(move |conn| users::by_id(conn, id).boxed()).await?.ok_or(Denied::Unknown)?;
         if !self.passwords.verify(old, Some(&hash)).await? {
             return Err(Denied::WrongPassword);
         }
-        let hash = self.passwords.hash(new).await?;
+        let hash = self.passwords.hash_chosen(new, personal(&user)).await?;
         self.store
             .write(move |conn| async move { users::set_password_hash(conn, id, &hash).await }.boxed())
             .await?;
@@ -190,6 +211,13 @@ impl Accounts {
         }
         Ok(changed)
     }
+}
+
+/// What somebody who knows the account would try first.
+pub fn personal(user: &User) -> Vec<String> {
+    let (email, username) = (user.email.as_str(), user.username.as_str());
+    let words = email.split(['@', '.']).chain([email, username, "shakerqueue"]);
+    words.map(str::to_owned).collect()
 }
 
 /// An account as it begins.

@@ -20,6 +20,9 @@ const WAITING: usize = 30;
 /// There is one thread for so many cores. Cores share more than the scheduler sees: hashing on all that are idle slows the
 /// busy ones too.
 const CORES_EACH: usize = 4;
+/// A password that would be guessed sooner is refused: common ones, and what is made of them in obvious ways.
+const LEAST_GUESSES: u64 = 100_000;
+
 /// Hashes and verifies passwords with bcrypt, on threads of its own that give way to those that take orders. A storm of
 /// logins fills its line and gets [`Denied::Busy`]. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
@@ -45,6 +48,22 @@ impl Passwords {
             spawn("passwords", move || hand_on(&works));
         }
         Self { cost, line, nobody: Arc::default() }
+    }
+
+    /// The hash to keep of a password that somebody chose, if it is not among the first that others would try: common ones, and
+    /// what is made of `personal`, such as the account's name.
+    pub async fn hash_chosen(&self, password: &Password, personal: Vec<String>) -> Result<String, Denied> {
+        let chosen = password.clone();
+        // To judge a long one takes more time than a request may hold up others.
+        if self.apart(move || is_guessable(&chosen, &personal)).await? {
+            return Err(Denied::Guessable);
+        }
+        self.hash(password).await
+    }
+
+    /// Whether this hash was made at less than the cost that hashes have now.
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() < self.cost)
     }
 
     /// The hash to keep of a password.
@@ -94,6 +113,12 @@ impl Passwords {
             Denied::Busy
         })
     }
+}
+
+/// Whether a password is among the first that somebody would try who knows `personal`.
+pub fn is_guessable(password: &Password, personal: &[String]) -> bool {
+    let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+    zxcvbn::zxcvbn(password.expose(), &personal).guesses() < LEAST_GUESSES
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {

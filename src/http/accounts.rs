@@ -30,7 +30,7 @@ pub struct Registration {
     /// Addresses that differ only in case are one account.
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// 8 to 72 bytes.
+    /// 8 to 72 bytes, and not among the first that somebody would guess.
     #[schema(format = Password, write_only, max_length = 72)]
     password: String,
 }
@@ -100,7 +100,7 @@ pub async fn me(app: Data<App>, SignedIn(caller): SignedIn) -> Result<impl Respo
 pub struct PasswordChange {
     #[schema(format = Password, write_only)]
     current_password: String,
-    /// 8 to 72 bytes.
+    /// 8 to 72 bytes, and not among the first that somebody would guess.
     #[schema(format = Password, write_only, max_length = 72)]
     new_password: String,
 }
@@ -119,6 +119,7 @@ pub async fn change_password(
     match app.accounts.change_password(caller.id, &SecretString::from(change.current_password), &new).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
         Err(Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
+        Err(guessable @ Denied::Guessable) => Err(Invalid::new("new_password", guessable.to_string()).into()),
         outcome => Ok(outcome.map(|()| HttpResponse::NoContent())?),
     }
 }

@@ -307,6 +307,7 @@ impl From<Denied> for Problem {
             Denied::WrongPassword => Self::new(kind::WRONG_PASSWORD, "The e-mail or the password is wrong."),
             Denied::Inactive => Self::new(kind::ACCOUNT_INACTIVE, "This account is switched off."),
             Denied::NotSignedIn => Self::not_signed_in(),
+            Denied::Guessable => Invalid::new("password", error.to_string()).into(),
             Denied::EmailTaken => Self::new(kind::EMAIL_TAKEN, "There is an account with this e-mail."),
             Denied::Unknown => Self::not_found("account"),
             Denied::LastAdmin => Self::new(kind::LAST_ADMIN, "The last active admin must stay one."),

@@ -40,7 +40,9 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
             let password = (&SecretString::from(password))
                 .try_into()
                 .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
-            (Some(email.clone()), seed::admin(email, password))
+            let accounts = seed::admin(email.clone(), password)
+                .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
+            (Some(email), accounts)
         }
         (Some(_), None) => {
             return Err(Failure::new("--admin (or ADMIN_EMAIL) needs ADMIN_PASSWORD beside it"));

@@ -1,7 +1,7 @@
 //! What a new bar starts with.
 
 use crate::{
-    accounts::{Denied, Passwords, new_user},
+    accounts::{Denied, Passwords, is_guessable, new_user, personal},
     domain::{
         account::{Email, Password, Role, User},
         object::Object,
@@ -114,13 +114,17 @@ pub fn demo_accounts() -> Result<NewAccounts, String> {
     })
 }
 
-/// One admin's account.
-pub fn admin(email: Email, password: Password) -> NewAccounts {
+/// One admin's account, if its password is not too easy to guess.
+pub fn admin(email: Email, password: Password) -> Result<NewAccounts, Denied> {
     let username = Username::try_from(email.as_str().split('@').next().unwrap_or_default());
     let users = username
         .or_else(|_| Username::try_from(Role::Admin.as_str()))
         .map(|name| new_user(name, email, Role::Admin));
-    NewAccounts { users: users.into_iter().collect(), password, cost: COST }
+    let users: Vec<_> = users.into_iter().collect();
+    if users.iter().any(|user| is_guessable(&password, &personal(user))) {
+        return Err(Denied::Guessable);
+    }
+    Ok(NewAccounts { users, password, cost: COST })
 }
 
 /// Whether this address has the account of an active admin.

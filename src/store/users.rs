@@ -98,6 +98,12 @@ pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Resul
         == 1)
 }
 
+/// Sets another hash of the same password, unless the password was changed meanwhile. False if it was.
+pub async fn replace_password_hash(conn: &mut Conn, id: UserId, old: &str, new: &str) -> Result<bool> {
+    let account = users::table.find(id).filter(users::password_hash.eq(old));
+    Ok(on!(conn, c => diesel::update(account).set(users::password_hash.eq(new)).execute(c))? == 1)
+}
+
 /// Sets what an account may do. None if there is no such account.
 pub async fn set_access(
     conn: &mut Conn,

@@ -2,7 +2,9 @@
 
 use super::{login, registration, tells_no_hash};
 use crate::support::{Bar, database::Kind, on_both, person::Answer};
+use futures_util::FutureExt;
 use serde_json::json;
+use shakerqueue::{domain::account::Email, store::users};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_has_8_to_72_bytes() {
@@ -22,9 +24,9 @@ async fn a_password_has_8_to_72_bytes() {
         assert_eq!(problem["errors"][0]["field"], "new_password", "{password}: {problem}");
     }
     for (email, password) in [
-        ("short@bar.example", "12345678".to_owned()),
-        ("long@bar.example", "x".repeat(72)),
-        ("wide@bar.example", "ñ".repeat(36)),
+        ("short@bar.example", "q7#fL2vx".to_owned()),
+        ("long@bar.example", "q7#fL2vx".repeat(9)),
+        ("wide@bar.example", "ñéøßåçłž€".repeat(4).chars().take(34).collect()),
     ] {
         bar.stranger().post("/register", registration("Ana", email, &password)).await.expect(201);
         login(&bar, email, &password).await.expect(200);
@@ -36,7 +38,7 @@ async fn a_password_has_8_to_72_bytes() {
 async fn every_byte_of_a_password_counts() {
     let bar = Bar::open(Kind::Sqlite).await;
     let email = "ana@bar.example";
-    let longest: String = ('!'..).take(72).collect();
+    let longest: String = (0..72).map(|n| char::from(b'!' + u8::try_from(n * 29 % 90).unwrap())).collect();
     bar.stranger().post("/register", registration("Ana", email, &longest)).await.expect(201);
     login(&bar, email, &longest).await.expect(200);
     // bcrypt reads 72 bytes, and some implementations stop at 71 or ignore what follows.
@@ -69,6 +71,43 @@ on_both! {
             assert_eq!(told(&answer), told(&wrong), "{email} {password}");
             answer.expect_problem(401, "wrong-password");
         }
+    }
+
+    async fn what_others_would_try_first_is_no_password(bar) {
+        for password in ["password", "password123", "Passw0rd!", "12345678", "qwertyuiop", "xxxxxxxxxxxxxxxx", "ana-maria", "ana@tiki.example", "shakerqueue1"] {
+            let asked = bar.stranger().post("/register", registration("Ana-Maria", "ana@tiki.example", password)).await;
+            let problem = asked.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["pointer"], "#/password", "{password}: {problem}");
+        }
+        let registered = bar.stranger().post("/register", registration("Ana-Maria", "ana@tiki.example", "five limes and a spoon")).await.expect(201);
+        let ana = bar.holder_of(registered["token"].as_str().unwrap());
+        let change = json!({ "current_password": "five limes and a spoon", "new_password": "anamaria1" });
+        let problem = ana.put("/me/password", change).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "#/new_password", "{problem}");
+        login(bar, "ana@tiki.example", "five limes and a spoon").await.expect(200);
+    }
+
+    async fn a_hash_is_renewed_at_login_when_its_cost_has_risen(bar) {
+        let (email, password) = ("ana@tiki.example", "five limes and a spoon");
+        bar.stranger().post("/register", registration("Ana", email, password)).await.expect(201);
+        let cost = async || {
+            let store = bar.database.store();
+            let address = Email::try_from(email).unwrap();
+            let found = store.read(move |conn| async move { users::by_email(conn, &address).await }.boxed()).await;
+            store.close();
+            found.unwrap().unwrap().1[..7].to_owned()
+        };
+        assert_eq!(cost().await, "$2b$04$");
+        let dearer = Bar::open_on(bar.database.lent(), &["--bcrypt-cost", "5"]).await;
+        login(&dearer, email, "a wrong password").await.expect_problem(401, "wrong-password");
+        assert_eq!(cost().await, "$2b$04$");
+        login(&dearer, email, password).await.expect(200);
+        assert_eq!(cost().await, "$2b$05$");
+        // And a cheaper one leaves it alone.
+        login(bar, email, password).await.expect(200);
+        login(&dearer, email, password).await.expect(200);
+        assert_eq!(cost().await, "$2b$05$");
+        dearer.close().await;
     }
 
     async fn a_password_is_changed_by_who_knows_it(bar) {

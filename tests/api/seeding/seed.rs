@@ -140,6 +140,7 @@ async fn an_admin_without_a_good_password_is_refused_and_nothing_written() {
     for (email, password, named) in [
         ("boss@bar.example", "", "ADMIN_PASSWORD"),
         ("boss@bar.example", "hunter2", "ADMIN_PASSWORD"),
+        ("boss@bar.example", "password123", "ADMIN_PASSWORD"),
         ("boss@bar.example", &long, "ADMIN_PASSWORD"),
         ("boss", "a good password", "--admin"),
     ] {
