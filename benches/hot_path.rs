@@ -41,7 +41,7 @@ const SMALL: &str = r#"{"recipe":"Margarita","table":"7"}"#;
 const WAITING: usize = 10_000;
 
 fn tokens(criterion: &mut Criterion) {
-    let tokens = Tokens::new(&SecretString::from("x".repeat(32)), TimeDelta::hours(8));
+    let tokens = Tokens::new(&SecretString::from("x".repeat(32)), &[], TimeDelta::hours(8));
     let email = Email::try_from("user@example.com").expect("an address");
     let user = new_user(Username::try_from("user").expect("a name"), email, Role::Customer);
     let token = tokens.issue(&user).text;

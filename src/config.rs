@@ -51,6 +51,11 @@ pub struct Serving {
     #[arg(long, env = "JWT_SECRET", value_name = "SECRET", value_parser = secret, hide_env_values = true)]
     pub jwt_secret: Option<SecretString>,
 
+    /// Secrets that signed before `JWT_SECRET` did, a line each: their tokens are still accepted. To rotate, give every
+    /// `serve` the new one here, then make it `JWT_SECRET` and the old one previous, and drop that when its tokens have expired.
+    #[arg(long, env = "JWT_PREVIOUS_SECRETS", value_name = "SECRET", value_delimiter = '\n', value_parser = secret, hide_env_values = true)]
+    pub jwt_previous_secrets: Vec<SecretString>,
+
     /// How long a token lasts, in minutes.
     #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_TOKEN_MINUTES)))]
     pub token_minutes: u32,
@@ -136,8 +141,16 @@ pub const MOST_TOKEN_MINUTES: u32 = 10_080;
 pub const LEAST_SECRET: usize = 32;
 
 impl Serving {
-    /// The given secret, or a sentence that says what is wrong with it.
+    /// Those that signed before; an empty variable names none.
+    pub fn previous_secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.jwt_previous_secrets.iter().filter(|secret| !secret.expose_secret().is_empty())
+    }
+
+    /// The given secret, or a sentence that says what is wrong with it or with the previous ones.
     pub fn checked_secret(&self) -> Result<Option<&SecretString>, String> {
+        if self.previous_secrets().any(|secret| secret.expose_secret().len() < LEAST_SECRET) {
+            return Err(format!("JWT_PREVIOUS_SECRETS must have at least {LEAST_SECRET} bytes each"));
+        }
         match self.jwt_secret.as_ref().filter(|secret| !secret.expose_secret().is_empty()) {
             Some(secret) if secret.expose_secret().len() < LEAST_SECRET => Err(format!(
                 "JWT_SECRET must have at least {LEAST_SECRET} bytes (try: openssl rand -base64 48)"

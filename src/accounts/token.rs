@@ -7,12 +7,17 @@ use crate::domain::{
     now,
 };
 use chrono::TimeDelta;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::collections::HashMap;
 
 const ISSUER: &str = "shakerqueue";
+/// What a token says it is (RFC 9068), so that nothing else that is signed with the same secret passes for one.
+const TYPE: &str = "at+jwt";
 /// Seconds by which clocks may differ.
 const LEEWAY: i64 = 5;
 /// How many of the latest tokens are not verified again: about half a kilobyte each.
@@ -41,7 +46,9 @@ pub struct Token {
 /// Issues and verifies tokens.
 pub struct Tokens {
     signing: EncodingKey,
-    verifying: DecodingKey,
+    header: Header,
+    /// By their ids: the one that signs, and those before it.
+    verifying: HashMap<String, DecodingKey>,
     validation: Validation,
     lifetime: TimeDelta,
     /// What was verified before: whose it is, and until when it counts.
@@ -57,9 +64,13 @@ struct Verified {
 }
 
 impl Tokens {
-    /// Signs with this secret (HS256).
-    pub fn new(secret: &SecretString, lifetime: TimeDelta) -> Self {
-        let secret = secret.expose_secret().as_bytes();
+    /// Signs with this secret (HS256), and accepts what was signed with the previous ones.
+    pub fn new(secret: &SecretString, previous: &[SecretString], lifetime: TimeDelta) -> Self {
+        let key = |secret: &SecretString| {
+            (key_id(secret), DecodingKey::from_secret(secret.expose_secret().as_bytes()))
+        };
+        let header =
+            Header { typ: Some(TYPE.into()), kid: Some(key_id(secret)), ..Header::new(Algorithm::HS256) };
         // Only this algorithm: what a token's header says does not choose.
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
@@ -68,8 +79,9 @@ impl Tokens {
         validation.validate_nbf = true; // where there is one
         validation.leeway = LEEWAY.unsigned_abs();
         Self {
-            signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
+            signing: EncodingKey::from_secret(secret.expose_secret().as_bytes()),
+            header,
+            verifying: previous.iter().chain([secret]).map(key).collect(),
             validation,
             lifetime,
             verified: Cache::new(REMEMBERED),
@@ -90,7 +102,7 @@ impl Tokens {
             exp: seconds(expires_at),
         };
         // HMAC over a few words can't fail; if it did, an empty token would only fail to sign in.
-        let text = encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default();
+        let text = encode(&self.header, &claims, &self.signing).unwrap_or_default();
         Token { text, expires_at }
     }
 
@@ -102,9 +114,25 @@ impl Tokens {
         {
             return Some((id, role));
         }
-        let Claims { sub: id, role, exp, .. } =
-            decode::<Claims>(text, &self.verifying, &self.validation).ok()?.claims;
+        // What the header says only chooses among our own keys, whose signature is then verified with our algorithm.
+        let header = decode_header(text).ok()?;
+        let key = self.verifying.get(header.kid.as_deref()?)?;
+        let Claims { sub: id, role, exp, .. } = decode::<Claims>(text, key, &self.validation)
+            .ok()
+            .filter(|token| token.header.typ.as_deref() == Some(TYPE))?
+            .claims;
         self.verified.insert(text.into(), Verified { id, role, exp });
         Some((id, role))
     }
+}
+
+/// Names a secret in tokens, without telling anything about it.
+fn key_id(secret: &SecretString) -> String {
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
+        return String::new();
+    };
+    mac.update(b"shakerqueue key id");
+    let id = mac.finalize().into_bytes();
+    id.first_chunk().map(|id| format!("{:016x}", u64::from_be_bytes(*id))).unwrap_or_default()
 }

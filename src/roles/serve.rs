@@ -82,6 +82,7 @@ pub async fn serve(
     };
     let Prepared { identity, menu, access } = prepared?;
     let store = &deployment.store;
+    let previous: Vec<_> = serving.previous_secrets().cloned().collect();
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());
     let background = TaskTracker::new();
     background.spawn(menu.clone().keep_fresh(stop.clone()));
@@ -93,7 +94,7 @@ pub async fn serve(
         accounts: Accounts::new(
             store.clone(),
             Passwords::new(serving.bcrypt_cost),
-            Tokens::new(&secret, lifetime),
+            Tokens::new(&secret, &previous, lifetime),
             access,
         ),
         intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity),

@@ -7,9 +7,17 @@ use crate::support::{
     installation::Installation,
     person::{id, send},
 };
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
+use shakerqueue::{
+    accounts::{Tokens, new_user},
+    domain::{
+        account::{Email, Role},
+        text::Username,
+    },
+};
 use std::{collections::HashSet, sync::Mutex};
 use uuid::Uuid;
 
@@ -175,11 +183,7 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
 }
 
 fn token_of_nobody() -> String {
-    let now = chrono::Utc::now().timestamp();
-    let claims: Value = json!({
-        "iss": "shakerqueue", "aud": "shakerqueue", "sub": Uuid::now_v7(), "role": "customer",
-        "iat": now, "nbf": now, "exp": now + 600,
-    });
-    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
-    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+    let email = Email::try_from("nobody@example.com").unwrap();
+    let nobody = new_user(Username::try_from("nobody").unwrap(), email, Role::Customer);
+    Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(10)).issue(&nobody).text
 }

@@ -1,18 +1,38 @@
 //! Tokens that are none.
 
 use super::account;
-use crate::support::{Bar, bar::SECRET, database::Kind, person::send};
+use crate::support::{
+    Bar,
+    bar::SECRET,
+    database::{Database, Kind},
+    person::send,
+};
+use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
 const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 const RS256: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
 
+/// What stands before the claims of the bar's own tokens.
+fn own_header(algorithm: Algorithm) -> Header {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(b"shakerqueue key id");
+    let id = u64::from_be_bytes(*mac.finalize().into_bytes().first_chunk().unwrap());
+    let kid = format!("{id:016x}");
+    Header { typ: Some("at+jwt".into()), kid: Some(kid), ..Header::new(algorithm) }
+}
+
 fn signed(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
-    encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+    signed_as(&own_header(algorithm), claims, secret)
+}
+
+fn signed_as(header: &Header, claims: &Value, secret: &str) -> String {
+    encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
 /// What the bar itself would put into a token, so that each test changes one thing.
@@ -68,6 +88,20 @@ fn forged(account: &str) -> Vec<(String, String)> {
         ("without its signature", format!("{header}.{payload}.")),
         ("without its signature's dot", format!("{header}.{payload}")),
         ("that says it is RS256", format!("{RS256}.{payload}.{signature}")),
+        (
+            "of another type",
+            signed_as(&Header { typ: Some("JWT".into()), ..own_header(Algorithm::HS256) }, &good, SECRET),
+        ),
+        ("of no type", signed_as(&Header { typ: None, ..own_header(Algorithm::HS256) }, &good, SECRET)),
+        ("by no key", signed_as(&Header { kid: None, ..own_header(Algorithm::HS256) }, &good, SECRET)),
+        (
+            "by an unknown key",
+            signed_as(
+                &Header { kid: Some("0123456789abcdef".into()), ..own_header(Algorithm::HS256) },
+                &good,
+                SECRET,
+            ),
+        ),
         ("HS384", signed(&good, Algorithm::HS384, SECRET)),
         ("HS512", signed(&good, Algorithm::HS512, SECRET)),
         ("with something behind it", format!("{token}.x")),
@@ -135,5 +169,29 @@ crate::support::on_both! {
         nobody.get("/me").await.expect_problem(401, "not-signed-in");
         nobody.post("/orders", json!({ "recipe": "Negroni" })).await.expect_problem(401, "not-signed-in");
         assert_eq!(bar.employee().await.get("/orders").await.expect(200)["orders"], json!([]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_is_replaced_without_signing_anybody_out() {
+    const NEW: &str = "the secret of the next quarter, long enough";
+    let database = Database::new(Kind::Postgres).await;
+    let with = async |flags: &[&str]| Bar::open_on(database.lent(), flags).await;
+    // As they run beside each other while an operator goes from one to the next.
+    let old = with(&[]).await;
+    let prepared = with(&["--jwt-previous-secrets", NEW]).await;
+    let changed = with(&["--jwt-secret", NEW, "--jwt-previous-secrets", SECRET]).await;
+    let done = with(&["--jwt-secret", NEW, "--jwt-previous-secrets", ""]).await;
+    let (before, after) = (old.customer().await, changed.customer().await);
+    for (bar, before_counts, after_counts) in
+        [(&old, true, false), (&prepared, true, true), (&changed, true, true), (&done, false, true)]
+    {
+        for (person, counts) in [(&before, before_counts), (&after, after_counts)] {
+            let answer = person.at(&bar.url).get("/me").await;
+            assert_eq!(answer.status, if counts { 200 } else { 401 }, "{}", answer.text);
+        }
+    }
+    for bar in [old, prepared, changed, done] {
+        bar.close().await;
     }
 }
