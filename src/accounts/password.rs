@@ -11,12 +11,14 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
+    time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
-/// The most requests that wait for a thread. At a quarter of a second each, the last one waits some eight seconds if there is
-/// one thread.
+/// The most requests that wait for a thread.
 const WAITING: usize = 30;
+/// How long one waits at most: threads that give way to all others may get no turn for long.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// There is one thread for so many cores. Cores share more than the scheduler sees: hashing on all that are idle slows the
 /// busy ones too.
 const CORES_EACH: usize = 4;
@@ -108,10 +110,15 @@ impl Passwords {
             })
         });
         self.line.try_send(work).map_err(|_| Denied::Busy)?;
-        done.await.map_err(|_| {
-            tracing::error!("password work ended early");
-            Denied::Busy
-        })
+        match timeout(PATIENCE, done).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(_)) => {
+                tracing::error!("password work ended early");
+                Err(Denied::Busy)
+            }
+            // Nobody waits for it any more, so it is skipped when it is its turn.
+            Err(_) => Err(Denied::Busy),
+        }
     }
 }
 

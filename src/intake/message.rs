@@ -1,7 +1,7 @@
 //! How an order travels through the broker: JSON with a version, so that workers of the next release read what
 //! this one left in the queue.
 
-use crate::domain::order::NewOrder;
+use crate::domain::{ids::OrderId, order::NewOrder};
 use serde::{Deserialize, Serialize};
 
 /// The format that this version writes.
@@ -17,6 +17,23 @@ struct Outgoing<'a> {
 struct Incoming {
     version: u32,
     order: NewOrder,
+}
+
+/// What any version says.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
+/// What is looked for in what can't be read as a whole.
+#[derive(Deserialize)]
+struct Named {
+    order: Id,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: OrderId,
 }
 
 /// Why a message is no order.
@@ -41,7 +58,12 @@ pub fn encode(order: &NewOrder) -> Vec<u8> {
 
 /// The order in a message's body.
 pub fn decode(body: &[u8]) -> Result<NewOrder, Undecodable> {
-    let Incoming { version, order } = serde_json::from_slice(body)?;
+    let Incoming { version, order } =
+        serde_json::from_slice(body).map_err(|error| match serde_json::from_slice(body) {
+            // A later format may be of another shape.
+            Ok(Head { version }) if version != VERSION => Undecodable::Version(version),
+            _ => Undecodable::Malformed(error),
+        })?;
     if version != VERSION {
         return Err(Undecodable::Version(version));
     }
@@ -49,4 +71,9 @@ pub fn decode(body: &[u8]) -> Result<NewOrder, Undecodable> {
         None => Ok(order),
         Some(flaw) => Err(Undecodable::Impossible(flaw)),
     }
+}
+
+/// The id that an order in a message's body says it has, also where the rest can't be read.
+pub fn named_id(body: &[u8]) -> Option<OrderId> {
+    serde_json::from_slice(body).ok().map(|Named { order }| order.id)
 }

@@ -111,7 +111,9 @@ impl Worker {
                     decoded.push(delivery);
                 }
                 Err(error) => {
+                    // What travelled with others has no message of its own to be named by.
                     let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
+                    let id = id.or_else(|| message::named_id(&delivery.body));
                     aside.push((delivery, id, Reason::from(error)));
                 }
             }

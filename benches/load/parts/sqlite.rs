@@ -6,25 +6,55 @@ use crate::{
     stage::Stage,
 };
 use diesel::{
-    Connection, QueryableByName, RunQueryDsl, SqliteConnection,
+    Connection, ExpressionMethods, QueryableByName, RunQueryDsl, SqliteConnection,
     connection::SimpleConnection,
-    sql_query,
+    insert_into, sql_query,
     sql_types::{Binary, Text},
 };
 use std::time::Instant;
 use tokio::{task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
-const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
-const ORDER: &str = "
-    INSERT INTO orders (id, customer_id, placed_by, table_name, status, priority, due_at, placed_at, recorded_at, updated_at,
-                        version, fingerprint)
-    VALUES (?1, ?2, ?2, ?3, 'pending', 2, ?4, ?5, ?5, ?5, 1, ?6)";
-const LINE: &str = "
-    INSERT INTO order_lines (order_id, position, recipe_id, recipe_name, quantity) VALUES (?1, 1, ?2, ?3, 1)";
-const MOVE: &str = "
-    INSERT INTO order_moves (order_id, number, from_status, to_status, actor_id, moved_at)
-    VALUES (?1, 1, 'queued', 'pending', ?2, ?3)";
+/// As the product opens it.
+const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                     PRAGMA wal_autocheckpoint = 4000;";
+
+// What the file holds: Diesel prepares inserts into these once, and `sql_query` each time.
+diesel::table! {
+    orders (id) {
+        id -> Binary,
+        customer_id -> Binary,
+        placed_by -> Binary,
+        table_name -> Text,
+        status -> Text,
+        priority -> SmallInt,
+        due_at -> Text,
+        placed_at -> Text,
+        recorded_at -> Text,
+        updated_at -> Text,
+        version -> Integer,
+        fingerprint -> Binary,
+    }
+}
+diesel::table! {
+    order_lines (order_id, position) {
+        order_id -> Binary,
+        position -> SmallInt,
+        recipe_id -> Binary,
+        recipe_name -> Text,
+        quantity -> SmallInt,
+    }
+}
+diesel::table! {
+    order_moves (order_id, number) {
+        order_id -> Binary,
+        number -> Integer,
+        from_status -> Text,
+        to_status -> Text,
+        actor_id -> Binary,
+        moved_at -> Text,
+    }
+}
 
 #[derive(QueryableByName)]
 struct Drink {
@@ -65,23 +95,33 @@ fn insert_all(file: &str, count: usize) -> Result<f64> {
 fn insert(conn: &mut SqliteConnection, row: &Row) -> diesel::QueryResult<()> {
     // As the product writes them: text that sorts by time.
     let (due, placed) = (row.due.to_rfc3339(), row.placed.to_rfc3339());
-    sql_query(ORDER)
-        .bind::<Binary, _>(row.id.as_bytes().as_slice())
-        .bind::<Binary, _>(row.customer.as_bytes().as_slice())
-        .bind::<Text, _>(&row.table)
-        .bind::<Text, _>(&due)
-        .bind::<Text, _>(&placed)
-        .bind::<Binary, _>(&row.fingerprint)
+    let [id, customer, recipe] = [&row.id, &row.customer, &row.recipe].map(|id| id.as_bytes().as_slice());
+    insert_into(orders::table)
+        .values((
+            (orders::id.eq(id), orders::customer_id.eq(customer), orders::placed_by.eq(customer)),
+            (orders::table_name.eq(&row.table), orders::status.eq("pending"), orders::priority.eq(2)),
+            (orders::due_at.eq(&due), orders::placed_at.eq(&placed), orders::recorded_at.eq(&placed)),
+            (orders::updated_at.eq(&placed), orders::version.eq(1), orders::fingerprint.eq(&row.fingerprint)),
+        ))
         .execute(conn)?;
-    sql_query(LINE)
-        .bind::<Binary, _>(row.id.as_bytes().as_slice())
-        .bind::<Binary, _>(row.recipe.as_bytes().as_slice())
-        .bind::<Text, _>(&row.drink)
+    insert_into(order_lines::table)
+        .values((
+            order_lines::order_id.eq(id),
+            order_lines::position.eq(1),
+            order_lines::recipe_id.eq(recipe),
+            order_lines::recipe_name.eq(&row.drink),
+            order_lines::quantity.eq(1),
+        ))
         .execute(conn)?;
-    sql_query(MOVE)
-        .bind::<Binary, _>(row.id.as_bytes().as_slice())
-        .bind::<Binary, _>(row.customer.as_bytes().as_slice())
-        .bind::<Text, _>(&placed)
+    insert_into(order_moves::table)
+        .values((
+            order_moves::order_id.eq(id),
+            order_moves::number.eq(1),
+            order_moves::from_status.eq("queued"),
+            order_moves::to_status.eq("pending"),
+            order_moves::actor_id.eq(customer),
+            order_moves::moved_at.eq(&placed),
+        ))
         .execute(conn)?;
     Ok(())
 }

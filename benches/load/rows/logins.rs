@@ -56,13 +56,13 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
 
 /// One that registered, so that its hash costs what hashes cost; those of the demo accounts are cheap.
 async fn register(system: &System) -> Result<()> {
-    let body = r#"{"username":"regular","email":"regular@example.com","password":"password123"}"#;
+    let body = r#"{"username":"regular","email":"regular@example.com","password":"five limes and a spoon"}"#;
     let mut client = Client::connect(system.serve.address, &system.tokens.guest).await?;
     client.expect(201, "POST", "/register", body.to_owned()).await.map(drop)
 }
 
 async fn storm(system: &System) -> Result<crate::client::Answers> {
-    let body = r#"{"email":"regular@example.com","password":"password123"}"#;
+    let body = r#"{"email":"regular@example.com","password":"five limes and a spoon"}"#;
     let login = request("POST", "/login", None, body);
     let logins: Requests = Arc::new(move |_| login.clone());
     let mut load = Load::closed(system.serve.address, logins, SIGNING_IN, DURING + Duration::from_secs(1));

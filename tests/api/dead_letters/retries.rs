@@ -3,6 +3,8 @@
 use crate::support::{broker, eventually, installation::Installation, person::id};
 use futures_util::future::join_all;
 use serde_json::json;
+use std::collections::BTreeSet;
+use uuid::Uuid;
 
 /// An error without a kind, as a fault in the database itself would be.
 const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
@@ -119,6 +121,40 @@ async fn an_order_that_was_delivered_too_often_is_stored_all_the_same() {
         (guest.sees(&order).await.expect(200)["status"] == "pending").then_some(())
     })
     .await;
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_of_a_later_format_keep_their_ids_while_they_wait() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let ids: BTreeSet<String> = (0..60).map(|_| Uuid::now_v7().to_string()).collect();
+    join_all(ids.iter().map(async |id| {
+        let order = json!({ "version": 2, "order": { "id": id, "drinks": ["Negroni"] } });
+        bar.prefix.publish(Uuid::now_v7(), order.to_string().as_bytes()).await;
+    }))
+    .await;
+    let messages = broker::depth(&bar.prefix.name, "orders").await.unwrap();
+    assert!(messages < 60, "none travelled together");
+
+    let worker = bar.work().await;
+    let admin = bar.sign_in(&url, "admin@example.com").await;
+    let letters = eventually("all to be dead letters", async || {
+        let list = admin.get("/dead-letters?limit=100").await.expect(200)["dead_letters"].clone();
+        (list.as_array().unwrap().len() == ids.len()).then_some(list)
+    })
+    .await;
+    let letters = letters.as_array().unwrap();
+    let found: BTreeSet<_> =
+        letters.iter().map(|letter| letter["order_id"].as_str().unwrap().to_owned()).collect();
+    // In a batch of messages, those that came alone are named by their message.
+    assert!(found.intersection(&ids).count() > 40, "{found:?}");
+    for letter in letters {
+        assert_eq!(letter["attempts"], 3, "a later program might have come by then: {letter}");
+    }
+
     worker.stop().await;
     serve.stop().await;
     bar.prefix.clear().await;
