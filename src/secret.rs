@@ -1,7 +1,9 @@
-//! The secret that signs tokens, where nobody set one.
+//! The secret that signs tokens, where nobody set one, and what keys make of texts.
 
 use crate::config::LEAST_SECRET;
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use std::{
     fs::{self, OpenOptions, Permissions},
     io::{self, ErrorKind, Write},
@@ -11,6 +13,14 @@ use std::{
 
 /// For its owner only.
 const MODE: u32 = 0o600;
+
+/// The HMAC-SHA-256 of these texts, one behind the other.
+#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "HMAC takes a key of any length")]
+pub fn mac<'a>(key: &[u8], texts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
+    texts.into_iter().for_each(|text| mac.update(text));
+    mac.finalize().into_bytes().into()
+}
 
 /// 256 random bits as 64 hexadecimal digits.
 pub fn random_text() -> String {

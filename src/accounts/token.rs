@@ -1,18 +1,19 @@
 //! Tokens: signed, stateless, short enough of life.
 
-use crate::domain::{
-    Instant,
-    account::{Role, User},
-    ids::UserId,
-    now,
+use crate::{
+    domain::{
+        Instant,
+        account::{Role, User},
+        ids::UserId,
+        now,
+    },
+    secret::mac,
 };
 use chrono::TimeDelta;
-use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use std::collections::HashMap;
 
 const ISSUER: &str = "shakerqueue";
@@ -128,11 +129,6 @@ impl Tokens {
 
 /// Names a secret in tokens, without telling anything about it.
 fn key_id(secret: &SecretString) -> String {
-    // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else {
-        return String::new();
-    };
-    mac.update(b"shakerqueue key id");
-    let id = mac.finalize().into_bytes();
-    id.first_chunk().map(|id| format!("{:016x}", u64::from_be_bytes(*id))).unwrap_or_default()
+    let mac = mac(secret.expose_secret().as_bytes(), [b"shakerqueue key id".as_slice()]);
+    mac.first_chunk().map(|id| format!("{:016x}", u64::from_be_bytes(*id))).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Which other origins' scripts may use the API (CORS). None unless configured: a browser then keeps them away.
 
-use super::exchange::EXPOSED;
+use super::{exchange::EXPOSED, request_id};
 use crate::config::Origin;
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
@@ -21,7 +21,7 @@ pub fn layer(origins: &[Origin]) -> Condition<Cors> {
             "If-Match",
             "If-None-Match",
             "Prefer",
-            "X-Request-Id",
+            request_id::HEADER,
         ])
         .expose_headers(EXPOSED)
         .max_age(REMEMBERED);

@@ -5,7 +5,7 @@ use super::{
     caller::Admin,
     openapi::{Decided, ForQuery, ForToken, Missing, Page, Replayed, Unavailable, Unstorable},
     problem::Problem,
-    query::{Query, cut, next_link, wrong},
+    query::{self, Query, cut, wrong},
 };
 use crate::{
     dead_letters::Filter,
@@ -112,11 +112,7 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
     let next = cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0));
     let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
-    let mut response = HttpResponse::Ok();
-    if let Some(link) = next_link(&request, next.as_deref()) {
-        response.insert_header(link);
-    }
-    Ok(response.json(DeadLettersView { dead_letters, next_cursor: next }))
+    Ok(query::page(&request, next.as_deref(), &DeadLettersView { dead_letters, next_cursor: next.clone() }))
 }
 
 /// `GET /dead-letters/{id}`: one with its message.

@@ -8,7 +8,7 @@ use super::{
         self, ForBody, ForQuery, ForToken, IllegalMove, Key, Missing, Page, SoldOut, Unavailable, Wait,
     },
     problem::Problem,
-    query::{Query, cut, next_link, wrong},
+    query::{self, Query, cut, wrong},
     views::{HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
@@ -114,11 +114,7 @@ pub async fn list(
         next = cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0));
     }
     let orders = page.into_iter().map(OrderView::from).collect();
-    let mut response = HttpResponse::Ok();
-    if let Some(link) = next_link(&request, next.as_deref()) {
-        response.insert_header(link);
-    }
-    Ok(response.json(OrdersView { orders, next_cursor: next }))
+    Ok(query::page(&request, next.as_deref(), &OrdersView { orders, next_cursor: next.clone() }))
 }
 
 /// `GET /orders/{id}`: an order as it stands.

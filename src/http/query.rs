@@ -2,10 +2,8 @@
 
 use super::problem::Problem;
 use crate::domain::{Instant, Invalid};
-use actix_web::{
-    HttpRequest,
-    http::header::{self, HeaderName},
-};
+use actix_web::{HttpRequest, HttpResponse, http::header};
+use serde::Serialize;
 use std::{collections::HashMap, str::FromStr};
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -68,13 +66,17 @@ pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
     Problem::of_parameter(Invalid::new(name, problem))
 }
 
-/// The header that leads to the next page (RFC 8288): the same request with another cursor.
-pub fn next_link(request: &HttpRequest, cursor: Option<&str>) -> Option<(HeaderName, String)> {
-    let cursor = cursor?;
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    let given = form_urlencoded::parse(request.query_string().as_bytes());
-    query.extend_pairs(given.filter(|(name, _)| name != "cursor")).append_pair("cursor", cursor);
-    Some((header::LINK, format!("<{}?{}>; rel=\"next\"", request.path(), query.finish())))
+/// A page of a list, with a header that leads to the next one (RFC 8288): the same request with another cursor.
+pub fn page(request: &HttpRequest, cursor: Option<&str>, view: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if let Some(cursor) = cursor {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let given = form_urlencoded::parse(request.query_string().as_bytes());
+        query.extend_pairs(given.filter(|(name, _)| name != "cursor")).append_pair("cursor", cursor);
+        let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.finish());
+        response.insert_header((header::LINK, link));
+    }
+    response.json(view)
 }
 
 /// A place in a list as clients carry it around: opaque to them.

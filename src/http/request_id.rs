@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 /// The header that carries it.
-pub const HEADER: &str = "X-Request-Id";
+pub const HEADER: &str = "x-request-id";
 
 /// The most bytes that one of the client's own may have.
 const MOST: usize = 64;

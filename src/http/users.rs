@@ -6,7 +6,7 @@ use super::{
     caller::Admin,
     openapi::{ForBody, ForQuery, ForToken, LastAdmin, Missing, Page, Unavailable},
     problem::Problem,
-    query::{Query, cut, next_link},
+    query::{self, Query, cut},
     views::{UserView, UsersView},
 };
 use crate::domain::{Invalid, account::Role, ids::UserId};
@@ -32,11 +32,7 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let mut page = app.accounts.page(after, limit + 1).await?;
     let next = cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0));
     let users = page.into_iter().map(UserView::from).collect();
-    let mut response = HttpResponse::Ok();
-    if let Some(link) = next_link(&request, next.as_deref()) {
-        response.insert_header(link);
-    }
-    Ok(response.json(UsersView { users, next_cursor: next }))
+    Ok(query::page(&request, next.as_deref(), &UsersView { users, next_cursor: next.clone() }))
 }
 
 /// What shall be different: one of them at least.

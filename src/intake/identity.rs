@@ -5,8 +5,10 @@
 //! order that another one accepted and that no worker has stored yet, and does not mistake a made-up id for it.
 //! A mark decides only between "queued" and "not found" for an id that is not stored; nothing is protected by it.
 
-use crate::domain::ids::{OrderId, UserId};
-use hmac::{Hmac, KeyInit, Mac};
+use crate::{
+    domain::ids::{OrderId, UserId},
+    secret::mac,
+};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
@@ -55,13 +57,8 @@ impl Identity {
     }
 
     fn mark(&self, body: &[u8; 12], customer: Option<UserId>) -> [u8; 2] {
-        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("a key");
-        mac.update(body);
-        if let Some(customer) = customer {
-            mac.update(customer.0.as_bytes());
-        }
-        let [first, second, ..] = <[u8; 32]>::from(mac.finalize().into_bytes());
+        let customer = customer.as_ref().map(|customer| customer.0.as_bytes().as_slice());
+        let [first, second, ..] = mac(&self.key, [body.as_slice()].into_iter().chain(customer));
         [first, second]
     }
 }

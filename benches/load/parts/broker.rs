@@ -28,16 +28,13 @@ pub const SIZE: usize = 250;
 const PREFETCH: u16 = 1000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Gives places back as confirms come.
-struct Confirms {
-    places: Arc<Semaphore>,
-    confirmed: u64,
-}
+type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
 
-pub type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
+/// Does this with each confirm: its delivery tag, and whether it stands for all before it too.
+pub struct OnAck<F>(pub F);
 
 #[async_trait]
-impl ChannelCallback for Confirms {
+impl<F: FnMut(u64, bool) + Send> ChannelCallback for OnAck<F> {
     async fn close(&mut self, _: &Channel, _: CloseChannel) -> Outcome<()> {
         Ok(())
     }
@@ -47,13 +44,8 @@ impl ChannelCallback for Confirms {
     async fn flow(&mut self, _: &Channel, active: bool) -> Outcome<bool> {
         Ok(active)
     }
-    /// Single ones come out of order, but each stands for itself; `multiple` for all up to it. Counted by number: none is
-    /// confirmed twice.
     async fn publish_ack(&mut self, _: &Channel, ack: Ack) {
-        let tag = ack.delivery_tag();
-        let count = if ack.mutiple() { tag.saturating_sub(self.confirmed) } else { 1 };
-        self.confirmed += count;
-        self.places.add_permits(usize::try_from(count).unwrap_or_default());
+        (self.0)(ack.delivery_tag(), ack.mutiple());
     }
     async fn publish_nack(&mut self, _: &Channel, _: Nack) {}
     async fn publish_return(&mut self, _: &Channel, _: Return, _: BasicProperties, _: Vec<u8>) {}
@@ -82,7 +74,14 @@ pub async fn queue(stage: &Stage, channel: &Channel) -> Result<String> {
 
 async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
     let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-    channel.register_callback(Confirms { places: Arc::clone(&places), confirmed: 0 }).await?;
+    // Single ones come out of order, but each stands for itself. Counted by number: none is confirmed twice.
+    let (freed, mut confirmed) = (Arc::clone(&places), 0);
+    let give_back = move |tag: u64, multiple: bool| {
+        let count = if multiple { tag.saturating_sub(confirmed) } else { 1 };
+        confirmed += count;
+        freed.add_permits(usize::try_from(count).unwrap_or_default());
+    };
+    channel.register_callback(OnAck(give_back)).await?;
     channel.confirm_select(ConfirmSelectArguments::default()).await?;
     let properties = BasicProperties::default().with_delivery_mode(DELIVERY_MODE_PERSISTENT).finish();
     let to = BasicPublishArguments::new("", queue);

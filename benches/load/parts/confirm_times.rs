@@ -1,17 +1,15 @@
 //! How long a bare amqprs publish waits for its confirm, while messages come by the clock.
 
-use super::broker::{Outcome, SIZE, queue};
+use super::broker::{OnAck, SIZE, queue};
 use crate::{
     figures::{Times, micros, times},
     harness::Result,
     stage::{Stage, delete_queue},
 };
 use amqprs::{
-    Ack, BasicProperties, Cancel, CloseChannel, DELIVERY_MODE_PERSISTENT, Nack, Return,
-    callbacks::ChannelCallback,
-    channel::{BasicPublishArguments, Channel, ConfirmSelectArguments},
+    BasicProperties, DELIVERY_MODE_PERSISTENT,
+    channel::{BasicPublishArguments, ConfirmSelectArguments},
 };
-use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -27,34 +25,18 @@ struct Waiting {
     took: Times,
 }
 
-struct Confirms(Arc<Mutex<Waiting>>);
-
-#[async_trait]
-impl ChannelCallback for Confirms {
-    async fn close(&mut self, _: &Channel, _: CloseChannel) -> Outcome<()> {
-        Ok(())
-    }
-    async fn cancel(&mut self, _: &Channel, _: Cancel) -> Outcome<()> {
-        Ok(())
-    }
-    async fn flow(&mut self, _: &Channel, active: bool) -> Outcome<bool> {
-        Ok(active)
-    }
-    async fn publish_ack(&mut self, _: &Channel, ack: Ack) {
-        let waiting = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let tag = ack.delivery_tag();
-        let confirmed = if ack.mutiple() {
-            let rest = waiting.due.split_off(&(tag + 1));
-            std::mem::replace(&mut waiting.due, rest).into_values().collect()
+impl Waiting {
+    fn confirm(&mut self, tag: u64, multiple: bool) {
+        let confirmed = if multiple {
+            let rest = self.due.split_off(&(tag + 1));
+            std::mem::replace(&mut self.due, rest).into_values().collect()
         } else {
-            Vec::from_iter(waiting.due.remove(&tag))
+            Vec::from_iter(self.due.remove(&tag))
         };
         for due in confirmed {
-            waiting.took.saturating_record(micros(due.elapsed()));
+            self.took.saturating_record(micros(due.elapsed()));
         }
     }
-    async fn publish_nack(&mut self, _: &Channel, _: Nack) {}
-    async fn publish_return(&mut self, _: &Channel, _: Return, _: BasicProperties, _: Vec<u8>) {}
 }
 
 /// The times from when a message was due until its confirm, at so many messages a second.
@@ -62,7 +44,11 @@ pub async fn measure(stage: &Stage, rate: f64, during: Duration) -> Result<Times
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
     let queue = queue(stage, &channel).await?;
     let waiting = Arc::new(Mutex::new(Waiting { due: BTreeMap::new(), took: times() }));
-    channel.register_callback(Confirms(Arc::clone(&waiting))).await?;
+    let confirmed = Arc::clone(&waiting);
+    let note = move |tag, multiple| {
+        confirmed.lock().unwrap_or_else(PoisonError::into_inner).confirm(tag, multiple);
+    };
+    channel.register_callback(OnAck(note)).await?;
     channel.confirm_select(ConfirmSelectArguments::default()).await?;
     let properties = BasicProperties::default().with_delivery_mode(DELIVERY_MODE_PERSISTENT).finish();
     let to = BasicPublishArguments::new("", &queue);

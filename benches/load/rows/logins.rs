@@ -54,7 +54,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// One that registered, so that its hash costs what hashes cost; those of the demo accounts are cheap.
+/// An account of its own: a demo account's hash is cheap until it signs in.
 async fn register(system: &System) -> Result<()> {
     let body = r#"{"username":"regular","email":"regular@example.com","password":"five limes and a spoon"}"#;
     let mut client = Client::connect(system.serve.address, &system.tokens.guest).await?;
