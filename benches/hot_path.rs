@@ -2,7 +2,8 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark may fail where it stands")]
 
-// Private to the library: compiled here as it is.
+// Private to the library: compiled here as it is, with what it uses.
+use shakerqueue::replies;
 #[allow(dead_code, unused_imports)]
 #[path = "../src/queue/tracker.rs"]
 mod tracker;
@@ -14,7 +15,7 @@ use shakerqueue::{
     accounts::{Passwords, Tokens, new_user},
     bar::Bar,
     domain::{
-        account::{Email, Role},
+        account::{Email, Role, User},
         ids::{OrderId, UserId},
         now,
         object::Object,
@@ -31,7 +32,6 @@ use shakerqueue::{
 use std::{env, hint::black_box, path::Path, sync::Arc};
 use tokio::{
     runtime::Runtime,
-    sync::oneshot,
     time::{Duration, Instant},
 };
 use tracker::{Reply, Tracker};
@@ -47,6 +47,13 @@ fn tokens(criterion: &mut Criterion) {
     let token = tokens.issue(&user).text;
     criterion.bench_function("token: verify", |bencher| {
         bencher.iter(|| tokens.verify(black_box(&token)).expect("its own token"));
+    });
+    // As many as a bar has guests: none of them is remembered when it comes again.
+    let another = || tokens.issue(&User { id: UserId::fresh(), ..user.clone() }).text;
+    let all: Vec<_> = (0..20_000).map(|_| another()).collect();
+    let mut next = all.iter().cycle();
+    criterion.bench_function("token: verify, not remembered", |bencher| {
+        bencher.iter(|| tokens.verify(next.next().expect("a token")).expect("its own token"));
     });
     let identity = Identity::new("bench");
     criterion.bench_function("order id: make", |bencher| bencher.iter(|| identity.fresh(black_box(user.id))));
@@ -103,15 +110,15 @@ fn confirms(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(MESSAGES));
     for (name, at_a_time) in [("one at a time", 1), ("64 at a time", 64)] {
         group.bench_function(name, |bencher| {
-            let replies = || -> Vec<_> { (0..MESSAGES).map(|_| oneshot::channel()).collect() };
+            let replies = || -> Vec<_> { (0..MESSAGES).map(|_| replies::channel()).collect() };
             bencher.iter_batched(
                 replies,
                 |replies| {
                     let at = Instant::now();
                     let mut tracker = Tracker::new(at);
                     let mut receivers = Vec::with_capacity(replies.len());
-                    for (sender, receiver) in replies {
-                        tracker.register(vec![Reply { sender, permit: None }], at);
+                    for (to, receiver) in replies {
+                        tracker.register(vec![Reply { to, permit: None }], at);
                         receivers.push(receiver);
                     }
                     for tag in (at_a_time..=MESSAGES).step_by(usize::try_from(at_a_time).unwrap_or(1)) {

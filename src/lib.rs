@@ -15,7 +15,7 @@
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
 //! queue  store                                      RabbitMQ; PostgreSQL and SQLite
-//! config  secret  shutdown  telemetry
+//! config  replies  secret  shutdown  telemetry
 //! domain                                            rules, no I/O
 //! ```
 
@@ -32,6 +32,7 @@ pub mod intake;
 pub mod menu;
 pub mod queue;
 pub mod recorder;
+pub mod replies;
 pub mod roles;
 pub mod secret;
 pub mod seed;

@@ -20,7 +20,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -50,6 +50,8 @@ pub struct Load {
     pub pace: Pace,
     /// While it is set nothing new is sent.
     pub pause: Arc<AtomicBool>,
+    /// Answers that say that an order was taken, from the first one on.
+    pub taken: Arc<AtomicU64>,
     /// How long a connection rests after an answer of this status: 503 says to come again later.
     pub rest_when_refused: Duration,
 }
@@ -103,6 +105,7 @@ impl Load {
             during,
             pace: Pace::Closed,
             pause: Arc::default(),
+            taken: Arc::default(),
             rest_when_refused: Duration::ZERO,
         }
     }
@@ -189,6 +192,9 @@ impl Run {
                 sender = connect(self.load.at).await?;
                 0
             };
+            if matches!(status, 201 | 202) {
+                self.load.taken.fetch_add(1, Ordering::Relaxed);
+            }
             self.note(status, due);
             if status == 503 {
                 sleep(self.load.rest_when_refused).await;

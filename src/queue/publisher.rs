@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::failures::Failures;
 use super::gate::Gate;
 use super::tracker::Reply;
+use crate::replies;
 
 /// Messages of one process that wait to be sent or confirmed, together: so many if they are as small as most, fewer if not.
 pub(super) const MOST_WAITING: usize = 4096;
@@ -84,8 +85,8 @@ impl Publisher {
         }
         let room = u32::try_from(1 + body.len() / BYTES_EACH).unwrap_or(u32::MAX);
         let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
-        let (sender, outcome) = oneshot::channel();
-        let reply = Reply { sender, permit: Some(permit) };
+        let (to, outcome) = replies::channel();
+        let reply = Reply { to, permit: Some(permit) };
         self.outgoing.try_send(Outgoing { id, body, failures, route, reply }).map_err(
             |error| match error {
                 mpsc::error::TrySendError::Full(_) => PublishError::Busy,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use amqprs::channel::{BasicPublishArguments, ConfirmSelectArguments};
 use amqprs::{BasicProperties, DELIVERY_MODE_PERSISTENT};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -22,6 +22,7 @@ use super::held::{Bundle, Held};
 use super::publisher::{Outgoing, PublishError, Route};
 use super::topology::Topology;
 use super::tracker::Reply;
+use crate::replies;
 
 /// How late a confirm's deadline may be noticed.
 const SWEEP_EVERY: Duration = Duration::from_millis(25);
@@ -181,8 +182,8 @@ impl Publishing {
 
     /// Publishes a message that the broker confirms and drops, for no queue is bound to where it goes.
     async fn probe(&self, session: &Session) -> ControlFlow<()> {
-        let (sender, _) = oneshot::channel();
-        let reply = Reply { sender, permit: None };
+        let (to, _) = replies::channel();
+        let reply = Reply { to, permit: None };
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
         if session.confirms.register(vec![reply], Instant::now()).is_err() {
             return ControlFlow::Break(());

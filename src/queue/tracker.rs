@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::PublishError;
+use crate::replies;
 
 /// Where the outcome of one publish goes: several may go in one message. Its permit counts against the bound until then.
 pub(super) struct Reply {
-    pub(super) sender: oneshot::Sender<Result<(), PublishError>>,
+    pub(super) to: replies::Reply<Result<(), PublishError>>,
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Reply {
     pub(super) fn give(self, outcome: Result<(), PublishError>) {
         drop(self.permit);
-        // A caller that went away wants no answer.
-        let _ = self.sender.send(outcome);
+        self.to.give(outcome);
     }
 
     pub(super) fn is_unwanted(&self) -> bool {
-        self.sender.is_closed()
+        self.to.is_unwanted()
     }
 }
 
@@ -75,22 +75,25 @@ impl Tracker {
         self.last_answer = now;
         self.refused_since = outcome.is_err().then(|| self.refused_since.unwrap_or(now));
         if !multiple {
-            if let Some(sent) = self.sent.remove(&tag) {
-                self.settle(sent, outcome);
-            }
+            let sent = self.sent.remove(&tag);
+            self.settle(sent, outcome);
             return;
         }
         // AMQP's tag 0 means all of them.
         let later = if tag == 0 { BTreeMap::new() } else { self.sent.split_off(&tag.saturating_add(1)) };
-        for sent in std::mem::replace(&mut self.sent, later).into_values() {
-            self.settle(sent, outcome);
-        }
+        let sent = std::mem::replace(&mut self.sent, later);
+        self.settle(sent.into_values(), outcome);
     }
 
-    fn settle(&mut self, sent: Sent, outcome: Result<(), PublishError>) {
-        let outcome = if sent.returned { Err(PublishError::NoQueue) } else { outcome };
-        self.waiting = self.waiting.saturating_sub(sent.replies.len());
-        sent.replies.into_iter().for_each(|reply| reply.give(outcome));
+    fn settle(&mut self, all: impl IntoIterator<Item = Sent>, outcome: Result<(), PublishError>) {
+        replies::give_all(all.into_iter().flat_map(|sent| {
+            let outcome = if sent.returned { Err(PublishError::NoQueue) } else { outcome };
+            self.waiting = self.waiting.saturating_sub(sent.replies.len());
+            sent.replies.into_iter().map(move |Reply { to, permit }| {
+                drop(permit);
+                (to, outcome)
+            })
+        }));
     }
 
     /// Whether someone waits in vain for what was sent before `deadline`, and no answer at all has come since.
@@ -123,9 +126,8 @@ impl Tracker {
 
     /// Gives up on everything.
     pub(super) fn end(&mut self) {
-        for sent in std::mem::take(&mut self.sent).into_values() {
-            self.settle(sent, Err(PublishError::Unconfirmed));
-        }
+        let sent = std::mem::take(&mut self.sent);
+        self.settle(sent.into_values(), Err(PublishError::Unconfirmed));
     }
 
     /// Callers that wait.

@@ -23,8 +23,8 @@ fn sent(count: u64, now: Instant) -> (Tracker, Vec<Receiver<Outcome>>) {
 }
 
 fn send(tracker: &mut Tracker, tag: u64, now: Instant) -> Receiver<Outcome> {
-    let (sender, receiver) = oneshot::channel();
-    assert_eq!(tracker.register(vec![Reply { sender, permit: None }], now), tag);
+    let (to, receiver) = replies::channel();
+    assert_eq!(tracker.register(vec![Reply { to, permit: None }], now), tag);
     receiver
 }
 
@@ -213,9 +213,9 @@ proptest! {
                     model.sent += 1;
                     model.sent_at.insert(model.sent, now);
                     let replies = (0..count).map(|caller| {
-                        let (sender, receiver) = oneshot::channel();
+                        let (to, receiver) = replies::channel();
                         callers.insert((model.sent, caller), receiver);
-                        Reply { sender, permit: bound.clone().try_acquire_owned().ok() }
+                        Reply { to, permit: bound.clone().try_acquire_owned().ok() }
                     });
                     let replies = replies.collect();
                     prop_assert_eq!(tracker.register(replies, now), model.sent);

@@ -1,13 +1,17 @@
 //! Gathers single orders into batches.
 
 use super::{BATCH, Outcome, record_batch};
-use crate::{domain::order::NewOrder, store::Store};
+use crate::{
+    domain::order::NewOrder,
+    replies::{self, Reply},
+    store::Store,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::JoinHandle,
     time::{Instant, timeout_at},
 };
@@ -17,7 +21,7 @@ const WAITING: usize = 4 * BATCH;
 
 struct Job {
     order: NewOrder,
-    outcome: oneshot::Sender<Outcome>,
+    outcome: Reply<Outcome>,
     /// Set once: by who begins to write it, or by who gives up waiting for that.
     decided: Arc<AtomicBool>,
 }
@@ -39,7 +43,7 @@ impl Recorder {
     /// Records one order. When that takes until `deadline`: [`Outcome::TryLater`] if it was not begun and never will be,
     /// [`Outcome::Undecided`] otherwise.
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> Outcome {
-        let (outcome, answer) = oneshot::channel();
+        let (outcome, answer) = replies::channel();
         let decided = Arc::new(AtomicBool::new(false));
         if self.jobs.try_send(Job { order, outcome, decided: Arc::clone(&decided) }).is_err() {
             return Outcome::TryLater;
@@ -62,9 +66,7 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
         if orders.is_empty() {
             continue;
         }
-        for (answer, outcome) in answers.into_iter().zip(record_batch(&store, Arc::from(orders)).await) {
-            // Whoever asked may have left.
-            let _ = answer.send(outcome);
-        }
+        let outcomes = record_batch(&store, Arc::from(orders)).await;
+        replies::give_all(answers.into_iter().zip(outcomes));
     }
 }

@@ -1,6 +1,6 @@
 //! Opens either database. What differs between them when connecting is here.
 
-use super::{Conn, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store};
+use super::{Conn, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store, blocking};
 use diesel::ConnectionError;
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
@@ -31,12 +31,12 @@ impl Store {
         config.recycling_method = RecyclingMethod::Fast;
         config.custom_setup = Box::new(|path| {
             let path = path.to_owned();
-            async move {
+            let opened = blocking(async move {
                 let mut conn = SqliteConn::establish(&path).await?;
                 set_up(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(conn)
-            }
-            .boxed()
+            });
+            opened.map(|opened| opened.unwrap_or_else(|error| Err(bad(&error)))).boxed()
         });
         let manager = AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), config);
         Ok(Self::new(Pools::Sqlite(pool(manager, connections)?), Pulse::of_a_file()))
@@ -102,7 +102,6 @@ async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
 
 /// Opens one connection to PostgreSQL that notices when its server is gone.
 pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, ConnectionError> {
-    let bad = |error: &dyn std::error::Error| ConnectionError::BadConnection(with_causes(error));
     let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
     let options = match config.get_options() {
         Some(given) => format!("{options} {given}"),
@@ -118,6 +117,10 @@ pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, Co
         .keepalives_retries(3);
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(|error| bad(&error))?;
     PgConn::try_from_client_and_connection(client, connection).await
+}
+
+fn bad(error: &dyn std::error::Error) -> ConnectionError {
+    ConnectionError::BadConnection(with_causes(error))
 }
 
 /// An error with what caused it: tokio-postgres itself only says "db error".

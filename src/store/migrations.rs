@@ -1,6 +1,6 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
-use super::{Conn, Error, Pools, Result, Store, connect::pg_connection, on};
+use super::{Conn, Error, Pools, Result, Store, blocking, connect::pg_connection, on};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::{QueryDsl, QueryableByName, result::DatabaseErrorKind, sql_types::Bool};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
@@ -69,12 +69,15 @@ impl Store {
             Pools::Sqlite(pool) => {
                 // All in one transaction that takes the write lock first: whoever comes second finds it done.
                 let mut conn = pool.get().await?;
-                conn.spawn_blocking(|conn| {
-                    conn.immediate_transaction(|conn| {
-                        conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
+                let migrated = blocking(async move {
+                    conn.spawn_blocking(|conn| {
+                        conn.immediate_transaction(|conn| {
+                            conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
+                        })
                     })
-                })
-                .await?;
+                    .await
+                });
+                migrated.await??;
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 mod connect;
 pub mod dead_letters;
 mod error;
+mod in_place;
 pub mod migrations;
 pub mod moves;
 pub mod orders;
@@ -22,6 +23,7 @@ pub mod users;
 
 pub use error::{Error, Result, Unique};
 
+use in_place::{InPlace, blocking};
 use pulse::Pulse;
 
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
@@ -35,12 +37,12 @@ use secrecy::SecretString;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
 type PgConn = AsyncPgConnection;
-type SqliteConn = SyncConnectionWrapper<SqliteConnection>;
+type SqliteConn = SyncConnectionWrapper<SqliteConnection, InPlace>;
 type PgTransaction = <PgConn as AsyncConnection>::TransactionManager;
 type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 
@@ -125,16 +127,26 @@ impl Store {
         let store = self.clone();
         let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let mut task = self.runtime.spawn(async move {
-            let _turn = if transaction { store.turn_to_write().await? } else { None };
-            let mut conn = store.conn().await?;
-            let running =
-                async { if transaction { conn.transaction(work).await } else { work(&mut conn).await } };
-            if let Ok(outcome) = timeout(DEADLINE, running).await {
-                return outcome;
-            }
-            // Nobody knows what state it is in: the next user must not get it.
-            conn.discard();
-            Err(late(Error::unavailable("a deadline passed")))
+            let turn = if transaction { store.turn_to_write().await? } else { None };
+            let outcome = match store.conn().await? {
+                Conn::Sqlite(conn) => {
+                    // It can't be called off: it has its connection and its turn until it ends.
+                    let work = async move {
+                        let _turn = turn;
+                        Conn::Sqlite(conn).run(transaction, work).await
+                    };
+                    timeout(DEADLINE, blocking(work)).await.map(Result::flatten)
+                }
+                mut conn @ Conn::Pg(_) => {
+                    let outcome = timeout(DEADLINE, conn.run(transaction, work)).await;
+                    if outcome.is_err() {
+                        // Nobody knows what state it is in: the next user must not get it.
+                        conn.discard();
+                    }
+                    outcome
+                }
+            };
+            outcome.unwrap_or_else(|_| Err(late(Error::unavailable("a deadline passed"))))
         });
         loop {
             match timeout(UNASKED, &mut task).await {
@@ -147,11 +159,11 @@ impl Store {
         }
     }
 
-    async fn turn_to_write(&self) -> Result<Option<SemaphorePermit<'_>>> {
+    async fn turn_to_write(&self) -> Result<Option<OwnedSemaphorePermit>> {
         if matches!(self.pools, Pools::Pg(..)) {
             return Ok(None);
         }
-        match timeout(DEADLINE, self.sqlite_writer.acquire()).await {
+        match timeout(DEADLINE, Arc::clone(&self.sqlite_writer).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Some(turn)),
             Ok(Err(error)) => Err(Error::unavailable(error)),
             Err(_) => Err(Error::unavailable("too many writers wait")),
@@ -167,6 +179,13 @@ impl Store {
 }
 
 impl Conn {
+    async fn run<T, W>(&mut self, transaction: bool, work: W) -> Result<T>
+    where
+        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+    {
+        if transaction { self.transaction(work).await } else { work(self).await }
+    }
+
     async fn transaction<T, W>(&mut self, work: W) -> Result<T>
     where
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,

@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["intake", "bar"],
     &["menu", "accounts", "recorder"],
     &["queue", "store"],
-    &["secret", "shutdown", "telemetry"],
+    &["replies", "secret", "shutdown", "telemetry"],
     &["config"],
     &["domain"],
 ];

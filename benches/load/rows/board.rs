@@ -4,12 +4,15 @@ use super::{Bench, Goal, Measured, peak};
 use crate::{
     client::{Client, Load, orders},
     figures::{Curve, Figure, Times, micros, percentile_ms, times},
-    harness::Result,
+    harness::{Result, tokens::Tokens},
     stage::{Stage, System},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, interval, sleep, sleep_until},
+};
 
 const DURING: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -41,34 +44,45 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// Places orders and looks at each until it is pending, which is to be on the board.
+/// Places orders by the clock, and looks at each until it is pending, which is to be on the board.
 async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     let begun = Instant::now();
-    let mut guest = Client::connect(system.serve.address, &system.tokens.guest).await?;
-    let mut bartender = Client::connect(system.serve.address, &system.tokens.bartender).await?;
     let drink = stage.drinks().first().ok_or("no menu")?;
-    let mut seen = times();
+    let mut followed = JoinSet::new();
     sleep_until(begun + WARM_UP).await;
     let mut next = interval(EVERY);
-    next.set_missed_tick_behavior(MissedTickBehavior::Skip);
     while begun.elapsed() < WARM_UP + DURING {
         next.tick().await;
+        // Beside those before: one that takes long must not keep others from being counted.
         let order = json!({ "recipe": drink, "table": "7" }).to_string();
-        let (_, order) = guest.ask("POST", "/orders", order).await?;
-        let accepted = Instant::now();
-        let order = format!("/orders/{}", order.get("id").and_then(Value::as_str).ok_or("no id")?);
-        // Nobody works this board, so that it has tens of thousands of orders by now: its one row is looked at, not the list.
-        loop {
-            let order = bartender.expect(200, "GET", &order, String::new()).await?;
-            if order.get("status").is_some_and(|status| status == "pending") {
-                break;
-            }
-            if accepted.elapsed() > PATIENCE {
-                return Err("the board does not show an order".into());
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        seen.record(micros(accepted.elapsed()))?;
+        let (address, tokens) = (system.serve.address, system.tokens.clone());
+        followed.spawn(async move {
+            follow_one(address, &tokens, order).await.map_err(|error| error.to_string())
+        });
+    }
+    let mut seen = times();
+    while let Some(took) = followed.join_next().await {
+        seen.record(micros(took??))?;
     }
     Ok(seen)
+}
+
+/// How long after its answer an order can be seen.
+async fn follow_one(address: SocketAddr, tokens: &Tokens, order: String) -> Result<Duration> {
+    let mut guest = Client::connect(address, &tokens.guest).await?;
+    let mut bartender = Client::connect(address, &tokens.bartender).await?;
+    let (_, order) = guest.ask("POST", "/orders", order).await?;
+    let accepted = Instant::now();
+    let order = format!("/orders/{}", order.get("id").and_then(Value::as_str).ok_or("no id")?);
+    // Nobody works this board, so that it has tens of thousands of orders by now: its one row is looked at, not the list.
+    loop {
+        let order = bartender.expect(200, "GET", &order, String::new()).await?;
+        if order.get("status").is_some_and(|status| status == "pending") {
+            return Ok(accepted.elapsed());
+        }
+        if accepted.elapsed() > PATIENCE {
+            return Err("the board does not show an order".into());
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }

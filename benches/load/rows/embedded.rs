@@ -1,4 +1,7 @@
 //! `POST /orders` without any server: each order is in SQLite, on disk, when it is answered.
+//!
+//! The bare insert has a whole batch at hand, so as many clients order at a time: with fewer a commit, and its way to the
+//! disk, is shared by fewer. What it is with as many as at the other rows is shown beside.
 
 use super::{Bench, Goal, Measured};
 use crate::{
@@ -6,9 +9,9 @@ use crate::{
     client::{Load, orders},
     figures::{Figure, additive_limit},
     harness::Result,
-    parts::{handler, sqlite},
+    parts::{BATCH, handler, sqlite},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const DURING: Duration = Duration::from_secs(4);
 const ORDERS: usize = 30_000;
@@ -16,22 +19,25 @@ const ORDERS: usize = 30_000;
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
     let [mut handler, mut insert] = [(); 2].map(|()| Figure::new("s"));
-    let mut rate = Figure::new("orders/s");
+    let [mut rate, mut with_few] = [(); 2].map(|()| Figure::new("orders/s"));
     for _ in 0..rounds {
         let requests = orders("", stage.drinks());
         handler.rounds.push(handler::cost(stage, requests, Duration::from_secs(2)).await?);
         insert.rounds.push(sqlite::cost(stage, ORDERS).await?);
         let (mut serve, tokens) = stage.embedded().await?;
         let requests = orders(&tokens.guest, stage.drinks());
-        let load = Load::closed(serve.address, requests, CONNECTIONS, DURING);
-        rate.rounds.push(load.send().await?.only(&[201])?.per_second(201));
+        for (clients, rate) in [(BATCH, &mut rate), (CONNECTIONS, &mut with_few)] {
+            let load = Load::closed(serve.address, Arc::clone(&requests), clients, DURING);
+            rate.rounds.push(load.send().await?.only(&[201])?.per_second(201));
+        }
         if let Some(problem) = serve.stop().await {
             return Err(problem.into());
         }
     }
     let limit = additive_limit(&[&handler, &insert]);
-    Ok(vec![
-        Measured::ratio("embedded", rate, limit, Goal::AtLeast(0.6))
-            .with_parts(&[("handler (h)", &handler), ("SQLite insert", &insert)]),
-    ])
+    Ok(vec![Measured::ratio("embedded", rate, limit, Goal::AtLeast(0.6)).with_parts(&[
+        ("handler (h)", &handler),
+        ("SQLite insert", &insert),
+        ("with 64 clients", &with_few),
+    ])])
 }

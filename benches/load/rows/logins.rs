@@ -19,7 +19,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
     // The machine must have room for logins.
     let rate = peak(stage).await? / 4.0;
-    let [mut alone, mut beside] = [(); 2].map(|()| Figure::new("ms"));
+    let [mut alone, mut beside, mut beside_rude] = [(); 3].map(|()| Figure::new("ms"));
     let [mut signed_in, mut refused] = [(); 2].map(|()| Figure::new("/s"));
     let (mut all_alone, mut all_beside) = (times(), times());
     let note = |figure: &mut Figure, all: &mut Times, times: &Times| {
@@ -33,11 +33,13 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
             Load::open(system.serve.address, orders(&system.tokens.guest, stage.drinks()), rate, DURING);
         let answers = load.clone().send().await?.only(&[201, 202])?;
         note(&mut alone, &mut all_alone, &answers.times)?;
-        let (answers, logins) = tokio::try_join!(load.send(), storm(&system))?;
+        let (answers, logins) = tokio::try_join!(load.clone().send(), storm(&system, REST))?;
         note(&mut beside, &mut all_beside, &answers.only(&[201, 202])?.times)?;
         let logins = logins.only(&[200, 503])?;
         signed_in.rounds.push(logins.per_second(200));
         refused.rounds.push(logins.per_second(503));
+        let (answers, _) = tokio::try_join!(load.send(), storm(&system, Duration::ZERO))?;
+        beside_rude.rounds.push(percentile_ms(&answers.only(&[201, 202])?.times, 99.0));
         system.stop(stage).await?;
     }
     Ok(vec![
@@ -46,6 +48,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
                 ("orders come at", &Figure::single("orders/s", rate)),
                 ("signed in", &signed_in),
                 ("told to come again later", &refused),
+                ("beside those who come again at once", &beside_rude),
             ])
             .with_curves([
                 Curve::of(format!("POST /orders, {rate:.0} orders/s"), &all_alone),
@@ -61,11 +64,12 @@ async fn register(system: &System) -> Result<()> {
     client.expect(201, "POST", "/register", body.to_owned()).await.map(drop)
 }
 
-async fn storm(system: &System) -> Result<crate::client::Answers> {
+/// Who is told to come again later rests so long.
+async fn storm(system: &System, rest: Duration) -> Result<crate::client::Answers> {
     let body = r#"{"email":"regular@example.com","password":"five limes and a spoon"}"#;
     let login = request("POST", "/login", None, body);
     let logins: Requests = Arc::new(move |_| login.clone());
     let mut load = Load::closed(system.serve.address, logins, SIGNING_IN, DURING + Duration::from_secs(1));
-    load.rest_when_refused = REST;
+    load.rest_when_refused = rest;
     load.send().await
 }

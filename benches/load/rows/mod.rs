@@ -92,9 +92,9 @@ impl Measured {
 /// The peak of a whole system, with one worker: what half of peak is half of.
 pub async fn peak(stage: &mut Stage) -> Result<f64> {
     let system = stage.scaled_out(1).await?;
-    let rate = whole_way::steady(stage, &system, Duration::from_secs(5)).await?;
+    let steady = whole_way::steady(stage, &system, Duration::from_secs(5)).await?;
     system.stop(stage).await?;
-    Ok(rate)
+    Ok(steady.rate)
 }
 
 /// How a row measures.

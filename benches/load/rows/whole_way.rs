@@ -10,24 +10,24 @@ use crate::{
     stage::{Stage, System, stored},
 };
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 const WARM_UP: Duration = Duration::from_secs(3);
 const DURING: Duration = Duration::from_secs(6);
-/// While more messages than this wait, no new orders are sent: so the queue stays where it is.
-const MOST_WAITING: u32 = 4_000;
+/// While more orders than this are taken and not stored, no new ones are sent: so the queue stays where it is.
+const MOST_WAITING: u64 = 4_000;
+/// How often they are counted.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
 const ORDERS: usize = 30_000;
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
     let [mut handler, mut publish, mut consume, mut insert] = [(); 4].map(|()| Figure::new("s"));
     let mut rate = Figure::new("orders/s");
+    let [mut waiting_first, mut waiting_last] = [(); 2].map(|()| Figure::new("orders"));
     for _ in 0..rounds {
         let requests = orders("", stage.drinks());
         handler.rounds.push(handler::cost(stage, requests, Duration::from_secs(2)).await?);
@@ -36,7 +36,10 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         consume.rounds.push(consumed);
         insert.rounds.push(postgres::cost(stage, ORDERS).await?);
         let system = stage.scaled_out(1).await?;
-        rate.rounds.push(steady(stage, &system, DURING).await?);
+        let steady = steady(stage, &system, DURING).await?;
+        rate.rounds.push(steady.rate);
+        waiting_first.rounds.push(steady.waiting.0);
+        waiting_last.rounds.push(steady.waiting.1);
         system.stop(stage).await?;
     }
     let limit = additive_limit(&[&handler, &publish, &consume, &insert]);
@@ -45,35 +48,43 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         ("publish (b)", &publish),
         ("consume (c)", &consume),
         ("insert (r)", &insert),
+        ("taken and not stored, at first", &waiting_first),
+        ("taken and not stored, at last", &waiting_last),
     ])])
 }
 
-/// Orders stored in a second, while as many are taken.
+/// As many orders stored as taken.
+pub struct Steady {
+    /// Stored in a second.
+    pub rate: f64,
+    /// Taken and not stored, when counting began and when it ended.
+    pub waiting: (f64, f64),
+}
+
+/// Sends as many orders as are stored.
 #[allow(clippy::cast_precision_loss)]
-pub async fn steady(stage: &Stage, system: &System, during: Duration) -> Result<f64> {
-    let pause = Arc::new(AtomicBool::new(false));
+pub async fn steady(stage: &Stage, system: &System, during: Duration) -> Result<Steady> {
     let requests = orders(&system.tokens.guest, stage.drinks());
-    let mut load = Load::closed(system.serve.address, requests, CONNECTIONS, WARM_UP + during);
-    load.pause = Arc::clone(&pause);
-    let begun = Instant::now();
-    let watching = async {
-        loop {
-            pause.store(system.waiting().await? > MOST_WAITING, Ordering::Relaxed);
-            sleep(Duration::from_millis(20)).await;
-        }
-        #[allow(unreachable_code)]
-        Result::Ok(())
-    };
+    let load = Load::closed(system.serve.address, requests, CONNECTIONS, WARM_UP + during);
+    let (pause, taken) = (Arc::clone(&load.pause), Arc::clone(&load.taken));
     let counting = async {
         let client = stage.client(&system.database).await?;
-        sleep_until(begun + WARM_UP).await;
-        let (first, at) = (stored(&client).await?, Instant::now());
-        sleep_until(begun + WARM_UP + during).await;
-        let last = stored(&client).await?;
-        Result::Ok((last - first) as f64 / at.elapsed().as_secs_f64())
+        let begun = Instant::now();
+        let mut first = None;
+        loop {
+            let (stored, at) = (stored(&client).await?, Instant::now());
+            let waiting = taken.load(Ordering::Relaxed).saturating_sub(stored);
+            pause.store(waiting > MOST_WAITING, Ordering::Relaxed);
+            match first {
+                None if at - begun >= WARM_UP => first = Some((stored, waiting, at)),
+                Some((before, waiting_first, since)) if at - since >= during => {
+                    let rate = (stored - before) as f64 / (at - since).as_secs_f64();
+                    return Result::Ok(Steady { rate, waiting: (waiting_first as f64, waiting as f64) });
+                }
+                _ => sleep(COUNT_EVERY).await,
+            }
+        }
     };
-    tokio::select! {
-        watched = watching => Err(watched.err().unwrap_or_else(|| "the watch ended".into())),
-        both = async { tokio::try_join!(counting, async { load.send().await?.only(&[201, 202]) }) } => Ok(both?.0),
-    }
+    let sending = async { load.send().await?.only(&[201, 202]) };
+    Ok(tokio::try_join!(counting, sending)?.0)
 }
