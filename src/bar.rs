@@ -13,6 +13,7 @@ use crate::{
     },
     store::{self, Conn, Store, dead_letters, moves, orders},
 };
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 
 /// Why an order was not moved.
@@ -164,7 +165,8 @@ fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> moves
         bartender_id,
         actor_id: actor.id,
         reason,
-        at: now(),
+        // Later than whatever happened to it before, also by a clock that was set back: its time is its place in the audit trail.
+        at: now().max(order.updated_at + TimeDelta::microseconds(1)),
     }
 }
 

@@ -3,8 +3,10 @@
 pub use crate::store::dead_letters::Filter;
 
 use crate::{
+    audit,
     domain::{
         Instant,
+        audit::{Action, Changes},
         dead_letter::{DeadLetter, Resolution},
         ids::{DeadLetterId, UserId},
         now,
@@ -16,6 +18,7 @@ use crate::{
     },
 };
 use futures_util::FutureExt;
+use serde_json::json;
 use std::sync::Arc;
 
 /// Why nothing was decided about a letter.
@@ -112,5 +115,13 @@ async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decid
 async fn resolve(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Option<UserId>) -> Decided {
     let at = now();
     dead_letters::resolve(conn, letter.id, what, by, at).await?;
+    let action = match what {
+        Resolution::Replayed => Action::DeadLetterReplayed,
+        Resolution::Discarded => Action::DeadLetterDiscarded,
+    };
+    let resolution = |what: Option<Resolution>| json!({ "resolution": what });
+    let changes =
+        Changes::between(&resolution(letter.resolution.map(|(what, ..)| what)), &resolution(Some(what)));
+    audit::record(conn, by, action, letter.id, changes).await?;
     Ok(Ok(DeadLetter { resolution: Some((what, at, by)), ..letter }))
 }

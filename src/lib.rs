@@ -14,12 +14,14 @@
 //! seed  health  worker  dead_letters
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
+//! audit                                             who changed what
 //! queue  store                                      RabbitMQ; PostgreSQL and SQLite
 //! config  replies  secret  shutdown  telemetry
 //! domain                                            rules, no I/O
 //! ```
 
 pub mod accounts;
+pub mod audit;
 pub mod bar;
 pub mod cli;
 pub mod config;

@@ -3,8 +3,10 @@
 pub use crate::store::{Error, Unique};
 
 use crate::{
+    audit,
     domain::{
-        ids::RecipeId,
+        audit::{Action, Changes},
+        ids::{RecipeId, UserId},
         now,
         recipe::{Formula, Recipe},
     },
@@ -12,6 +14,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use serde_json::json;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -127,13 +130,21 @@ impl Menu {
     }
 
     /// Puts a drink on the menu.
-    pub async fn add(&self, formula: Formula) -> store::Result<Recipe> {
+    pub async fn add(&self, by: UserId, formula: Formula) -> store::Result<Recipe> {
         let recipe = new_recipe(formula);
-        self.change(move |conn| async move { recipes::add(conn, &recipe).await.map(|()| recipe) }.boxed())
-            .await
+        self.change(move |conn| {
+            async move {
+                recipes::add(conn, &recipe).await?;
+                let changes = Changes::added(&recipe.formula);
+                audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
+                Ok(recipe)
+            }
+            .boxed()
+        })
+        .await
     }
 
-    /// Puts those drinks on the menu whose names are not there yet, all or none. Returns how many that were.
+    /// Puts those drinks on the menu whose names are not there yet, all or none, for an operator. Returns how many that were.
     pub async fn add_missing(&self, formulas: Vec<Formula>) -> store::Result<usize> {
         let added = self
             .store
@@ -141,7 +152,12 @@ impl Menu {
                 async move {
                     let mut added = 0;
                     for formula in formulas {
-                        added += usize::from(recipes::add_if_missing(conn, &new_recipe(formula)).await?);
+                        let recipe = new_recipe(formula);
+                        if recipes::add_if_missing(conn, &recipe).await? {
+                            let changes = Changes::added(&recipe.formula);
+                            audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
+                            added += 1;
+                        }
                     }
                     if added > 0 {
                         settings::count_up(conn, EDITION).await?;
@@ -156,19 +172,53 @@ impl Menu {
     }
 
     /// Writes a recipe anew. None if it is not on the menu.
-    pub async fn replace(&self, id: RecipeId, formula: Formula) -> store::Result<Option<Recipe>> {
-        self.change(move |conn| async move { recipes::replace(conn, id, &formula, now()).await }.boxed())
-            .await
+    pub async fn replace(&self, by: UserId, id: RecipeId, formula: Formula) -> store::Result<Option<Recipe>> {
+        self.change(move |conn| {
+            async move {
+                let Some(before) = recipes::lock(conn, id).await? else { return Ok(None) };
+                let after = recipes::replace(conn, id, &formula, now()).await?;
+                let changes = Changes::between(&before.formula, &formula);
+                audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
+                Ok(after)
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Marks a drink as sold out, or back. None if it is not on the menu.
-    pub async fn set_available(&self, id: RecipeId, available: bool) -> store::Result<Option<Recipe>> {
-        self.change(move |conn| recipes::set_available(conn, id, available, now()).boxed()).await
+    pub async fn set_available(
+        &self,
+        by: UserId,
+        id: RecipeId,
+        available: bool,
+    ) -> store::Result<Option<Recipe>> {
+        self.change(move |conn| {
+            async move {
+                let Some(before) = recipes::lock(conn, id).await? else { return Ok(None) };
+                let after = recipes::set_available(conn, id, available, now()).await?;
+                let said = |available: bool| json!({ "available": available });
+                let changes = Changes::between(&said(before.available), &said(available));
+                audit::record_if_changed(conn, by, Action::RecipeAvailabilityChanged, id, changes).await?;
+                Ok(after)
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Takes a drink off the menu. False if it is not on it.
-    pub async fn archive(&self, id: RecipeId) -> store::Result<bool> {
-        self.change(move |conn| recipes::archive(conn, id, now()).boxed()).await
+    pub async fn archive(&self, by: UserId, id: RecipeId) -> store::Result<bool> {
+        self.change(move |conn| {
+            async move {
+                let Some(before) = recipes::lock(conn, id).await? else { return Ok(false) };
+                let changes = Changes::removed(&before.formula);
+                audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
+                recipes::archive(conn, id, now()).await
+            }
+            .boxed()
+        })
+        .await
     }
 }
 

@@ -1,6 +1,6 @@
-//! Logs, to standard error: standard output belongs to what a command answers.
+//! Logs, to standard error: standard output belongs to what a command answers. And what ties them to requests.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, sync::Arc};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// What is logged unless `RUST_LOG` says otherwise.
@@ -25,4 +25,22 @@ pub fn start() {
         .log_internal_errors(false)
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+tokio::task_local! {
+    /// What the request is called that this task answers.
+    static REQUEST: Arc<str>;
+}
+
+/// What the request is called that this is done for, if it is done for one.
+pub fn request() -> Option<Arc<str>> {
+    REQUEST.try_with(Arc::clone).ok()
+}
+
+/// Work that is done for this request, if any, also where it is given to another task.
+pub async fn for_request<T>(request: Option<Arc<str>>, work: impl Future<Output = T>) -> T {
+    match request {
+        Some(request) => REQUEST.scope(request, work).await,
+        None => work.await,
+    }
 }

@@ -9,8 +9,10 @@ pub use password::{Passwords, is_guessable};
 pub use token::{Token, Tokens};
 
 use crate::{
+    audit,
     domain::{
         account::{Email, Password, Role, User},
+        audit::{Action, Changes},
         ids::UserId,
         now,
         text::Username,
@@ -19,6 +21,7 @@ use crate::{
 };
 use futures_util::FutureExt;
 use secrecy::SecretString;
+use serde_json::json;
 
 /// Who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +88,15 @@ impl Accounts {
         let user = new_user(username, email, Role::Customer);
         let hash = self.passwords.hash_chosen(password, personal(&user)).await?;
         let added = user.clone();
-        match self.store.write(move |conn| async move { users::add(conn, &added, &hash).await }.boxed()).await
-        {
+        let adding = self.store.write(move |conn| {
+            async move {
+                users::add(conn, &added, &hash).await?;
+                let changes = Changes::added(&json!({ "role": added.role }));
+                audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await
+            }
+            .boxed()
+        });
+        match adding.await {
             Ok(()) => {
                 let token = self.tokens.issue(&user);
                 Ok((user, token))
@@ -168,7 +178,13 @@ impl Accounts {
         }
         let hash = self.passwords.hash_chosen(new, personal(&user)).await?;
         self.store
-            .write(move |conn| async move { users::set_password_hash(conn, id, &hash).await }.boxed())
+            .write(move |conn| {
+                async move {
+                    users::set_password_hash(conn, id, &hash).await?;
+                    audit::record(conn, id, Action::AccountPasswordChanged, id, Changes::UNTOLD).await
+                }
+                .boxed()
+            })
             .await?;
         Ok(())
     }
@@ -185,6 +201,7 @@ impl Accounts {
     /// Sets what an account may do. Every process goes by it within seconds.
     pub async fn set_access(
         &self,
+        by: UserId,
         id: UserId,
         role: Option<Role>,
         active: Option<bool>,
@@ -201,7 +218,13 @@ impl Accounts {
                     if is_one && !stays && users::lock_other_active_admins(conn, id).await? == 0 {
                         return Ok(Err(Denied::LastAdmin));
                     }
-                    Ok(users::set_access(conn, id, role, active, now()).await?.ok_or(Denied::Unknown))
+                    let before = users::lock(conn, id).await?;
+                    let after = users::set_access(conn, id, role, active, now()).await?;
+                    let (Some(before), Some(after)) = (before, after) else {
+                        return Ok(Err(Denied::Unknown));
+                    };
+                    audit::record_access(conn, by, &before, &after).await?;
+                    Ok(Ok(after))
                 }
                 .boxed()
             })

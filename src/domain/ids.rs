@@ -55,3 +55,22 @@ id!(
     /// Names a dead letter.
     DeadLetterId
 );
+id!(
+    /// Names an entry of the audit trail.
+    EntryId
+);
+id!(
+    /// Names what an entry of the audit trail is about: an account, a recipe, an order or a dead letter.
+    SubjectId
+);
+
+macro_rules! subjects {
+    ($($id:ident),+) => {
+        $(impl From<$id> for SubjectId {
+            fn from(id: $id) -> Self {
+                Self(id.0)
+            }
+        })+
+    };
+}
+subjects!(UserId, RecipeId, OrderId, DeadLetterId);

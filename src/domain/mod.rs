@@ -1,6 +1,7 @@
 //! What the bar is about: orders, recipes, accounts, and their rules. No I/O.
 
 pub mod account;
+pub mod audit;
 pub mod dead_letter;
 pub mod ids;
 pub mod moves;

@@ -1,6 +1,7 @@
 //! The HTTP API. Handlers read what they are given, ask a use case, and say what came of it.
 
 mod accounts;
+mod audit;
 mod body;
 mod caller;
 mod cors;
@@ -19,8 +20,8 @@ mod users;
 mod views;
 
 use crate::{
-    accounts::Accounts, bar::Bar, config::Origin, dead_letters::DeadLetters, health::Health, intake::Intake,
-    menu::Menu,
+    accounts::Accounts, audit::Trail, bar::Bar, config::Origin, dead_letters::DeadLetters, health::Health,
+    intake::Intake, menu::Menu,
 };
 use actix_web::{
     App as ActixApp, HttpServer,
@@ -53,6 +54,8 @@ pub struct App {
     pub menu: Menu,
     /// What could not be stored.
     pub dead_letters: DeadLetters,
+    /// Who changed what.
+    pub trail: Trail,
     /// Which parts are up.
     pub health: Health,
 }
@@ -145,6 +148,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::delete().to(recipes::archive)),
         )
         .service(web::resource("/recipes/{id}/availability").route(web::put().to(recipes::set_available)))
+        .service(web::resource("/audit").route(web::get().to(audit::list)))
         .service(web::resource("/dead-letters").route(web::get().to(dead_letters::list)))
         .service(
             web::resource("/dead-letters/{id}")

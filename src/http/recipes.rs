@@ -57,10 +57,10 @@ pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Res
         ForToken, RecipeExists, ForBody, Unavailable))]
 pub async fn add(
     app: Data<App>,
-    Staff(_): Staff,
+    Staff(caller): Staff,
     Json(formula): Json<Formula>,
 ) -> Result<impl Responder, Problem> {
-    let recipe = app.menu.add(formula).await?;
+    let recipe = app.menu.add(caller.id, formula).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/recipes/{}", recipe.id)))
         .json(RecipeView::from(&recipe)))
@@ -76,12 +76,15 @@ pub async fn add(
         ForToken, Missing, RecipeExists, ForBody, Unavailable))]
 pub async fn replace(
     app: Data<App>,
-    Staff(_): Staff,
+    Staff(caller): Staff,
     id: Path<String>,
     Json(formula): Json<Formula>,
 ) -> Result<impl Responder, Problem> {
-    let recipe =
-        app.menu.replace(on_menu(&app, &id)?, formula).await?.ok_or_else(|| Problem::not_found("recipe"))?;
+    let recipe = app
+        .menu
+        .replace(caller.id, on_menu(&app, &id)?, formula)
+        .await?
+        .ok_or_else(|| Problem::not_found("recipe"))?;
     Ok(HttpResponse::Ok().json(RecipeView::from(&recipe)))
 }
 
@@ -103,13 +106,13 @@ pub struct Availability {
         ForToken, Missing, ForBody, Unavailable))]
 pub async fn set_available(
     app: Data<App>,
-    Staff(_): Staff,
+    Staff(caller): Staff,
     id: Path<String>,
     Json(Availability { available }): Json<Availability>,
 ) -> Result<impl Responder, Problem> {
     let recipe = app
         .menu
-        .set_available(on_menu(&app, &id)?, available)
+        .set_available(caller.id, on_menu(&app, &id)?, available)
         .await?
         .ok_or_else(|| Problem::not_found("recipe"))?;
     Ok(HttpResponse::Ok().json(RecipeView::from(&recipe)))
@@ -120,8 +123,12 @@ pub async fn set_available(
     security(("token" = ["employee"])),
     params(("id" = String, Path, description = "Which drink, by id or by name.")),
     responses((status = 204, description = "It is off the menu."), ForToken, Missing, Unavailable))]
-pub async fn archive(app: Data<App>, Staff(_): Staff, id: Path<String>) -> Result<impl Responder, Problem> {
-    if app.menu.archive(on_menu(&app, &id)?).await? {
+pub async fn archive(
+    app: Data<App>,
+    Staff(caller): Staff,
+    id: Path<String>,
+) -> Result<impl Responder, Problem> {
+    if app.menu.archive(caller.id, on_menu(&app, &id)?).await? {
         Ok(HttpResponse::NoContent())
     } else {
         Err(Problem::not_found("recipe"))

@@ -1,5 +1,6 @@
 //! Names each request, so that what a client was told is found in the log.
 
+use crate::telemetry;
 use actix_web::{HttpRequest, http::header::HeaderValue};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -10,11 +11,6 @@ pub const HEADER: &str = "x-request-id";
 
 /// The most bytes that one of the client's own may have.
 const MOST: usize = 64;
-
-tokio::task_local! {
-    /// The request that this task answers.
-    static CURRENT: RequestId;
-}
 
 /// A request's name: the client's own (or its proxy's) if that is harmless in a log, else a new one.
 #[derive(Debug, Clone)]
@@ -35,12 +31,12 @@ impl RequestId {
 
     /// Of the request that this task answers.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
+        telemetry::request().map(Self)
     }
 
     /// What is done for this request.
     pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, work).await
+        telemetry::for_request(Some(self.0), work).await
     }
 
     /// As text.

@@ -54,7 +54,7 @@ pub struct Change {
         ForToken, Missing, LastAdmin, ForBody, Unavailable))]
 pub async fn change(
     app: Data<App>,
-    _: Admin,
+    Admin(caller): Admin,
     id: Path<String>,
     Json(change): Json<Change>,
 ) -> Result<impl Responder, Problem> {
@@ -63,5 +63,5 @@ pub async fn change(
         return Err(Invalid::new("role", "must be given, or active").into());
     }
     Ok(HttpResponse::Ok()
-        .json(UserView::from(app.accounts.set_access(id, change.role, change.active).await?)))
+        .json(UserView::from(app.accounts.set_access(caller.id, id, change.role, change.active).await?)))
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     accounts::{Access, Accounts, Passwords, Tokens},
+    audit::Trail,
     bar::Bar,
     config::Serving,
     dead_letters::DeadLetters,
@@ -100,6 +101,7 @@ pub async fn serve(
         intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity),
         bar: Bar::new(store.clone()),
         dead_letters: DeadLetters::new(store.clone()),
+        trail: Trail::new(store.clone()),
         menu,
         health: Health {
             store: store.clone(),

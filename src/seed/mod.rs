@@ -2,8 +2,10 @@
 
 use crate::{
     accounts::{Denied, Passwords, is_guessable, new_user, personal},
+    audit,
     domain::{
         account::{Email, Password, Role, User},
+        audit::{Action, Changes},
         object::Object,
         recipe::Formula,
         text::Username,
@@ -14,6 +16,7 @@ use crate::{
 use futures_util::FutureExt;
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::json;
 use std::{collections::HashSet, fmt, fs, path::Path};
 
 /// The house's menu.
@@ -146,7 +149,11 @@ pub async fn fill(store: &Store, menu: Vec<Formula>, accounts: NewAccounts) -> R
             async move {
                 let mut new = 0;
                 for user in &users {
-                    new += usize::from(users::add_if_missing(conn, user, &hash).await?);
+                    if users::add_if_missing(conn, user, &hash).await? {
+                        let changes = Changes::added(&json!({ "role": user.role }));
+                        audit::record(conn, None, Action::AccountSeeded, user.id, changes).await?;
+                        new += 1;
+                    }
                 }
                 Ok(new)
             }

@@ -1,8 +1,10 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
-use super::{Conn, Error, Pools, Result, Store, blocking, connect::pg_connection, on};
+use super::{Conn, Error, Pools, Result, Store, append_only, blocking, connect::pg_connection, on};
 use diesel::migration::{Migration, MigrationSource};
-use diesel::{QueryDsl, QueryableByName, result::DatabaseErrorKind, sql_types::Bool};
+use diesel::{
+    QueryDsl, QueryableByName, connection::SimpleConnection, result::DatabaseErrorKind, sql_types::Bool,
+};
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
@@ -64,6 +66,7 @@ impl Store {
                     Ok::<_, Error>(harness.into_inner())
                 });
                 let mut conn = migrated.await.map_err(Error::unavailable)??;
+                conn.batch_execute(append_only::POSTGRES).await?;
                 conn.batch_execute(CLEANING).await?;
             }
             Pools::Sqlite(pool) => {
@@ -72,7 +75,8 @@ impl Store {
                 let migrated = blocking(async move {
                     conn.spawn_blocking(|conn| {
                         conn.immediate_transaction(|conn| {
-                            conn.run_pending_migrations(MIGRATIONS).map(drop).map_err(|error| failure(&error))
+                            conn.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
+                            conn.batch_execute(append_only::SQLITE)
                         })
                     })
                     .await

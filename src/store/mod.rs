@@ -4,6 +4,8 @@
 //! runtime, never inside a request's own future: a client that goes away can cancel its request, but not
 //! half of a transaction.
 
+mod append_only;
+pub mod audit;
 mod connect;
 pub mod dead_letters;
 mod error;
@@ -23,6 +25,7 @@ pub mod users;
 
 pub use error::{Error, Result, Unique};
 
+use crate::telemetry;
 use in_place::{InPlace, blocking};
 use pulse::Pulse;
 
@@ -124,7 +127,7 @@ impl Store {
         if self.pulse.is_gone() {
             return Err(Error::unavailable("the server does not answer"));
         }
-        let store = self.clone();
+        let (store, request) = (self.clone(), telemetry::request());
         let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let mut task = self.runtime.spawn(async move {
             let turn = if transaction { store.turn_to_write().await? } else { None };
@@ -133,12 +136,12 @@ impl Store {
                     // It can't be called off: it has its connection and its turn until it ends.
                     let work = async move {
                         let _turn = turn;
-                        Conn::Sqlite(conn).run(transaction, work).await
+                        Conn::Sqlite(conn).run(transaction, request, work).await
                     };
                     timeout(DEADLINE, blocking(work)).await.map(Result::flatten)
                 }
                 mut conn @ Conn::Pg(_) => {
-                    let outcome = timeout(DEADLINE, conn.run(transaction, work)).await;
+                    let outcome = timeout(DEADLINE, conn.run(transaction, request, work)).await;
                     if outcome.is_err() {
                         // Nobody knows what state it is in: the next user must not get it.
                         conn.discard();
@@ -179,11 +182,12 @@ impl Store {
 }
 
 impl Conn {
-    async fn run<T, W>(&mut self, transaction: bool, work: W) -> Result<T>
+    async fn run<T, W>(&mut self, transaction: bool, request: Option<Arc<str>>, work: W) -> Result<T>
     where
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
     {
-        if transaction { self.transaction(work).await } else { work(self).await }
+        let work = async { if transaction { self.transaction(work).await } else { work(self).await } };
+        telemetry::for_request(request, work).await
     }
 
     async fn transaction<T, W>(&mut self, work: W) -> Result<T>

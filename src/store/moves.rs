@@ -1,22 +1,30 @@
 //! Moves of orders, and their history.
 
 use super::{
-    Conn, Result, on,
+    Conn, Result, audit, on,
+    orders::Besides,
     schema::{order_moves, orders},
+    sql_types,
 };
-use crate::domain::{
-    Instant,
-    ids::{OrderId, UserId},
-    moves::Status,
-    order::HistoryEntry,
-    text::Note,
+use crate::{
+    domain::{
+        Instant,
+        audit::{Action, Actor, Changes, Entry},
+        ids::{EntryId, OrderId, UserId},
+        moves::Status,
+        order::HistoryEntry,
+        text::Note,
+    },
+    telemetry,
 };
 use diesel::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, IntoSql, OptionalExtension, QueryDsl,
     Queryable, Selectable, SelectableHelper,
 };
-use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel::{dsl::sql, pg::Pg, sql_types::Bool, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
+use serde_json::json;
+use uuid::{Builder, Uuid};
 
 /// One move to make.
 #[derive(Debug, Clone)]
@@ -59,6 +67,7 @@ struct MoveRow {
     actor_id: UserId,
     reason: Option<Note>,
     moved_at: Instant,
+    request_id: Option<String>,
 }
 
 /// Makes a move and writes it down. False if the order has moved since it was seen. Belongs in a transaction.
@@ -84,6 +93,7 @@ pub async fn make(conn: &mut Conn, step: &Step) -> Result<bool> {
         actor_id: step.actor_id,
         reason: step.reason.clone(),
         moved_at: step.at,
+        request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
     };
     on!(conn, c => diesel::insert_into(order_moves::table).values(&row).execute(c))?;
     Ok(true)
@@ -117,4 +127,68 @@ pub async fn history(conn: &mut Conn, id: OrderId) -> Result<Vec<HistoryEntry>> 
             moved_at: row.moved_at,
         })
         .collect())
+}
+
+impl From<MoveRow> for Entry {
+    fn from(row: MoveRow) -> Self {
+        let before = json!({ "status": row.from_status });
+        let after = json!({ "status": row.to_status, "reason": row.reason });
+        Self {
+            id: entry_id(&row),
+            at: row.moved_at,
+            actor_id: Some(row.actor_id),
+            action: Action::OrderMoved,
+            subject_id: row.order_id.into(),
+            changes: Changes::between(&before, &after),
+            request_id: row.request_id,
+        }
+    }
+}
+
+/// A move has no id of its own in the database: this one follows from what names it, and has its time (UUIDv7).
+fn entry_id(row: &MoveRow) -> EntryId {
+    let name = Uuid::new_v5(&row.order_id.0, &row.number.to_be_bytes());
+    let (_, bits) = name.as_bytes().split_last_chunk().unwrap_or((&[], &[0; 10]));
+    let millis = u64::try_from(row.moved_at.micros() / 1000).unwrap_or_default();
+    EntryId(Builder::from_unix_timestamp_millis(millis, bits).into_uuid())
+}
+
+/// A page of the moves of all orders, newest first, behind `after`. That an order was placed is no move of it.
+pub async fn entries(
+    conn: &mut Conn,
+    filter: &audit::Filter,
+    after: Option<(Instant, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let audit::Filter { actor, subject, from, until, .. } = *filter;
+    if actor == Some(Actor::System) {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<MoveRow> = on!(conn, c => {
+        let made = sql::<Bool>("order_moves.from_status <> 'queued'");
+        let mut query = order_moves::table.filter(made).select(MoveRow::as_select()).into_boxed();
+        if let Some(subject) = subject {
+            query = query.filter(order_moves::order_id.eq(OrderId(subject.0)));
+        }
+        if let Some(Actor::Account(id)) = actor {
+            query = if subject.is_some() {
+                query.filter(Besides::new(order_moves::actor_id, id.into_sql::<sql_types::Uuid>()))
+            } else {
+                query.filter(order_moves::actor_id.eq(id))
+            };
+        }
+        if let Some(from) = from {
+            query = query.filter(order_moves::moved_at.ge(from));
+        }
+        if let Some(until) = until {
+            query = query.filter(order_moves::moved_at.lt(until));
+        }
+        if let Some((at, id)) = after {
+            query = query.filter(
+                order_moves::moved_at.le(at).and(order_moves::moved_at.lt(at).or(order_moves::order_id.lt(OrderId(id)))),
+            );
+        }
+        query.order((order_moves::moved_at.desc(), order_moves::order_id.desc())).limit(limit).load(c)
+    })?;
+    Ok(rows.into_iter().map(Entry::from).collect())
 }

@@ -101,6 +101,17 @@ pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
         == 1)
 }
 
+/// A recipe on the menu, which nobody else changes until this transaction ends.
+pub async fn lock(conn: &mut Conn, id: RecipeId) -> Result<Option<Recipe>> {
+    let recipe = recipes::table.find(id).filter(recipes::archived_at.is_null());
+    let found: Option<RecipeRow> = match conn {
+        Conn::Pg(conn) => recipe.select(RecipeRow::as_select()).for_no_key_update().first(&mut **conn).await,
+        Conn::Sqlite(conn) => recipe.select(RecipeRow::as_select()).first(&mut **conn).await,
+    }
+    .optional()?;
+    Ok(found.map(Recipe::from))
+}
+
 /// Writes a recipe anew. None if it is not on the menu.
 pub async fn replace(
     conn: &mut Conn,

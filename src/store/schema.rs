@@ -4,6 +4,22 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    audit_entries (id) {
+        id -> Uuid,
+        at -> Timestamptz,
+        actor_id -> Nullable<Uuid>,
+        action -> Text,
+        subject_kind -> Text,
+        subject_id -> Uuid,
+        changes -> Json,
+        request_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     dead_letters (id) {
         id -> Uuid,
         order_id -> Nullable<Uuid>,
@@ -44,6 +60,7 @@ diesel::table! {
         actor_id -> Uuid,
         reason -> Nullable<Text>,
         moved_at -> Timestamptz,
+        request_id -> Nullable<Text>,
     }
 }
 
@@ -123,6 +140,7 @@ diesel::joinable!(order_moves -> orders (order_id));
 diesel::joinable!(order_moves -> users (actor_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    audit_entries,
     dead_letters,
     order_lines,
     order_moves,

@@ -7,8 +7,9 @@ use super::sql_types::{Timestamptz, Uuid};
 use crate::domain::{
     Instant,
     account::{Email, Role},
+    audit::{Action, Changes, SubjectKind},
     dead_letter::Resolution,
-    ids::{DeadLetterId, OrderId, RecipeId, UserId},
+    ids::{DeadLetterId, EntryId, OrderId, RecipeId, SubjectId, UserId},
     moves::Status,
     order::Quantity,
     recipe::{Build, Ingredients, PreparationSeconds},
@@ -66,9 +67,11 @@ macro_rules! id {
     };
 }
 id!(DeadLetterIdProxy, DeadLetterId);
+id!(EntryIdProxy, EntryId);
 id!(OrderIdProxy, OrderId);
-id!(UserIdProxy, UserId);
 id!(RecipeIdProxy, RecipeId);
+id!(SubjectIdProxy, SubjectId);
+id!(UserIdProxy, UserId);
 
 /// Text, read back through the type's own check.
 macro_rules! text {
@@ -101,11 +104,13 @@ text!(NameProxy, Name, |text| text.try_into());
 text!(NoteProxy, Note, |text| text.try_into());
 text!(TableProxy, Table, |text| text.try_into());
 text!(UsernameProxy, Username, |text| text.try_into());
+text!(ActionProxy, Action, str::parse);
 text!(BuildProxy, Build, str::parse);
 text!(ResolutionProxy, Resolution, str::parse);
 text!(RoleProxy, Role, str::parse);
 // `as_str` takes these by value: they are words.
 text!(StatusProxy, Status, str::parse);
+text!(SubjectKindProxy, SubjectKind, str::parse);
 
 /// A small number, read back through the type's own check.
 macro_rules! number {
@@ -164,27 +169,34 @@ impl FromSql<Timestamptz, Sqlite> for Instant {
     }
 }
 
-proxy!(IngredientsProxy, Ingredients, Json);
+/// What is kept as JSON, read back through the type's own check.
+macro_rules! json {
+    ($proxy:ident, $rust:ty) => {
+        proxy!($proxy, $rust, Json);
 
-impl ToSql<Json, Pg> for Ingredients {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        serde_json::to_writer(out, self)?;
-        Ok(IsNull::No)
-    }
-}
+        impl ToSql<Json, Pg> for $rust {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+                serde_json::to_writer(out, self)?;
+                Ok(IsNull::No)
+            }
+        }
 
-impl ToSql<Json, Sqlite> for Ingredients {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(serde_json::to_string(self)?);
-        Ok(IsNull::No)
-    }
-}
+        impl ToSql<Json, Sqlite> for $rust {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+                out.set_value(serde_json::to_string(self)?);
+                Ok(IsNull::No)
+            }
+        }
 
-impl<DB: Backend> FromSql<Json, DB> for Ingredients
-where
-    serde_json::Value: FromSql<Json, DB>,
-{
-    fn from_sql(raw: DB::RawValue<'_>) -> deserialize::Result<Self> {
-        Ok(serde_json::from_value(serde_json::Value::from_sql(raw)?)?)
-    }
+        impl<DB: Backend> FromSql<Json, DB> for $rust
+        where
+            serde_json::Value: FromSql<Json, DB>,
+        {
+            fn from_sql(raw: DB::RawValue<'_>) -> deserialize::Result<Self> {
+                Ok(serde_json::from_value(serde_json::Value::from_sql(raw)?)?)
+            }
+        }
+    };
 }
+json!(ChangesProxy, Changes);
+json!(IngredientsProxy, Ingredients);

@@ -92,6 +92,17 @@ pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>
     Ok(found.map(|(row, hash)| (row.into(), hash)))
 }
 
+/// The account with this id, of which nobody else changes anything until this transaction ends.
+pub async fn lock(conn: &mut Conn, id: UserId) -> Result<Option<User>> {
+    let account = users::table.find(id);
+    let found: Option<UserRow> = match conn {
+        Conn::Pg(conn) => account.select(UserRow::as_select()).for_no_key_update().first(&mut **conn).await,
+        Conn::Sqlite(conn) => account.select(UserRow::as_select()).first(&mut **conn).await,
+    }
+    .optional()?;
+    Ok(found.map(User::from))
+}
+
 /// Sets another password hash. False if there is no such account.
 pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
     Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))?

@@ -5,7 +5,7 @@ mod moves;
 mod parameters;
 mod problems;
 
-pub use parameters::{Decided, Filter, Key, Page, Tag, Wait};
+pub use parameters::{Decided, Filter, Key, Page, Tag, Wait, Which};
 pub use problems::{
     EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, Replayed,
     SoldOut, Unavailable, Unstorable,
@@ -15,7 +15,7 @@ use self::{
     finish::{Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
+use super::{accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
 use actix_web::{HttpResponse, Responder};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -47,6 +47,7 @@ pub async fn show() -> impl Responder {
         (name = "menu", description = "What there is to order."),
         (name = "orders", description = "Placing orders, following and working them."),
         (name = "dead-letters", description = "Accepted orders that could not be stored."),
+        (name = "audit", description = "Who changed what."),
         (name = "system", description = "How the service is, and what it offers."),
     ),
     paths(
@@ -72,6 +73,7 @@ pub async fn show() -> impl Responder {
         dead_letters::show,
         dead_letters::replay,
         dead_letters::discard,
+        audit::list,
         health::alive,
         health::ready,
         problem_pages::list,

@@ -1,7 +1,12 @@
 //! Parameters that handlers read by hand.
 
 use crate::{
-    domain::{moves::Status, text::Table},
+    domain::{
+        audit::{Action, Actor, SubjectKind},
+        ids::SubjectId,
+        moves::Status,
+        text::Table,
+    },
     http::{
         orders::MOST_WAIT,
         query::{MOST_PAGE, PAGE},
@@ -13,7 +18,7 @@ use utoipa::{
     openapi::{
         RefOr, Required,
         path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{ObjectBuilder, Ref, Schema, Type},
+        schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
     },
 };
 
@@ -44,6 +49,14 @@ parameters! {
     /// Which dead letters.
     Decided:
         query("resolution", "`open` (the default): those that wait for a decision; or what was decided; or `all`.", resolution());
+    /// Which entries of the audit trail; all conditions together.
+    Which:
+        query("actor", &format!("Only what the holder of this account did; or `{}`: an operator at the command line.", Actor::SYSTEM), string()),
+        query("action", "Only what was done so.", Ref::from_schema_name(Action::name())),
+        query("subject_kind", "Only what was done to such things.", Ref::from_schema_name(SubjectKind::name())),
+        query("subject_id", "Only what was done to this account, recipe, order or dead letter.", Ref::from_schema_name(SubjectId::name())),
+        query("from", "Only what was done then or later.", moment()),
+        query("until", "Only what was done before.", moment());
     /// Makes repeated requests one order.
     Key:
         header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
@@ -70,6 +83,10 @@ fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr
 
 fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn moment() -> ObjectBuilder {
+    string().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-11-22T15:00:00Z"])
 }
 
 fn limit() -> ObjectBuilder {

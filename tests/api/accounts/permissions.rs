@@ -26,6 +26,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("PUT", "/me/password", SignedIn),
     ("GET", "/users", Admins),
     ("PATCH", "/users/{id}", Admins),
+    ("GET", "/audit", Admins),
     ("GET", "/dead-letters", Admins),
     ("GET", "/dead-letters/{id}", Admins),
     ("POST", "/dead-letters/{id}/replay", Admins),

@@ -105,6 +105,7 @@ async fn each_operation_succeeds_as_it_says() {
         (&admin, "cancel_order", order, None, 200),
         (&admin, "get_order", order, None, 200),
         (&admin, "get_history", order, None, 200),
+        (&admin, "list_audit_entries", "", None, 200),
         (&admin, "list_dead_letters", "", None, 200),
         (&admin, "get_dead_letter", rubbish, None, 200),
         (&admin, "replay_dead_letter", lost, None, 200),

@@ -1,0 +1,25 @@
+//! What keeps the trail as it was written: triggers. Each database has a language of its own for them, so they are no migration; they
+//! are made whenever a database is migrated, unless they are there.
+
+/// For PostgreSQL: no statement that would change an entry is let through, whether or not it would find one.
+pub const POSTGRES: &str = "
+    CREATE OR REPLACE FUNCTION is_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$;
+    CREATE OR REPLACE TRIGGER audit_entries_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entries
+        FOR EACH STATEMENT EXECUTE FUNCTION is_append_only();
+    CREATE OR REPLACE TRIGGER order_moves_stay BEFORE UPDATE ON order_moves
+        FOR EACH STATEMENT EXECUTE FUNCTION is_append_only();
+";
+
+/// For SQLite. `INSERT OR REPLACE` deletes without asking the trigger for deleting.
+pub const SQLITE: &str = "
+    CREATE TRIGGER IF NOT EXISTS audit_entries_stay BEFORE UPDATE ON audit_entries
+        BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
+    CREATE TRIGGER IF NOT EXISTS audit_entries_remain BEFORE DELETE ON audit_entries
+        BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
+    CREATE TRIGGER IF NOT EXISTS audit_entries_are_not_replaced BEFORE INSERT ON audit_entries
+        WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
+    CREATE TRIGGER IF NOT EXISTS order_moves_stay BEFORE UPDATE ON order_moves
+        BEGIN SELECT RAISE(ABORT, 'order_moves is append-only'); END;
+";

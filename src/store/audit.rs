@@ -1,0 +1,128 @@
+//! The audit trail, but for the moves of orders: these are read from where they are written down anyway
+//! ([`moves::entries`](super::moves::entries)).
+
+use super::{Conn, Result, on, orders::Besides, schema::audit_entries};
+use crate::domain::{
+    Instant,
+    audit::{Action, Actor, Changes, Entry, SubjectKind},
+    ids::{EntryId, SubjectId, UserId},
+};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
+    pg::Pg,
+    sql_types::{Nullable, Text},
+    sqlite::Sqlite,
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = audit_entries, check_for_backend(Pg, Sqlite))]
+struct Row {
+    id: EntryId,
+    at: Instant,
+    actor_id: Option<UserId>,
+    action: Action,
+    subject_id: SubjectId,
+    changes: Changes,
+    request_id: Option<String>,
+}
+
+impl From<Row> for Entry {
+    fn from(Row { id, at, actor_id, action, subject_id, changes, request_id }: Row) -> Self {
+        Self { id, at, actor_id, action, subject_id, changes, request_id }
+    }
+}
+
+/// Which entries to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Only what they did.
+    pub actor: Option<Actor>,
+    /// Only what was done so.
+    pub action: Option<Action>,
+    /// Only what was done to such things.
+    pub kind: Option<SubjectKind>,
+    /// Only what was done to this.
+    pub subject: Option<SubjectId>,
+    /// Only what was done then or later.
+    pub from: Option<Instant>,
+    /// Only what was done before.
+    pub until: Option<Instant>,
+}
+
+impl Filter {
+    /// Whether it lets through anything that was done so.
+    pub fn admits(&self, action: Action) -> bool {
+        self.action.is_none_or(|only| only == action)
+            && self.kind.is_none_or(|only| only == action.subject_kind())
+    }
+}
+
+/// Writes an entry. Belongs in the transaction of what it tells.
+pub async fn add(conn: &mut Conn, entry: &Entry) -> Result<()> {
+    let row = (
+        audit_entries::id.eq(entry.id),
+        audit_entries::at.eq(entry.at),
+        audit_entries::actor_id.eq(entry.actor_id),
+        audit_entries::action.eq(entry.action),
+        audit_entries::subject_kind.eq(entry.action.subject_kind()),
+        audit_entries::subject_id.eq(entry.subject_id),
+        audit_entries::changes.eq(&entry.changes),
+        audit_entries::request_id.eq(entry.request_id.as_deref()),
+    );
+    on!(conn, c => diesel::insert_into(audit_entries::table).values(&row).execute(c))?;
+    Ok(())
+}
+
+/// A page of entries, newest first, behind `after`. One index leads: that of the first condition given, of subject, actor, action and kind.
+pub async fn page(
+    conn: &mut Conn,
+    filter: &Filter,
+    after: Option<(Instant, Uuid)>,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let Filter { actor, action, kind, subject, from, until } = *filter;
+    let rows: Vec<Row> = on!(conn, c => {
+        let mut query = audit_entries::table.select(Row::as_select()).into_boxed();
+        let mut led = subject.is_some();
+        if let Some(subject) = subject {
+            query = query.filter(audit_entries::subject_id.eq(subject));
+        }
+        query = match actor {
+            None => query,
+            Some(Actor::System) => query.filter(audit_entries::actor_id.is_null()),
+            Some(Actor::Account(id)) if led => {
+                query.filter(Besides::new(audit_entries::actor_id, id.into_sql::<Nullable<super::sql_types::Uuid>>()))
+            }
+            Some(Actor::Account(id)) => query.filter(audit_entries::actor_id.eq(id)),
+        };
+        led |= actor.is_some();
+        if let Some(action) = action {
+            query = if led {
+                query.filter(Besides::new(audit_entries::action, action.into_sql::<Text>()))
+            } else {
+                query.filter(audit_entries::action.eq(action))
+            };
+        }
+        led |= action.is_some();
+        if let Some(kind) = kind {
+            query = if led {
+                query.filter(Besides::new(audit_entries::subject_kind, kind.into_sql::<Text>()))
+            } else {
+                query.filter(audit_entries::subject_kind.eq(kind))
+            };
+        }
+        if let Some(from) = from {
+            query = query.filter(audit_entries::at.ge(from));
+        }
+        if let Some(until) = until {
+            query = query.filter(audit_entries::at.lt(until));
+        }
+        if let Some((at, id)) = after {
+            query = query.filter(audit_entries::at.le(at).and(audit_entries::at.lt(at).or(audit_entries::id.lt(EntryId(id)))));
+        }
+        query.order((audit_entries::at.desc(), audit_entries::id.desc())).limit(limit).load(c)
+    })?;
+    Ok(rows.into_iter().map(Entry::from).collect())
+}
