@@ -84,12 +84,15 @@ impl Trail {
         self.store
             .read(move |conn| {
                 async move {
-                    let mut page = audit::page(conn, &filter, after, limit).await?;
-                    if filter.admits(Action::OrderMoved) {
-                        page.extend(moves::entries(conn, &filter, after, limit).await?);
-                        page.sort_unstable_by_key(|entry| Reverse(entry.place()));
-                        page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                    let mut page = Vec::new();
+                    for part in filter.parts() {
+                        page.extend(audit::page(conn, &part, after, limit).await?);
                     }
+                    if filter.admits_moves() {
+                        page.extend(moves::entries(conn, &filter, after, limit).await?);
+                    }
+                    page.sort_unstable_by_key(|entry| Reverse(entry.place()));
+                    page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
                     Ok(page)
                 }
                 .boxed()

@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use serde_json::json;
 use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// How soon a change made by another process is seen here.
@@ -58,12 +59,14 @@ impl Snapshot {
 pub struct Menu {
     store: Store,
     current: Arc<ArcSwap<Snapshot>>,
+    /// One at a time, so that none puts an older menu in the place of a newer one.
+    refreshing: Arc<Mutex<()>>,
 }
 
 impl Menu {
     /// Reads the menu.
     pub async fn load(store: Store) -> store::Result<Self> {
-        let menu = Self { store, current: Arc::default() };
+        let menu = Self { store, current: Arc::default(), refreshing: Arc::default() };
         menu.refresh().await?;
         Ok(menu)
     }
@@ -84,6 +87,7 @@ impl Menu {
 
     /// Reads the menu if it has changed.
     async fn refresh(&self) -> store::Result<()> {
+        let _turn = self.refreshing.lock().await;
         let known = self.current().edition.clone();
         let changed = self
             .store

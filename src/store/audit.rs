@@ -52,10 +52,22 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it lets through anything that was done so.
-    pub fn admits(&self, action: Action) -> bool {
-        self.action.is_none_or(|only| only == action)
-            && self.kind.is_none_or(|only| only == action.subject_kind())
+    /// Whether it lets through moves of orders, which are no entries here.
+    pub fn admits_moves(&self) -> bool {
+        self.action.is_none_or(|only| only == Action::OrderMoved)
+            && self.kind.is_none_or(|only| only == SubjectKind::Order)
+    }
+
+    /// Filters of which each has an index that leads to what it lets through, and which let through the same together.
+    pub fn parts(self) -> Vec<Self> {
+        if self.action == Some(Action::OrderMoved) || self.kind == Some(SubjectKind::Order) {
+            return Vec::new();
+        }
+        if self.subject.is_some() || self.actor.is_some() || self.action.is_some() || self.kind.is_some() {
+            return vec![self];
+        }
+        let kinds = SubjectKind::ALL.iter().filter(|kind| **kind != SubjectKind::Order);
+        kinds.map(|kind| Self { kind: Some(*kind), ..self }).collect()
     }
 }
 
@@ -75,7 +87,8 @@ pub async fn add(conn: &mut Conn, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// A page of entries, newest first, behind `after`. One index leads: that of the first condition given, of subject, actor, action and kind.
+/// A page of entries, newest first, behind `after`. One index leads, that of the first condition given of subject, actor, action and
+/// kind: so ask for one [part](Filter::parts) after the other.
 pub async fn page(
     conn: &mut Conn,
     filter: &Filter,

@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod audit;
 mod bad_input;
 mod dead_letters;
 mod exchange;

@@ -62,6 +62,7 @@ async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
     for list in ["/users", "/dead-letters?resolution=open", "/dead-letters?resolution=all"] {
         asked.push(Asked::read(&admin, list, 0));
     }
+    asked.extend(trail(&admin, &staff, pages).await);
     asked.push(Asked::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
     asked.push(Asked::post(&staff, "/orders/next", Value::Null));
     let board = staff.get("/orders?status=pending&limit=10").await.expect(200);
@@ -97,6 +98,41 @@ async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<Asked>
         asked.push(Asked::read(who, &list, most));
         if let Some(cursor) = cursor(who, &list, pages).await {
             asked.push(Asked::read(who, format!("{list}&cursor={cursor}"), most));
+        }
+    }
+    asked
+}
+
+/// The audit trail in each way in which an admin can ask for it: the first page, and one behind a cursor.
+async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<Asked> {
+    let staff = staff.get("/me").await.expect(200);
+    let order = admin.get("/audit?action=order_moved&limit=1").await.expect(200);
+    let order = order["entries"][0]["subject"]["id"].as_str().expect("an order that was moved").to_owned();
+    let by = id(&staff);
+    let mut asked = Vec::new();
+    for narrow in [
+        String::new(),
+        format!("actor={by}"),
+        "actor=system".into(),
+        "action=recipe_availability_changed".into(),
+        "action=order_moved".into(),
+        "subject_kind=recipe".into(),
+        "subject_kind=order".into(),
+        format!("subject_id={order}"),
+        format!("actor={by}&action=recipe_availability_changed"),
+        format!("actor={by}&subject_kind=recipe"),
+        format!("actor={by}&action=order_moved"),
+        format!("actor={by}&subject_id={order}"),
+        "action=recipe_added&subject_kind=recipe".into(),
+        "from=2020-01-01T00:00:00Z&until=2090-01-01T00:00:00Z".into(),
+        format!("actor={by}&from=2020-01-01T00:00:00Z&until=2090-01-01T00:00:00Z"),
+    ] {
+        let list = format!("/audit?limit={PAGE}&{narrow}");
+        // A page of each part; of what somebody did, every other entry here.
+        let most = 4 * (PAGE + 1);
+        asked.push(Asked::read(admin, &list, most));
+        if let Some(cursor) = cursor(admin, &list, pages).await {
+            asked.push(Asked::read(admin, format!("{list}&cursor={cursor}"), most));
         }
     }
     asked

@@ -2,7 +2,9 @@
 
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, database::Kind, eventually, on_both, person::id};
+use futures_util::{FutureExt, future::join_all};
 use serde_json::{Value, json};
+use shakerqueue::store::recipes;
 
 on_both! {
     async fn staff_put_a_drink_on_the_menu(bar) {
@@ -45,6 +47,24 @@ on_both! {
         bartender.put(&path, water_with("name", json!("SPARKLING water"))).await.expect(200);
         // By name, as it can be read.
         bartender.put("/recipes/sparkling%20water", glass_of_water()).await.expect(200);
+    }
+
+    async fn after_many_changes_at_once_the_menu_shows_the_last(bar) {
+        let bartender = bar.employee().await;
+        let store = bar.database.store();
+        for _ in 0..20 {
+            join_all((0..8).map(async |n| {
+                let body = json!({ "available": n % 2 == 0 });
+                bartender.put("/recipes/Negroni/availability", body).await.expect(200);
+            }))
+            .await;
+            let shown = bartender.get("/recipes/Negroni").await.expect(200);
+            let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+            let stored = menu.iter().find(|recipe| recipe.formula.name.as_str() == "Negroni").unwrap();
+            assert_eq!(shown["updated_at"], json!(stored.updated_at));
+            assert_eq!(shown["available"], stored.available);
+        }
+        store.close();
     }
 
     async fn an_archived_drink_leaves_the_menu_and_its_orders_keep_it(bar) {

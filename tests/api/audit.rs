@@ -1,0 +1,62 @@
+//! The audit trail: who changed what.
+
+mod append_only;
+mod atomic;
+mod entries;
+mod list;
+
+use crate::support::{Bar, Person, database::Database};
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use serde_json::{Value, json};
+
+/// All entries that a filter lets through, newest first.
+async fn entries(admin: &Person, filter: &str) -> Vec<Value> {
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&format!("/audit?limit=100&{filter}&cursor={cursor}")).await.expect(200);
+        all.extend(page["entries"].as_array().expect("entries").iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return all,
+        }
+    }
+}
+
+/// The only entry that a filter lets through.
+#[track_caller]
+fn only(entries: Vec<Value>) -> Value {
+    assert_eq!(entries.len(), 1, "{entries:#?}");
+    entries.into_iter().next().expect("one")
+}
+
+/// What an entry tells of what is different: `[field, before, after]` of each.
+fn changes(entry: &Value) -> Value {
+    let changes = entry["changes"].as_array().expect("changes").iter();
+    changes.map(|change| json!([change["field"], change["before"], change["after"]])).collect()
+}
+
+/// Runs statements as an operator would, past the product.
+async fn sql(database: &Database, statements: &str) -> Result<(), String> {
+    match database.url.strip_prefix("sqlite://") {
+        Some(file) => {
+            let mut conn = SqliteConnection::establish(file).expect("the file");
+            conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+            conn.batch_execute(statements).map_err(|error| error.to_string())
+        }
+        None => {
+            let done = database.client().await.batch_execute(statements).await;
+            done.map_err(|error| error.as_db_error().expect("the server's answer").message().to_owned())
+        }
+    }
+}
+
+fn is_sqlite(bar: &Bar) -> bool {
+    bar.database.url.starts_with("sqlite")
+}
+
+fn water() -> Value {
+    json!({
+        "name": "Water", "build": "built", "glass": "highball", "method": "Pour.",
+        "ingredients": [{ "name": "water", "amount": 200, "unit": "ml" }],
+    })
+}
