@@ -37,17 +37,13 @@ fn changes(entry: &Value) -> Value {
 
 /// Runs statements as an operator would, past the product.
 async fn sql(database: &Database, statements: &str) -> Result<(), String> {
-    match database.url.strip_prefix("sqlite://") {
-        Some(file) => {
-            let mut conn = SqliteConnection::establish(file).expect("the file");
-            conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
-            conn.batch_execute(statements).map_err(|error| error.to_string())
-        }
-        None => {
-            let done = database.client().await.batch_execute(statements).await;
-            done.map_err(|error| error.as_db_error().expect("the server's answer").message().to_owned())
-        }
+    if let Some(file) = database.url.strip_prefix("sqlite://") {
+        let mut conn = SqliteConnection::establish(file).expect("the file");
+        conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+        return conn.batch_execute(statements).map_err(|error| error.to_string());
     }
+    let done = database.client().await.batch_execute(statements).await;
+    done.map_err(|error| error.as_db_error().expect("the server's answer").message().to_owned())
 }
 
 fn is_sqlite(bar: &Bar) -> bool {

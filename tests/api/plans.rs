@@ -128,8 +128,8 @@ async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<Asked> {
         format!("actor={by}&from=2020-01-01T00:00:00Z&until=2090-01-01T00:00:00Z"),
     ] {
         let list = format!("/audit?limit={PAGE}&{narrow}");
-        // A page of each part; of what somebody did, every other entry here.
-        let most = 4 * (PAGE + 1);
+        // A page of each part; of what somebody did, every fourth is of a kind here.
+        let most = 4 * (PAGE + 5);
         asked.push(Asked::read(admin, &list, most));
         if let Some(cursor) = cursor(admin, &list, pages).await {
             asked.push(Asked::read(admin, format!("{list}&cursor={cursor}"), most));

@@ -34,20 +34,15 @@ async fn by_pages(admin: &Person, filter: &str, limit: usize) -> Vec<Value> {
         let entries = page["entries"].as_array().unwrap();
         assert!(entries.len() <= limit);
         all.extend(entries.iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => {
-                assert_eq!(entries.len(), limit);
-                path = format!("/audit?limit={limit}&{filter}&cursor={cursor}");
-                let link = link.expect("a link");
-                let leads_to =
-                    link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
-                assert_eq!(admin.get(leads_to).await.expect(200), admin.get(&path).await.expect(200));
-            }
-            None => {
-                assert_eq!(link, None);
-                return all;
-            }
-        }
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            assert_eq!(link, None);
+            return all;
+        };
+        assert_eq!(entries.len(), limit);
+        path = format!("/audit?limit={limit}&{filter}&cursor={cursor}");
+        let link = link.expect("a link");
+        let leads_to = link.strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")).unwrap();
+        assert_eq!(admin.get(leads_to).await.expect(200), admin.get(&path).await.expect(200));
     }
 }
 
