@@ -1,8 +1,13 @@
 //! Every setting, read in one place from flags and the environment.
 
+mod proxies;
+mod rate_limits;
+
 use clap::Args;
+pub use proxies::Proxies;
+pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
-use std::{convert::Infallible, net::SocketAddr, str::FromStr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use url::Url;
 
 /// Where the data is.
@@ -76,6 +81,31 @@ pub struct Serving {
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]
     pub cors_origins: Vec<Origin>,
 
+    /// Proxies that are believed about where a request came from (`X-Forwarded-For`, `Forwarded`): addresses or networks, such
+    /// as `10.0.0.7,192.168.0.0/16`. Unset: none.
+    #[arg(
+        long,
+        env = "TRUSTED_PROXIES",
+        value_name = "IP[/N],…",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub trusted_proxies: Proxies,
+
+    /// How many requests a minute this process answers, by account and by address: `on`, `off` (for load tests), or what shall
+    /// differ, such as `ordering=100,login-address=500`.
+    #[arg(long, env = "RATE_LIMITS", value_name = "on|off|NAME=N,…", default_value = "on")]
+    pub rate_limits: RateLimits,
+
+    /// The certificate with which to speak HTTPS, in PEM, followed by those it was signed with. Read again when it
+    /// changes. Unset: HTTP.
+    #[arg(long, env = "TLS_CERT_FILE", value_name = "PATH", value_parser = path)]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// The certificate's private key, in PEM.
+    #[arg(long, env = "TLS_KEY_FILE", value_name = "PATH", value_parser = path)]
+    pub tls_key_file: Option<PathBuf>,
+
     /// Adds the demo accounts and the menu, as `seed` does.
     #[arg(long)]
     pub demo: bool,
@@ -146,6 +176,19 @@ impl Serving {
         self.jwt_previous_secrets.iter().filter(|secret| !secret.expose_secret().is_empty())
     }
 
+    /// The files of the certificate, if there is one, or a sentence that says which is missing.
+    pub fn tls_files(&self) -> Result<Option<TlsFiles>, String> {
+        let given = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        match (given(&self.tls_cert_file), given(&self.tls_key_file)) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (Some(_), None) => {
+                Err("TLS_CERT_FILE needs TLS_KEY_FILE: the private key of the certificate".into())
+            }
+            (None, Some(_)) => Err("TLS_KEY_FILE needs TLS_CERT_FILE: the certificate of the key".into()),
+        }
+    }
+
     /// The given secret, or a sentence that says what is wrong with it or with the previous ones.
     pub fn checked_secret(&self) -> Result<Option<&SecretString>, String> {
         if self.previous_secrets().any(|secret| secret.expose_secret().len() < LEAST_SECRET) {
@@ -158,6 +201,15 @@ impl Serving {
             secret => Ok(secret),
         }
     }
+}
+
+/// Where a certificate and its key are.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate, and those it was signed with.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// An origin as browsers send it, or `*` for any.
@@ -181,6 +233,12 @@ impl Origin {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Also an empty one, which names no file.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
+fn path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(text))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]

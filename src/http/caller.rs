@@ -51,13 +51,20 @@ impl FromRequest for Admin {
 }
 
 fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let app = request.app_data::<Data<App>>().ok_or_else(Problem::not_signed_in)?;
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (app, token) = presented(request).ok_or_else(Problem::not_signed_in)?;
+    Ok(app.accounts.caller(token)?)
+}
+
+/// Who makes a request, whether or not the route asks.
+pub fn known(request: &HttpRequest) -> Option<Caller> {
+    let (app, token) = presented(request)?;
+    app.accounts.caller(token).ok()
+}
+
+/// The token that a request brings, whatever it is worth.
+fn presented(request: &HttpRequest) -> Option<(&App, &str)> {
+    let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
     // The scheme's name may be written in any case (RFC 9110).
-    let (scheme, token) =
-        header.and_then(|value| value.split_once(' ')).ok_or_else(Problem::not_signed_in)?;
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(Problem::not_signed_in());
-    }
-    Ok(app.accounts.caller(token.trim())?)
+    let (_, token) = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))?;
+    Some((request.app_data::<Data<App>>()?, token.trim()))
 }

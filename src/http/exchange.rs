@@ -1,7 +1,14 @@
 //! What holds for every request and answer, whichever route: its id, HEAD and OPTIONS, the headers that keep browsers careful,
 //! and a problem where the framework or a panic would say something else.
 
-use super::{problem::Problem, request_id, request_id::RequestId};
+use super::{
+    connection::Progress,
+    head,
+    limits::{Allowance, Limits},
+    problem::Problem,
+    request_id,
+    request_id::RequestId,
+};
 use crate::health::Health;
 use actix_web::{
     Error, HttpResponse, ResponseError,
@@ -16,7 +23,7 @@ use actix_web::{
     web::Data,
 };
 use futures_util::FutureExt;
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, rc::Rc};
 
 /// Where pages for people are, which may be asked for as what they are.
 const PAGES: &str = "/problems";
@@ -29,6 +36,8 @@ const CAREFUL: [(HeaderName, HeaderValue); 5] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
+/// For a year from each answer over TLS on, browsers come over TLS only (RFC 6797).
+const STRICTLY_ENCRYPTED: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 
 /// The outermost layer around all routes.
@@ -37,13 +46,21 @@ pub async fn exchange(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.request());
+    let connection = request.conn_data::<Rc<Progress>>().cloned();
+    let _busy = connection.as_ref().map(Progress::begin);
+    let encrypted = connection.as_ref().is_some_and(|connection| connection.encrypted);
     let stopping = request.app_data::<Data<Health>>().is_some_and(|health| health.stopping.is_cancelled());
     let asks_for_methods = request.method() == Method::OPTIONS;
     if request.method() == Method::HEAD {
         // The connection remembers that it was asked for no body.
         request.head_mut().method = Method::GET;
     }
+    let allowance = request.app_data::<Data<Limits>>().and_then(|limits| limits.admit(request.request()));
     let answered = id.clone().scope(async {
+        let refused = allowance.as_ref().and_then(Allowance::refusal);
+        if let Some(problem) = refused.or_else(|| head::oversize(request.request())) {
+            return Ok(Err(problem));
+        }
         if !accepts_json(&request) && !request.path().starts_with(PAGES) {
             return Ok(Err(Problem::not_acceptable()));
         }
@@ -53,20 +70,30 @@ pub async fn exchange(
             Err(_) => Ok(Err(Problem::internal(&"a panic"))),
         }
     });
-    match answered.await? {
+    let answered = answered.await?;
+    let finish = |headers: &mut HeaderMap| {
+        if encrypted {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICTLY_ENCRYPTED);
+        }
+        if let Some(allowance) = allowance {
+            allowance.tell(headers);
+        }
+        finish(headers, &id);
+    };
+    match answered {
         Ok(mut response) => {
             let head = response.response_mut().head_mut();
             // Connections that would be kept are closed once the process stops: their clients go elsewhere before it ends.
             if stopping {
                 head.set_connection_type(ConnectionType::Close);
             }
-            finish(&mut head.headers, &id);
+            finish(&mut head.headers);
             Ok(response)
         }
         // There is no request any more to answer, so this takes the way of errors.
         Err(problem) => {
             let mut response = problem.error_response();
-            finish(response.headers_mut(), &id);
+            finish(response.headers_mut());
             Err(InternalError::from_response(problem, response).into())
         }
     }
@@ -128,8 +155,18 @@ fn all_methods(allow: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Headers of answers that a script from another origin may read.
-pub const EXPOSED: [&str; 8] =
-    ["Allow", "ETag", "Link", "Location", "Preference-Applied", "Retry-After", "Vary", request_id::HEADER];
+pub const EXPOSED: [&str; 10] = [
+    "Allow",
+    "ETag",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "Vary",
+    request_id::HEADER,
+];
 
 #[cfg(test)]
 mod tests {

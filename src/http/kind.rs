@@ -69,12 +69,18 @@ kinds! {
         "The dead letter's order can't be stored now either; detail says why.";
     TOO_LARGE: PAYLOAD_TOO_LARGE, "too-large", "Too large",
         "The body has more bytes than are taken; detail says how many that are.";
+    URI_TOO_LONG: URI_TOO_LONG, "uri-too-long", "URI too long",
+        "The path and what is behind it have more bytes than are taken; detail says how many that are. Nothing was done.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON",
         "The body's type is not application/json, or it is compressed.";
     INVALID: UNPROCESSABLE_ENTITY, "invalid", "Invalid",
         "A field, a parameter or a header has a value that can't be. The member errors says which one, where it is in the body, and what is wrong.";
     IDEMPOTENCY_KEY_REUSED: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused",
         "Something else was asked for under this Idempotency-Key. Each thing that is asked for needs a key of its own.";
+    TOO_MANY_REQUESTS: TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
+        "The account or the address has used up what it may ask for in a minute; detail names the limit, as does the header RateLimit. Nothing was done; try again after the seconds of Retry-After.";
+    HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "Head too large",
+        "The request has more headers, or longer ones, than are taken; detail says how many that are. Nothing was done.";
     INTERNAL: INTERNAL_SERVER_ERROR, "internal", "Internal error",
         "A defect of the service. It is in the log under the request's id; please report it with that.";
     UNAVAILABLE: SERVICE_UNAVAILABLE, "unavailable", "Unavailable",

@@ -1,14 +1,18 @@
 //! The HTTP API. Handlers read what they are given, ask a use case, and say what came of it.
 
 mod accounts;
+mod address;
 mod audit;
 mod body;
 mod caller;
+mod connection;
 mod cors;
 mod dead_letters;
 mod exchange;
+mod head;
 mod health;
 mod kind;
+mod limits;
 mod openapi;
 mod orders;
 mod problem;
@@ -16,28 +20,33 @@ mod problem_pages;
 mod query;
 mod recipes;
 mod request_id;
+mod server;
+mod tls;
 mod users;
 mod views;
 
 use crate::{
-    accounts::Accounts, audit::Trail, bar::Bar, config::Origin, dead_letters::DeadLetters, health::Health,
-    intake::Intake, menu::Menu,
+    accounts::Accounts,
+    audit::Trail,
+    bar::Bar,
+    config::{Origin, Proxies, RateLimits},
+    dead_letters::DeadLetters,
+    health::Health,
+    intake::Intake,
+    menu::Menu,
 };
 use actix_web::{
-    App as ActixApp, HttpServer,
+    App as ActixApp,
     dev::Server,
     middleware::{Compress, from_fn},
     web::{self, Data, ServiceConfig},
 };
 use exchange::exchange;
+use limits::Limits;
 pub use openapi::document;
 use problem::Problem;
 use std::{io, net::TcpListener, time::Duration};
-
-/// How long a client may take to send the head of a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(75);
+pub use tls::Tls;
 
 /// For those who ask for the health of a process, and nothing else.
 const HEALTH_CONNECTIONS: usize = 256;
@@ -69,57 +78,63 @@ pub struct Capacity {
     pub connections: usize,
 }
 
-/// The API on this listener, for scripts of these origins too. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+/// Who may come, and how.
+pub struct Clients {
+    /// Whose scripts may use the API too.
+    pub origins: Vec<Origin>,
+    /// Who is believed about where a request came from.
+    pub proxies: Proxies,
+    /// How many requests are answered.
+    pub limits: RateLimits,
+    /// What connections are encrypted with.
+    pub tls: Option<Tls>,
+}
+
+/// The API on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
 pub fn serve(
     app: App,
     listener: TcpListener,
     capacity: Capacity,
-    origins: Vec<Origin>,
+    Clients { origins, proxies, limits, tls }: Clients,
     drain: Duration,
 ) -> io::Result<Server> {
     let (health, app) = (Data::new(app.health.clone()), Data::new(app));
-    start(listener, capacity, origins, drain, move |config| {
-        config.app_data(app.clone()).app_data(health.clone()).configure(health::routes).configure(routes);
-    })
+    let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
+    let configure = move |config: &mut ServiceConfig| {
+        config.app_data(app.clone()).app_data(health.clone());
+        config.app_data(proxies.clone()).app_data(limits.clone());
+        config.configure(health::routes).configure(routes);
+    };
+    start(listener, capacity, origins, tls, drain, configure)
 }
 
 /// Only the health of a process that has no API.
 pub fn serve_health(health: Health, listener: TcpListener, drain: Duration) -> io::Result<Server> {
     let health = Data::new(health);
-    start(
-        listener,
-        Capacity { threads: 1, connections: HEALTH_CONNECTIONS },
-        Vec::new(),
-        drain,
-        move |config| {
-            config.app_data(health.clone()).configure(health::routes);
-        },
-    )
+    let capacity = Capacity { threads: 1, connections: HEALTH_CONNECTIONS };
+    let configure = move |config: &mut ServiceConfig| {
+        config.app_data(health.clone()).configure(health::routes);
+    };
+    start(listener, capacity, Vec::new(), None, drain, configure)
 }
 
 fn start(
     listener: TcpListener,
-    Capacity { threads, connections }: Capacity,
+    capacity: Capacity,
     origins: Vec<Origin>,
+    tls: Option<Tls>,
     drain: Duration,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
-    let server = HttpServer::new(move || {
+    let app = move || {
         ActixApp::new()
             .wrap(Compress::default())
             .wrap(from_fn(exchange))
             .wrap(cors::layer(&origins))
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
-    })
-    // Signals belong to the process: it has more to stop than this server.
-    .disable_signals()
-    .client_request_timeout(HEAD_WITHIN)
-    .keep_alive(IDLE)
-    .workers(threads)
-    .max_connections(connections.div_ceil(threads))
-    .shutdown_timeout(drain.as_secs().max(1));
-    Ok(server.listen(listener)?.run())
+    };
+    server::start(app, listener, capacity, tls, drain)
 }
 
 /// Every route but those about health.

@@ -23,7 +23,7 @@ use std::fmt;
 use utoipa::ToSchema;
 
 /// How long a client should wait before it tries again, in seconds.
-const RETRY_AFTER: u32 = 2;
+const RETRY_AFTER: u16 = 2;
 
 /// The longest explanation, in characters.
 const MOST_CHARACTERS: usize = 300;
@@ -81,6 +81,9 @@ pub struct Problem {
     /// Which fields are wrong, where that is the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// After how many seconds it is worth trying again, where that is known.
+    #[serde(skip)]
+    retry_after: Option<u16>,
     /// The order as it stands, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = OrderView)]
@@ -96,6 +99,7 @@ impl Problem {
             detail: shortened(detail.into()),
             request_id: RequestId::current(),
             errors: Vec::new(),
+            retry_after: None,
             order: None,
         }
     }
@@ -133,6 +137,22 @@ impl Problem {
     /// 413.
     pub fn too_large(most: usize) -> Self {
         Self::new(kind::TOO_LARGE, format!("A body may have at most {most} bytes."))
+    }
+
+    /// 414.
+    pub fn uri_too_long(most: usize) -> Self {
+        Self::new(kind::URI_TOO_LONG, format!("A path with its query may have at most {most} bytes."))
+    }
+
+    /// 431.
+    pub fn head_too_large(headers: usize, bytes: usize) -> Self {
+        let detail = format!("A request may have at most {headers} headers, of {bytes} bytes in all.");
+        Self::new(kind::HEAD_TOO_LARGE, detail)
+    }
+
+    /// 429: worth trying again after so many seconds.
+    pub fn too_many(detail: impl Into<String>, seconds: u16) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(kind::TOO_MANY_REQUESTS, detail) }
     }
 
     /// 415.
@@ -336,8 +356,9 @@ impl ResponseError for Problem {
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                let seconds = self.retry_after.unwrap_or(RETRY_AFTER);
+                response.insert_header((header::RETRY_AFTER, u32::from(seconds)));
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use crate::{
     dead_letters::DeadLetters,
     deployment::Deployment,
     health::{Health, Needs},
-    http::{self, App, Capacity},
+    http::{self, App, Capacity, Clients, Tls},
     intake::{Identity, Intake},
     menu::Menu,
     recorder::Recorder,
@@ -39,13 +39,14 @@ pub async fn run(serving: Serving) -> Result<(), Failure> {
     let reserved = Reserved::new(serving.bind_addr)?;
     let address = reserved.address()?;
     let demo = serving.demo;
+    let scheme = if serving.tls_files().is_ok_and(|files| files.is_some()) { "https" } else { "http" };
     let ready = |deployment| {
-        say(format_args!("ShakerQueue ({deployment}) listens on http://{address}"));
+        say(format_args!("ShakerQueue ({deployment}) listens on {scheme}://{address}"));
         if demo {
             // "Any address" is where it listens, and not where it can be reached.
             let any = address.ip().is_unspecified();
             let reached = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
-            say(welcome(&reached));
+            say(welcome(&format!("{scheme}://{reached}")));
         }
     };
     serve(serving, || reserved.listen(), stop, ready).await
@@ -66,6 +67,7 @@ pub async fn serve(
     ready: impl FnOnce(&'static str),
 ) -> Result<(), Failure> {
     let given = serving.checked_secret().map_err(Failure::new)?.cloned();
+    let tls = serving.tls_files().and_then(|files| files.map(Tls::load).transpose()).map_err(Failure::new)?;
     let deployment = Deployment::choose(&serving.servers)?;
     let secret = match (given, &deployment.file) {
         (Some(secret), _) => secret,
@@ -88,6 +90,9 @@ pub async fn serve(
     let background = TaskTracker::new();
     background.spawn(menu.clone().keep_fresh(stop.clone()));
     background.spawn(access.clone().keep_fresh(stop.clone()));
+    if let Some(tls) = tls.clone() {
+        background.spawn(tls.keep_fresh(stop.clone()));
+    }
     background.close();
 
     let (recorder, mut recording) = Recorder::start(store.clone());
@@ -115,7 +120,13 @@ pub async fn serve(
     let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
     let threads = serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get));
     let capacity = Capacity { threads: threads.unwrap_or(1), connections: serving.http_connections };
-    let server = http::serve(app, listen()?, capacity, serving.cors_origins, drain(within, delay))?;
+    let clients = Clients {
+        origins: serving.cors_origins,
+        proxies: serving.trusted_proxies,
+        limits: serving.rate_limits,
+        tls,
+    };
+    let server = http::serve(app, listen()?, capacity, clients, drain(within, delay))?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);
@@ -165,13 +176,13 @@ async fn prepare(deployment: &Deployment, serving: &Serving) -> Result<Prepared,
 }
 
 /// What someone who tries it wants to know.
-fn welcome(address: &str) -> String {
+fn welcome(url: &str) -> String {
     let accounts: Vec<_> =
         seed::DEMO_ACCOUNTS.iter().map(|(email, role)| format!("  {email:<21} {role}")).collect();
     format!(
         "\nDemo accounts, each with the password {password}:\n{accounts}\n\nTry:\n  \
-         TOKEN=$(curl -s http://{address}/login -H 'Content-Type: application/json' -d '{{\"email\":\"user@example.com\",\"password\":\"{password}\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
-         curl -i http://{address}/orders -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d '{{\"recipe\":\"Margarita\"}}'\n",
+         TOKEN=$(curl -s {url}/login -H 'Content-Type: application/json' -d '{{\"email\":\"user@example.com\",\"password\":\"{password}\"}}' | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\n  \
+         curl -i {url}/orders -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' -d '{{\"recipe\":\"Margarita\"}}'\n",
         password = seed::DEMO_PASSWORD,
         accounts = accounts.join("\n"),
     )

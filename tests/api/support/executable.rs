@@ -8,10 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-/// A command with nothing of this process's environment in it.
+/// A command with nothing of this process's environment in it, and without limits that a test would run into.
 pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shakerqueue"));
-    command.args(arguments).env_clear().envs(environment.iter().copied());
+    command.args(arguments).env_clear().env("RATE_LIMITS", "off").envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

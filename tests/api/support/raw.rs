@@ -3,20 +3,27 @@
 use super::{PATIENCE, person::Answer};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 
 /// A connection to a bar.
-pub struct Raw(TcpStream);
+pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
     pub async fn open(url: &str) -> Self {
-        let address = url.strip_prefix("http://").expect("an http URL");
+        let (_, address) = url.split_once("://").expect("a URL");
         Self(TcpStream::connect(address).await.expect("the bar listens"))
     }
 
+    /// Goes away at once: what is under way to here is refused.
+    pub fn reset(self) {
+        let _ = self.0.set_zero_linger();
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// Sends bytes. A server may refuse, and hang up, before it has read them all.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
@@ -27,9 +34,9 @@ impl Raw {
         let _ = self.0.shutdown().await;
     }
 
-    /// Goes away at once: what is under way to here is refused.
-    pub fn reset(self) {
-        let _ = self.0.set_zero_linger();
+    /// Reads some more; false if there will be none.
+    pub async fn more(&mut self, bytes: &mut Vec<u8>) -> bool {
+        matches!(self.0.read_buf(bytes).await, Ok(1..))
     }
 
     /// The answer, or none if the server hangs up without one.
@@ -43,7 +50,7 @@ impl Raw {
             if let Some(answer) = parse(&bytes) {
                 return Some(answer);
             }
-            if !matches!(self.0.read_buf(&mut bytes).await, Ok(1..)) {
+            if !self.more(&mut bytes).await {
                 return None;
             }
         }

@@ -1,0 +1,137 @@
+//! `RATE_LIMITS`: how many requests are answered a minute.
+
+use std::{num::NonZeroU32, str::FromStr};
+
+/// Requests that are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What looks at a password, or at what stands for one.
+    Login,
+    /// New accounts.
+    Registration,
+    /// `POST /orders`.
+    Ordering,
+    /// Whatever changes nothing.
+    Reading,
+    /// All else.
+    Writing,
+}
+
+/// Whose requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// One account's; without a policy for staff of its own, also theirs.
+    Account,
+    /// One employee's or admin's.
+    Staff,
+    /// Those from one address that are not staff's: all guests of a bar may share one.
+    Address,
+}
+
+/// How many requests of a kind somebody may make.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// What it is called, here and in headers.
+    pub name: &'static str,
+    /// Of which requests.
+    pub kind: Kind,
+    /// Whose.
+    pub whose: Whose,
+    /// So many in a minute, and at most so many at once.
+    pub per_minute: NonZeroU32,
+}
+
+/// The most that can be asked for: it leaves governor's arithmetic room.
+const MOST: u32 = 1_000_000;
+
+/// What holds unless something else is said.
+const USUAL: [Policy; 12] = [
+    usual("login", Kind::Login, Whose::Account, 10),
+    usual("login-address", Kind::Login, Whose::Address, 120),
+    usual("registration-address", Kind::Registration, Whose::Address, 60),
+    usual("ordering", Kind::Ordering, Whose::Account, 60),
+    usual("ordering-staff", Kind::Ordering, Whose::Staff, 600),
+    usual("ordering-address", Kind::Ordering, Whose::Address, 1200),
+    usual("reading", Kind::Reading, Whose::Account, 300),
+    usual("reading-staff", Kind::Reading, Whose::Staff, 3000),
+    usual("reading-address", Kind::Reading, Whose::Address, 12_000),
+    usual("writing", Kind::Writing, Whose::Account, 60),
+    usual("writing-staff", Kind::Writing, Whose::Staff, 1200),
+    usual("writing-address", Kind::Writing, Whose::Address, 600),
+];
+
+const fn usual(name: &'static str, kind: Kind, whose: Whose, per_minute: u32) -> Policy {
+    let per_minute = match NonZeroU32::new(per_minute) {
+        Some(number) => number,
+        None => NonZeroU32::MIN,
+    };
+    Policy { name, kind, whose, per_minute }
+}
+
+/// The policies that hold; none when limits are off.
+#[derive(Debug, Clone)]
+pub struct RateLimits(Vec<Policy>);
+
+impl RateLimits {
+    /// All that hold.
+    pub fn policies(&self) -> &[Policy] {
+        &self.0
+    }
+}
+
+impl FromStr for RateLimits {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "off" => return Ok(Self(Vec::new())),
+            "on" | "" => return Ok(Self(USUAL.to_vec())),
+            _ => {}
+        }
+        let mut policies = USUAL;
+        for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
+            let (name, number) =
+                change.split_once('=').ok_or_else(|| format!("{change}: must be on, off, or NAME=N,…"))?;
+            let number = number.parse().ok().filter(|number| (1..=MOST).contains(number));
+            let number =
+                number.and_then(NonZeroU32::new).ok_or_else(|| format!("{name} must be 1 to {MOST}"))?;
+            let policy = policies.iter_mut().find(|policy| policy.name == name);
+            policy.ok_or_else(|| format!("there is no {name}; there are {}", names()))?.per_minute = number;
+        }
+        Ok(Self(policies.to_vec()))
+    }
+}
+
+fn names() -> String {
+    USUAL.map(|policy| policy.name).join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, name: &str) -> Option<u32> {
+        let limits = RateLimits::from_str(text).ok()?;
+        let policy = limits.policies().iter().find(|policy| policy.name == name)?;
+        Some(policy.per_minute.get())
+    }
+
+    #[test]
+    fn only_what_is_named_changes() {
+        assert_eq!(of("on", "ordering"), Some(60));
+        assert_eq!(of("ordering=7, reading-address=1000000", "ordering"), Some(7));
+        assert_eq!(of("ordering=7, reading-address=1000000", "reading-address"), Some(1_000_000));
+        assert_eq!(of("ordering=7", "ordering-staff"), Some(600));
+        assert_eq!(of("off", "ordering"), None);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for text in ["maybe", "ordering", "ordering=0", "ordering=1000001", "ordering=x", "beer=1", "on,off"]
+        {
+            assert!(RateLimits::from_str(text).is_err(), "{text}");
+        }
+        let sentence = RateLimits::from_str("beer=1").err().unwrap_or_default();
+        assert!(sentence.contains("beer") && sentence.contains("ordering-staff"), "{sentence}");
+    }
+}

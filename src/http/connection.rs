@@ -1,0 +1,168 @@
+//! A client's connection, which is cut when the client takes too long over it.
+//!
+//! The framework bounds the first head of a connection and the time between requests, but neither a later head that comes
+//! byte by byte nor an answer that nobody reads.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How long a client may take to send the head of a request.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+pub const IDLE: Duration = Duration::from_secs(75);
+/// How long a client may take none of what is sent to it.
+const UNREAD: Duration = Duration::from_secs(20);
+/// The framework answers a first head that is late, before the connection is cut.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Where a connection stands. It lives on one thread, together with its requests.
+pub struct Progress {
+    phase: Cell<Phase>,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    /// Nothing of a request is there; one must begin in time.
+    Idle(Instant),
+    /// Some of a head is there; all of it must be in time.
+    Head(Instant),
+    /// A request is being answered: who does that watches over its time.
+    Busy,
+}
+
+impl Progress {
+    /// A request is there. It is being answered until what this returns is dropped.
+    pub fn begin(self: &Rc<Self>) -> Busy {
+        self.phase.set(Phase::Busy);
+        Busy(self.clone())
+    }
+
+    fn heard(&self) {
+        if let Phase::Idle(_) = self.phase.get() {
+            self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN + ANSWER));
+        }
+    }
+
+    /// What was sent is part of an answer that goes on.
+    fn said(&self) {
+        match self.phase.get() {
+            Phase::Idle(_) => self.phase.set(Phase::Idle(Instant::now() + IDLE)),
+            Phase::Head(until) => {
+                self.phase.set(Phase::Head(until.max(Instant::now() + HEAD_WITHIN)));
+            }
+            Phase::Busy => {}
+        }
+    }
+}
+
+/// A request that is being answered.
+pub struct Busy(Rc<Progress>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.phase.set(Phase::Idle(Instant::now() + IDLE));
+    }
+}
+
+/// A connection with a clock.
+pub struct Watched<S> {
+    stream: S,
+    progress: Rc<Progress>,
+    /// Wakes at the next deadline, or earlier: it is set back only once it has rung.
+    alarm: Pin<Box<Sleep>>,
+    /// Since when the client takes nothing.
+    unread_since: Option<Instant>,
+}
+
+impl<S> Watched<S> {
+    /// From now on it is the client's turn.
+    pub fn new(stream: S, encrypted: bool) -> Self {
+        let until = Instant::now() + HEAD_WITHIN + ANSWER;
+        let progress = Rc::new(Progress { phase: Cell::new(Phase::Head(until)), encrypted });
+        Self { stream, progress, alarm: Box::pin(sleep_until(until)), unread_since: None }
+    }
+
+    /// Where it stands.
+    pub fn progress(&self) -> Rc<Progress> {
+        self.progress.clone()
+    }
+
+    /// Waits no longer than until then.
+    fn wait<T>(&mut self, cx: &mut Context<'_>, until: Instant) -> Poll<io::Result<T>> {
+        loop {
+            if Instant::now() >= until {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            if self.alarm.is_elapsed() || self.alarm.deadline() > until {
+                self.alarm.as_mut().reset(until);
+            }
+            if self.alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits for the client to take something.
+    fn sent<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.unread_since = None;
+            return outcome;
+        }
+        let since = *self.unread_since.get_or_insert_with(Instant::now);
+        self.wait(cx, since + UNREAD)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if outcome.is_ready() {
+            if buffer.filled().len() > before {
+                self.progress.heard();
+            }
+            return outcome;
+        }
+        match self.progress.phase.get() {
+            // While it takes nothing, that is what it must do first.
+            Phase::Idle(until) | Phase::Head(until) if self.unread_since.is_none() => self.wait(cx, until),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if outcome.is_ready() {
+            self.progress.said();
+        }
+        self.sent(cx, outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.sent(cx, outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.sent(cx, outcome)
+    }
+}

@@ -1,0 +1,21 @@
+//! How large the head of a request may be. The framework cuts at 128 KiB and 96 headers, with an empty answer.
+
+use super::problem::Problem;
+use actix_web::HttpRequest;
+
+/// The most bytes of a path with its query: the longest cursor and filters have a few hundred.
+const MOST_URI: usize = 4096;
+/// The most headers, and the most bytes of their names and values together.
+const MOST_HEADERS: usize = 64;
+const MOST_BYTES: usize = 16 * 1024;
+
+/// What is wrong with the size of a request's head.
+pub fn oversize(request: &HttpRequest) -> Option<Problem> {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if path > MOST_URI {
+        return Some(Problem::uri_too_long(MOST_URI));
+    }
+    let sizes = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    let (number, bytes) = sizes.fold((0, 0), |(number, bytes), size| (number + 1, bytes + size));
+    (number > MOST_HEADERS || bytes > MOST_BYTES).then(|| Problem::head_too_large(MOST_HEADERS, MOST_BYTES))
+}

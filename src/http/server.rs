@@ -1,0 +1,91 @@
+//! What listens: HTTP/1.1, over TLS where there is a certificate.
+//!
+//! Not HTTP/2: the framework's bounds neither the requests that one connection may have under way nor the size of their heads,
+//! and it leaves them when the process stops.
+
+use super::{
+    Capacity,
+    connection::{HEAD_WITHIN, IDLE, Watched},
+    tls::Tls,
+};
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{AppConfig, Server, Service},
+    rt::net::TcpStream,
+};
+use std::{
+    fmt,
+    io::{self, ErrorKind},
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+/// How long what a client still sends is read, after an answer that it did not wait for.
+const LINGER: Duration = Duration::from_secs(1);
+
+type Stream = Watched<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
+
+/// Answers with `app` on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+pub fn start<F, I, S, B>(
+    app: F,
+    listener: TcpListener,
+    Capacity { threads, connections }: Capacity,
+    tls: Option<Tls>,
+    drain: Duration,
+) -> io::Result<Server>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, actix_http::Request>,
+    S: ServiceFactory<actix_http::Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<actix_http::Response<B>> + 'static,
+    S::Service: 'static,
+    <S::Service as Service<actix_http::Request>>::Future: 'static,
+    B: MessageBody + 'static,
+{
+    let server = Server::build()
+        // Signals belong to the process: it has more to stop than this server.
+        .disable_signals()
+        .workers(threads)
+        .max_concurrent_connections(connections.div_ceil(threads))
+        .shutdown_timeout(drain.as_secs().max(1));
+    let stopping = server.graceful_shutdown_signal();
+    let server = server.listen("http", listener, move || {
+        let (stopping, tls) = (stopping.clone(), tls.clone());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(HEAD_WITHIN)
+            .client_disconnect_timeout(LINGER)
+            .keep_alive(IDLE)
+            .on_connect_ext(|stream: &Stream, data| {
+                data.insert(stream.progress());
+            })
+            .finish(map_config(app().into_factory().map_err(|error| error.into().error_response()), |()| {
+                AppConfig::default()
+            }));
+        fn_service(move |stream| accept(stream, tls.clone())).and_then(http.map_err(|error| {
+            // Not worth a line each: whoever connects can cause them.
+            tracing::trace!(%error, "a connection ended");
+            ErrorKind::Other.into()
+        }))
+    })?;
+    Ok(server.run())
+}
+
+async fn accept(stream: TcpStream, tls: Option<Tls>) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
+    let peer = stream.peer_addr().ok();
+    let stream = match tls {
+        None => Watched::new(Either::Left(stream), false),
+        Some(tls) => Watched::new(Either::Right(Box::new(tls.accept(stream).await?)), true),
+    };
+    Ok((stream, Protocol::Http1, peer))
+}
