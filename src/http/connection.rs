@@ -166,3 +166,112 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.sent(cx, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        time::{sleep, timeout},
+    };
+
+    const SOON: Duration = Duration::from_secs(1);
+
+    /// A connection, and the client's end of it, which takes 64 bytes at a time.
+    fn connected() -> (Watched<DuplexStream>, DuplexStream) {
+        let (server, client) = duplex(64);
+        (Watched::new(server, false), client)
+    }
+
+    /// How long it takes until reading ends with an error.
+    async fn cut_after(watched: &mut Watched<DuplexStream>) -> Duration {
+        let begun = Instant::now();
+        let mut buffer = [0; 64];
+        loop {
+            match watched.read(&mut buffer).await {
+                Ok(0) => panic!("the client hung up"),
+                Ok(_) => {}
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+                    return begun.elapsed();
+                }
+            }
+        }
+    }
+
+    /// Sends a byte a second.
+    async fn dribble(mut client: DuplexStream) -> DuplexStream {
+        while client.write_all(b"x").await.is_ok() {
+            sleep(SOON).await;
+        }
+        client
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_be_there_in_time_the_first_and_each_later_one() {
+        let (mut watched, client) = connected();
+        let client = tokio::spawn(dribble(client));
+        let within = HEAD_WITHIN + ANSWER;
+        let took = cut_after(&mut watched).await;
+        assert!((within..within + SOON).contains(&took), "{took:?}");
+        // It was a request after all, and was answered for however long: the next one has a time of its own.
+        let busy = watched.progress().begin();
+        let reading = timeout(10 * IDLE, cut_after(&mut watched)).await;
+        assert!(reading.is_err(), "cut while it is answered");
+        drop(busy);
+        let took = cut_after(&mut watched).await;
+        assert!((within..within + 2 * SOON).contains(&took), "{took:?}");
+        client.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_kept_for_a_while() {
+        let (mut watched, _client) = connected();
+        drop(watched.progress().begin());
+        let took = cut_after(&mut watched).await;
+        assert!((IDLE..IDLE + SOON).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_goes_on_keeps_the_connection() {
+        let (mut watched, mut client) = connected();
+        drop(watched.progress().begin());
+        let reader = tokio::spawn(async move {
+            let mut all = Vec::new();
+            let _ = client.read_to_end(&mut all).await;
+            all.len()
+        });
+        for _ in 0..10 {
+            watched.write_all(b"still here").await.expect("written");
+            let idle = timeout(IDLE - SOON, cut_after(&mut watched)).await;
+            assert!(idle.is_err(), "cut between two parts");
+        }
+        drop(watched);
+        assert_eq!(reader.await.expect("no panic"), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_nobody_reads_is_given_up() {
+        let (mut watched, _client) = connected();
+        let _busy = watched.progress().begin();
+        let begun = Instant::now();
+        let written = watched.write_all(&[b'x'; 1000]).await;
+        assert_eq!(written.expect_err("never read").kind(), io::ErrorKind::TimedOut);
+        assert!((UNREAD..UNREAD + SOON).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_read_slowly_arrives() {
+        let (mut watched, mut client) = connected();
+        let _busy = watched.progress().begin();
+        let reader = tokio::spawn(async move {
+            let (mut all, mut some) = (0, [0; 16]);
+            while all < 1000 {
+                sleep(UNREAD / 2).await;
+                all += client.read(&mut some).await.expect("more");
+            }
+        });
+        watched.write_all(&[b'x'; 1000]).await.expect("read in the end");
+        reader.await.expect("all of it");
+    }
+}

@@ -31,3 +31,4 @@ mod seeding;
 mod slow;
 mod stopping;
 mod support;
+mod tls;
