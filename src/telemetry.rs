@@ -6,6 +6,9 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 /// What is logged unless `RUST_LOG` says otherwise.
 const USUAL: &str = "warn,shakerqueue=info";
 
+/// Never more than this, whatever was asked for: below that it tells the values in statements, password hashes among them.
+const DISCREET: &str = "tokio_postgres::query=info";
+
 /// How to set it, for `--help`.
 pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default: warn,shakerqueue=info]";
 
@@ -16,6 +19,7 @@ pub fn start() {
         .with_default_directive(LevelFilter::WARN.into())
         .try_from_env()
         .unwrap_or_else(|_| usual());
+    let filter = DISCREET.parse().into_iter().fold(filter, EnvFilter::add_directive);
     // It can only be started once; a test may have been first.
     let colours = std::io::stderr().is_terminal();
     let _ = tracing_subscriber::fmt()

@@ -27,6 +27,7 @@ mod plans;
 mod queue;
 mod races;
 mod recording;
+mod secrecy;
 mod seeding;
 mod slow;
 mod stopping;
