@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos bench microbench fmt lint doc deny schema check-schema ci up down logs clean
+.PHONY: help run build test chaos bench microbench fmt lint doc deny audit schema check-schema ci up down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -46,8 +46,12 @@ lint: ## Clippy, warnings are errors
 doc: ## Build the documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --locked
 
-deny: ## Check the libraries' licences and origins (cargo-deny)
+deny: ## Check the libraries' licences, origins and known vulnerabilities (cargo-deny)
 	cargo deny --locked check --hide-inclusion-graph licenses bans sources
+	@.ci/advisories deny
+
+audit: ## Check the libraries' known vulnerabilities again (cargo-audit, if installed)
+	@.ci/advisories audit
 
 schema: ## Write src/store/schema.rs from the migrations (Diesel CLI)
 	.ci/schema write

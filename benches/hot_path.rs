@@ -2,8 +2,11 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark may fail where it stands")]
 
-// Private to the library: compiled here as it is, with what it uses.
-use shakerqueue::replies;
+// Private to the library: compiled here as they are, with what they use.
+use shakerqueue::{config, replies};
+#[allow(dead_code)]
+#[path = "../src/http/limits/budget.rs"]
+mod budget;
 #[allow(dead_code, unused_imports)]
 #[path = "../src/queue/tracker.rs"]
 mod tracker;
@@ -57,6 +60,19 @@ fn tokens(criterion: &mut Criterion) {
     });
     let identity = Identity::new("bench");
     criterion.bench_function("order id: make", |bencher| bencher.iter(|| identity.fresh(black_box(user.id))));
+}
+
+/// One budget of 1,200 a minute, which is soon used up, and one that has enough.
+fn limits(criterion: &mut Criterion) {
+    let limits: config::RateLimits = "ordering=1000000".parse().expect("limits");
+    let ordering = limits.policies().iter().filter(|policy| policy.kind == config::Kind::Ordering);
+    for budget in ordering.map(|policy| budget::Budget::new(*policy)) {
+        // As many as are remembered, which is the worst.
+        assert!((0..16_384).all(|whose| budget.take(whose).is_ok()));
+        criterion.bench_function(&format!("limit: take from {}", budget.policy().name), |bencher| {
+            bencher.iter(|| budget.take(black_box(7)));
+        });
+    }
 }
 
 fn parsing(criterion: &mut Criterion) {
@@ -212,6 +228,6 @@ fn passwords(criterion: &mut Criterion) {
 criterion_group! {
     name = hot_path;
     config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(3)).warm_up_time(Duration::from_secs(1));
-    targets = tokens, parsing, messages, confirms, working_order, passwords
+    targets = tokens, limits, parsing, messages, confirms, working_order, passwords
 }
 criterion_main!(hot_path);

@@ -243,7 +243,7 @@ mod tests {
         });
         for _ in 0..10 {
             watched.write_all(b"still here").await.expect("written");
-            let idle = timeout(IDLE - SOON, cut_after(&mut watched)).await;
+            let idle = timeout(IDLE / 2, cut_after(&mut watched)).await;
             assert!(idle.is_err(), "cut between two parts");
         }
         drop(watched);

@@ -92,7 +92,7 @@ async fn an_account_that_asks_too_much_is_told_when_to_come_again() {
     let refused = guest.post("/orders", order()).await;
     let seconds: u32 = refused.header("retry-after").expect("when").parse().expect("seconds");
     assert!((1..=20).contains(&seconds), "{seconds}");
-    let policy = r#""ordering";q=3;w=60"#;
+    let policy = r#""ordering";q=3;w=60, "ordering-address";q=1200;w=60"#;
     assert_eq!(refused.header("ratelimit-policy"), Some(policy));
     assert_eq!(refused.header("ratelimit"), Some(format!("\"ordering\";r=0;t={seconds}").as_str()));
     let problem = refused.expect_problem(429, "too-many-requests");

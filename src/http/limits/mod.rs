@@ -11,11 +11,13 @@ use actix_web::{
         Method,
         header::{HeaderMap, HeaderName, HeaderValue},
     },
+    web::Bytes,
 };
 use budget::{Budget, WINDOW};
 use std::{
     fmt::Write,
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -26,10 +28,18 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const NETWORK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
 
 /// What those who watch over the process ask for is not counted.
-const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Every budget there is.
-pub struct Limits(Vec<Budget>);
+/// What is counted, by kind of request and by who asks.
+pub struct Limits(Vec<((Kind, Option<Whose>), Under)>);
+
+/// The budgets that a request is under.
+struct Under {
+    own: Option<Arc<Budget>>,
+    shared: Option<Arc<Budget>>,
+    /// Both, as the client is told.
+    policies: HeaderValue,
+}
 
 /// What became of a request under its budgets.
 pub struct Allowance {
@@ -48,7 +58,23 @@ struct Refused {
 impl Limits {
     /// Fresh budgets under these policies.
     pub fn new(limits: &RateLimits) -> Self {
-        Self(limits.policies().iter().copied().map(Budget::new).collect())
+        let budgets: Vec<_> = limits.policies().iter().map(|policy| Arc::new(Budget::new(*policy))).collect();
+        let of = |kind: Kind, whose: Whose| {
+            let budget =
+                budgets.iter().find(|budget| (budget.policy().kind, budget.policy().whose) == (kind, whose));
+            budget.cloned()
+        };
+        let kinds = [Kind::Login, Kind::Registration, Kind::Ordering, Kind::Reading, Kind::Writing];
+        let all = kinds.into_iter().flat_map(|kind| {
+            [None, Some(Whose::Account), Some(Whose::Staff)].map(|whose| {
+                let own = whose.and_then(|whose| of(kind, whose).or_else(|| of(kind, Whose::Account)));
+                // Guests may share the address of the bar with its staff: they can't keep them from work.
+                let apart = whose == Some(Whose::Staff) && own.is_some();
+                let shared = of(kind, Whose::Address).filter(|_| !apart);
+                ((kind, whose), own, shared)
+            })
+        });
+        Self(all.filter_map(|(who, own, shared)| Some((who, Under::new(own, shared)?))).collect())
     }
 
     /// Takes one request from the budgets that it is under. None if it is under none.
@@ -57,22 +83,26 @@ impl Limits {
             return None;
         }
         let kind = kind(request.method(), request.path());
-        // Who is making an account has none that would count.
+        // Who makes an account has none that would count.
         let caller = if kind == Kind::Registration { None } else { caller::known(request) };
         let whose = caller.map(|caller| if caller.role.is_staff() { Whose::Staff } else { Whose::Account });
-        let own = caller.and_then(|caller| {
-            let budget = self.of(kind, whose?).or_else(|| self.of(kind, Whose::Account))?;
-            Some((budget, caller.id.0.as_u128()))
-        });
-        // Guests may share the address of the bar with its staff: they can't keep them from work.
-        let shared = self.of(kind, Whose::Address).filter(|_| whose != Some(Whose::Staff) || own.is_none());
-        let shared = shared.map(|budget| (budget, key(client_address(request))));
+        let (_, Under { own, shared, policies }) = self.0.iter().find(|(who, _)| *who == (kind, whose))?;
+        let own = own.iter().zip(caller).map(|(budget, caller)| (budget, caller.id.0.as_u128()));
+        let shared = shared.iter().map(|budget| (budget, key(client_address(request))));
         // The own budget first: who has used it up takes nothing from those who share the address.
-        Allowance::of(own.into_iter().chain(shared))
+        Allowance::of(own.chain(shared), policies.clone())
     }
+}
 
-    fn of(&self, kind: Kind, whose: Whose) -> Option<&Budget> {
-        self.0.iter().find(|budget| budget.policy().kind == kind && budget.policy().whose == whose)
+impl Under {
+    fn new(own: Option<Arc<Budget>>, shared: Option<Arc<Budget>>) -> Option<Self> {
+        let policies: Vec<_> = own
+            .iter()
+            .chain(&shared)
+            .map(|budget| format!("\"{}\";q={};w={WINDOW}", budget.policy().name, budget.policy().per_minute))
+            .collect();
+        let header = HeaderValue::try_from(policies.join(", ")).ok().filter(|header| !header.is_empty());
+        header.map(|policies| Self { own, shared, policies })
     }
 }
 
@@ -97,32 +127,27 @@ fn key(address: IpAddr) -> u128 {
 
 impl Allowance {
     /// Takes from one budget after the other until one has none.
-    fn of<'a>(budgets: impl Iterator<Item = (&'a Budget, u128)>) -> Option<Self> {
-        // Long enough for two of each.
-        let (mut policies, mut left) = (String::with_capacity(80), String::with_capacity(80));
+    fn of<'a>(budgets: impl Iterator<Item = (&'a Arc<Budget>, u128)>, policies: HeaderValue) -> Option<Self> {
+        // Long enough for two.
+        let mut said = String::with_capacity(80);
         let mut refused = None;
         for (budget, whose) in budgets {
             let (name, per_minute) = (budget.policy().name, budget.policy().per_minute.get());
-            let comma = if policies.is_empty() { "" } else { ", " };
-            let (r, t) = match budget.take(whose) {
+            let (left, seconds) = match budget.take(whose) {
                 Ok(left) => (left, budget.step()),
                 Err(wait) => {
                     refused = Some(Refused { name, per_minute, wait });
                     (0, seconds(wait).into())
                 }
             };
+            let comma = if said.is_empty() { "" } else { ", " };
             // A string takes whatever is written.
-            let _ = write!(policies, "{comma}\"{name}\";q={per_minute};w={WINDOW}");
-            let _ = write!(left, "{comma}\"{name}\";r={r};t={t}");
+            let _ = write!(said, "{comma}\"{name}\";r={left};t={seconds}");
             if refused.is_some() {
                 break;
             }
         }
-        if policies.is_empty() {
-            return None;
-        }
-        let [policies, left] = [policies, left].map(|text| HeaderValue::from_maybe_shared(text.into_bytes()));
-        Some(Self { policies: policies.ok()?, left: left.ok()?, refused })
+        Some(Self { policies, left: HeaderValue::from_maybe_shared(Bytes::from(said)).ok()?, refused })
     }
 
     /// The answer to a request that is too many.

@@ -1,6 +1,6 @@
 //! What is the same everywhere in the document.
 
-use super::problems;
+use super::{super::limits::WATCHED, problems};
 use utoipa::{
     Modify,
     openapi::{
@@ -30,6 +30,21 @@ fn token() -> Http {
              that one or a higher: customer, employee, admin.",
         ))
         .build()
+}
+
+/// Says of all operations that are counted that they may be too many.
+pub struct Counted;
+
+impl Modify for Counted {
+    fn modify(&self, document: &mut OpenApi) {
+        let counted = document.paths.paths.iter_mut().filter(|(path, _)| !WATCHED.contains(&path.as_str()));
+        for (_, item) in counted {
+            let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+            for operation in methods.into_iter().flatten() {
+                operation.responses.responses.extend(problems::counted());
+            }
+        }
+    }
 }
 
 /// Makes titles of the handlers' comments: these begin with the route, which the document shows anyway.

@@ -12,7 +12,7 @@ pub use problems::{
 };
 
 use self::{
-    finish::{Shared, Summaries},
+    finish::{Counted, Shared, Summaries},
     moves::EachMove,
 };
 use super::{accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
@@ -81,6 +81,6 @@ pub async fn show() -> impl Responder {
         show,
     ),
     components(schemas(Problem)),
-    modifiers(&EachMove, &Shared, &Summaries),
+    modifiers(&EachMove, &Shared, &Counted, &Summaries),
 )]
 struct Document;

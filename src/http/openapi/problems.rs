@@ -33,6 +33,7 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("TooLarge", "413", "`too-large`: the body has more than 64 KiB."),
     ("NotJson", "415", "`not-json`: the body's type is not `application/json`."),
     ("Invalid", "422", "`invalid`: `errors` says which field, and what is wrong with it."),
+    ("TooMany", "429", "`too-many-requests`: the account or the address has used up its minute."),
     ("Unavailable", "503", "`unavailable`: not done, worth trying again; or `outcome-unknown`: done or not."),
     ("Other", "default", "Any other problem, such as `internal` (500)."),
 ];
@@ -87,6 +88,11 @@ fn references(names: &[&str]) -> BTreeMap<String, RefOr<Response>> {
         .collect()
 }
 
+/// What each operation may answer that is counted.
+pub fn counted() -> BTreeMap<String, RefOr<Response>> {
+    references(&["TooMany"])
+}
+
 /// The responses that the sets refer to.
 pub fn all() -> impl Iterator<Item = (String, RefOr<Response>)> {
     PROBLEMS.iter().map(|&(name, status, about)| {
@@ -95,6 +101,13 @@ pub fn all() -> impl Iterator<Item = (String, RefOr<Response>)> {
         let response = ResponseBuilder::new().description(about).content("application/problem+json", content);
         let response = match status {
             "401" => response.header("WWW-Authenticate", header(Type::String, "`Bearer`.")),
+            "429" => response
+                .header("Retry-After", header(Type::Integer, "In how many seconds."))
+                .header(
+                    "RateLimit-Policy",
+                    header(Type::String, "Which limits hold: `\"ordering\";q=60;w=60`."),
+                )
+                .header("RateLimit", header(Type::String, "What is left of them: `\"ordering\";r=0;t=1`.")),
             "503" => response.header("Retry-After", header(Type::Integer, "In how many seconds.")),
             _ => response,
         };
