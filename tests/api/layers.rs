@@ -35,7 +35,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("amqprs", &["queue"]),
     ("diesel", &["store"]),
     ("diesel_async", &["store"]),
-    ("tokio_postgres", &["store"]),
+    // `telemetry` names what it logs, nothing else.
+    ("tokio_postgres", &["store", "telemetry"]),
     ("actix_web", &["http"]),
     ("bcrypt", &["accounts"]),
     ("jsonwebtoken", &["accounts"]),

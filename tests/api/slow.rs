@@ -120,7 +120,7 @@ async fn a_head_that_is_too_large_is_refused() {
         (path(70_000), String::new(), 400, ""),
         (path(200_000), String::new(), 431, ""),
     ] {
-        let what = format!("{:.20} {:.20} {status}", path, headers);
+        let what = format!("{path:.20} {headers:.20} {status}");
         let mut raw = Raw::open(&bar.url).await;
         raw.send(format!("GET {path} HTTP/1.1\r\nHost: bar\r\n{headers}\r\n").as_bytes()).await;
         let answer = raw.answer().await.unwrap_or_else(|| panic!("no answer: {what}"));

@@ -182,7 +182,7 @@ async fn health_asks_over_tls() {
 async fn a_certificate_that_can_not_be_used_is_refused_at_start() {
     let (one, other) = (Certificate::new(), Certificate::new());
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let broken_key = KeyPair::generate().expect("a key").serialize_pem().replace("M", "/");
+    let broken_key = KeyPair::generate().expect("a key").serialize_pem().replace('M', "/");
     for (certificate, key, named) in [
         (Some(one.pem.as_str()), None, "TLS_KEY_FILE: can't read"),
         (None, Some(one.key.as_str()), "TLS_CERT_FILE: can't read"),
