@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos bench microbench fmt lint doc deny schema check-schema ci up down logs clean
+.PHONY: help run build test chaos bench microbench fmt lint doc deny schema check-schema openapi check-api ci up down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -54,6 +54,9 @@ schema: ## Write src/store/schema.rs from the migrations (Diesel CLI)
 
 check-schema: ## Compare src/store/schema.rs with the migrations
 	.ci/schema check
+
+openapi: ## Write docs/openapi.json, the API's document
+	cargo run --locked -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 ci: ## Run all that CI runs
 	bash .ci/run

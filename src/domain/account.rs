@@ -1,6 +1,6 @@
 //! Accounts: who may do what.
 
-use super::{Instant, ids::UserId, text::Username, words};
+use super::{Instant, ids::UserId, schema, text::Username, words};
 use secrecy::{ExposeSecret, SecretString};
 
 words! {
@@ -42,6 +42,8 @@ pub struct User {
 /// An e-mail address in lower case: addresses that differ only in case are one account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
+
+schema::described!(Email: schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MOST));
 
 impl Email {
     /// The most bytes an address may have (RFC 5321: path of 256 with its brackets).

@@ -10,6 +10,7 @@ pub mod order;
 pub mod recipe;
 mod schema;
 pub mod text;
+mod whole;
 pub mod working_order;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};

@@ -1,5 +1,8 @@
 //! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together here.
 
+mod answers;
+mod bodies;
+mod examples;
 mod finish;
 mod moves;
 mod parameters;
@@ -7,8 +10,8 @@ mod problems;
 
 pub use parameters::{Decided, Filter, Key, Page, Tag, Wait, Which};
 pub use problems::{
-    EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, Replayed,
-    SoldOut, Unavailable, Unstorable,
+    AccountInactive, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin, Missing,
+    NotPermitted, RecipeExists, Replayed, SoldOut, Unavailable, Unstorable, WrongPassword,
 };
 
 use self::{
@@ -22,7 +25,10 @@ use utoipa::OpenApi;
 
 /// Its text, made once.
 static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    bodies::complete(&mut document);
+    answers::complete(&mut document);
+    let mut text = serde_json::to_string_pretty(&finish::InOrder::of(&document)).unwrap_or_default();
     text.push('\n');
     text
 });
@@ -41,7 +47,8 @@ pub async fn show() -> impl Responder {
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "ShakerQueue", license(name = "MIT", identifier = "MIT")),
+    info(title = "ShakerQueue", description = finish::ABOUT, license(name = "MIT", identifier = "MIT")),
+    servers((url = "/", description = "Where this document comes from.")),
     tags(
         (name = "accounts", description = "Registering, signing in, and who may do what."),
         (name = "menu", description = "What there is to order."),

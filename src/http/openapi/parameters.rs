@@ -99,7 +99,7 @@ fn resolution() -> ObjectBuilder {
 }
 
 fn key() -> ObjectBuilder {
-    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[ -~]+$"))
+    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
 }
 
 fn wait() -> ObjectBuilder {

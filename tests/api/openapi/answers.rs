@@ -155,8 +155,9 @@ fn agrees(document: &Value, operation: &Operation, answer: &Answer) {
     let what = format!("{} {}: {answer:?}", operation.method, operation.path);
     let response = operation.is["responses"].get(answer.status.to_string());
     let response = resolved(document, response.unwrap_or_else(|| panic!("not documented: {what}")));
-    for (name, _) in response["headers"].as_object().into_iter().flatten() {
-        assert!(answer.header(name).is_some(), "no {name}: {what}");
+    for (name, header) in response["headers"].as_object().into_iter().flatten() {
+        let always = resolved(document, header)["required"] == true;
+        assert!(!always || answer.header(name).is_some(), "no {name}: {what}");
     }
     match response["content"].as_object().and_then(|content| content.iter().next()) {
         None => assert_eq!(answer.text, "", "{what}"),
@@ -164,6 +165,10 @@ fn agrees(document: &Value, operation: &Operation, answer: &Answer) {
             let essence = answer.header("content-type").and_then(|kind| kind.split(';').next());
             assert_eq!(essence, Some(kind.as_str()), "{what}");
             assert_eq!(misfit(document, &content["schema"], &answer.body), None, "{what}");
+            if kind == "application/problem+json" {
+                let name = answer.body["type"].as_str().unwrap().trim_start_matches("/problems/");
+                assert!(content["examples"].get(name).is_some(), "{name} is not said: {what}");
+            }
         }
     }
 }
