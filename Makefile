@@ -58,6 +58,9 @@ check-schema: ## Compare src/store/schema.rs with the migrations
 openapi: ## Write docs/openapi.json, the API's document
 	cargo run --locked -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
+check-api: ## Hold the API against its document, as each role and on each deployment (SECONDS=n a run; 15 minutes)
+	tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
 ci: ## Run all that CI runs
 	bash .ci/run
 

@@ -4,7 +4,7 @@ use utoipa::{
     Number,
     openapi::{
         RefOr,
-        schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type},
+        schema::{ObjectBuilder, Schema, SchemaFormat, Type},
     },
 };
 
@@ -41,13 +41,9 @@ const FORBIDDEN: &str = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\ufeff\u202a-\u202e\u
 
 /// An e-mail address of at most `most` characters.
 pub fn email(about: &str, most: usize) -> RefOr<Schema> {
-    let string = string(about).format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)));
-    string
-        .min_length(Some(3))
-        .max_length(Some(most))
-        .pattern(Some(address()))
-        .examples(["ana@example.com"])
-        .into()
+    // Not of the format `email`: that knows no space around an address, which phones like to add.
+    let string = string(about).min_length(Some(3)).max_length(Some(most));
+    string.pattern(Some(address())).examples(["ana@example.com"]).into()
 }
 
 /// What [`super::account::Email`] takes, as a regular expression (ECMA-262).

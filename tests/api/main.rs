@@ -15,6 +15,7 @@ mod accounts;
 mod audit;
 mod bad_input;
 mod dead_letters;
+mod docs;
 mod exchange;
 mod journey;
 mod layers;

@@ -1,6 +1,6 @@
 //! What holds for all answers, written into the document's JSON: its headers, and the problems that handlers only name.
 
-use super::examples;
+use super::{examples, fields};
 use crate::http::kind::{self, Kind};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -36,8 +36,8 @@ pub fn complete(document: &mut Value) {
             kind::ALL.iter().map(|kind| (kind.name.into(), one(kind))).collect::<Map<_, _>>().into(),
         );
     }
-    for item in fields(document.get_mut("paths")) {
-        for (method, operation) in item.1.as_object_mut().into_iter().flatten() {
+    for (_, item) in fields(document.get_mut("paths")) {
+        for (method, operation) in fields(Some(item)) {
             for parameter in
                 operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
             {
@@ -50,10 +50,6 @@ pub fn complete(document: &mut Value) {
             answers(method, operation);
         }
     }
-}
-
-fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
-    value.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 fn header(&(name, kind, required, about): &(&str, &str, bool, &str)) -> (String, Value) {
@@ -102,7 +98,8 @@ fn answers(method: &str, operation: &mut Value) {
 
 /// Pages for people are sent whatever the client accepts.
 fn is_json(responses: &Map<String, Value>) -> bool {
-    !responses.values().any(|response| response.pointer("/content/text~1html").is_some())
+    let kinds = responses.values().filter_map(|response| response.get("content")?.as_object());
+    !kinds.flat_map(Map::keys).any(|kind| kind.starts_with("text/"))
 }
 
 /// An answer that is always a problem of this kind.

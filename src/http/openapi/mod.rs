@@ -4,11 +4,12 @@ mod answers;
 mod bodies;
 mod examples;
 mod finish;
+mod links;
 mod moves;
 mod parameters;
 mod problems;
 
-pub use parameters::{Decided, Filter, Key, Page, Tag, Wait, Which};
+pub use parameters::{Decided, DocsPart, Filter, Key, Page, ProblemName, Tag, Wait, Which};
 pub use problems::{
     AccountInactive, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin, Missing,
     NotPermitted, RecipeExists, Replayed, SoldOut, Unavailable, Unstorable, WrongPassword,
@@ -18,8 +19,11 @@ use self::{
     finish::{Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
+use super::{
+    accounts, audit, dead_letters, docs, health, orders, problem::Problem, problem_pages, recipes, users,
+};
 use actix_web::{HttpResponse, Responder};
+use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 
@@ -28,6 +32,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     bodies::complete(&mut document);
     answers::complete(&mut document);
+    links::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&finish::InOrder::of(&document)).unwrap_or_default();
     text.push('\n');
     text
@@ -43,6 +48,11 @@ pub fn document() -> &'static str {
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
 pub async fn show() -> impl Responder {
     HttpResponse::Ok().content_type("application/json").body(document())
+}
+
+/// The fields of an object.
+fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.and_then(Value::as_object_mut).into_iter().flatten()
 }
 
 #[derive(OpenApi)]
@@ -85,6 +95,8 @@ pub async fn show() -> impl Responder {
         health::ready,
         problem_pages::list,
         problem_pages::show,
+        docs::page,
+        docs::part,
         show,
     ),
     components(schemas(Problem)),

@@ -8,6 +8,7 @@ use crate::{
         text::Table,
     },
     http::{
+        docs, kind,
         orders::MOST_WAIT,
         query::{MOST_PAGE, PAGE},
     },
@@ -63,6 +64,12 @@ parameters! {
     /// For how long to wait.
     Wait:
         header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());
+    /// Which kind of problem.
+    ProblemName:
+        path("name", "The last part of the problem's `type`.", string().enum_values(Some(kind::ALL.iter().map(|kind| kind.name))));
+    /// Which part of the page.
+    DocsPart:
+        path("name", "Which part.", string().enum_values(Some(docs::names())));
     /// What the client has already.
     Tag:
         header("If-None-Match", "The `ETag` of what the client has: if it is still that, the answer is 304.", string());
@@ -74,6 +81,12 @@ fn query(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter
 
 fn header(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     optional(ParameterIn::Header, name, about, schema)
+}
+
+fn path(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let mut parameter = optional(ParameterIn::Path, name, about, schema);
+    parameter.required = Required::True;
+    parameter
 }
 
 fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
