@@ -3,6 +3,8 @@
 pub mod account;
 pub mod audit;
 pub mod dead_letter;
+#[cfg(test)]
+pub mod fuzz;
 pub mod ids;
 pub mod moves;
 pub mod object;

@@ -275,3 +275,7 @@ async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) ->
         pause = (pause * 2).min(Duration::from_millis(320));
     }
 }
+
+#[cfg(test)]
+#[path = "orders_fuzz.rs"]
+mod fuzz;

@@ -165,3 +165,7 @@ fn tagged(request: &HttpRequest, view: &impl Serialize) -> HttpResponse {
     }
     response.content_type("application/json").body(body)
 }
+
+#[cfg(test)]
+#[path = "recipes_fuzz.rs"]
+mod fuzz;

@@ -30,3 +30,4 @@ mod recording;
 mod seeding;
 mod stopping;
 mod support;
+mod walkthrough;

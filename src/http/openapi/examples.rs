@@ -13,7 +13,7 @@ const CURSOR: &str = "n0006494c1d5e3a9201a203c7a8287562865fb3ef9919e243";
 /// Adds one to the schema of each answer.
 pub fn of_answers(schemas: &mut Value) {
     let (order, recipe, account, letter) = (order(), recipe(), account(), letter());
-    let moved = json!({ "number": 1, "from": "pending", "to": "in_progress", "by": STAFF, "reason": null,
+    let moved = json!({ "number": 2, "from": "pending", "to": "in_progress", "by": STAFF, "reason": null,
         "at": "2026-11-22T15:02:40.502417Z" });
     let mut listed = letter.clone();
     for name in ["payload", "payload_base64"] {
