@@ -12,7 +12,7 @@ const CURSOR: &str = "n0006494c1d5e3a9201a203c7a8287562865fb3ef9919e243";
 
 /// Adds one to the schema of each answer.
 pub fn of_answers(schemas: &mut Value) {
-    let (order, recipe, account, letter) = (order(), recipe(), account(), letter());
+    let (order, recipe, account, letter, entry) = (order(), recipe(), account(), letter(), entry());
     let moved = json!({ "number": 2, "from": "pending", "to": "in_progress", "by": STAFF, "reason": null,
         "at": "2026-11-22T15:02:40.502417Z" });
     let mut listed = letter.clone();
@@ -23,6 +23,8 @@ pub fn of_answers(schemas: &mut Value) {
         ("Account", account.clone()),
         ("Accounts", json!({ "users": [account], "next_cursor": null })),
         ("Alive", json!({ "status": "ok" })),
+        ("AuditEntries", json!({ "entries": [entry], "next_cursor": null })),
+        ("AuditEntry", entry),
         ("DeadLetter", letter),
         ("DeadLetters", json!({ "dead_letters": [listed], "next_cursor": null })),
         ("History", json!({ "history": [moved] })),
@@ -117,5 +119,13 @@ fn letter() -> Value {
         "first_failed_at": "2026-11-22T15:02:26.092732Z", "created_at": "2026-11-22T15:15:02.551020Z",
         "resolution": null, "resolved_at": null, "resolved_by": null,
         "payload": "{\"version\":1}", "payload_base64": "eyJ2ZXJzaW9uIjoxfQ==",
+    })
+}
+
+fn entry() -> Value {
+    json!({
+        "id": "01a203d2-3c5e-7d10-9a3c-7d7f5f1c2b11", "at": "2026-11-22T15:13:51.070114Z", "actor_id": STAFF,
+        "action": "account_role_changed", "subject": { "kind": "account", "id": GUEST },
+        "changes": [{ "field": "role", "before": "customer", "after": "employee" }], "request_id": REQUEST_ID,
     })
 }

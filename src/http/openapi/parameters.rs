@@ -3,7 +3,7 @@
 use crate::{
     domain::{
         audit::{Action, Actor, SubjectKind},
-        ids::SubjectId,
+        ids::{SubjectId, UserId},
         moves::Status,
         text::Table,
     },
@@ -19,7 +19,7 @@ use utoipa::{
     openapi::{
         RefOr, Required,
         path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
+        schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
     },
 };
 
@@ -52,12 +52,12 @@ parameters! {
         query("resolution", "`open` (the default): those that wait for a decision; or what was decided; or `all`.", resolution());
     /// Which entries of the audit trail; all conditions together.
     Which:
-        query("actor", &format!("Only what the holder of this account did; or `{}`: an operator at the command line.", Actor::SYSTEM), string()),
+        query("actor", &format!("Only what the holder of this account did; or `{}`: an operator at the command line.", Actor::SYSTEM), actor()),
         query("action", "Only what was done so.", Ref::from_schema_name(Action::name())),
         query("subject_kind", "Only what was done to such things.", Ref::from_schema_name(SubjectKind::name())),
         query("subject_id", "Only what was done to this account, recipe, order or dead letter.", Ref::from_schema_name(SubjectId::name())),
-        query("from", "Only what was done then or later.", moment()),
-        query("until", "Only what was done before.", moment());
+        query("from", "Only what was done then or later (1970 to 9999).", moment()),
+        query("until", "Only what was done before that (1970 to 9999); later than `from`.", moment());
     /// Makes repeated requests one order.
     Key:
         header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
@@ -96,6 +96,11 @@ fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr
 
 fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn actor() -> AnyOfBuilder {
+    let operator = string().enum_values(Some([Actor::SYSTEM]));
+    AnyOfBuilder::new().item(Ref::from_schema_name(UserId::name())).item(operator)
 }
 
 fn moment() -> ObjectBuilder {
