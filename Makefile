@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test chaos bench microbench fmt lint doc deny audit schema check-schema ci up down logs clean
+.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api ci up down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -25,6 +25,9 @@ build: ## Build the release binary, target/release/shakerqueue
 
 test: ## Run every test, with a private PostgreSQL and RabbitMQ
 	tests/with-servers cargo test --locked
+
+fuzz: ## Try more input that is nearly right on all that reads input (CASES=n for each; 2 minutes)
+	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --lib -- fuzz::
 
 chaos: ## Break things under load and look for lost orders (FAULT=name,name SECONDS=n SEED=n; 8 minutes)
 	tests/with-servers --programs cargo test --locked --test chaos -- \
@@ -58,6 +61,12 @@ schema: ## Write src/store/schema.rs from the migrations (Diesel CLI)
 
 check-schema: ## Compare src/store/schema.rs with the migrations
 	.ci/schema check
+
+openapi: ## Write docs/openapi.json, the API's document
+	cargo run --locked -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+
+check-api: ## Hold the API against its document, as each role and on each deployment (SECONDS=n a run; 15 minutes)
+	tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 ci: ## Run all that CI runs
 	bash .ci/run

@@ -132,3 +132,7 @@ fn key_id(secret: &SecretString) -> String {
     let mac = mac(secret.expose_secret().as_bytes(), [b"shakerqueue key id".as_slice()]);
     mac.first_chunk().map(|id| format!("{:016x}", u64::from_be_bytes(*id))).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "token_fuzz.rs"]
+mod fuzz;

@@ -1,6 +1,6 @@
 //! Accounts: who may do what.
 
-use super::{Instant, ids::UserId, text::Username, words};
+use super::{Instant, ids::UserId, schema, text::Username, words};
 use secrecy::{ExposeSecret, SecretString};
 
 words! {
@@ -43,8 +43,10 @@ pub struct User {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
+schema::described!(Email: schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MOST));
+
 impl Email {
-    /// The most bytes an address may have (RFC 5321: path of 256 with its brackets).
+    /// The most characters an address may have (RFC 5321: path of 256 with its brackets).
     pub const MOST: usize = 254;
 
     /// The address.
@@ -58,6 +60,9 @@ impl TryFrom<&str> for Email {
 
     /// Accepts what could be delivered to; whether it is, only a message would show.
     fn try_from(text: &str) -> Result<Self, String> {
+        if text.chars().nth(Self::MOST).is_some() {
+            return Err(format!("must be at most {} characters", Self::MOST));
+        }
         let text = text.trim();
         let plausible = text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty()
@@ -70,11 +75,7 @@ impl TryFrom<&str> for Email {
         if !plausible || !text.chars().all(|c| c.is_ascii_graphic()) {
             return Err("must be an e-mail address".into());
         }
-        let lower = text.to_ascii_lowercase();
-        if lower.len() > Self::MOST {
-            return Err(format!("must be at most {} bytes", Self::MOST));
-        }
-        Ok(Self(lower))
+        Ok(Self(text.to_ascii_lowercase()))
     }
 }
 

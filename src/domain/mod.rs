@@ -3,6 +3,8 @@
 pub mod account;
 pub mod audit;
 pub mod dead_letter;
+#[cfg(test)]
+pub mod fuzz;
 pub mod ids;
 pub mod moves;
 pub mod object;
@@ -10,6 +12,7 @@ pub mod order;
 pub mod recipe;
 mod schema;
 pub mod text;
+mod whole;
 pub mod working_order;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};

@@ -6,6 +6,7 @@ use super::{
     moves::Status,
     schema,
     text::{Name, Note, Table},
+    whole::Whole,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 
 /// How many of one drink: 1 to 20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[serde(try_from = "Whole", into = "i64")]
 pub struct Quantity(u8);
 
 schema::described!(Quantity: schema::whole("How many of one drink.", 1, usize::from(Self::MOST)));
@@ -27,6 +28,14 @@ impl Quantity {
     /// The number of drinks.
     pub fn get(self) -> u8 {
         self.0
+    }
+}
+
+impl TryFrom<Whole> for Quantity {
+    type Error = &'static str;
+
+    fn try_from(Whole(quantity): Whole) -> Result<Self, Self::Error> {
+        quantity.try_into()
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     object::Object,
     schema,
     text::{Method, Name},
+    whole::Whole,
     words,
 };
 use serde::{Deserialize, Serialize};
@@ -168,7 +169,7 @@ impl From<Ingredients> for Vec<Ingredient> {
 /// How long one drink takes, in seconds: 1 to 600. The upper bound is also the longest that an order
 /// can be overtaken for (see [`super::working_order`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
+#[serde(try_from = "Whole", into = "i64")]
 pub struct PreparationSeconds(u16);
 
 schema::described!(PreparationSeconds: schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MOST)));
@@ -180,6 +181,14 @@ impl PreparationSeconds {
     /// The number of seconds.
     pub fn get(self) -> u16 {
         self.0
+    }
+}
+
+impl TryFrom<Whole> for PreparationSeconds {
+    type Error = &'static str;
+
+    fn try_from(Whole(seconds): Whole) -> Result<Self, Self::Error> {
+        seconds.try_into()
     }
 }
 

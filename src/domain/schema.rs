@@ -22,9 +22,34 @@ macro_rules! described {
 }
 pub(crate) use described;
 
-/// Text of 1 to `most` characters.
+/// Text of 1 to `most` characters that can be shown.
 pub fn text(about: &str, most: usize) -> RefOr<Schema> {
-    string(about).min_length(Some(1)).max_length(Some(most)).into()
+    string(about).min_length(Some(1)).max_length(Some(most)).pattern(Some(shown())).into()
+}
+
+/// What [`super::text`] takes, as a regular expression (ECMA-262): neither begins nor ends what remains without the space
+/// around it with space, and nothing in it is forbidden.
+fn shown() -> String {
+    let visible = format!("[^{SPACE}{FORBIDDEN}]");
+    format!("^[{SPACE}]*{visible}([^{FORBIDDEN}]*{visible})?[{SPACE}]*$")
+}
+
+/// What is cut off (Unicode's `White_Space`), within brackets.
+const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
+/// What may not be in a text: control characters but for tab and line feed, and what is not seen.
+const FORBIDDEN: &str = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\ufeff\u202a-\u202e\u2066-\u2069";
+
+/// An e-mail address of at most `most` characters.
+pub fn email(about: &str, most: usize) -> RefOr<Schema> {
+    // Not of the format `email`: that knows no space around an address, which phones like to add.
+    let string = string(about).min_length(Some(3)).max_length(Some(most));
+    string.pattern(Some(address())).examples(["ana@example.com"]).into()
+}
+
+/// What [`super::account::Email`] takes, as a regular expression (ECMA-262).
+fn address() -> String {
+    let inner = "[!-\\-/-?A-~]";
+    format!("^[{SPACE}]*[!-?A-~]+@{inner}([!-?A-~]*{inner})?[{SPACE}]*$")
 }
 
 /// Text in a form that has a name.
@@ -49,4 +74,26 @@ pub fn whole(about: &str, least: usize, most: usize) -> RefOr<Schema> {
 
 fn string(about: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(about.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{account::Email, text::Note};
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    proptest! {
+        #[test]
+        fn the_expression_for_texts_is_their_rule(text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}]{0,6}") {
+            let fits = Regex::new(&shown()).unwrap().is_match(&text);
+            prop_assert_eq!(fits, Note::try_from(text).is_ok());
+        }
+
+        #[test]
+        fn the_expression_for_addresses_is_their_rule(text in "[a.@\\-ñ\u{a0} \r]{0,8}") {
+            let fits = Regex::new(&address()).unwrap().is_match(&text);
+            prop_assert_eq!(fits, Email::try_from(text.as_str()).is_ok());
+        }
+    }
 }

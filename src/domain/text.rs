@@ -5,14 +5,15 @@ use serde::{Deserialize, Serialize};
 /// Why a text was refused, readable after the field's name.
 pub type Problem = String;
 
-/// Trims `text` and checks its length in characters and that it can be shown and stored.
+/// Checks the length in characters and that the text can be shown and stored, and cuts off the space around it.
 fn checked(text: &str, most: usize) -> Result<String, Problem> {
+    // As it was sent, as the API's document counts too.
+    if text.chars().nth(most).is_some() {
+        return Err(format!("must be at most {most} characters"));
+    }
     let text = text.trim();
     if text.is_empty() {
         return Err("must not be empty".into());
-    }
-    if text.chars().nth(most).is_some() {
-        return Err(format!("must be at most {most} characters"));
     }
     // Control characters have no place in a name or a note, and PostgreSQL stores no NUL.
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
@@ -116,9 +117,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn length_is_counted_in_characters_after_trimming() {
+    fn length_is_counted_in_characters_as_they_were_sent() {
         assert!(Note::try_from("ñ".repeat(200)).is_ok());
         assert_eq!(Note::try_from("ñ".repeat(201)), Err("must be at most 200 characters".into()));
+        assert!(Note::try_from(format!("{} ", "ñ".repeat(199))).is_ok());
+        assert!(Note::try_from(format!("{} ", "ñ".repeat(200))).is_err());
         assert_eq!(Name::try_from("  Gin Fizz ").map(String::from), Ok("Gin Fizz".into()));
         assert!(Table::try_from(" \n").is_err());
     }

@@ -4,7 +4,7 @@ use super::{
     App,
     body::Json,
     caller::SignedIn,
-    openapi::{EmailTaken, ForBody, ForToken, Unavailable},
+    openapi::{AccountInactive, EmailTaken, ForBody, ForToken, NotPermitted, Unavailable, WrongPassword},
     problem::Problem,
     views::{SignedInView, UserView},
 };
@@ -24,14 +24,15 @@ use utoipa::ToSchema;
 /// An account to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(examples(json!({ "username": "Ana", "email": "ana@example.com", "password": "a good password" })))]
+#[schema(examples(json!({ "username": "Ana", "email": "ana@example.com", "password": "seven green limes" })))]
 pub struct Registration {
+    /// How the account is called; others may be called the same.
     username: Username,
-    /// Addresses that differ only in case are one account.
-    #[schema(format = Email, max_length = 254)]
+    /// What it signs in with.
+    #[schema(value_type = Email)]
     email: String,
-    /// 8 to 72 bytes, and not among the first that somebody would guess.
-    #[schema(format = Password, write_only, max_length = 72)]
+    /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
+    #[schema(format = Password, write_only, min_length = 2, max_length = 72)]
     password: String,
 }
 
@@ -40,7 +41,7 @@ pub struct Registration {
     request_body = Registration,
     responses(
         (status = 201, description = "The account, signed in.", body = SignedInView,
-            headers(("Location" = String, description = "`/me`."))),
+            headers(("Location" = String))),
         ForBody, EmailTaken, Unavailable))]
 pub async fn register(
     app: Data<App>,
@@ -61,7 +62,9 @@ pub async fn register(
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
 pub struct Login {
+    /// The account's address, in any case.
     email: String,
+    /// Its password.
     #[schema(format = Password, write_only)]
     password: String,
 }
@@ -71,11 +74,7 @@ pub struct Login {
     request_body = Login,
     responses(
         (status = 200, description = "Signed in.", body = SignedInView),
-        (status = 401, description = "`wrong-password`: or there is no such account.",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`account-inactive`: it is switched off.",
-            body = Problem, content_type = "application/problem+json"),
-        ForBody, Unavailable))]
+        WrongPassword, AccountInactive, ForBody, Unavailable))]
 pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Responder, Problem> {
     let signed_in = app.accounts.login(&login.email, &SecretString::from(login.password)).await?;
     Ok(HttpResponse::Ok()
@@ -96,12 +95,13 @@ pub async fn me(app: Data<App>, SignedIn(caller): SignedIn) -> Result<impl Respo
 /// A password instead of another.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(examples(json!({ "current_password": "password123", "new_password": "a good password" })))]
+#[schema(examples(json!({ "current_password": "password123", "new_password": "seven green limes" })))]
 pub struct PasswordChange {
+    /// The one until now.
     #[schema(format = Password, write_only)]
     current_password: String,
-    /// 8 to 72 bytes, and not among the first that somebody would guess.
-    #[schema(format = Password, write_only, max_length = 72)]
+    /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
+    #[schema(format = Password, write_only, min_length = 2, max_length = 72)]
     new_password: String,
 }
 
@@ -109,7 +109,7 @@ pub struct PasswordChange {
 #[utoipa::path(put, path = "/me/password", operation_id = "change_password", tag = "accounts",
     security(("token" = [])),
     request_body = PasswordChange,
-    responses((status = 204, description = "It counts from now on."), ForToken, ForBody, Unavailable))]
+    responses((status = 204, description = "It counts from now on."), ForToken, NotPermitted, ForBody, Unavailable))]
 pub async fn change_password(
     app: Data<App>,
     SignedIn(caller): SignedIn,

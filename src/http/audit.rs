@@ -23,7 +23,9 @@ use utoipa::ToSchema;
 /// What something was done to.
 #[derive(Serialize, ToSchema)]
 struct Subject {
+    /// What kind of thing it is.
     kind: SubjectKind,
+    /// Which one.
     id: SubjectId,
 }
 
@@ -31,12 +33,16 @@ struct Subject {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 struct EntryView {
+    /// Its name.
     id: EntryId,
+    /// When it was done.
     at: Instant,
     /// Who did it; null for an operator at the command line.
     #[schema(required)]
     actor_id: Option<UserId>,
+    /// What was done.
     action: Action,
+    /// What it was done to.
     subject: Subject,
     /// What is different since, as far as it is told: a password is not.
     changes: Vec<Change>,
@@ -73,7 +79,8 @@ const KNOWN: &[&str] = &["actor", "action", "subject_kind", "subject_id", "from"
 #[utoipa::path(get, path = "/audit", operation_id = "list_audit_entries", tag = "audit",
     security(("token" = ["admin"])),
     params(Which, Page),
-    responses((status = 200, description = "A page of the trail.", body = TrailView), ForToken, ForQuery, Unavailable))]
+    responses((status = 200, description = "A page of the trail.", body = TrailView,
+        headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
 pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
     let query = Query::read(&request, KNOWN)?;
     let limit = query.limit()?;

@@ -123,6 +123,10 @@ fn invalid(path: &str, text: &str) -> Invalid {
 }
 
 #[cfg(test)]
+#[path = "body_fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -27,6 +27,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 struct DeadLetterView {
+    /// Its name.
     id: DeadLetterId,
     /// The order that it would have been, if it says so.
     #[schema(required)]
@@ -36,12 +37,14 @@ struct DeadLetterView {
     /// How often it was tried.
     #[schema(minimum = 1)]
     attempts: u32,
+    /// When storing it failed for the first time.
     first_failed_at: Instant,
     /// When it was given up.
     created_at: Instant,
     /// What was decided about it; null while it waits for that.
     #[schema(required)]
     resolution: Option<Resolution>,
+    /// When that was decided.
     #[schema(required)]
     resolved_at: Option<Instant>,
     /// Who decided; null for an operator at the command line.
@@ -49,9 +52,11 @@ struct DeadLetterView {
     resolved_by: Option<UserId>,
     /// The message, if it is text; only where one letter is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     payload: Option<String>,
     /// The message byte by byte, in Base64 (RFC 4648); only where one letter is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
     payload_base64: Option<String>,
 }
 
@@ -95,7 +100,7 @@ const LIST: char = 'd';
 #[utoipa::path(get, path = "/dead-letters", operation_id = "list_dead_letters", tag = "dead-letters",
     security(("token" = ["admin"])),
     params(Decided, Page),
-    responses((status = 200, description = "A page of them.", body = DeadLettersView),
+    responses((status = 200, description = "A page of them.", body = DeadLettersView, headers(("Link" = String))),
         ForToken, ForQuery, Unavailable))]
 pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
     let query = Query::read(&request, &["resolution", "limit", "cursor"])?;

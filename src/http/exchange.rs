@@ -26,7 +26,7 @@ use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, rc::Rc};
 
 /// Where pages for people are, which may be asked for as what they are.
-const PAGES: &str = "/problems";
+const PAGES: [&str; 2] = ["/docs", "/problems"];
 
 /// For answers that say nothing else of their own. An answer is for who asked, is what it says it is, and loads nothing.
 const CAREFUL: [(HeaderName, HeaderValue); 5] = [
@@ -61,7 +61,7 @@ pub async fn exchange(
         if let Some(problem) = refused.or_else(|| head::oversize(request.request())) {
             return Ok(Err(problem));
         }
-        if !accepts_json(&request) && !request.path().starts_with(PAGES) {
+        if !accepts_json(&request) && !PAGES.iter().any(|page| request.path().starts_with(page)) {
             return Ok(Err(Problem::not_acceptable()));
         }
         match AssertUnwindSafe(next.call(request)).catch_unwind().await {

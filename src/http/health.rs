@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 /// That the process lives.
 #[derive(Serialize, ToSchema)]
 struct Alive {
+    /// Always `ok`.
     #[schema(examples("ok"))]
     status: &'static str,
 }
@@ -18,6 +19,7 @@ struct Alive {
 /// Whether requests should come here.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
+    /// What it depends on.
     parts: Parts,
     /// `ready`, `unavailable`, or `stopping` in a process that ends.
     #[schema(pattern = "^(ready|unavailable|stopping)$")]

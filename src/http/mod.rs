@@ -8,6 +8,7 @@ mod caller;
 mod connection;
 mod cors;
 mod dead_letters;
+mod docs;
 mod exchange;
 mod head;
 mod health;
@@ -145,6 +146,8 @@ fn routes(config: &mut ServiceConfig) {
             web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
         )
         .service(web::resource("/openapi.json").route(web::get().to(openapi::show)))
+        .service(web::resource("/docs").route(web::get().to(docs::page)))
+        .service(web::resource("/docs/{name}").route(web::get().to(docs::part)))
         .service(web::resource("/problems").route(web::get().to(problem_pages::list)))
         .service(web::resource("/problems/{name}").route(web::get().to(problem_pages::show)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))

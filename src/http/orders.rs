@@ -5,7 +5,8 @@ use super::{
     body::{Json, OptionalJson},
     caller::{SignedIn, Staff},
     openapi::{
-        self, ForBody, ForQuery, ForToken, IllegalMove, Key, Missing, Page, SoldOut, Unavailable, Wait,
+        self, ForBody, ForQuery, ForToken, IllegalMove, Key, KeyReused, Missing, NotPermitted, Page, SoldOut,
+        Unavailable, Wait,
     },
     problem::Problem,
     query::{self, Query, cut, wrong},
@@ -45,12 +46,11 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(250);
     params(Key, Wait),
     request_body = Request,
     responses(
-        (status = 201, description = "It is stored.", body = OrderView, headers(("Location" = String))),
+        (status = 201, description = "It is stored.", body = OrderView,
+            headers(("Location" = String), ("Preference-Applied" = String))),
         (status = 202, description = "It is safe and will be stored.", body = OrderView,
-            headers(("Location" = String))),
-        ForToken, SoldOut, ForBody, Unavailable,
-        (status = 422, description = "`invalid`, or `idempotency-key-reused` by another order.",
-            body = Problem, content_type = "application/problem+json")))]
+            headers(("Location" = String), ("Preference-Applied" = String))),
+        ForToken, NotPermitted, SoldOut, ForBody, KeyReused, Unavailable))]
 pub async fn place(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -89,7 +89,7 @@ pub async fn place(
 /// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
 #[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("token" = [])),
     params(openapi::Filter, Page),
-    responses((status = 200, description = "A page of them.", body = OrdersView), ForToken, ForQuery, Unavailable))]
+    responses((status = 200, description = "A page of them.", body = OrdersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
 pub async fn list(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -275,3 +275,7 @@ async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) ->
         pause = (pause * 2).min(Duration::from_millis(320));
     }
 }
+
+#[cfg(test)]
+#[path = "orders_fuzz.rs"]
+mod fuzz;

@@ -55,6 +55,7 @@ struct FieldError {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, pattern = "^#(/.*)?$", examples("#/items/0/quantity"))]
     pointer: Option<String>,
+    /// What is wrong with it, readable after the field's name.
     #[schema(examples("must be 1 to 20"))]
     problem: String,
 }

@@ -19,7 +19,7 @@ pub async fn list() -> impl Responder {
 
 /// `GET /problems/{name}`: what a kind of problem means.
 #[utoipa::path(get, path = "/problems/{name}", operation_id = "show_problem", tag = "system",
-    params(("name" = String, Path, description = "The last part of the problem's `type`.")),
+    params(super::openapi::ProblemName),
     responses(
         (status = 200, description = "A page for people.", body = String, content_type = "text/html"),
         super::openapi::Missing))]

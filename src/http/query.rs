@@ -112,6 +112,10 @@ pub fn cut<T>(
 }
 
 #[cfg(test)]
+#[path = "query_fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::now;

@@ -25,7 +25,7 @@ use utoipa::ToSchema;
     params(Tag),
     responses(
         (status = 200, description = "The menu.", body = MenuView, headers(("ETag" = String))),
-        (status = 304, description = "The client has it already."),
+        (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         ForQuery))]
 pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     Query::read(&request, &[])?;
@@ -39,7 +39,7 @@ pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, 
     params(("id" = String, Path, description = "Which drink, by id or by name."), Tag),
     responses(
         (status = 200, description = "The drink.", body = RecipeView, headers(("ETag" = String))),
-        (status = 304, description = "The client has it already."),
+        (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         Missing))]
 pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Problem> {
     match app.menu.current().find(&id) {
@@ -93,6 +93,7 @@ pub async fn replace(
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({ "available": false })))]
 pub struct Availability {
+    /// Whether the drink can be had; false when it is sold out.
     available: bool,
 }
 
@@ -164,3 +165,7 @@ fn tagged(request: &HttpRequest, view: &impl Serialize) -> HttpResponse {
     }
     response.content_type("application/json").body(body)
 }
+
+#[cfg(test)]
+#[path = "recipes_fuzz.rs"]
+mod fuzz;

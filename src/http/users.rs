@@ -24,7 +24,7 @@ const LIST: char = 'u';
 #[utoipa::path(get, path = "/users", operation_id = "list_accounts", tag = "accounts",
     security(("token" = ["admin"])),
     params(Page),
-    responses((status = 200, description = "A page of them.", body = UsersView), ForToken, ForQuery, Unavailable))]
+    responses((status = 200, description = "A page of them.", body = UsersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
 pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
     let query = Query::read(&request, &["limit", "cursor"])?;
     let limit = query.limit()?;
@@ -40,7 +40,9 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
 #[serde(deny_unknown_fields)]
 #[schema(as = AccountChange, examples(json!({ "role": "employee" })))]
 pub struct Change {
+    /// What the account may do.
     role: Option<Role>,
+    /// Whether it may do anything at all.
     active: Option<bool>,
 }
 

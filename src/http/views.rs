@@ -4,7 +4,7 @@ use crate::{
     accounts::Token,
     domain::{
         Instant,
-        account::{Role, User},
+        account::{Email, Role, User},
         ids::{OrderId, RecipeId, UserId},
         moves::Status,
         order::{HistoryEntry, Line, NewOrder, Order},
@@ -27,27 +27,39 @@ use utoipa::{
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Order)]
 pub struct OrderView {
+    /// Its name for good.
     id: OrderId,
+    /// Where it stands.
     status: Status,
+    /// Why it was cancelled or failed, if someone said.
     #[schema(required)]
     status_reason: Option<Note>,
+    /// What to make: 1 to 20 lines.
     items: Vec<Line>,
+    /// Where to.
     #[schema(required)]
     table: Option<Table>,
+    /// What the guest added about the whole order.
     #[schema(required)]
     note: Option<Note>,
+    /// Whose drinks these are.
     customer_id: UserId,
+    /// Who ordered: the customer, or staff for them.
     placed_by: UserId,
+    /// Who works on it, or did last.
     #[schema(required)]
     bartender_id: Option<UserId>,
     /// 1 (quickest to make) to 4.
     #[schema(minimum = 1, maximum = 4)]
     priority: u8,
+    /// When it was accepted.
     placed_at: Instant,
     /// Its place in the working order.
     due_at: Instant,
+    /// When it was stored.
     #[schema(required)]
     recorded_at: Option<Instant>,
+    /// When it last moved.
     updated_at: Instant,
 }
 
@@ -90,8 +102,11 @@ impl From<NewOrder> for OrderView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UnstoredOrder)]
 pub struct UnstoredView {
+    /// Its name for good.
     id: OrderId,
+    /// `queued`, or `failed` if it could not be stored.
     status: Status,
+    /// Why it failed.
     #[schema(required)]
     status_reason: Option<&'static str>,
 }
@@ -148,11 +163,16 @@ pub struct MoveView {
     /// Its place, from 1.
     #[schema(minimum = 1)]
     number: i32,
+    /// Where the order stood.
     from: Status,
+    /// Where it stood then.
     to: Status,
+    /// Who moved it.
     by: UserId,
+    /// Why, if they said.
     #[schema(required)]
     reason: Option<Note>,
+    /// When.
     at: Instant,
 }
 
@@ -166,12 +186,18 @@ impl From<HistoryEntry> for MoveView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Account)]
 pub struct UserView {
+    /// Its name for machines.
     id: UserId,
+    /// Its name for people.
     username: Username,
-    #[schema(format = Email)]
+    /// What it signs in with, in lower case.
+    #[schema(value_type = Email)]
     email: String,
+    /// What it may do.
     role: Role,
+    /// Whether it may do anything at all.
     active: bool,
+    /// When it was made.
     created_at: Instant,
 }
 
@@ -185,10 +211,14 @@ impl From<User> for UserView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SignedIn)]
 pub struct SignedInView {
+    /// Who signed in.
     user: UserView,
+    /// What proves that, to be sent with each request: `Authorization: Bearer TOKEN`.
     token: String,
+    /// Always `Bearer`.
     #[schema(examples("Bearer"))]
     token_type: &'static str,
+    /// Until when the token counts.
     expires_at: Instant,
 }
 
@@ -202,13 +232,20 @@ impl From<(User, Token)> for SignedInView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Recipe)]
 pub struct RecipeView<'a> {
+    /// Its name for machines.
     id: RecipeId,
+    /// What guests call it.
     name: &'a Name,
+    /// How it is built.
     build: Build,
+    /// What it is served in.
     glass: &'a Name,
+    /// What goes in.
     ingredients: &'a Ingredients,
+    /// What goes on top.
     #[schema(required)]
     garnish: Option<&'a Name>,
+    /// How it is made, in words.
     method: &'a Method,
     /// How long one takes, whether the recipe or its build says so.
     #[schema(minimum = 1, maximum = 600)]
@@ -216,8 +253,11 @@ pub struct RecipeView<'a> {
     /// 1 (quickest to make) to 4.
     #[schema(minimum = 1, maximum = 4)]
     priority: u8,
+    /// Whether it can be had now; false when it is sold out.
     available: bool,
+    /// When it came onto the menu.
     created_at: Instant,
+    /// When it last changed.
     updated_at: Instant,
 }
 

@@ -77,3 +77,7 @@ pub fn decode(body: &[u8]) -> Result<NewOrder, Undecodable> {
 pub fn named_id(body: &[u8]) -> Option<OrderId> {
     serde_json::from_slice(body).ok().map(|Named { order }| order.id)
 }
+
+#[cfg(test)]
+#[path = "message_fuzz.rs"]
+mod fuzz;

@@ -115,3 +115,7 @@ impl TryFrom<&[u8]> for IdempotencyKey {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "request_fuzz.rs"]
+mod fuzz;

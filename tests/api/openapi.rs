@@ -1,6 +1,7 @@
 //! The API's document: that it is whole, and that it tells the truth.
 
 mod answers;
+mod completeness;
 mod limits;
 mod schema;
 

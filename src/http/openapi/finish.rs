@@ -1,6 +1,7 @@
 //! What is the same everywhere in the document.
 
-use super::{super::limits::WATCHED, problems};
+use serde::Serialize;
+use serde_json::Value;
 use utoipa::{
     Modify,
     openapi::{
@@ -10,13 +11,24 @@ use utoipa::{
     },
 };
 
-/// Adds what operations refer to: the problems, and the token.
+/// What holds for every operation.
+pub const ABOUT: &str = "\
+The order engine of a bar: guests order, bartenders work one queue, nothing that was accepted is lost or made twice.
+
+- Bodies are JSON, in UTF-8, at most 64 KiB; unknown fields are refused. Times are UTC (RFC 3339), ids are UUIDs.
+- Errors are problems (RFC 9457, `application/problem+json`). Their `type` stays the same for good, and is the path of a page about it.
+- `HEAD` works wherever `GET` does, and `OPTIONS` lists a resource's methods.
+- Every answer names the request in `X-Request-Id`: with the client's own word if it sends one (up to 64 letters, digits, `-_.:`).
+- Where requests are counted, `RateLimit-Policy` and `RateLimit` tell what may be asked for and what is left of it.
+- Lists come in pages. An empty parameter in a query counts as none.
+- A repeated `POST /orders` with the same `Idempotency-Key` is one order.";
+
+/// Adds what operations refer to: the token.
 pub struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
-        components.responses.extend(problems::all());
         components.add_security_scheme("token", SecurityScheme::Http(token()));
     }
 }
@@ -30,21 +42,6 @@ fn token() -> Http {
              that one or a higher: customer, employee, admin.",
         ))
         .build()
-}
-
-/// Says of all operations that are counted that they may be too many.
-pub struct Counted;
-
-impl Modify for Counted {
-    fn modify(&self, document: &mut OpenApi) {
-        let counted = document.paths.paths.iter_mut().filter(|(path, _)| !WATCHED.contains(&path.as_str()));
-        for (_, item) in counted {
-            let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-            for operation in methods.into_iter().flatten() {
-                operation.responses.responses.extend(problems::counted());
-            }
-        }
-    }
 }
 
 /// Makes titles of the handlers' comments: these begin with the route, which the document shows anyway.
@@ -68,5 +65,30 @@ fn summarise(operation: &mut Operation) {
     operation.summary = letters.next().map(|first| first.to_uppercase().chain(letters).collect());
     if !rest.is_empty() && operation.description.is_none() {
         operation.description = Some(rest.to_owned());
+    }
+}
+
+/// The document with its parts in the order that people read them in.
+#[derive(Serialize)]
+pub struct InOrder<'a> {
+    openapi: &'a Value,
+    info: &'a Value,
+    servers: &'a Value,
+    tags: &'a Value,
+    paths: &'a Value,
+    components: &'a Value,
+}
+
+impl<'a> InOrder<'a> {
+    pub fn of(document: &'a Value) -> Self {
+        let part = |name| document.get(name).unwrap_or(&Value::Null);
+        Self {
+            openapi: part("openapi"),
+            info: part("info"),
+            servers: part("servers"),
+            tags: part("tags"),
+            paths: part("paths"),
+            components: part("components"),
+        }
     }
 }

@@ -1,28 +1,39 @@
 //! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together here.
 
+mod answers;
+mod bodies;
+mod examples;
 mod finish;
+mod links;
 mod moves;
 mod parameters;
 mod problems;
 
-pub use parameters::{Decided, Filter, Key, Page, Tag, Wait, Which};
+pub use parameters::{Decided, DocsPart, Filter, Key, Page, ProblemName, Tag, Wait, Which};
 pub use problems::{
-    EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, LastAdmin, Missing, RecipeExists, Replayed,
-    SoldOut, Unavailable, Unstorable,
+    AccountInactive, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin, Missing,
+    NotPermitted, RecipeExists, Replayed, SoldOut, Unavailable, Unstorable, WrongPassword,
 };
 
 use self::{
-    finish::{Counted, Shared, Summaries},
+    finish::{Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
+use super::{
+    accounts, audit, dead_letters, docs, health, orders, problem::Problem, problem_pages, recipes, users,
+};
 use actix_web::{HttpResponse, Responder};
+use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 
 /// Its text, made once.
 static TEXT: LazyLock<String> = LazyLock::new(|| {
-    let mut text = Document::openapi().to_pretty_json().unwrap_or_default();
+    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+    bodies::complete(&mut document);
+    answers::complete(&mut document);
+    links::complete(&mut document);
+    let mut text = serde_json::to_string_pretty(&finish::InOrder::of(&document)).unwrap_or_default();
     text.push('\n');
     text
 });
@@ -39,9 +50,15 @@ pub async fn show() -> impl Responder {
     HttpResponse::Ok().content_type("application/json").body(document())
 }
 
+/// The fields of an object.
+fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
+    value.and_then(Value::as_object_mut).into_iter().flatten()
+}
+
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "ShakerQueue", license(name = "MIT", identifier = "MIT")),
+    info(title = "ShakerQueue", description = finish::ABOUT, license(name = "MIT", identifier = "MIT")),
+    servers((url = "/", description = "Where this document comes from.")),
     tags(
         (name = "accounts", description = "Registering, signing in, and who may do what."),
         (name = "menu", description = "What there is to order."),
@@ -78,9 +95,11 @@ pub async fn show() -> impl Responder {
         health::ready,
         problem_pages::list,
         problem_pages::show,
+        docs::page,
+        docs::part,
         show,
     ),
     components(schemas(Problem)),
-    modifiers(&EachMove, &Shared, &Counted, &Summaries),
+    modifiers(&EachMove, &Shared, &Summaries),
 )]
 struct Document;

@@ -8,7 +8,7 @@ use utoipa::{
         content::ContentBuilder,
         path::Operation,
         request_body::{RequestBody, RequestBodyBuilder},
-        schema::{AdditionalProperties, ObjectBuilder, Ref, Schema},
+        schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Ref, Schema, Type},
     },
 };
 
@@ -61,8 +61,17 @@ fn body(step: Move) -> Option<RequestBody> {
         Move::Fail => Required::True,
         Move::Start | Move::Ready | Move::Complete | Move::Undo => return None,
     };
+    let note = Ref::builder()
+        .ref_location_from_schema_name(Note::name())
+        .description(Some("Why, for the guest."))
+        .build();
+    let null = ObjectBuilder::new().schema_type(Type::Null);
+    let reason: RefOr<Schema> = match step {
+        Move::Fail => note.into(),
+        _ => OneOfBuilder::new().item(null).item(note).into(),
+    };
     let object = ObjectBuilder::new()
-        .property("reason", Ref::from_schema_name(Note::name()))
+        .property("reason", reason)
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .examples([serde_json::json!({ "reason": "We are out of limes." })]);
     let object = if step == Move::Fail { object.required("reason") } else { object };

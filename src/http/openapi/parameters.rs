@@ -3,11 +3,12 @@
 use crate::{
     domain::{
         audit::{Action, Actor, SubjectKind},
-        ids::SubjectId,
+        ids::{SubjectId, UserId},
         moves::Status,
         text::Table,
     },
     http::{
+        docs, kind,
         orders::MOST_WAIT,
         query::{MOST_PAGE, PAGE},
     },
@@ -18,7 +19,7 @@ use utoipa::{
     openapi::{
         RefOr, Required,
         path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
+        schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
     },
 };
 
@@ -51,18 +52,24 @@ parameters! {
         query("resolution", "`open` (the default): those that wait for a decision; or what was decided; or `all`.", resolution());
     /// Which entries of the audit trail; all conditions together.
     Which:
-        query("actor", &format!("Only what the holder of this account did; or `{}`: an operator at the command line.", Actor::SYSTEM), string()),
+        query("actor", &format!("Only what the holder of this account did; or `{}`: an operator at the command line.", Actor::SYSTEM), actor()),
         query("action", "Only what was done so.", Ref::from_schema_name(Action::name())),
         query("subject_kind", "Only what was done to such things.", Ref::from_schema_name(SubjectKind::name())),
         query("subject_id", "Only what was done to this account, recipe, order or dead letter.", Ref::from_schema_name(SubjectId::name())),
-        query("from", "Only what was done then or later.", moment()),
-        query("until", "Only what was done before.", moment());
+        query("from", "Only what was done then or later (1970 to 9999).", moment()),
+        query("until", "Only what was done before that (1970 to 9999); later than `from`.", moment());
     /// Makes repeated requests one order.
     Key:
         header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
     /// For how long to wait.
     Wait:
         header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());
+    /// Which kind of problem.
+    ProblemName:
+        path("name", "The last part of the problem's `type`.", string().enum_values(Some(kind::ALL.iter().map(|kind| kind.name))));
+    /// Which part of the page.
+    DocsPart:
+        path("name", "Which part.", string().enum_values(Some(docs::names())));
     /// What the client has already.
     Tag:
         header("If-None-Match", "The `ETag` of what the client has: if it is still that, the answer is 304.", string());
@@ -76,6 +83,12 @@ fn header(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Paramete
     optional(ParameterIn::Header, name, about, schema)
 }
 
+fn path(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let mut parameter = optional(ParameterIn::Path, name, about, schema);
+    parameter.required = Required::True;
+    parameter
+}
+
 fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
     parameter.description(Some(about)).schema(Some(schema)).build()
@@ -83,6 +96,11 @@ fn optional(place: ParameterIn, name: &str, about: &str, schema: impl Into<RefOr
 
 fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn actor() -> AnyOfBuilder {
+    let operator = string().enum_values(Some([Actor::SYSTEM]));
+    AnyOfBuilder::new().item(Ref::from_schema_name(UserId::name())).item(operator)
 }
 
 fn moment() -> ObjectBuilder {
@@ -99,7 +117,7 @@ fn resolution() -> ObjectBuilder {
 }
 
 fn key() -> ObjectBuilder {
-    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[ -~]+$"))
+    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
 }
 
 fn wait() -> ObjectBuilder {

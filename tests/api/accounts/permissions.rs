@@ -18,6 +18,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/healthz", All),
     ("GET", "/readyz", All),
     ("GET", "/openapi.json", All),
+    ("GET", "/docs", All),
+    ("GET", "/docs/{name}", All),
     ("GET", "/problems", All),
     ("GET", "/problems/{name}", All),
     ("POST", "/register", All),

@@ -2,12 +2,12 @@
 
 use super::resolved;
 use chrono::DateTime;
+use regex::Regex;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What only people read.
-const REMARKS: &[&str] =
-    &["description", "examples", "default", "writeOnly", "title", "pattern", "properties"];
+/// What only people read, or what is looked at elsewhere.
+const REMARKS: &[&str] = &["description", "examples", "default", "writeOnly", "title", "properties"];
 
 /// Why a value is not as the schema says.
 pub fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
@@ -63,6 +63,9 @@ fn broken(document: &Value, schema: &Value, keyword: &str, says: &Value, value: 
         "minimum" => under(value.as_f64()),
         "maximum" => over(value.as_f64()),
         "exclusiveMinimum" => value.as_f64().is_some_and(|number| number <= bound.unwrap()),
+        "pattern" => {
+            value.as_str().is_some_and(|text| !Regex::new(says.as_str().unwrap()).unwrap().is_match(text))
+        }
         "format" => value.as_str().is_some_and(|text| !is_formatted(says.as_str().unwrap(), text)),
         _ => {
             assert!(REMARKS.contains(&keyword), "this test does not know {keyword}");

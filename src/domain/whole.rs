@@ -1,0 +1,68 @@
+//! JSON's whole numbers.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Unexpected, Visitor},
+};
+use std::fmt;
+
+/// A whole number however it is written: to JSON, and to the API's document, `2.0` is the same number as `2`.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole(pub i64);
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(AnyNumber)
+    }
+}
+
+struct AnyNumber;
+
+impl Visitor<'_> for AnyNumber {
+    type Value = Whole;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+        Ok(Whole(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+        // What is too large for any of our limits stays too large.
+        Ok(Whole(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+        if number.fract() != 0.0 {
+            return Err(E::invalid_type(Unexpected::Float(number), &self));
+        }
+        // Saturating, which is what the largest ones shall be.
+        #[allow(clippy::cast_possible_truncation, reason = "there is nothing behind the point")]
+        Ok(Whole(number as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_may_be_written_with_a_point_and_nothing_behind_it() {
+        let read = |text: &str| serde_json::from_str::<Whole>(text).ok().map(|Whole(number)| number);
+        for (text, number) in [
+            ("2", 2),
+            ("2.0", 2),
+            ("-2", -2),
+            ("2e1", 20),
+            ("1e30", i64::MAX),
+            ("18446744073709551615", i64::MAX),
+        ] {
+            assert_eq!(read(text), Some(number), "{text}");
+        }
+        for text in ["2.5", "\"2\"", "null", "true", "[2]"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+}
