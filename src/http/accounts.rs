@@ -1,7 +1,8 @@
-//! Registering, signing in, and one's own account.
+//! Registering, and one's own account.
 
 use super::{
     App,
+    address::client_address,
     body::Json,
     caller::SignedIn,
     openapi::{EmailTaken, ForBody, ForToken, Unavailable},
@@ -16,7 +17,7 @@ use crate::{
         text::Username,
     },
 };
-use actix_web::{HttpResponse, Responder, http::header, web::Data};
+use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -44,41 +45,16 @@ pub struct Registration {
         ForBody, EmailTaken, Unavailable))]
 pub async fn register(
     app: Data<App>,
+    request: HttpRequest,
     Json(registration): Json<Registration>,
 ) -> Result<impl Responder, Problem> {
     let email =
         Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
     let password = new_password("password", registration.password)?;
-    let signed_in = app.accounts.register(registration.username, email, &password).await?;
+    let address = client_address(&request);
+    let signed_in = app.accounts.register(registration.username, email, &password, address).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/me"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(SignedInView::from(signed_in)))
-}
-
-/// Who signs in.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
-pub struct Login {
-    email: String,
-    #[schema(format = Password, write_only)]
-    password: String,
-}
-
-/// `POST /login`: a token for an e-mail and its password.
-#[utoipa::path(post, path = "/login", operation_id = "login", tag = "accounts",
-    request_body = Login,
-    responses(
-        (status = 200, description = "Signed in.", body = SignedInView),
-        (status = 401, description = "`wrong-password`: or there is no such account.",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`account-inactive`: it is switched off.",
-            body = Problem, content_type = "application/problem+json"),
-        ForBody, Unavailable))]
-pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Responder, Problem> {
-    let signed_in = app.accounts.login(&login.email, &SecretString::from(login.password)).await?;
-    Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(SignedInView::from(signed_in)))
 }
@@ -105,7 +81,7 @@ pub struct PasswordChange {
     new_password: String,
 }
 
-/// `PUT /me/password`: another password, for who knows the old one.
+/// `PUT /me/password`: another password, for who knows the old one. The account's other sessions end.
 #[utoipa::path(put, path = "/me/password", operation_id = "change_password", tag = "accounts",
     security(("token" = [])),
     request_body = PasswordChange,
@@ -116,7 +92,7 @@ pub async fn change_password(
     Json(change): Json<PasswordChange>,
 ) -> Result<impl Responder, Problem> {
     let new = new_password("new_password", change.new_password)?;
-    match app.accounts.change_password(caller.id, &SecretString::from(change.current_password), &new).await {
+    match app.accounts.change_password(caller, &SecretString::from(change.current_password), &new).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
         Err(Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
         Err(guessable @ Denied::Guessable) => Err(Invalid::new("new_password", guessable.to_string()).into()),

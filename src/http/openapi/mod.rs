@@ -15,7 +15,9 @@ use self::{
     finish::{Counted, Shared, Summaries},
     moves::EachMove,
 };
-use super::{accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, users};
+use super::{
+    accounts, audit, dead_letters, health, orders, problem::Problem, problem_pages, recipes, sessions, users,
+};
 use actix_web::{HttpResponse, Responder};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -52,7 +54,9 @@ pub async fn show() -> impl Responder {
     ),
     paths(
         accounts::register,
-        accounts::login,
+        sessions::login,
+        sessions::refresh,
+        sessions::logout,
         accounts::me,
         accounts::change_password,
         users::list,

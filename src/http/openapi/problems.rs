@@ -33,7 +33,7 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("TooLarge", "413", "`too-large`: the body has more than 64 KiB."),
     ("NotJson", "415", "`not-json`: the body's type is not `application/json`."),
     ("Invalid", "422", "`invalid`: `errors` says which field, and what is wrong with it."),
-    ("TooMany", "429", "`too-many-requests`: the account or the address has used up its minute."),
+    ("TooMany", "429", "`too-many-requests`: the account or the address has used up its minute; or, for a password, `too-many-failures`."),
     ("Unavailable", "503", "`unavailable`: not done, worth trying again; or `outcome-unknown`: done or not."),
     ("Other", "default", "Any other problem, such as `internal` (500)."),
 ];
