@@ -121,7 +121,8 @@ impl Attempt {
         let own = login_attempts::lock(conn, &self.own).await?;
         let own = own.filter(|own| is_known(own, now));
         let budgets: &[(&Name, Budget)] = match &self.shared {
-            Some((account, address)) if own.is_none() => &[(account, ACCOUNT), (address, ADDRESS)],
+            // The address first: one that has to wait makes no rows for accounts that it has not tried.
+            Some((account, address)) if own.is_none() => &[(address, ADDRESS), (account, ACCOUNT)],
             _ => &[(&self.own, ACCOUNT)],
         };
         let mut charged = Vec::new();
@@ -156,11 +157,11 @@ impl Attempt {
         self.known(conn, now).await?;
         // Otherwise these were not charged, and what others did elsewhere stays counted.
         if !own.is_some_and(|own| is_known(&own, now)) {
-            login_attempts::clear(conn, account).await?;
-            // One who knows one password must not get more guesses at others by it.
+            // Who knows one password must not get more guesses at others by it.
             let mut attempts = login_attempts::lock_or_begin(conn, address, now).await?;
             attempts.failures = (attempts.failures - 1).max(0);
             login_attempts::keep(conn, address, &attempts, now + ADDRESS.memory(&attempts)).await?;
+            login_attempts::clear(conn, account).await?;
         }
         Ok(())
     }
