@@ -19,7 +19,7 @@ use shakerqueue::{
     bar::Bar,
     domain::{
         account::{Email, Role, User},
-        ids::{OrderId, UserId},
+        ids::{OrderId, SessionId, UserId},
         now,
         object::Object,
         order::{Drink, Line, NewOrder, Quantity},
@@ -47,12 +47,12 @@ fn tokens(criterion: &mut Criterion) {
     let tokens = Tokens::new(&SecretString::from("x".repeat(32)), &[], TimeDelta::hours(8));
     let email = Email::try_from("user@example.com").expect("an address");
     let user = new_user(Username::try_from("user").expect("a name"), email, Role::Customer);
-    let token = tokens.issue(&user).text;
+    let token = tokens.issue(&user, SessionId::fresh()).text;
     criterion.bench_function("token: verify", |bencher| {
         bencher.iter(|| tokens.verify(black_box(&token)).expect("its own token"));
     });
     // As many as a bar has guests: none of them is remembered when it comes again.
-    let another = || tokens.issue(&User { id: UserId::fresh(), ..user.clone() }).text;
+    let another = || tokens.issue(&User { id: UserId::fresh(), ..user.clone() }, SessionId::fresh()).text;
     let all: Vec<_> = (0..20_000).map(|_| another()).collect();
     let mut next = all.iter().cycle();
     criterion.bench_function("token: verify, not remembered", |bencher| {
@@ -217,11 +217,13 @@ async fn fill(store: &Store) {
 
 fn passwords(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let passwords = Passwords::new(4);
+    let passwords = Passwords::start(4).expect("threads");
     let wrong = SecretString::from("password123");
     // At the least cost, so that what is seen is the way to the threads and back.
     criterion.bench_function("password: verify at cost 4", |bencher| {
-        bencher.to_async(&runtime).iter(|| passwords.verify(&wrong, None));
+        bencher
+            .to_async(&runtime)
+            .iter(async || passwords.turn().expect("a place").verify(&wrong, None).await);
     });
 }
 

@@ -61,9 +61,13 @@ pub struct Serving {
     #[arg(long, env = "JWT_PREVIOUS_SECRETS", value_name = "SECRET", value_delimiter = '\n', value_parser = secret, hide_env_values = true)]
     pub jwt_previous_secrets: Vec<SecretString>,
 
-    /// How long a token lasts, in minutes.
-    #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 480, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_TOKEN_MINUTES)))]
+    /// How long a token lasts, in minutes; with its refresh token a client gets the next one.
+    #[arg(long, env = "TOKEN_MINUTES", value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_TOKEN_MINUTES)))]
     pub token_minutes: u32,
+
+    /// How long a session goes on without being used, in days: whoever stays away for longer signs in again.
+    #[arg(long, env = "SESSION_DAYS", value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub session_days: u32,
 
     /// What a password hash costs: each step doubles the time (12: about a quarter of a second).
     #[arg(long, env = "BCRYPT_COST", value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=16))]
@@ -93,7 +97,7 @@ pub struct Serving {
     pub trusted_proxies: Proxies,
 
     /// How many requests a minute this process answers, by account and by address: `on`, `off` (for load tests), or what shall
-    /// differ, such as `ordering=100,login-address=500`.
+    /// differ, such as `ordering=100,login-address=500`. Unless it is `off`, wrong passwords slow down those that follow.
     #[arg(long, env = "RATE_LIMITS", value_name = "on|off|NAME=N,…", default_value = "on")]
     pub rate_limits: RateLimits,
 
@@ -164,8 +168,8 @@ impl Stopping {
     }
 }
 
-/// The longest that a token may last, in minutes: a week.
-pub const MOST_TOKEN_MINUTES: u32 = 10_080;
+/// The longest that a token may last, in minutes: a day.
+pub const MOST_TOKEN_MINUTES: u32 = 1440;
 
 /// The fewest bytes of a secret that signs tokens (HS256: as long as its hash).
 pub const LEAST_SECRET: usize = 32;

@@ -1,11 +1,19 @@
 //! Accounts: registering, signing in, and who may do what.
 
 mod access;
+mod guard;
+mod line;
+mod login;
 mod password;
+mod refresh;
+mod session;
 mod token;
 
 pub use access::Access;
-pub use password::{Passwords, is_guessable};
+pub use guard::Guard;
+pub use password::{Passwords, Turn, Verdict, is_guessable};
+pub use refresh::RefreshToken;
+pub use session::{SignedIn, keep_tidy};
 pub use token::{Token, Tokens};
 
 use crate::{
@@ -13,15 +21,16 @@ use crate::{
     domain::{
         account::{Email, Password, Role, User},
         audit::{Action, Changes},
-        ids::UserId,
+        ids::{SessionId, UserId},
         now,
         text::Username,
     },
-    store::{self, Store, Unique, users},
+    store::{self, Store, Unique, sessions, users},
 };
+use chrono::TimeDelta;
 use futures_util::FutureExt;
-use secrecy::SecretString;
 use serde_json::json;
+use std::{io, net::IpAddr};
 
 /// Who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +39,8 @@ pub struct Caller {
     pub id: UserId,
     /// What it may do now.
     pub role: Role,
+    /// What it is signed in with.
+    pub session: SessionId,
 }
 
 /// Why something about accounts was not done.
@@ -44,9 +55,15 @@ pub enum Denied {
     /// The account is switched off.
     #[error("the account is inactive")]
     Inactive,
-    /// The token is missing, forged, expired, or its account is switched off.
+    /// The token is missing, forged, expired, or its session has ended.
     #[error("not signed in")]
     NotSignedIn,
+    /// The refresh token is not the one that counts, or its session has ended.
+    #[error("the session has ended")]
+    SessionEnded,
+    /// So many attempts have failed that the next one has to wait for so long.
+    #[error("too many failed logins")]
+    TooManyFailures(TimeDelta),
     /// The address has an account.
     #[error("the address is taken")]
     EmailTaken,
@@ -59,6 +76,9 @@ pub enum Denied {
     /// Too many passwords are being checked.
     #[error("too many passwords are being checked")]
     Busy,
+    /// There can't be threads for passwords.
+    #[error("the threads that hash passwords can't be started: {0}")]
+    NoThreads(#[from] io::Error),
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -70,123 +90,66 @@ pub struct Accounts {
     passwords: Passwords,
     tokens: Tokens,
     access: Access,
+    guard: Guard,
+    session_life: TimeDelta,
 }
 
 impl Accounts {
-    /// Looks after the accounts in this store.
-    pub fn new(store: Store, passwords: Passwords, tokens: Tokens, access: Access) -> Self {
-        Self { store, passwords, tokens, access }
+    /// Looks after the accounts in this store. Sessions end when they are out of use for `session_life`.
+    pub fn new(
+        store: Store,
+        passwords: Passwords,
+        tokens: Tokens,
+        access: Access,
+        guard: Guard,
+        session_life: TimeDelta,
+    ) -> Self {
+        Self { store, passwords, tokens, access, guard, session_life }
     }
 
-    /// Makes a customer's account and signs it in.
+    /// Makes a customer's account and signs it in from this address.
     pub async fn register(
         &self,
         username: Username,
         email: Email,
         password: &Password,
-    ) -> Result<(User, Token), Denied> {
+        address: IpAddr,
+    ) -> Result<SignedIn, Denied> {
+        let attempt = self.guard.login(email.as_str(), address);
         let user = new_user(username, email, Role::Customer);
-        let hash = self.passwords.hash_chosen(password, personal(&user)).await?;
-        let added = user.clone();
+        let hash = self.passwords.turn()?.hash_chosen(password, personal(&user)).await?;
+        let (session, refresh_token) = self.new_session(user.id);
+        let (added, id) = (user.clone(), session.id);
         let adding = self.store.write(move |conn| {
             async move {
                 users::add(conn, &added, &hash).await?;
                 let changes = Changes::added(&json!({ "role": added.role }));
-                audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await
+                audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await?;
+                session::begin(conn, &session).await?;
+                match attempt {
+                    Some(attempt) => attempt.known(conn, session.created_at).await,
+                    None => Ok(()),
+                }
             }
             .boxed()
         });
         match adding.await {
-            Ok(()) => {
-                let token = self.tokens.issue(&user);
-                Ok((user, token))
-            }
+            Ok(()) => Ok(self.signed_in(user, id, &refresh_token)),
             Err(store::Error::Taken(Unique::Email)) => Err(Denied::EmailTaken),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Signs in. Takes as long for an address without an account.
-    pub async fn login(&self, email: &str, password: &SecretString) -> Result<(User, Token), Denied> {
-        let known = match Email::try_from(email) {
-            Ok(email) => {
-                self.store
-                    .read(move |conn| async move { users::by_email(conn, &email).await }.boxed())
-                    .await?
-            }
-            Err(_) => None,
-        };
-        let hash = known.as_ref().map(|(_, hash)| hash.as_str());
-        if !self.passwords.verify(password, hash).await? {
-            return Err(Denied::WrongPassword);
-        }
-        match known {
-            Some((user, hash)) if user.active => {
-                if self.passwords.is_outdated(&hash) {
-                    self.renew_hash(user.id, password, hash).await;
-                }
-                let token = self.tokens.issue(&user);
-                Ok((user, token))
-            }
-            Some(_) => Err(Denied::Inactive),
-            None => Err(Denied::WrongPassword),
-        }
-    }
-
-    /// Hashes a password, which was right, at the cost that hashes have now. Not worth failing a login: there will be others.
-    async fn renew_hash(&self, id: UserId, password: &SecretString, outdated: String) {
-        let Ok(password) = Password::try_from(password) else { return };
-        let renewed = async {
-            let hash = self.passwords.hash(&password).await?;
-            let replaced = self.store.write(move |conn| {
-                async move { users::replace_password_hash(conn, id, &outdated, &hash).await }.boxed()
-            });
-            Ok::<_, Denied>(replaced.await?)
-        };
-        if let Err(error) = renewed.await {
-            tracing::debug!(%error, "a password keeps its outdated hash for now");
-        }
-    }
-
     /// Who holds this token. Asks no database.
     pub fn caller(&self, token: &str) -> Result<Caller, Denied> {
-        let (id, role) = self.tokens.verify(token).ok_or(Denied::NotSignedIn)?;
-        match self.access.of(id) {
-            Some((_, false)) => Err(Denied::NotSignedIn),
-            Some((role, true)) => Ok(Caller { id, role }),
-            None => Ok(Caller { id, role }),
-        }
+        let holder = self.tokens.verify(token).ok_or(Denied::NotSignedIn)?;
+        self.access.now(holder).ok_or(Denied::NotSignedIn)
     }
 
     /// An account.
     pub async fn find(&self, id: UserId) -> Result<User, Denied> {
         let found = self.store.read(move |conn| users::by_id(conn, id).boxed()).await?;
         found.map(|(user, _)| user).ok_or(Denied::Unknown)
-    }
-
-    /// Sets another password, if the old one is right.
-    pub async fn change_password(
-        &self,
-        id: UserId,
-        old: &SecretString,
-        new: &Password,
-    ) -> Result<(), Denied> {
-        let (user, hash) =
-            self.store.read(move |conn| users::by_id(conn, id).boxed()).await?.ok_or(Denied::Unknown)?;
-        if !self.passwords.verify(old, Some(&hash)).await? {
-            return Err(Denied::WrongPassword);
-        }
-        let hash = self.passwords.hash_chosen(new, personal(&user)).await?;
-        self.store
-            .write(move |conn| {
-                async move {
-                    users::set_password_hash(conn, id, &hash).await?;
-                    audit::record(conn, id, Action::AccountPasswordChanged, id, Changes::UNTOLD).await
-                }
-                .boxed()
-            })
-            .await?;
-        Ok(())
     }
 
     /// A page of accounts, oldest first, behind `after`.
@@ -198,7 +161,7 @@ impl Accounts {
         Ok(self.store.read(move |conn| users::page(conn, after, limit).boxed()).await?)
     }
 
-    /// Sets what an account may do. Every process goes by it within seconds.
+    /// Sets what an account may do. Every process goes by it within seconds. One that is switched off is signed out everywhere.
     pub async fn set_access(
         &self,
         by: UserId,
@@ -220,18 +183,19 @@ impl Accounts {
                     }
                     let before = users::lock(conn, id).await?;
                     let after = users::set_access(conn, id, role, active, now()).await?;
-                    let (Some(before), Some(after)) = (before, after) else {
+                    let (Some((before, _)), Some(after)) = (before, after) else {
                         return Ok(Err(Denied::Unknown));
                     };
+                    if active == Some(false) {
+                        sessions::end_all(conn, id, None, now()).await?;
+                    }
                     audit::record_access(conn, by, &before, &after).await?;
                     Ok(Ok(after))
                 }
                 .boxed()
             })
             .await??;
-        if let Err(error) = self.access.refresh().await {
-            tracing::warn!(%error, "accounts could not be refreshed");
-        }
+        self.access.note_change().await;
         Ok(changed)
     }
 }

@@ -1,124 +1,76 @@
-//! Hashing passwords: slow on purpose, so on threads of its own and only a few at a time.
+//! Hashing passwords: slow on purpose.
 
-use super::Denied;
+use super::{
+    Denied,
+    line::{Line, Place},
+};
 use crate::domain::account::Password;
 use secrecy::{ExposeSecret, SecretString};
-use std::{
-    num::NonZero,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
-    time::Duration,
-};
-use tokio::{sync::oneshot, time::timeout};
+use std::hint::black_box;
 
-/// The most requests that wait for a thread.
-const WAITING: usize = 30;
-/// How long one waits at most: threads that give way to all others may get no turn for long.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// There is one thread for so many cores. Cores share more than the scheduler sees: hashing on all that are idle slows the
-/// busy ones too.
-const CORES_EACH: usize = 4;
 /// A password that would be guessed sooner is refused: common ones, and what is made of them in obvious ways.
 const LEAST_GUESSES: u64 = 100_000;
 
-/// Hashes and verifies passwords with bcrypt, on threads of its own that give way to those that take orders. A storm of
-/// logins fills its line and gets [`Denied::Busy`]. Cheap to clone; the threads end with the last clone.
+/// Hashes and verifies passwords with bcrypt, on threads of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
     cost: u32,
-    line: SyncSender<Work>,
-    /// A hash of nobody's password: unknown accounts take as long as known ones.
-    nobody: Arc<OnceLock<String>>,
+    line: Line,
 }
 
-/// Slow work, and then what tells its outcome.
-type Work = Box<dyn FnOnce() -> Tell + Send>;
-type Tell = Box<dyn FnOnce() + Send>;
+/// A place among those whose passwords are looked at.
+pub struct Turn {
+    cost: u32,
+    place: Place,
+}
+
+/// What came of looking at a password.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is another one, or there is none.
+    Wrong,
+    /// It is the one, with another hash to keep of it if its hash was made at less than what hashes cost now.
+    Right(Option<String>),
+}
 
 impl Passwords {
-    /// Hashes at this cost (a power of two of rounds, 4 to 31).
-    pub fn new(cost: u32) -> Self {
-        let (line, works) = sync_channel(WAITING);
-        let works = Arc::new(Mutex::new(works));
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        for _ in 0..cores.div_ceil(CORES_EACH) {
-            let works = Arc::clone(&works);
-            spawn("passwords", move || hand_on(&works));
-        }
-        Self { cost, line, nobody: Arc::default() }
+    /// Hashes at this cost (a power of two of rounds, 4 to 31). Fails if the threads for it can't be started.
+    pub fn start(cost: u32) -> Result<Self, Denied> {
+        Ok(Self { cost, line: Line::start()? })
+    }
+
+    /// A place in the line, or [`Denied::Busy`].
+    pub fn turn(&self) -> Result<Turn, Denied> {
+        Ok(Turn { cost: self.cost, place: self.line.place()? })
+    }
+}
+
+impl Turn {
+    /// The hash to keep of a password.
+    pub async fn hash(&self, password: &Password) -> Result<String, Denied> {
+        let (cost, password) = (self.cost, password.clone());
+        self.place.run(move || hash(&password, cost)).await?
     }
 
     /// The hash to keep of a password that somebody chose, if it is not among the first that others would try: common ones, and
     /// what is made of `personal`, such as the account's name.
     pub async fn hash_chosen(&self, password: &Password, personal: Vec<String>) -> Result<String, Denied> {
-        let chosen = password.clone();
-        // To judge a long one takes more time than a request may hold up others.
-        if self.apart(move || is_guessable(&chosen, &personal)).await? {
-            return Err(Denied::Guessable);
-        }
-        self.hash(password).await
-    }
-
-    /// Whether this hash was made at less than the cost that hashes have now.
-    pub fn is_outdated(&self, hash: &str) -> bool {
-        hash.parse::<bcrypt::HashParts>().is_ok_and(|parts| parts.get_cost() < self.cost)
-    }
-
-    /// The hash to keep of a password.
-    pub async fn hash(&self, password: &Password) -> Result<String, Denied> {
         let (cost, password) = (self.cost, password.clone());
-        // Nothing is truncated: a `Password` has at most the 72 bytes that count. (`non_truncating_hash` takes 71: it
-        // counts the NUL that it adds.)
-        self.apart(move || bcrypt::hash(password.expose(), cost)).await?.map_err(|error| {
-            tracing::error!(%error, "a password could not be hashed");
-            Denied::Busy
-        })
-    }
-
-    /// Whether the hash is this password's. Without a hash: false, after as long a time.
-    pub async fn verify(&self, password: &SecretString, hash: Option<&str>) -> Result<bool, Denied> {
-        let (cost, nobody, password, hash) =
-            (self.cost, Arc::clone(&self.nobody), password.clone(), hash.map(str::to_owned));
-        self.apart(move || {
-            let known = hash.is_some();
-            let hash = hash.unwrap_or_else(|| {
-                nobody.get_or_init(|| bcrypt::hash("nobody's password", cost).unwrap_or_default()).clone()
-            });
-            // One that is too long to have been set is compared by its beginning, for the time that takes, and is wrong.
-            let password = password.expose_secret();
-            let fits = password.len() <= Password::MOST;
-            let right = bcrypt::verify(password, &hash).unwrap_or(false);
-            known && fits && right
-        })
-        .await
-    }
-
-    /// Runs slow work when it is its turn.
-    async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Denied> {
-        let (sender, done) = oneshot::channel();
-        let work: Work = Box::new(move || {
-            // A client that has left wants no answer.
-            let outcome = (!sender.is_closed()).then(work);
-            Box::new(move || {
-                if let Some(outcome) = outcome {
-                    let _ = sender.send(outcome);
+        // To judge a long one takes more time than a request may hold up others.
+        self.place
+            .run(move || {
+                if is_guessable(&password, &personal) {
+                    return Err(Denied::Guessable);
                 }
+                hash(&password, cost)
             })
-        });
-        self.line.try_send(work).map_err(|_| Denied::Busy)?;
-        match timeout(PATIENCE, done).await {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(_)) => {
-                tracing::error!("password work ended early");
-                Err(Denied::Busy)
-            }
-            // Nobody waits for it any more, so it is skipped when it is its turn.
-            Err(_) => Err(Denied::Busy),
-        }
+            .await?
+    }
+
+    /// Whether the hash is this password's. That it is not takes as long whatever the hash cost, and without one.
+    pub async fn verify(&self, password: &SecretString, known: Option<&str>) -> Result<Verdict, Denied> {
+        let (cost, password, known) = (self.cost, password.clone(), known.map(str::to_owned));
+        self.place.run(move || verify(&password, known.as_deref(), cost)).await
     }
 }
 
@@ -128,53 +80,57 @@ pub fn is_guessable(password: &Password, personal: &[String]) -> bool {
     zxcvbn::zxcvbn(password.expose(), &personal).guesses() < LEAST_GUESSES
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
-    if let Err(error) = thread::Builder::new().name(name.into()).spawn(run) {
-        tracing::error!(%error, "a thread for passwords could not be started");
-    }
+fn hash(password: &Password, cost: u32) -> Result<String, Denied> {
+    // Nothing is truncated: a `Password` has at most the 72 bytes that count. (`non_truncating_hash` takes 71: it
+    // counts the NUL that it adds.)
+    bcrypt::hash(password.expose(), cost).map_err(|error| {
+        tracing::error!(%error, "a password could not be hashed");
+        Denied::Busy
+    })
 }
 
-/// Hands work to a thread that gives way to all others and tells its outcome, until nobody can give work any more. That thread itself
-/// shares no lock with those that take orders: set aside in the middle of it, it would hold them up.
-fn hand_on(works: &Mutex<Receiver<Work>>) {
-    let (to_hash, given) = sync_channel::<Work>(1);
-    let (hashed, outcomes) = sync_channel::<Tell>(1);
-    spawn("hashing", move || hash_behind(&given, &hashed));
-    loop {
-        let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(work) = next else { return };
-        if to_hash.send(work).is_err() {
-            return;
-        }
-        let Ok(tell) = outcomes.recv() else { return };
-        tell();
+fn verify(password: &SecretString, known: Option<&str>, cost: u32) -> Verdict {
+    let exposed = password.expose_secret();
+    let known = known.and_then(|hash| Some((hash, hash.parse::<bcrypt::HashParts>().ok()?.get_cost())));
+    let Some((hash_known, made_at)) = known else {
+        work(exposed, cost);
+        return Verdict::Wrong;
+    };
+    // One that is too long to have been set is compared by its beginning, for the time that takes, and is wrong.
+    let right = bcrypt::verify(exposed, hash_known).unwrap_or(false) && exposed.len() <= Password::MOST;
+    if !right {
+        // What is missing to the full cost: each step takes as long as all below it and the lowest once more, which was the
+        // hash itself.
+        (made_at..cost).for_each(|missing| work(exposed, missing));
+        return Verdict::Wrong;
     }
+    let outdated = (made_at < cost).then(|| Password::try_from(password).ok()).flatten();
+    // Not worth failing a login: there will be others.
+    Verdict::Right(outdated.and_then(|password| hash(&password, cost).ok()))
 }
 
-/// Lets this thread run when no other wants to. A merely lower priority (`nice`) still keeps each thread that wakes up waiting
-/// for some milliseconds, and an order wakes up a dozen of them.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    {
-        use thread_priority::{
-            NormalThreadSchedulePolicy::Idle, ThreadPriority, ThreadSchedulePolicy::Normal,
-            set_thread_priority_and_policy, thread_native_id,
-        };
-        if let Err(error) =
-            set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle))
-        {
-            tracing::debug!(?error, "hashing has the priority of everything else");
-        }
-    }
+/// As much work as a verification at this cost.
+fn work(password: &str, cost: u32) {
+    black_box(bcrypt::hash_with_salt(password, cost, [0; 16]).is_ok());
 }
 
-fn hash_behind(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
-    give_way();
-    while let Ok(work) = given.recv() {
-        // Whoever waits for work that panics learns it from their channel; this thread goes on.
-        let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));
-        if hashed.send(tell).is_err() {
-            return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_password_is_right_and_an_outdated_hash_of_it_is_renewed() {
+        let [good, wrong] = ["five limes", "six limes"].map(SecretString::from);
+        let password = Password::try_from(&good).unwrap();
+        let old = hash(&password, 4).unwrap();
+        assert_eq!(verify(&good, Some(&old), 4), Verdict::Right(None));
+        let Verdict::Right(Some(new)) = verify(&good, Some(&old), 5) else { unreachable!() };
+        assert!(new.starts_with("$2b$05$"));
+        assert_eq!(verify(&good, Some(&new), 5), Verdict::Right(None));
+        assert_eq!(verify(&good, Some(&new), 4), Verdict::Right(None));
+        for hash in [Some(old.as_str()), Some(&new), Some("no hash"), None] {
+            assert_eq!(verify(&wrong, hash, 5), Verdict::Wrong, "{hash:?}");
         }
+        assert_eq!(verify(&good, None, 4), Verdict::Wrong);
     }
 }

@@ -1,10 +1,11 @@
 //! Tokens: signed, stateless, short enough of life.
 
+use super::Caller;
 use crate::{
     domain::{
         Instant,
         account::{Role, User},
-        ids::UserId,
+        ids::{SessionId, UserId},
         now,
     },
     secret::mac,
@@ -29,6 +30,7 @@ struct Claims {
     iss: String,
     aud: String,
     sub: UserId,
+    sid: SessionId,
     role: Role,
     iat: i64,
     // No `nbf`: a token counts from the start, also where a clock is behind the one that it was issued by, or was set back.
@@ -42,6 +44,8 @@ pub struct Token {
     pub text: String,
     /// Until when.
     pub expires_at: Instant,
+    /// How long that is, in seconds.
+    pub expires_in: i64,
 }
 
 /// Issues and verifies tokens.
@@ -58,8 +62,7 @@ pub struct Tokens {
 
 #[derive(Clone, Copy)]
 struct Verified {
-    id: UserId,
-    role: Role,
+    holder: Caller,
     /// Seconds since 1970 began.
     exp: i64,
 }
@@ -89,8 +92,13 @@ impl Tokens {
         }
     }
 
-    /// A token for this account as it is now.
-    pub fn issue(&self, user: &User) -> Token {
+    /// How long a token lasts.
+    pub fn lifetime(&self) -> TimeDelta {
+        self.lifetime
+    }
+
+    /// A token for this account as it is now, in this session.
+    pub fn issue(&self, user: &User, session: SessionId) -> Token {
         let issued_at = now();
         let expires_at = issued_at + self.lifetime;
         let seconds = |at: Instant| at.0.timestamp();
@@ -98,32 +106,34 @@ impl Tokens {
             iss: ISSUER.into(),
             aud: ISSUER.into(),
             sub: user.id,
+            sid: session,
             role: user.role,
             iat: seconds(issued_at),
             exp: seconds(expires_at),
         };
         // HMAC over a few words can't fail; if it did, an empty token would only fail to sign in.
         let text = encode(&self.header, &claims, &self.signing).unwrap_or_default();
-        Token { text, expires_at }
+        Token { text, expires_at, expires_in: self.lifetime.num_seconds() }
     }
 
     /// Whose token this is and the role at its issue, unless it is forged or expired.
-    pub fn verify(&self, text: &str) -> Option<(UserId, Role)> {
+    pub fn verify(&self, text: &str) -> Option<Caller> {
         // A signature does not change; that it expires is looked at each time.
-        if let Some(Verified { id, role, exp }) = self.verified.get(text)
+        if let Some(Verified { holder, exp }) = self.verified.get(text)
             && now().0.timestamp() - LEEWAY < exp
         {
-            return Some((id, role));
+            return Some(holder);
         }
         // What the header says only chooses among our own keys, whose signature is then verified with our algorithm.
         let header = decode_header(text).ok()?;
         let key = self.verifying.get(header.kid.as_deref()?)?;
-        let Claims { sub: id, role, exp, .. } = decode::<Claims>(text, key, &self.validation)
+        let Claims { sub: id, sid: session, role, exp, .. } = decode::<Claims>(text, key, &self.validation)
             .ok()
             .filter(|token| token.header.typ.as_deref() == Some(TYPE))?
             .claims;
-        self.verified.insert(text.into(), Verified { id, role, exp });
-        Some((id, role))
+        let holder = Caller { id, role, session };
+        self.verified.insert(text.into(), Verified { holder, exp });
+        Some(holder)
     }
 }
 

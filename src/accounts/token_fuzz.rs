@@ -35,16 +35,16 @@ fn rewritten(text: &str, part: usize, change: &[u8]) -> String {
 proptest! {
     #[test]
     fn a_token_is_verified_as_what_it_was_issued_for(role in prop::sample::select(Role::ALL)) {
-        let (tokens, user) = (tokens(), user(role));
-        let token = tokens.issue(&user).text;
+        let (tokens, user, session) = (tokens(), user(role), SessionId::fresh());
+        let token = tokens.issue(&user, session).text;
         for _ in 0..2 {
-            prop_assert_eq!(tokens.verify(&token), Some((user.id, role)));
+            prop_assert_eq!(tokens.verify(&token), Some(Caller { id: user.id, role, session }));
         }
     }
 
     #[test]
     fn only_the_token_itself_is_verified(
-        spoilt in Just(tokens().issue(&user(Role::Admin)).text).prop_flat_map(|token| (nearly(Just(token.clone().into_bytes())), Just(token))),
+        spoilt in Just(tokens().issue(&user(Role::Admin), SessionId::fresh()).text).prop_flat_map(|token| (nearly(Just(token.clone().into_bytes())), Just(token))),
         part in 0..3_usize,
         change in nearly(Just(br#"{"typ":"at+jwt","alg":"none"#.to_vec())),
     ) {

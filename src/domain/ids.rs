@@ -48,6 +48,10 @@ id!(
     UserId
 );
 id!(
+    /// Names a session of an account.
+    SessionId
+);
+id!(
     /// Names a recipe.
     RecipeId
 );

@@ -1,10 +1,11 @@
-//! Registering, signing in, and one's own account.
+//! Registering, and one's own account.
 
 use super::{
     App,
+    address::client_address,
     body::Json,
     caller::SignedIn,
-    openapi::{AccountInactive, EmailTaken, ForBody, ForToken, NotPermitted, Unavailable, WrongPassword},
+    openapi::{EmailTaken, ForBody, ForToken, NotPermitted, TooManyFailures, Unavailable},
     problem::Problem,
     views::{SignedInView, UserView},
 };
@@ -16,7 +17,7 @@ use crate::{
         text::Username,
     },
 };
-use actix_web::{HttpResponse, Responder, http::header, web::Data};
+use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -45,39 +46,16 @@ pub struct Registration {
         ForBody, EmailTaken, Unavailable))]
 pub async fn register(
     app: Data<App>,
+    request: HttpRequest,
     Json(registration): Json<Registration>,
 ) -> Result<impl Responder, Problem> {
     let email =
         Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
     let password = new_password("password", registration.password)?;
-    let signed_in = app.accounts.register(registration.username, email, &password).await?;
+    let address = client_address(&request);
+    let signed_in = app.accounts.register(registration.username, email, &password, address).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/me"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(SignedInView::from(signed_in)))
-}
-
-/// Who signs in.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
-pub struct Login {
-    /// The account's address, in any case.
-    email: String,
-    /// Its password.
-    #[schema(format = Password, write_only)]
-    password: String,
-}
-
-/// `POST /login`: a token for an e-mail and its password.
-#[utoipa::path(post, path = "/login", operation_id = "login", tag = "accounts",
-    request_body = Login,
-    responses(
-        (status = 200, description = "Signed in.", body = SignedInView),
-        WrongPassword, AccountInactive, ForBody, Unavailable))]
-pub async fn login(app: Data<App>, Json(login): Json<Login>) -> Result<impl Responder, Problem> {
-    let signed_in = app.accounts.login(&login.email, &SecretString::from(login.password)).await?;
-    Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(SignedInView::from(signed_in)))
 }
@@ -105,18 +83,19 @@ pub struct PasswordChange {
     new_password: String,
 }
 
-/// `PUT /me/password`: another password, for who knows the old one.
+/// `PUT /me/password`: another password, for who knows the old one. The account's other sessions end.
 #[utoipa::path(put, path = "/me/password", operation_id = "change_password", tag = "accounts",
     security(("token" = [])),
     request_body = PasswordChange,
-    responses((status = 204, description = "It counts from now on."), ForToken, NotPermitted, ForBody, Unavailable))]
+    responses((status = 204, description = "It counts from now on."), ForToken, NotPermitted,
+        TooManyFailures, ForBody, Unavailable))]
 pub async fn change_password(
     app: Data<App>,
     SignedIn(caller): SignedIn,
     Json(change): Json<PasswordChange>,
 ) -> Result<impl Responder, Problem> {
     let new = new_password("new_password", change.new_password)?;
-    match app.accounts.change_password(caller.id, &SecretString::from(change.current_password), &new).await {
+    match app.accounts.change_password(caller, &SecretString::from(change.current_password), &new).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
         Err(Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
         Err(guessable @ Denied::Guessable) => Err(Invalid::new("new_password", guessable.to_string()).into()),

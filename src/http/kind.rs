@@ -38,7 +38,9 @@ kinds! {
     REQUEST_REFUSED: BAD_REQUEST, "request-refused", "Request refused",
         "The request breaks a rule of HTTP, so that it was refused before anything looked at what it asks. Its status says which.";
     NOT_SIGNED_IN: UNAUTHORIZED, "not-signed-in", "Not signed in",
-        "The token is missing, forged or expired, or its account is switched off. Sign in and send the new token: Authorization: Bearer TOKEN.";
+        "The token is missing, forged or expired, or its session has ended. Refresh it or sign in, and send the new token: Authorization: Bearer TOKEN.";
+    SESSION_ENDED: UNAUTHORIZED, "session-ended", "Session ended",
+        "The refresh token is not the latest one of a session that goes on: it was used before, or its session was ended or out of use for too long. Sign in again.";
     WRONG_PASSWORD: UNAUTHORIZED, "wrong-password", "Wrong password",
         "There is no account with this e-mail and this password.";
     NOT_PERMITTED: FORBIDDEN, "not-permitted", "Not permitted",
@@ -81,6 +83,8 @@ kinds! {
         "The account or the address has used up what it may ask for in a minute; detail names the limit, as does the header RateLimit. Nothing was done; try again after the seconds of Retry-After.";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "Head too large",
         "The request has more headers, or longer ones, than are taken; detail says how many that are. Nothing was done.";
+    TOO_MANY_FAILURES: TOO_MANY_REQUESTS, "too-many-failures", "Too many failures",
+        "So many passwords were wrong, of this account or from this address, that the next one has to wait for the seconds of Retry-After. This one was not looked at.";
     INTERNAL: INTERNAL_SERVER_ERROR, "internal", "Internal error",
         "A defect of the service. It is in the log under the request's id; please report it with that.";
     UNAVAILABLE: SERVICE_UNAVAILABLE, "unavailable", "Unavailable",

@@ -22,6 +22,7 @@ mod query;
 mod recipes;
 mod request_id;
 mod server;
+mod sessions;
 mod tls;
 mod users;
 mod views;
@@ -151,7 +152,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/problems").route(web::get().to(problem_pages::list)))
         .service(web::resource("/problems/{name}").route(web::get().to(problem_pages::show)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))
-        .service(web::resource("/login").route(web::post().to(accounts::login)))
+        .service(web::resource("/login").route(web::post().to(sessions::login)))
+        .service(web::resource("/token/refresh").route(web::post().to(sessions::refresh)))
+        .service(web::resource("/logout").route(web::post().to(sessions::logout)))
         .service(web::resource("/me").route(web::get().to(accounts::me)))
         .service(web::resource("/me/password").route(web::put().to(accounts::change_password)))
         .service(web::resource("/users").route(web::get().to(users::list)))

@@ -17,6 +17,7 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
+use chrono::TimeDelta;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
 use std::fmt;
@@ -154,6 +155,15 @@ impl Problem {
     /// 429: worth trying again after so many seconds.
     pub fn too_many(detail: impl Into<String>, seconds: u16) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(kind::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// 429: a password was not looked at.
+    fn too_many_failures(wait: TimeDelta) -> Self {
+        // Whole seconds, so that it is not too soon after them.
+        let seconds = u32::try_from(wait.num_milliseconds()).unwrap_or_default().div_ceil(1000);
+        let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
+        let detail = format!("Too many passwords were wrong. The next one may be tried in {seconds} s.");
+        Self { retry_after: Some(seconds), ..Self::new(kind::TOO_MANY_FAILURES, detail) }
     }
 
     /// 415.
@@ -328,11 +338,16 @@ impl From<Denied> for Problem {
             Denied::WrongPassword => Self::new(kind::WRONG_PASSWORD, "The e-mail or the password is wrong."),
             Denied::Inactive => Self::new(kind::ACCOUNT_INACTIVE, "This account is switched off."),
             Denied::NotSignedIn => Self::not_signed_in(),
+            Denied::SessionEnded => Self::new(
+                kind::SESSION_ENDED,
+                "This needs the latest refresh token of a session that goes on.",
+            ),
+            Denied::TooManyFailures(wait) => Self::too_many_failures(wait),
             Denied::Guessable => Invalid::new("password", error.to_string()).into(),
             Denied::EmailTaken => Self::new(kind::EMAIL_TAKEN, "There is an account with this e-mail."),
             Denied::Unknown => Self::not_found("account"),
             Denied::LastAdmin => Self::new(kind::LAST_ADMIN, "The last active admin must stay one."),
-            Denied::Busy => Self::unavailable(&error),
+            Denied::Busy | Denied::NoThreads(_) => Self::unavailable(&error),
             Denied::Store(error) => error.into(),
         }
     }

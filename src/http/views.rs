@@ -1,7 +1,7 @@
 //! What the API answers with.
 
 use crate::{
-    accounts::Token,
+    accounts::SignedIn,
     domain::{
         Instant,
         account::{Email, Role, User},
@@ -220,11 +220,23 @@ pub struct SignedInView {
     token_type: &'static str,
     /// Until when the token counts.
     expires_at: Instant,
+    /// In how many seconds that is.
+    #[schema(minimum = 1)]
+    expires_in: i64,
+    /// What the next `token` is got with, once: `POST /token/refresh`.
+    refresh_token: String,
 }
 
-impl From<(User, Token)> for SignedInView {
-    fn from((user, token): (User, Token)) -> Self {
-        Self { user: user.into(), token: token.text, token_type: "Bearer", expires_at: token.expires_at }
+impl From<SignedIn> for SignedInView {
+    fn from(SignedIn { user, token, refresh_token }: SignedIn) -> Self {
+        Self {
+            user: user.into(),
+            token: token.text,
+            token_type: "Bearer",
+            expires_at: token.expires_at,
+            expires_in: token.expires_in,
+            refresh_token,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     startup::{self, Reserved, patiently},
 };
 use crate::{
-    accounts::{Access, Accounts, Passwords, Tokens},
+    accounts::{self, Access, Accounts, Guard, Passwords, Tokens},
     audit::Trail,
     bar::Bar,
     config::Serving,
@@ -90,6 +90,7 @@ pub async fn serve(
     let background = TaskTracker::new();
     background.spawn(menu.clone().keep_fresh(stop.clone()));
     background.spawn(access.clone().keep_fresh(stop.clone()));
+    background.spawn(accounts::keep_tidy(store.clone(), stop.clone()));
     if let Some(tls) = tls.clone() {
         background.spawn(tls.keep_fresh(stop.clone()));
     }
@@ -99,9 +100,11 @@ pub async fn serve(
     let app = App {
         accounts: Accounts::new(
             store.clone(),
-            Passwords::new(serving.bcrypt_cost),
+            Passwords::start(serving.bcrypt_cost)?,
             Tokens::new(&secret, &previous, lifetime),
             access,
+            Guard::new(&secret, !serving.rate_limits.policies().is_empty()),
+            TimeDelta::days(serving.session_days.into()),
         ),
         intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity),
         bar: Bar::new(store.clone()),

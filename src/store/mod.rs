@@ -10,6 +10,7 @@ mod connect;
 pub mod dead_letters;
 mod error;
 mod in_place;
+pub mod login_attempts;
 pub mod migrations;
 pub mod moves;
 pub mod orders;
@@ -18,6 +19,7 @@ pub mod recipes;
 pub mod record;
 #[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]
 mod schema;
+pub mod sessions;
 pub mod settings;
 pub mod sql_types;
 mod stored;

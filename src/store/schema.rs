@@ -38,6 +38,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    login_attempts (name) {
+        name -> Bytea,
+        failures -> Int4,
+        failed_at -> Timestamptz,
+        succeeded_at -> Nullable<Timestamptz>,
+        forget_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     order_lines (order_id, position) {
         order_id -> Uuid,
         position -> Int2,
@@ -112,6 +125,24 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    sessions (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        token_hash -> Bytea,
+        previous_hash -> Nullable<Bytea>,
+        seed -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+        rotated_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        tokens_until -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     settings (name) {
         name -> Text,
         value -> Text,
@@ -138,14 +169,17 @@ diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> recipes (recipe_id));
 diesel::joinable!(order_moves -> orders (order_id));
 diesel::joinable!(order_moves -> users (actor_id));
+diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
     dead_letters,
+    login_attempts,
     order_lines,
     order_moves,
     orders,
     recipes,
+    sessions,
     settings,
     users,
 );

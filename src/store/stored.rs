@@ -9,7 +9,7 @@ use crate::domain::{
     account::{Email, Role},
     audit::{Action, Changes, SubjectKind},
     dead_letter::Resolution,
-    ids::{DeadLetterId, EntryId, OrderId, RecipeId, SubjectId, UserId},
+    ids::{DeadLetterId, EntryId, OrderId, RecipeId, SessionId, SubjectId, UserId},
     moves::Status,
     order::Quantity,
     recipe::{Build, Ingredients, PreparationSeconds},
@@ -70,6 +70,7 @@ id!(DeadLetterIdProxy, DeadLetterId);
 id!(EntryIdProxy, EntryId);
 id!(OrderIdProxy, OrderId);
 id!(RecipeIdProxy, RecipeId);
+id!(SessionIdProxy, SessionId);
 id!(SubjectIdProxy, SubjectId);
 id!(UserIdProxy, UserId);
 

@@ -92,27 +92,20 @@ pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>
     Ok(found.map(|(row, hash)| (row.into(), hash)))
 }
 
-/// The account with this id, of which nobody else changes anything until this transaction ends.
-pub async fn lock(conn: &mut Conn, id: UserId) -> Result<Option<User>> {
-    let account = users::table.find(id);
-    let found: Option<UserRow> = match conn {
-        Conn::Pg(conn) => account.select(UserRow::as_select()).for_no_key_update().first(&mut **conn).await,
-        Conn::Sqlite(conn) => account.select(UserRow::as_select()).first(&mut **conn).await,
+/// The account with this id and its password hash, of which nobody else changes anything until this transaction ends.
+pub async fn lock(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>> {
+    if let Conn::Pg(conn) = conn {
+        // Its orders may be stored meanwhile.
+        let query = users::table.find(id).select(users::id).for_no_key_update();
+        let _: Option<UserId> = query.first(&mut **conn).await.optional()?;
     }
-    .optional()?;
-    Ok(found.map(User::from))
+    by_id(conn, id).await
 }
 
 /// Sets another password hash. False if there is no such account.
 pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
     Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))?
         == 1)
-}
-
-/// Sets another hash of the same password, unless the password was changed meanwhile. False if it was.
-pub async fn replace_password_hash(conn: &mut Conn, id: UserId, old: &str, new: &str) -> Result<bool> {
-    let account = users::table.find(id).filter(users::password_hash.eq(old));
-    Ok(on!(conn, c => diesel::update(account).set(users::password_hash.eq(new)).execute(c))? == 1)
 }
 
 /// Sets what an account may do. None if there is no such account.

@@ -1,14 +1,18 @@
 //! Who may come in, and what they may do there.
 
 mod access;
+mod guessing;
 mod list;
 mod passwords;
 mod permissions;
 mod registration;
+mod sessions;
 mod storm;
+mod timing;
 mod tokens;
 
 use crate::support::{Bar, Person, person::id};
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 /// The account of whoever this is.
@@ -19,6 +23,33 @@ async fn account(person: &Person) -> String {
 /// Signs in with this address and password, for what is answered.
 async fn login(bar: &Bar, email: &str, password: &str) -> crate::support::person::Answer {
     bar.stranger().post("/login", json!({ "email": email, "password": password })).await
+}
+
+/// The same guest once more: with a session of their own.
+async fn again(bar: &Bar, email: &str) -> Person {
+    let signed_in = login(bar, email, "a good password").await.expect(200);
+    bar.holder_of(signed_in["token"].as_str().unwrap())
+}
+
+/// What a guest signs in with.
+async fn email(guest: &Person) -> String {
+    guest.get("/me").await.expect(200)["email"].as_str().unwrap().to_owned()
+}
+
+/// Counts wrong passwords, and nothing else, and lets people say where they are.
+const COUNTING: [&str; 4] = [
+    "--rate-limits",
+    "login=100000,login-address=100000,registration-address=100000,writing-address=100000",
+    "--trusted-proxies",
+    "127.0.0.1",
+];
+
+/// A stranger at an address of their own.
+fn stranger_at(bar: &Bar, address: &str) -> Person {
+    let mut headers = HeaderMap::new();
+    headers.insert("X-Forwarded-For", address.parse().unwrap());
+    let http = reqwest::Client::builder().default_headers(headers).build().unwrap();
+    Person::new(&http, &bar.url, None)
 }
 
 fn registration(username: &str, email: &str, password: &str) -> Value {

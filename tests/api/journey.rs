@@ -15,6 +15,7 @@ use shakerqueue::{
     accounts::{Tokens, new_user},
     domain::{
         account::{Email, Role},
+        ids::SessionId,
         text::Username,
     },
 };
@@ -185,5 +186,5 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
 fn token_of_nobody() -> String {
     let email = Email::try_from("nobody@example.com").unwrap();
     let nobody = new_user(Username::try_from("nobody").unwrap(), email, Role::Customer);
-    Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(10)).issue(&nobody).text
+    Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(10)).issue(&nobody, SessionId::fresh()).text
 }

@@ -9,7 +9,7 @@ use shakerqueue::{
     domain::{
         Instant,
         account::{Email, Role},
-        ids::{OrderId, RecipeId, UserId},
+        ids::{OrderId, RecipeId, SessionId, UserId},
         now,
         order::{Drink, Line, NewOrder, Order, Quantity},
         recipe::PreparationSeconds,
@@ -81,7 +81,7 @@ impl Cellar {
     }
 
     fn bartender(&self) -> Caller {
-        Caller { id: self.customer, role: Role::Employee }
+        Caller { id: self.customer, role: Role::Employee, session: SessionId::fresh() }
     }
 }
 

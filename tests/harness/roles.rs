@@ -23,7 +23,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(12);
 /// A command of the product with these settings. Loads come from few people at one address: without limits.
 pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = User::myself().command(&[], env!("CARGO_BIN_EXE_shakerqueue"));
-    command.args(arguments).env("RATE_LIMITS", "off").envs(settings.iter().cloned());
+    // One token lasts for all that is done with it.
+    command.envs([("RATE_LIMITS", "off"), ("TOKEN_MINUTES", "1440")]);
+    command.args(arguments).envs(settings.iter().cloned());
     command
 }
 

@@ -39,7 +39,8 @@ pub fn of_answers(schemas: &mut Value) {
         (
             "SignedIn",
             json!({ "user": account, "token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIw.c2lnbmVk",
-            "token_type": "Bearer", "expires_at": "2026-11-22T23:02:26Z" }),
+            "token_type": "Bearer", "expires_at": "2026-11-22T15:17:26Z", "expires_in": 900,
+            "refresh_token": "AaIDxxxwdVOktN6Xt1UYOdcPbWD6Q0qh3kV1R8yq2oZ0lYx4JtB7uN5mE9wS6cKf" }),
         ),
         ("UnstoredOrder", json!({ "id": ORDER, "status": "queued", "status_reason": null })),
     ] {

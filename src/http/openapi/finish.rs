@@ -38,7 +38,7 @@ fn token() -> Http {
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
         .description(Some(
-            "The `token` that `POST /login` and `POST /register` answer with. Where an operation names a role, it needs \
+            "The `token` that `POST /login`, `POST /register` and `POST /token/refresh` answer with. Where an operation names a role, it needs \
              that one or a higher: customer, employee, admin.",
         ))
         .build()

@@ -12,7 +12,8 @@ mod problems;
 pub use parameters::{Decided, DocsPart, Filter, Key, Page, ProblemName, Tag, Wait, Which};
 pub use problems::{
     AccountInactive, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin, Missing,
-    NotPermitted, RecipeExists, Replayed, SoldOut, Unavailable, Unstorable, WrongPassword,
+    NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut, TooManyFailures, Unavailable, Unstorable,
+    WrongPassword,
 };
 
 use self::{
@@ -20,7 +21,8 @@ use self::{
     moves::EachMove,
 };
 use super::{
-    accounts, audit, dead_letters, docs, health, orders, problem::Problem, problem_pages, recipes, users,
+    accounts, audit, dead_letters, docs, health, orders, problem::Problem, problem_pages, recipes, sessions,
+    users,
 };
 use actix_web::{HttpResponse, Responder};
 use serde_json::Value;
@@ -69,7 +71,9 @@ fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Valu
     ),
     paths(
         accounts::register,
-        accounts::login,
+        sessions::login,
+        sessions::refresh,
+        sessions::logout,
         accounts::me,
         accounts::change_password,
         users::list,

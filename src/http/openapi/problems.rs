@@ -37,6 +37,10 @@ sets! {
     Unavailable: UNAVAILABLE, OUTCOME_UNKNOWN;
     /// Nobody has this e-mail and this password.
     WrongPassword: WRONG_PASSWORD;
+    /// The session does not go on.
+    SessionEnded: SESSION_ENDED;
+    /// Too many passwords were wrong.
+    TooManyFailures: TOO_MANY_FAILURES;
     /// The account is switched off.
     AccountInactive: ACCOUNT_INACTIVE;
     /// An e-mail is in use.

@@ -1,6 +1,6 @@
 //! Changing what accounts may do: it counts for tokens that were issued before, and everywhere.
 
-use super::{account, login};
+use super::{account, again, email, login};
 use crate::support::{Bar, Person, database::Kind, eventually, on_both};
 use serde_json::{Value, json};
 
@@ -46,13 +46,14 @@ on_both! {
         // Only who knows the password learns that there is such an account.
         login(bar, email, "a wrong password").await.expect_problem(401, "wrong-password");
         change(&admin, who, json!({ "active": true })).await.expect(200);
-        guest.get("/me").await.expect(200);
-        login(bar, email, "a good password").await.expect(200);
+        // That it was out ended its sessions for good.
+        guest.get("/me").await.expect_problem(401, "not-signed-in");
+        again(bar, email).await.get("/me").await.expect(200);
     }
 
     async fn the_last_active_admin_stays(bar) {
         let (guest, admin) = (bar.guest().await, bar.admin().await);
-        let (guest_id, admin_id) = (account(&guest).await, account(&admin).await);
+        let (guest_id, admin_id, email) = (account(&guest).await, account(&admin).await, email(&guest).await);
         let leaving = [json!({ "active": false }), json!({ "role": "employee" }), json!({ "role": "customer", "active": true })];
         for leave in &leaving {
             change(&admin, &admin_id, leave.clone()).await.expect_problem(409, "last-admin");
@@ -64,16 +65,24 @@ on_both! {
         }
         change(&admin, &admin_id, json!({ "role": "admin", "active": true })).await.expect(200);
         change(&admin, &guest_id, json!({ "active": true })).await.expect(200);
+        let guest = again(bar, &email).await;
         change(&guest, &admin_id, json!({ "role": "customer" })).await.expect(200);
         admin.get("/users").await.expect_problem(403, "not-permitted");
         change(&guest, &guest_id, json!({ "active": false })).await.expect_problem(409, "last-admin");
     }
 
     async fn of_two_admins_who_switch_each_other_off_one_stays(bar) {
-        let (ana, ben) = (bar.admin().await, bar.guest().await);
+        let admin = bar.admin().await;
+        let (ana, ben) = (bar.guest().await, bar.guest().await);
         let (ana_id, ben_id) = (account(&ana).await, account(&ben).await);
-        change(&ana, &ben_id, json!({ "role": "admin" })).await.expect(200);
+        let (ana_email, ben_email) = (email(&ana).await, email(&ben).await);
+        for id in [&ana_id, &ben_id] {
+            change(&admin, id, json!({ "role": "admin" })).await.expect(200);
+        }
+        change(&ana, &account(&admin).await, json!({ "role": "customer" })).await.expect(200);
         for _ in 0..10 {
+            // Who was switched off has to sign in again.
+            let (ana, ben) = (again(bar, &ana_email).await, again(bar, &ben_email).await);
             let off = || json!({ "active": false });
             let (first, second) = tokio::join!(change(&ana, &ben_id, off()), change(&ben, &ana_id, off()));
             assert_eq!(active_admins(bar).await, 1, "{first:?} {second:?}");
@@ -118,7 +127,7 @@ async fn a_change_counts_at_every_serve_within_seconds() {
     let here = Bar::open(Kind::Postgres).await;
     let there = here.another().await;
     let (guest, admin) = (here.guest().await, here.admin().await);
-    let (who, guest_there) = (account(&guest).await, guest.at(&there.url));
+    let (who, email, mut guest_there) = (account(&guest).await, email(&guest).await, guest.at(&there.url));
     guest_there.get("/me").await.expect(200);
     for (to, expected) in [
         (json!({ "role": "employee" }), 204),
@@ -127,6 +136,9 @@ async fn a_change_counts_at_every_serve_within_seconds() {
         (json!({ "active": true, "role": "admin" }), 204),
     ] {
         change(&admin, &who, to.clone()).await.expect(200);
+        if to["active"] == true {
+            guest_there = again(&here, &email).await.at(&there.url);
+        }
         eventually(&format!("{to} at the other serve"), async || {
             (guest_there.ask("/orders/next").await.status == expected).then_some(())
         })

@@ -24,6 +24,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/problems/{name}", All),
     ("POST", "/register", All),
     ("POST", "/login", All),
+    ("POST", "/token/refresh", All),
     ("GET", "/me", SignedIn),
     ("PUT", "/me/password", SignedIn),
     ("GET", "/users", Admins),
@@ -50,6 +51,8 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("POST", "/orders/{id}/fail", Staff),
     ("POST", "/orders/{id}/undo", Staff),
     ("POST", "/orders/{id}/cancel", SignedIn),
+    // The last one: who calls it is signed out.
+    ("POST", "/logout", SignedIn),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

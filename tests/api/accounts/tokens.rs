@@ -5,6 +5,7 @@ use crate::support::{
     Bar,
     bar::SECRET,
     database::{Database, Kind},
+    eventually,
     person::send,
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,6 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
+use uuid::Uuid;
 
 /// `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
 const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -39,7 +41,7 @@ fn signed_as(header: &Header, claims: &Value, secret: &str) -> String {
 fn claims(account: &str) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     json!({
-        "iss": "shakerqueue", "aud": "shakerqueue", "sub": account, "role": "customer",
+        "iss": "shakerqueue", "aud": "shakerqueue", "sub": account, "sid": Uuid::now_v7(), "role": "customer",
         "iat": now, "nbf": now, "exp": now + 600,
     })
 }
@@ -66,11 +68,12 @@ fn forged(account: &str) -> Vec<(String, String)> {
         ("of another issuer", with("iss", json!("another bar"))),
         ("for another audience", with("aud", json!("another bar"))),
         ("of nobody", with("sub", json!("admin"))),
+        ("of no session", with("sid", json!("admin"))),
         ("of an unknown role", with("role", json!("owner"))),
     ] {
         forged.push((what.to_owned(), signed(&claims, Algorithm::HS256, SECRET)));
     }
-    for name in ["exp", "iss", "aud", "sub", "role"] {
+    for name in ["exp", "iss", "aud", "sub", "sid", "role"] {
         let mut claims = good.clone();
         claims.as_object_mut().unwrap().remove(name);
         forged.push((format!("without {name}"), signed(&claims, Algorithm::HS256, SECRET)));
@@ -194,4 +197,16 @@ async fn a_secret_is_replaced_without_signing_anybody_out() {
     for bar in [old, prepared, changed, done] {
         bar.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_looked_at_before_expires_like_any_other() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let mut claims = claims(&account(&bar.customer().await).await);
+    // Clocks may differ by 5 s, so that it counts for 2 s more.
+    claims["exp"] = json!(claims["iat"].as_u64().unwrap() - 3);
+    let person = bar.holder_of(&signed(&claims, Algorithm::HS256, SECRET));
+    person.get("/me").await.expect(200);
+    eventually("its end", async || (person.get("/me").await.status == 401).then_some(())).await;
+    bar.close().await;
 }

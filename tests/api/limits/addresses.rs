@@ -10,7 +10,9 @@ use serde_json::json;
 
 /// Tries to sign in, with these headers.
 async fn sign_in(bar: &Bar, headers: &[(&str, &str)]) -> Answer {
-    let login = json!({ "email": "nobody@example.com", "password": "a good password" });
+    // Another account each time: one alone would have to wait after some failures.
+    let email = format!("{}@example.com", uuid::Uuid::new_v4());
+    let login = json!({ "email": email, "password": "a good password" });
     let request = bar.stranger().request(Method::POST, "/login").json(&login);
     send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
 }

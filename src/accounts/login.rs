@@ -1,0 +1,163 @@
+//! Showing that one knows a password.
+
+use super::{Accounts, Caller, Denied, SignedIn, guard::Attempt, password::Verdict, personal};
+use crate::{
+    audit,
+    domain::{
+        account::{Email, Password, User},
+        audit::{Action, Changes},
+        now,
+    },
+    store::{Conn, Result, sessions, users},
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use std::net::IpAddr;
+
+/// How often a password is looked at again because its hash was replaced meanwhile.
+const TRIES: usize = 3;
+
+/// An account and the hash of its password, if there is one.
+type Known = Option<(User, String)>;
+
+impl Accounts {
+    /// Signs in from this address. Takes as long for an e-mail without an account.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &SecretString,
+        address: IpAddr,
+    ) -> Result<SignedIn, Denied> {
+        // A place in the line comes first: who gets none asks the database nothing.
+        let turn = self.passwords.turn()?;
+        let attempt = self.guard.login(email, address);
+        let counted = attempt.clone();
+        let email = Email::try_from(email).ok();
+        let asked = self.store.write(move |conn| {
+            async move {
+                if let Some(wait) = charge(counted.as_ref(), conn).await? {
+                    return Ok(Err(wait));
+                }
+                match &email {
+                    Some(email) => users::by_email(conn, email).await.map(Ok),
+                    None => Ok(Ok(None)),
+                }
+            }
+            .boxed()
+        });
+        let mut known: Known = asked.await?.map_err(Denied::TooManyFailures)?;
+        for _ in 0..TRIES {
+            let hash = known.as_ref().map(|(_, hash)| hash.as_str());
+            let Verdict::Right(renewed) = turn.verify(password, hash).await? else { break };
+            let Some((user, hash)) = known else { break };
+            if !user.active {
+                return Err(Denied::Inactive);
+            }
+            match self.open_session(user, hash, renewed, attempt.clone()).await? {
+                Ok(signed_in) => return Ok(signed_in),
+                Err(changed) => known = changed,
+            }
+        }
+        Err(Denied::WrongPassword)
+    }
+
+    /// Begins a session, unless the account is no longer as it was when its password was looked at: then how it is.
+    async fn open_session(
+        &self,
+        user: User,
+        hash: String,
+        renewed: Option<String>,
+        attempt: Option<Attempt>,
+    ) -> Result<Result<SignedIn, Known>, Denied> {
+        let (session, refresh_token) = self.new_session(user.id);
+        let id = session.id;
+        let opened = self.store.write(move |conn| {
+            async move {
+                let found = users::lock(conn, user.id).await?;
+                let Some((user, _)) = found.clone().filter(|(user, now)| user.active && *now == hash) else {
+                    return Ok(Err(found));
+                };
+                if let Some(renewed) = renewed {
+                    users::set_password_hash(conn, user.id, &renewed).await?;
+                }
+                super::session::begin(conn, &session).await?;
+                if let Some(attempt) = attempt {
+                    attempt.succeeded(conn, session.created_at).await?;
+                }
+                Ok(Ok(user))
+            }
+            .boxed()
+        });
+        Ok(opened.await?.map(|user| self.signed_in(user, id, &refresh_token)))
+    }
+
+    /// Sets another password, if the old one is right, and ends the account's other sessions.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        old: &SecretString,
+        new: &Password,
+    ) -> Result<(), Denied> {
+        let turn = self.passwords.turn()?;
+        let attempt = self.guard.within(caller.session);
+        let counted = attempt.clone();
+        let asked = self.store.write(move |conn| {
+            async move {
+                match charge(counted.as_ref(), conn).await? {
+                    Some(wait) => Ok(Err(wait)),
+                    None => users::by_id(conn, caller.id).await.map(Ok),
+                }
+            }
+            .boxed()
+        });
+        let mut known: Known = asked.await?.map_err(Denied::TooManyFailures)?;
+        for _ in 0..TRIES {
+            let (user, hash) = known.ok_or(Denied::Unknown)?;
+            if turn.verify(old, Some(&hash)).await? == Verdict::Wrong {
+                break;
+            }
+            let chosen = turn.hash_chosen(new, personal(&user)).await?;
+            let attempt = attempt.clone();
+            let changed = self.store.write(move |conn| {
+                async move {
+                    let found = users::lock(conn, caller.id).await?;
+                    if found.as_ref().is_none_or(|(_, now)| *now != hash) {
+                        return Ok(Err(found));
+                    }
+                    users::set_password_hash(conn, caller.id, &chosen).await?;
+                    audit::record(
+                        conn,
+                        caller.id,
+                        Action::AccountPasswordChanged,
+                        caller.id,
+                        Changes::UNTOLD,
+                    )
+                    .await?;
+                    sessions::end_all(conn, caller.id, Some(caller.session), now()).await?;
+                    if let Some(attempt) = attempt {
+                        attempt.succeeded(conn, now()).await?;
+                    }
+                    Ok(Ok(()))
+                }
+                .boxed()
+            });
+            match changed.await? {
+                Ok(()) => {
+                    self.access.note_change().await;
+                    return Ok(());
+                }
+                Err(found) => known = found,
+            }
+        }
+        Err(Denied::WrongPassword)
+    }
+}
+
+/// How long an attempt has to wait. If it has not, it is counted.
+async fn charge(attempt: Option<&Attempt>, conn: &mut Conn) -> Result<Option<TimeDelta>> {
+    match attempt {
+        Some(attempt) => attempt.charge(conn, now()).await,
+        None => Ok(None),
+    }
+}

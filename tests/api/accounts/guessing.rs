@@ -1,0 +1,251 @@
+//! Guessing at passwords: wrong ones slow down those that follow, and keep nobody out for good.
+
+use super::{COUNTING, email, login, registration, stranger_at};
+use crate::support::{
+    Bar, Person,
+    bar::SECRET,
+    database::{Database, Kind},
+    eventually, on_both,
+    person::Answer,
+};
+use chrono::TimeDelta;
+use futures_util::{FutureExt, future::join_all};
+use serde_json::json;
+use shakerqueue::{
+    accounts::Guard,
+    domain::now,
+    store::login_attempts::{self, Attempts},
+};
+
+const WRONG: &str = "a wrong password";
+const RIGHT: &str = "a good password";
+
+/// So many wrong passwords cost nothing; by then, on a machine that is slow, the first pauses may be over.
+const FREE: usize = 5;
+const SLOWED: usize = FREE + 5;
+
+/// Where the bar's guests are, and where somebody else is.
+const HERE: &str = "127.0.0.1";
+const ELSEWHERE: &str = "203.0.113.7";
+
+/// A bar that counts, on the database of one that does not.
+async fn counting(bar: &Bar) -> Bar {
+    Bar::open_on(bar.database.lent(), &COUNTING).await
+}
+
+/// A guest, by the e-mail.
+async fn guest(bar: &Bar) -> String {
+    email(&bar.guest().await).await
+}
+
+async fn tries(who: &Person, email: &str, password: &str) -> Answer {
+    who.post("/login", json!({ "email": email, "password": password })).await
+}
+
+/// Asks until it has to wait: how often it was looked at before.
+async fn until_slowed(mut ask: impl AsyncFnMut() -> Answer, wrong: u16) -> usize {
+    for looked_at in 0..=SLOWED {
+        let answer = ask().await;
+        if answer.status != wrong {
+            has_to_wait(&answer);
+            return looked_at;
+        }
+    }
+    panic!("{SLOWED} wrong passwords, and no pause");
+}
+
+/// As if somebody at this address had guessed so often, at one of these after the other, from so many seconds ago on.
+async fn guess(bar: &Bar, emails: &[String], address: &str, attempts: usize, seconds: i64) {
+    let guard = Guard::new(&SECRET.into(), true);
+    let guesses: Vec<_> =
+        emails.iter().map(|email| guard.login(email, address.parse().unwrap()).unwrap()).collect();
+    let store = bar.database.store();
+    let guessing = store.write(move |conn| {
+        async move {
+            let mut at = now() - TimeDelta::seconds(seconds);
+            for guess in guesses.iter().cycle().take(attempts) {
+                while let Some(wait) = guess.charge(conn, at).await? {
+                    at = at + wait;
+                }
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+    guessing.await.unwrap();
+    store.close();
+}
+
+/// As if the longest pause there is for an account had begun.
+async fn exhaust(bar: &Bar, email: &str, address: &str) {
+    // As long as all the pauses before the last one take.
+    guess(bar, &[email.to_owned()], address, 11, 1 + 2 + 4 + 8 + 16 + 32).await;
+}
+
+#[track_caller]
+fn has_to_wait(answer: &Answer) {
+    assert_eq!(answer.status, 429, "{}", answer.text);
+    assert_eq!(answer.body["type"], "/problems/too-many-failures");
+    let seconds: u64 = answer.header("retry-after").expect("how long").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds} s");
+}
+
+on_both! {
+    async fn after_some_wrong_passwords_the_next_one_waits_and_the_right_one_ends_it(bar) {
+        let bar = counting(bar).await;
+        let email = guest(&bar).await;
+        for _ in 0..2 {
+            assert!(until_slowed(async || login(&bar, &email, WRONG).await, 401).await >= FREE);
+            eventually("the end of the pause", async || {
+                let answer = login(&bar, &email, RIGHT).await;
+                if answer.status == 429 {
+                    has_to_wait(&answer);
+                }
+                (answer.status == 200).then_some(())
+            }).await;
+        }
+        // Whether it is right is not looked at.
+        exhaust(&bar, &email, HERE).await;
+        has_to_wait(&login(&bar, &email, RIGHT).await);
+        bar.close().await;
+    }
+
+    async fn an_account_that_is_not_there_is_treated_like_one_that_is(bar) {
+        let bar = counting(bar).await;
+        let (there, stranger) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+        let mut told = Vec::new();
+        for email in [there.as_str(), "nobody@bar.example", "no address at all"] {
+            exhaust(&bar, email, ELSEWHERE).await;
+            // One address in two ways is one account.
+            let mut answer = tries(&stranger, &email.to_uppercase(), RIGHT).await;
+            has_to_wait(&answer);
+            let body = answer.body.as_object_mut().unwrap();
+            // How many seconds are left.
+            for varies in ["request_id", "detail"] {
+                body.remove(varies);
+            }
+            told.push((answer.body, answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>()));
+        }
+        assert!(told.iter().all(|answer| *answer == told[0]), "{told:?}");
+        for email in ["nobody2@bar.example", "no address either"] {
+            assert!(until_slowed(async || tries(&stranger, email, WRONG).await, 401).await >= FREE);
+        }
+        bar.close().await;
+    }
+
+    async fn of_many_guesses_at_once_as_many_are_looked_at_as_one_after_the_other(bar) {
+        let bar = counting(bar).await;
+        let (email, stranger) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+        let answers = join_all((0..25).map(|_| tries(&stranger, &email, WRONG))).await;
+        let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+        assert!((FREE..=SLOWED).contains(&looked_at), "{answers:?}");
+        answers.iter().filter(|answer| answer.status != 401).for_each(has_to_wait);
+        bar.close().await;
+    }
+
+    async fn whoever_guesses_elsewhere_does_not_keep_the_owner_waiting(bar) {
+        let bar = counting(bar).await;
+        let (email, attacker) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+        exhaust(&bar, &email, ELSEWHERE).await;
+        // The owner has not signed in there.
+        has_to_wait(&tries(&stranger_at(&bar, "203.0.113.8"), &email, RIGHT).await);
+        login(&bar, &email, RIGHT).await.expect(200);
+        // Which gives the attacker nothing.
+        has_to_wait(&tries(&attacker, &email, RIGHT).await);
+        // At the owner's address guesses are as few as anywhere.
+        assert!(until_slowed(async || login(&bar, &email, WRONG).await, 401).await >= FREE);
+        bar.close().await;
+    }
+
+    async fn a_guest_who_is_signed_in_stays_so_whatever_others_guess(bar) {
+        let bar = counting(bar).await;
+        let ana = "ana@tiki.example";
+        let registered = bar.stranger().post("/register", registration("Ana", ana, RIGHT)).await.expect(201);
+        for address in [HERE, ELSEWHERE] {
+            exhaust(&bar, ana, address).await;
+            has_to_wait(&tries(&stranger_at(&bar, address), ana, RIGHT).await);
+        }
+        let token = json!({ "refresh_token": registered["refresh_token"] });
+        let next = bar.stranger().post("/token/refresh", token).await.expect(200);
+        let change = json!({ "current_password": RIGHT, "new_password": "another good one" });
+        bar.holder_of(next["token"].as_str().unwrap()).put("/me/password", change).await.expect(204);
+        bar.close().await;
+    }
+
+    async fn the_holder_of_a_token_can_not_guess_at_the_password_either(bar) {
+        let bar = counting(bar).await;
+        let (guest, other) = (bar.guest().await, bar.guest().await);
+        let change = |old: &str| json!({ "current_password": old, "new_password": "another good one" });
+        assert!(until_slowed(async || guest.put("/me/password", change(WRONG)).await, 403).await >= FREE);
+        other.put("/me/password", change(RIGHT)).await.expect(204);
+        bar.close().await;
+    }
+
+    async fn an_address_that_tries_many_accounts_waits_but_for_those_known_there(bar) {
+        let bar = counting(bar).await;
+        let (email, attacker) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+        let many: Vec<_> = (0..105).map(|number| format!("{number}@bar.example")).collect();
+        for address in [HERE, ELSEWHERE] {
+            guess(&bar, &many, address, 99, 0).await;
+            let (stranger, mut others) = (stranger_at(&bar, address), 0..);
+            let slowed = until_slowed(
+                async || tries(&stranger, &format!("other{:?}@bar.example", others.next()), WRONG).await,
+                401,
+            );
+            assert!(slowed.await >= 1);
+            // As if the longest pause had begun.
+            guess(&bar, &many, address, 105, 1 + 2 + 4 + 8 + 16).await;
+            has_to_wait(&tries(&stranger, "a.third@bar.example", WRONG).await);
+        }
+        has_to_wait(&tries(&attacker, &email, RIGHT).await);
+        login(&bar, &email, RIGHT).await.expect(200);
+        // To know a password of one's own gives no more guesses at others.
+        has_to_wait(&login(&bar, "a.third@bar.example", WRONG).await);
+        let third = stranger_at(&bar, "203.0.113.8");
+        tries(&third, "a.third@bar.example", WRONG).await.expect_problem(401, "wrong-password");
+        bar.close().await;
+    }
+
+    async fn what_means_nothing_any_more_is_forgotten(bar) {
+        let store = bar.database.store();
+        let attempts = Attempts { failures: 1, failed_at: now(), succeeded_at: None };
+        for (name, forget_at) in [("old", now()), ("new", now() + TimeDelta::minutes(5))] {
+            let keep = store.write(move |conn| {
+                async move { login_attempts::keep(conn, name.as_bytes(), &attempts, forget_at).await }.boxed()
+            });
+            keep.await.unwrap();
+        }
+        let forget = || store.write(|conn| login_attempts::forget(conn, now(), 10).boxed());
+        assert_eq!((forget().await.unwrap(), forget().await.unwrap()), (1, 0));
+        store.close();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_count_at_every_serve_and_after_a_restart() {
+    let here = Bar::open_on(Database::new(Kind::Postgres).await, &COUNTING).await;
+    let there = counting(&here).await;
+    let (email, attacker) = (guest(&here).await, stranger_at(&here, ELSEWHERE));
+    let mut both = [attacker.at(&here.url), attacker.at(&there.url)].into_iter().cycle();
+    let looked_at = until_slowed(async || tries(&both.next().unwrap(), &email, WRONG).await, 401).await;
+    assert!(looked_at >= FREE);
+    exhaust(&here, &email, ELSEWHERE).await;
+    for url in [&here.url, &there.url] {
+        has_to_wait(&tries(&attacker.at(url), &email, RIGHT).await);
+    }
+    there.close().await;
+    let later = Bar::open_on(here.shut().await, &COUNTING).await;
+    has_to_wait(&tries(&attacker.at(&later.url), &email, RIGHT).await);
+    later.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn load_tests_can_switch_it_off() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let email = guest(&bar).await;
+    for _ in 0..2 * SLOWED {
+        login(&bar, &email, WRONG).await.expect_problem(401, "wrong-password");
+    }
+    login(&bar, &email, RIGHT).await.expect(200);
+    bar.close().await;
+}

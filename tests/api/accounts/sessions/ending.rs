@@ -1,0 +1,175 @@
+//! How sessions end: of an account one, or all, and everywhere.
+
+use super::{Visit, guest, keep, refresh};
+use crate::{
+    accounts::again,
+    support::{Bar, database::Kind, eventually, on_both},
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use serde_json::json;
+use shakerqueue::{domain::now, store::sessions};
+use std::time::{Duration, Instant};
+
+/// Within this time a change counts everywhere.
+const EVERYWHERE: Duration = Duration::from_secs(5);
+
+async fn switch(bar: &Bar, email: &str, active: bool) {
+    let admin = bar.admin().await;
+    let users = admin.get("/users?limit=100").await.expect(200);
+    let user = users["users"].as_array().unwrap().iter().find(|user| user["email"] == email).unwrap().clone();
+    admin
+        .patch(&format!("/users/{}", user["id"].as_str().unwrap()), json!({ "active": active }))
+        .await
+        .expect(200);
+}
+
+on_both! {
+    async fn an_old_refresh_token_ends_its_session_and_no_other(bar) {
+        let email = guest(bar).await;
+        let other = Visit::begin(bar, &email).await;
+        let first = Visit::begin(bar, &email).await;
+        let second = first.next(bar).await;
+        let third = second.goes_on(bar).await;
+        first.refresh(bar).await.expect_problem(401, "session-ended");
+        for visit in [first, second, third] {
+            visit.has_ended(bar).await;
+        }
+        other.goes_on(bar).await;
+    }
+
+    async fn who_signs_out_is_out_at_once_with_this_session_only(bar) {
+        let email = guest(bar).await;
+        let (here, there) = (Visit::begin(bar, &email).await, Visit::begin(bar, &email).await);
+        // Remembered, and out all the same.
+        here.person.get("/me").await.expect(200);
+        here.person.ask("/logout").await.expect(204);
+        here.has_ended(bar).await;
+        here.person.ask("/logout").await.expect_problem(401, "not-signed-in");
+        there.goes_on(bar).await;
+        again(bar, &email).await.get("/me").await.expect(200);
+    }
+
+    async fn another_password_ends_the_other_sessions(bar) {
+        let email = guest(bar).await;
+        let (here, there) = (Visit::begin(bar, &email).await, Visit::begin(bar, &email).await);
+        let stranger = Visit::begin(bar, &guest(bar).await).await;
+        let change = json!({ "current_password": "a good password", "new_password": "another good one" });
+        here.person.put("/me/password", change).await.expect(204);
+        there.has_ended(bar).await;
+        here.goes_on(bar).await;
+        stranger.goes_on(bar).await;
+    }
+
+    async fn an_account_that_is_switched_off_loses_its_sessions_for_good(bar) {
+        let email = guest(bar).await;
+        let visits = [Visit::begin(bar, &email).await, Visit::begin(bar, &email).await];
+        switch(bar, &email, false).await;
+        for visit in &visits {
+            visit.has_ended(bar).await;
+        }
+        switch(bar, &email, true).await;
+        for visit in &visits {
+            visit.has_ended(bar).await;
+        }
+        Visit::begin(bar, &email).await.goes_on(bar).await;
+    }
+
+    async fn an_account_has_twenty_sessions_and_the_one_unused_for_longest_makes_room(bar) {
+        let email = guest(bar).await;
+        // With the one from registering.
+        let mut visits = Vec::new();
+        for _ in 0..19 {
+            visits.push(Visit::begin(bar, &email).await);
+        }
+        let used = visits[0].next(bar).await;
+        Visit::begin(bar, &email).await;
+        used.goes_on(bar).await;
+        let last = Visit::begin(bar, &email).await;
+        // At other processes a second later, and here.
+        eventually("the end of the one that was out of use", async || {
+            (visits[1].person.get("/me").await.status == 401).then_some(())
+        }).await;
+        visits[1].has_ended(bar).await;
+        for visit in &visits[2..] {
+            visit.goes_on(bar).await;
+        }
+        last.goes_on(bar).await;
+    }
+
+    async fn a_session_that_is_out_of_use_for_long_ends(bar) {
+        let visit = Visit::begin(bar, &guest(bar).await).await;
+        let mut session = visit.stored(bar).await;
+        let days = (session.expires_at.0 - session.created_at.0).num_days();
+        assert_eq!(days, 30);
+        session.expires_at = now() + TimeDelta::minutes(1);
+        keep(bar, session).await;
+        let next = visit.next(bar).await;
+        let mut session = next.stored(bar).await;
+        assert_eq!((session.expires_at.0 - session.rotated_at.0).num_days(), 30, "used, it goes on as long again");
+        session.expires_at = now();
+        keep(bar, session).await;
+        next.refresh(bar).await.expect_problem(401, "session-ended");
+    }
+
+    async fn sessions_that_are_long_over_are_forgotten(bar) {
+        let email = guest(bar).await;
+        let (live, ended, expired) = (Visit::begin(bar, &email).await, Visit::begin(bar, &email).await, Visit::begin(bar, &email).await);
+        ended.person.ask("/logout").await.expect(204);
+        let mut session = expired.stored(bar).await;
+        session.expires_at = now() - TimeDelta::days(2);
+        keep(bar, session).await;
+        let store = bar.database.store();
+        let forget = |before| store.write(move |conn| sessions::forget(conn, before, 10).boxed());
+        assert_eq!(forget(now() - TimeDelta::days(1)).await.unwrap(), 1);
+        assert_eq!(forget(now() + TimeDelta::minutes(1)).await.unwrap(), 1);
+        store.close();
+        refresh(bar, &expired.refresh_token).await.expect_problem(401, "session-ended");
+        live.goes_on(bar).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_counts_at_every_serve_within_seconds() {
+    let here = Bar::open(Kind::Postgres).await;
+    let there = here.another().await;
+    let email = guest(&here).await;
+    for way in ["logout", "password", "reuse", "switched off"] {
+        let visit = Visit::begin(&here, &email).await;
+        let next = visit.next(&here).await;
+        let elsewhere = visit.person.at(&there.url);
+        elsewhere.get("/me").await.expect(200);
+        match way {
+            "logout" => drop(visit.person.ask("/logout").await.expect(204)),
+            "password" => {
+                let own = Visit::begin(&here, &email).await;
+                let change = |old: &str, new: &str| json!({ "current_password": old, "new_password": new });
+                for change in [
+                    change("a good password", "another good one"),
+                    change("another good one", "a good password"),
+                ] {
+                    own.person.put("/me/password", change).await.expect(204);
+                }
+            }
+            "reuse" => {
+                next.next(&here).await;
+                visit.refresh(&there).await.expect_problem(401, "session-ended");
+            }
+            _ => switch(&here, &email, false).await,
+        }
+        let ended = Instant::now();
+        for person in [&visit.person, &elsewhere] {
+            eventually(&format!("the end by {way}"), async || {
+                (person.get("/me").await.status == 401).then_some(())
+            })
+            .await;
+        }
+        assert!(ended.elapsed() < EVERYWHERE, "{way} took {:?}", ended.elapsed());
+        // Nor at one that starts later.
+        let later = here.another().await;
+        next.person.at(&later.url).get("/me").await.expect_problem(401, "not-signed-in");
+        later.close().await;
+    }
+    there.close().await;
+    here.close().await;
+}

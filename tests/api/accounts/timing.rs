@@ -1,0 +1,83 @@
+//! How long a wrong password takes: no longer or shorter for an account that is there than for one that is not.
+
+use super::{COUNTING, registration, stranger_at};
+use crate::support::{Bar, Person, on_both};
+use serde_json::json;
+use std::{
+    cmp::Ordering,
+    time::{Duration, Instant},
+};
+
+/// How often each kind is measured, in turn with the others.
+const ROUNDS: usize = 16;
+/// How often all of it is done. A busy machine may favour one kind once; only a defect does so each time.
+const TRIES: u8 = 3;
+/// What is known of the accounts whose password is wrong; the first is what the others are compared with.
+const KINDS: [&str; 3] = ["nobody", "current", "outdated"];
+/// Each step doubles the work.
+const COST: &str = "7";
+
+async fn wrong(who: &Person, email: &str) -> Duration {
+    let began = Instant::now();
+    let answer = who.post("/login", json!({ "email": email, "password": "a wrong password" })).await;
+    let took = began.elapsed();
+    answer.expect_problem(401, "wrong-password");
+    took
+}
+
+/// All the times of a try, by kind and round.
+async fn measure(bar: &Bar, number: u8) -> [Vec<Duration>; 3] {
+    // Each from an address of its own, so that no pause comes of it.
+    let stranger = stranger_at(bar, &format!("203.0.113.{number}"));
+    let mut times = [const { Vec::new() }; 3];
+    wrong(&stranger, "warming.up@bar.example").await;
+    for round in 0..ROUNDS {
+        for place in 0..KINDS.len() {
+            // Each kind comes first, second and last equally often.
+            let kind = (place + round) % KINDS.len();
+            times[kind].push(wrong(&stranger, &format!("{}{round}@bar.example", KINDS[kind])).await);
+        }
+    }
+    times
+}
+
+fn median(times: &[Duration]) -> f64 {
+    let mut times = times.to_vec();
+    times.sort();
+    times[times.len() / 2].as_secs_f64()
+}
+
+/// What can be told from these times: of two that take as long it is mere chance which one took longer in a round. One in
+/// two thousand times it is the same one in all rounds but one at most, and then it must matter too.
+fn told_apart(nobody: &[Duration], other: &[Duration]) -> Option<String> {
+    let longer =
+        nobody.iter().zip(other).filter(|(nobody, other)| other.cmp(nobody) == Ordering::Greater).count();
+    let (nobody, other) = (median(nobody), median(other));
+    let by_chance = (2..=ROUNDS - 2).contains(&longer) || (nobody - other).abs() < 0.15 * nobody;
+    (!by_chance).then(|| {
+        format!("longer in {longer} of {ROUNDS} rounds, {:.1} ms against {:.1} ms", other * 1e3, nobody * 1e3)
+    })
+}
+
+on_both! {
+    async fn nobody_learns_from_the_time_whether_there_is_an_account(bar) {
+        // Made at the least cost, and looked at where it has risen.
+        let dearer = Bar::open_on(bar.database.lent(), &[&COUNTING[..], &["--bcrypt-cost", COST]].concat()).await;
+        for (kind, at) in [("current", &dearer), ("outdated", bar)] {
+            for round in 0..ROUNDS {
+                let account = registration("Ana", &format!("{kind}{round}@bar.example"), "five limes and a spoon");
+                at.stranger().post("/register", account).await.expect(201);
+            }
+        }
+        let mut told: Vec<Vec<String>> = Vec::new();
+        for number in 1..=TRIES {
+            let [nobody, known @ ..] = measure(&dearer, number).await;
+            told.push(known.iter().filter_map(|times| told_apart(&nobody, times)).collect());
+            if told.last().is_some_and(Vec::is_empty) {
+                break;
+            }
+        }
+        assert!(told.len() < usize::from(TRIES) || told.last().is_some_and(Vec::is_empty), "each time: {told:?}");
+        dearer.close().await;
+    }
+}
