@@ -48,6 +48,9 @@ pub enum Undecodable {
     /// A later release wrote it.
     #[error("written in version {0}, and this program reads version {VERSION}")]
     Version(u32),
+    /// It is of a content type that no order has: a later release wrote it, perhaps.
+    #[error("of the type {0}, which this program does not read")]
+    Foreign(String),
 }
 
 /// An order as a message's body.

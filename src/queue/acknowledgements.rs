@@ -16,6 +16,13 @@ pub struct Tag {
     pub(super) part: usize,
 }
 
+impl Tag {
+    /// Which message it is a part of: what is open of one comes again with all that is.
+    pub fn message(self) -> u64 {
+        self.message
+    }
+}
+
 /// The deliveries of one channel that are not acknowledged, by delivery tag.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledgements {

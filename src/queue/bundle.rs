@@ -2,7 +2,9 @@
 //! A bundle is a JSON text sequence (RFC 7464), so that one bad text in it leaves the others readable.
 
 /// The content type of a bundle.
-pub(super) const CONTENT_TYPE: &str = "application/json-seq";
+pub(super) const TOGETHER: &str = "application/json-seq";
+/// That of a message that goes alone.
+pub(super) const ALONE: &str = "application/json";
 /// Begins each text. JSON never contains it.
 const SEPARATOR: u8 = 0x1e;
 

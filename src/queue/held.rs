@@ -1,5 +1,6 @@
 //! Messages that wait a moment to go together, while the broker has others to confirm.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -80,10 +81,13 @@ impl Outgoing {
 
 impl Bundle {
     /// The body, and what kind it is.
-    pub(super) fn body(&mut self) -> (Vec<u8>, &'static str) {
+    pub(super) fn body(&mut self) -> (Vec<u8>, Cow<'static, str>) {
         match self.messages.as_mut_slice() {
-            [only] => (std::mem::take(&mut only.body), "application/json"),
-            all => (bundle::join(all.iter().map(|message| message.body.as_slice())), bundle::CONTENT_TYPE),
+            [only] => {
+                let kind = only.foreign.take().map_or(bundle::ALONE.into(), Cow::from);
+                (std::mem::take(&mut only.body), kind)
+            }
+            all => (bundle::join(all.iter().map(|message| message.body.as_slice())), bundle::TOGETHER.into()),
         }
     }
 }

@@ -96,6 +96,8 @@ pub enum QueueError {
 pub struct Postponed {
     /// What it is named.
     pub id: Uuid,
+    /// Its content type, where this program knows it not.
+    pub foreign: Option<String>,
     /// The content.
     pub body: Vec<u8>,
     /// What it shall say of the attempts so far.
@@ -236,9 +238,9 @@ impl Broker {
 
     /// Lets a message come among the orders again after `delay`, and waits until the broker has it safe.
     pub async fn postpone(&self, message: Postponed, delay: Duration) -> Result<(), PostponeError> {
-        let Postponed { id, body, failures } = message;
+        let Postponed { id, foreign, body, failures } = message;
         self.topology.declare_delay(&self.consuming_pool, delay).await?;
-        Ok(self.publisher.send(id, body, failures, Route::OrdersAfter(delay)).await?)
+        Ok(self.publisher.send(id, foreign, body, failures, Route::OrdersAfter(delay)).await?)
     }
 
     /// How much waits in the queue. Fails at once while there is no connection, and declares a queue that is gone.

@@ -48,6 +48,8 @@ pub(super) enum Route {
 /// A message on its way to the task that publishes.
 pub(super) struct Outgoing {
     pub(super) id: Uuid,
+    /// Its content type, where that is not ours.
+    pub(super) foreign: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) failures: Failures,
     pub(super) route: Route,
@@ -70,12 +72,13 @@ impl Publisher {
     /// Answers at once while the broker is away, and soon after the confirm deadline at the latest. Dropping the
     /// future stops the waiting and leaves open whether the message is sent.
     pub async fn publish(&self, message_id: Uuid, body: Vec<u8>) -> Result<(), PublishError> {
-        self.send(message_id, body, Failures::default(), Route::Orders).await
+        self.send(message_id, None, body, Failures::default(), Route::Orders).await
     }
 
     pub(super) async fn send(
         &self,
         id: Uuid,
+        foreign: Option<String>,
         body: Vec<u8>,
         failures: Failures,
         route: Route,
@@ -87,12 +90,12 @@ impl Publisher {
         let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
         let (to, outcome) = replies::channel();
         let reply = Reply { to, permit: Some(permit) };
-        self.outgoing.try_send(Outgoing { id, body, failures, route, reply }).map_err(
-            |error| match error {
+        self.outgoing.try_send(Outgoing { id, foreign, body, failures, route, reply }).map_err(|error| {
+            match error {
                 mpsc::error::TrySendError::Full(_) => PublishError::Busy,
                 mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
-            },
-        )?;
+            }
+        })?;
         outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
     }
 }

@@ -214,7 +214,7 @@ impl Publishing {
         properties
             .with_correlation_id(&tag.to_string())
             .with_delivery_mode(DELIVERY_MODE_PERSISTENT)
-            .with_content_type(kind)
+            .with_content_type(&kind)
             .with_app_id("shakerqueue");
         let mut to = BasicPublishArguments::new(&self.topology.orders, &self.topology.orders);
         if let Some((id, headers, route)) = alone {

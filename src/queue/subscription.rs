@@ -28,6 +28,8 @@ pub struct Delivery {
     pub message_id: Option<String>,
     /// Whether it was delivered before, to whomever, and not acknowledged.
     pub redelivered: bool,
+    /// Its content type, if it says one and this program knows it not: a later one may have written it.
+    pub foreign: Option<String>,
     /// What it says of earlier attempts.
     pub failures: Failures,
     /// The content.
@@ -108,15 +110,18 @@ impl Subscription {
         let (number, redelivered) = (deliver.delivery_tag(), deliver.redelivered());
         let failures = Failures::read(properties.headers());
         let body = message.content.unwrap_or_default();
+        let kind = properties.content_type().map(String::as_str);
+        let foreign = kind.filter(|kind| ![bundle::ALONE, bundle::TOGETHER].contains(kind));
         let delivery = |part, body, message_id| Delivery {
             tag: Tag { message: number, part },
             message_id,
+            foreign: foreign.map(str::to_owned),
             redelivered,
             failures,
             body,
         };
         let before = self.left.len();
-        if properties.content_type().is_some_and(|kind| kind == bundle::CONTENT_TYPE) {
+        if kind == Some(bundle::TOGETHER) {
             let texts = bundle::split(&body).enumerate();
             self.left.extend(texts.map(|(part, text)| delivery(part, text.to_vec(), None)));
         } else {

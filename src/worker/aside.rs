@@ -35,7 +35,7 @@ impl From<Undecodable> for Reason {
     fn from(error: Undecodable) -> Self {
         match error {
             // Workers of that version may be about to start.
-            Undecodable::Version(_) => Self::MayPass(error.to_string()),
+            Undecodable::Version(_) | Undecodable::Foreign(_) => Self::MayPass(error.to_string()),
             Undecodable::Malformed(_) | Undecodable::Impossible(_) => Self::Final(error.to_string()),
         }
     }
@@ -79,8 +79,8 @@ impl Worker {
         let (delivery, order, reason, pause) = message;
         tracing::warn!(order = ?order, reason, attempts = delivery.failures.count, ?pause, "an order can't be stored now and is tried again later");
         let id = order.map_or_else(Uuid::now_v7, |id| id.0);
-        let Delivery { tag, body, failures, .. } = delivery;
-        match self.broker.postpone(Postponed { id, body, failures }, pause).await {
+        let Delivery { tag, foreign, body, failures, .. } = delivery;
+        match self.broker.postpone(Postponed { id, foreign, body, failures }, pause).await {
             Ok(()) => Some(tag),
             Err(error) => {
                 tracing::warn!(%error, "an order could not be put off");

@@ -4,14 +4,14 @@ mod aside;
 
 use crate::{
     domain::order::NewOrder,
-    intake::message,
+    intake::message::{self, Undecodable},
     queue::{Broker, Delivery, Source, Subscription, Tag},
     recorder::{Outcome, record_apart, record_batch, takes_orders},
     store::Store,
 };
 use aside::Reason;
 use rand::random_range;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -101,6 +101,7 @@ impl Worker {
     /// Stores what can be stored and sets aside what can't. Returns the tags of those that were, one way or the other, dealt with.
     async fn store_batch(&self, deliveries: Vec<Delivery>, stop: &CancellationToken) -> Vec<Tag> {
         let mut settled = Vec::with_capacity(deliveries.len());
+        let mut open = HashSet::new();
         let mut aside = Vec::new();
         let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());
         let mut decoded = Vec::with_capacity(deliveries.len());
@@ -114,6 +115,7 @@ impl Worker {
                     // What travelled with others has no message of its own to be named by.
                     let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
                     let id = id.or_else(|| message::named_id(&delivery.body));
+                    let error = delivery.foreign.clone().map_or(error, Undecodable::Foreign);
                     aside.push((delivery, id, Reason::from(error)));
                 }
             }
@@ -123,7 +125,9 @@ impl Worker {
         for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
             match outcome {
                 Outcome::Recorded(_) | Outcome::AlreadyThere => settled.push(delivery.tag),
-                Outcome::TryLater | Outcome::Undecided => {}
+                Outcome::TryLater | Outcome::Undecided => {
+                    open.insert(delivery.tag.message());
+                }
                 Outcome::Conflict => {
                     aside.push((delivery, Some(order.id), Reason::conflict()));
                 }
@@ -131,6 +135,8 @@ impl Worker {
                 Outcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
             }
         }
+        // What comes again anyway, because something that it travels with does, would come twice if it were put off.
+        aside.retain(|(delivery, ..)| !open.contains(&delivery.tag.message()));
         settled.extend(self.set_aside(aside).await);
         settled
     }

@@ -1,5 +1,6 @@
 //! Orders that can't be stored now and can be later: they come again after a pause, and become dead letters only after the last.
 
+use super::message;
 use crate::support::{broker, eventually, installation::Installation, person::id};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -157,5 +158,82 @@ async fn orders_of_a_later_format_keep_their_ids_while_they_wait() {
 
     worker.stop().await;
     serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_of_an_unknown_content_type_is_tried_again() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let admin = bar.sign_in(&url, "admin@example.com").await;
+    let (unknown, malformed) = (Uuid::now_v7(), Uuid::now_v7());
+    broker::publish_as(&bar.prefix.name, unknown, "application/cbor", b"\xa1order".to_vec()).await;
+    broker::publish_as(&bar.prefix.name, malformed, "application/json", b"\xa1order".to_vec()).await;
+    // What reads like an order is one, whatever it is called.
+    let customer = admin.get("/me").await.expect(200);
+    let recipe = admin.get("/recipes/Negroni").await.expect(200);
+    let good = Uuid::now_v7();
+    broker::publish_as(&bar.prefix.name, good, "text/plain", message(good, id(&customer), &recipe)).await;
+
+    let worker = bar.work().await;
+    let letters = eventually("both to be dead letters", async || {
+        let list = admin.get("/dead-letters").await.expect(200)["dead_letters"].clone();
+        (list.as_array().unwrap().len() == 2).then_some(list)
+    })
+    .await;
+    let letter = |order: Uuid| {
+        let of = json!(order);
+        letters.as_array().unwrap().iter().find(|letter| letter["order_id"] == of).unwrap().clone()
+    };
+    assert_eq!(letter(unknown)["attempts"], 3, "a later program might have come by then");
+    assert_eq!(letter(unknown)["reason"], "of the type application/cbor, which this program does not read");
+    assert_eq!(letter(malformed)["attempts"], 1, "JSON that is none stays so");
+    assert_eq!(admin.get(&format!("/orders/{good}")).await.expect(200)["status"], "pending");
+
+    worker.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_again_with_others_is_not_put_off_besides() {
+    const AFTER: &str = "orders.after.600000ms";
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let admin = bar.sign_in(&url, "admin@example.com").await;
+    let customer = admin.get("/me").await.expect(200);
+    let recipe = admin.get("/recipes/Negroni").await.expect(200);
+    let (good, newer) = (Uuid::now_v7(), Uuid::now_v7());
+    let newer = json!({ "version": 2, "order": { "id": newer, "drinks": ["Negroni"] } }).to_string();
+    let bundle =
+        [b"\x1e", message(good, id(&customer), &recipe).as_slice(), b"\n\x1e", newer.as_bytes(), b"\n"]
+            .concat();
+
+    // A database that takes no order: the worker holds the message, and gives it back when it ends.
+    let database = bar.database.client().await;
+    database.batch_execute(&FAULT.replace("NEW.note = 'poison'", "true")).await.unwrap();
+    broker::publish_as(&bar.prefix.name, Uuid::now_v7(), "application/json-seq", bundle).await;
+    let retries = [("RETRY_SECONDS", "600")];
+    let worker = bar.work_with(&retries).await;
+    eventually("a worker to have the message", async || {
+        (broker::depth(&bar.prefix.name, "orders").await == Some(0)).then_some(())
+    })
+    .await;
+    worker.stop().await;
+    assert_eq!(broker::depth(&bar.prefix.name, "orders").await, Some(1), "it is back");
+    assert_eq!(broker::depth(&bar.prefix.name, AFTER).await, None, "nothing is put off yet");
+
+    database.batch_execute("DROP TRIGGER fault ON orders").await.unwrap();
+    let worker = bar.work_with(&retries).await;
+    eventually("the one to be stored and the other to be put off", async || {
+        let found = (bar.database.count("orders").await, broker::depth(&bar.prefix.name, AFTER).await);
+        (found == (1, Some(1))).then_some(())
+    })
+    .await;
+    assert_eq!(broker::depth(&bar.prefix.name, "orders").await, Some(0));
+
+    worker.stop().await;
+    serve.stop().await;
+    broker::delete_queues(&bar.prefix.name, &[AFTER]).await;
     bar.prefix.clear().await;
 }

@@ -1,10 +1,13 @@
 //! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
 
 use super::requests;
-use crate::support::{Bar, Person, database::Database};
+use crate::support::{
+    Bar, Person,
+    database::{Database, Kind},
+};
 use diesel::{
     Connection, QueryableByName, RunQueryDsl, SqliteConnection,
-    connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation},
+    connection::{Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation},
     sql_query,
 };
 use serde_json::json;
@@ -122,4 +125,61 @@ async fn no_statement_reads_all_orders() {
     assert!(looked_at > 100, "only {looked_at} statements were heard");
     assert!(all_wrong.is_empty(), "\n{}", all_wrong.join("\n"));
     bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_orders_are_deleted_as_documented() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    orders(&bar.customer().await, &bar.employee().await).await;
+    let mut conn =
+        SqliteConnection::establish(bar.database.url.trim_start_matches("sqlite://")).expect("the file");
+    conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+    // All but the last 30 are old: finished ones, and such as nobody finished.
+    let aged =
+        "UPDATE orders SET placed_at = strftime('%Y-%m-%d %H:%M:%f', placed_at, '-13 months') || '000+00:00'
+        WHERE id NOT IN (SELECT id FROM orders ORDER BY placed_at DESC LIMIT 30)";
+    conn.batch_execute(aged).expect("UPDATE");
+    let old = "orders WHERE placed_at < date('now', '-1 year')";
+    let finished = format!("{old} AND status IN ('completed', 'cancelled', 'failed')");
+    let [all, before, gone] = ["orders", old, &finished].map(|rows| count(&mut conn, rows));
+    assert!(
+        gone > 30 && before > gone && all > before,
+        "{all}, of which {before} are old, and {gone} finished"
+    );
+
+    let documentation = include_str!("../../../docs/performance.md");
+    let mut statements = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
+    let statements =
+        statements.find(|block| block.contains("PRAGMA")).expect("SQL").replace("LIMIT 5000", "LIMIT 20");
+    while count(&mut conn, &finished) > 0 {
+        let left = count(&mut conn, &finished);
+        conn.batch_execute(&statements).expect("DELETE");
+        assert_eq!(count(&mut conn, &finished), left - left.min(20), "a batch");
+    }
+    assert_eq!(count(&mut conn, old), before - gone, "what is not finished stays");
+    assert_eq!(count(&mut conn, "orders"), all - gone);
+    for part in ["order_lines", "order_moves"] {
+        assert_eq!(
+            count(&mut conn, &format!("orders WHERE id IN (SELECT order_id FROM {part})")),
+            all - gone,
+            "{part}"
+        );
+        assert_eq!(
+            count(&mut conn, &format!("{part} WHERE order_id NOT IN (SELECT id FROM orders)")),
+            0,
+            "{part}"
+        );
+    }
+    bar.close().await;
+}
+
+fn count(conn: &mut SqliteConnection, rows: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let counted: Count =
+        sql_query(format!("SELECT count(*) AS count FROM {rows}")).get_result(conn).expect("a count");
+    counted.count
 }

@@ -1,6 +1,7 @@
 //! The broker that all tests share; each has a prefix of its own there.
 
 use amqprs::{
+    BasicProperties,
     channel::{
         BasicGetArguments, BasicPublishArguments, ConfirmSelectArguments, ExchangeDeleteArguments,
         QueueDeclareArguments, QueueDeleteArguments,
@@ -71,6 +72,18 @@ pub async fn depth(prefix: &str, queue: &str) -> Option<u32> {
     let found = channel.queue_declare(look).await.ok().flatten();
     let _ = connection.close().await;
     found.map(|(_, messages, _)| messages)
+}
+
+/// Puts a message of this content type among the orders.
+pub async fn publish_as(prefix: &str, id: Uuid, kind: &str, body: Vec<u8>) {
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    let mut properties = BasicProperties::default();
+    properties.with_content_type(kind).with_message_id(&id.to_string()).with_delivery_mode(2);
+    let to = BasicPublishArguments::new(&format!("{prefix}.orders"), &format!("{prefix}.orders"));
+    channel.basic_publish(properties, body, to).await.expect("it is sent");
+    channel.close().await.expect("a closed channel");
+    let _ = connection.close().await;
 }
 
 /// Takes the only message of a queue and publishes it, as it is, to an exchange.
