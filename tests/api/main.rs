@@ -12,10 +12,12 @@
 )]
 
 mod accounts;
+mod attacks;
 mod audit;
 mod bad_input;
 mod dead_letters;
 mod docs;
+mod documents;
 mod exchange;
 mod journey;
 mod layers;

@@ -16,7 +16,10 @@ async fn every_answer_tells_browsers_to_be_careful() {
         let answer = send(bar.stranger().request(method.parse().unwrap(), path)).await;
         for (header, value) in [
             ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            (
+                "content-security-policy",
+                "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            ),
             ("referrer-policy", "no-referrer"),
             ("cross-origin-resource-policy", "same-origin"),
         ] {
