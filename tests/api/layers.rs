@@ -40,6 +40,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("actix_web", &["http"]),
     ("bcrypt", &["accounts"]),
     ("jsonwebtoken", &["accounts"]),
+    ("governor", &["http"]),
+    ("tokio_rustls", &["http"]),
 ];
 
 #[test]

@@ -22,6 +22,7 @@ pub const WINDOW: u32 = 60;
 pub struct Budget {
     policy: Policy,
     limiter: RateLimiter<u128, Cells, MonotonicClock, StateInformationMiddleware>,
+    said: [String; 2],
 }
 
 impl Budget {
@@ -30,7 +31,9 @@ impl Budget {
         // One after the other in even steps, and all at once for who was quiet for a minute.
         let quota = Quota::per_minute(policy.per_minute);
         let limiter = RateLimiter::new(quota, Cells(Cache::new(MOST)), MonotonicClock);
-        Self { policy, limiter }
+        // In so many seconds, at most, one that was taken is there again.
+        let step = WINDOW.div_ceil(policy.per_minute.get());
+        Self { policy, limiter, said: [format!("\"{}\";r=", policy.name), format!(";t={step}")] }
     }
 
     /// Which policy it is.
@@ -50,9 +53,9 @@ impl Budget {
         not.wait_time_from(self.limiter.clock().now())
     }
 
-    /// In how many seconds, at most, one that was taken is there again.
-    pub fn step(&self) -> u32 {
-        WINDOW.div_ceil(self.policy.per_minute.get())
+    /// What clients are told around the number that is left.
+    pub fn said(&self) -> &[String; 2] {
+        &self.said
     }
 }
 
@@ -93,7 +96,7 @@ mod tests {
         let wait = budget.take(1).expect_err("none is left");
         assert!(wait > Duration::from_secs(18) && wait <= Duration::from_secs(20), "{wait:?}");
         assert_eq!(budget.take(2), Ok(2));
-        assert_eq!(budget.step(), 20);
+        assert_eq!(budget.said(), &["\"ordering\";r=", ";t=20"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 mod budget;
 
 use super::{address::client_address, caller, problem::Problem};
-use crate::config::{Kind, RateLimits, Whose};
+use crate::config::{Kind, Policy, RateLimits, Whose};
 use actix_web::{
     HttpRequest,
     http::{
@@ -50,8 +50,7 @@ pub struct Allowance {
 
 /// Why there is no answer, and for how long.
 struct Refused {
-    name: &'static str,
-    per_minute: u32,
+    policy: Policy,
     wait: Duration,
 }
 
@@ -134,19 +133,20 @@ impl Allowance {
         let mut said = String::with_capacity(80);
         let mut refused = None;
         for (budget, whose) in budgets {
-            let (name, per_minute) = (budget.policy().name, budget.policy().per_minute.get());
-            let (left, seconds) = match budget.take(whose) {
-                Ok(left) => (left, budget.step()),
-                Err(wait) => {
-                    refused = Some(Refused { name, per_minute, wait });
-                    (0, seconds(wait).into())
-                }
-            };
-            let comma = if said.is_empty() { "" } else { ", " };
+            let [before, after] = budget.said();
+            said.push_str(if said.is_empty() { "" } else { ", " });
+            said.push_str(before);
             // A string takes whatever is written.
-            let _ = write!(said, "{comma}\"{name}\";r={left};t={seconds}");
-            if refused.is_some() {
-                break;
+            match budget.take(whose) {
+                Ok(left) => {
+                    let _ = write!(said, "{left}");
+                    said.push_str(after);
+                }
+                Err(wait) => {
+                    let _ = write!(said, "0;t={}", seconds(wait));
+                    refused = Some(Refused { policy: *budget.policy(), wait });
+                    break;
+                }
             }
         }
         Some(Self { policies, left: HeaderValue::from_maybe_shared(Bytes::from(said)).ok()?, refused })
@@ -154,8 +154,8 @@ impl Allowance {
 
     /// The answer to a request that is too many.
     pub fn refusal(&self) -> Option<Problem> {
-        let Refused { name, per_minute, wait } = self.refused.as_ref()?;
-        let detail = format!("{name}: more than {per_minute} requests a minute.");
+        let Refused { policy, wait } = self.refused.as_ref()?;
+        let detail = format!("{}: more than {} requests a minute.", policy.name, policy.per_minute);
         Some(Problem::too_many(detail, seconds(*wait)))
     }
 
