@@ -1,4 +1,4 @@
-//! The line before the threads that hash: a few, which give way to all others.
+//! The line before the threads that hash: a few, which can give way to all others.
 
 use super::Denied;
 use std::{
@@ -43,8 +43,8 @@ type Work = Box<dyn FnOnce() -> Tell + Send>;
 type Tell = Box<dyn FnOnce() + Send>;
 
 impl Line {
-    /// Starts the threads.
-    pub fn start() -> io::Result<Self> {
+    /// Starts the threads, which give way to all others or not.
+    pub fn start(give_way: bool) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.div_ceil(CORES_EACH);
         let places = WAITING + threads;
@@ -55,7 +55,12 @@ impl Line {
             let (to_hash, given) = sync_channel(1);
             let (hashed, outcomes) = sync_channel(1);
             let taken = Arc::clone(&taken);
-            spawn("hashing", move || hash_behind(&given, &hashed))?;
+            spawn("hashing", move || {
+                if give_way {
+                    self::give_way();
+                }
+                hash_in_turn(&given, &hashed);
+            })?;
             spawn("passwords", move || hand_on(&taken, &to_hash, &outcomes))?;
         }
         Ok(Self { places: Arc::new(Semaphore::new(places)), works })
@@ -135,8 +140,7 @@ fn give_way() {
     }
 }
 
-fn hash_behind(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
-    give_way();
+fn hash_in_turn(given: &Receiver<Work>, hashed: &SyncSender<Tell>) {
     while let Ok(work) = given.recv() {
         // Whoever waits for work that panics learns it from their channel; this thread goes on.
         let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));

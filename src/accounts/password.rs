@@ -11,6 +11,9 @@ use std::hint::black_box;
 /// A password that would be guessed sooner is refused: common ones, and what is made of them in obvious ways.
 const LEAST_GUESSES: u64 = 100_000;
 
+/// From this cost on (about 15 ms a hash) whatever else there is to do comes before hashing.
+const COST_THAT_HOLDS_UP: u32 = 8;
+
 /// Hashes and verifies passwords with bcrypt, on threads of its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Passwords {
@@ -36,7 +39,7 @@ pub enum Verdict {
 impl Passwords {
     /// Hashes at this cost (a power of two of rounds, 4 to 31). Fails if the threads for it can't be started.
     pub fn start(cost: u32) -> Result<Self, Denied> {
-        Ok(Self { cost, line: Line::start()? })
+        Ok(Self { cost, line: Line::start(cost >= COST_THAT_HOLDS_UP)? })
     }
 
     /// A place in the line, or [`Denied::Busy`].
