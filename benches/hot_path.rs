@@ -16,7 +16,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use secrecy::SecretString;
 use shakerqueue::{
     accounts::{Passwords, Tokens, new_user},
-    bar::Bar,
+    bar::{Bar, Filter},
     domain::{
         account::{Email, Role, User},
         ids::{OrderId, SessionId, UserId},
@@ -165,8 +165,8 @@ fn working_order(criterion: &mut Criterion) {
         runtime.block_on(fill(&store));
         criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
             bencher.to_async(&runtime).iter(|| async {
-                let page = bar.waiting(None, None, 51).await.expect("a page");
-                assert_eq!(page.len(), 51);
+                let page = bar.waiting(Filter::default(), None, 51).await.expect("a page");
+                assert_eq!(page.orders.len(), 51);
                 page
             });
         });
@@ -196,7 +196,7 @@ async fn fill(store: &Store) {
     let (customer, drink) = store
         .read(|conn| {
             async {
-                let page = users::page(conn, None, 1).await?;
+                let page = users::page(conn, users::Filter::default(), None, 1).await?;
                 let menu = recipes::menu(conn).await?;
                 Ok((
                     page.first().map(|user| user.id),

@@ -1,6 +1,6 @@
 //! Working the queue: looking at orders, claiming and moving them.
 
-pub use crate::store::orders::{Filter, Place};
+pub use crate::store::lists::{Filter, Page, Place};
 
 use crate::{
     accounts::Caller,
@@ -9,12 +9,14 @@ use crate::{
         moves::{Move, Mover, Status},
         now,
         order::{HistoryEntry, Order},
-        text::{Note, Table},
+        stamp::Condition,
+        text::Note,
     },
-    store::{self, Conn, Store, dead_letters, moves, orders},
+    once::{Once, Told, once},
+    store::{self, Conn, Store, dead_letters, lists, moves, orders},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 
 /// Why an order was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum NotMoved {
     /// That move can't be made from where it stands.
     #[error("the order is {}", .0.status)]
     Conflict(Box<Order>),
+    /// It is in this state, and that is not one that the move is for.
+    #[error("the order has moved")]
+    Outdated(Box<Order>),
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -53,28 +58,16 @@ impl Bar {
     }
 
     /// A page of orders, newest first, behind `after`.
-    pub async fn newest(
-        &self,
-        filter: Filter,
-        after: Option<Place>,
-        limit: i64,
-    ) -> store::Result<Vec<Order>> {
+    pub async fn newest(&self, filter: Filter, after: Option<Place>, limit: i64) -> store::Result<Page> {
         self.store
-            .read(move |conn| async move { orders::newest(conn, &filter, after, limit).await }.boxed())
+            .read(move |conn| async move { lists::newest(conn, &filter, after, limit).await }.boxed())
             .await
     }
 
     /// A page of the orders that wait, in working order, behind `after`.
-    pub async fn waiting(
-        &self,
-        table: Option<Table>,
-        after: Option<Place>,
-        limit: i64,
-    ) -> store::Result<Vec<Order>> {
+    pub async fn waiting(&self, filter: Filter, after: Option<Place>, limit: i64) -> store::Result<Page> {
         self.store
-            .read(move |conn| {
-                async move { orders::waiting(conn, table.as_ref(), after, limit).await }.boxed()
-            })
+            .read(move |conn| async move { lists::waiting(conn, &filter, after, limit).await }.boxed())
             .await
     }
 
@@ -94,32 +87,42 @@ impl Bar {
     }
 
     /// Claims the order that is next in working order. Of many who ask at once each gets another one.
-    pub async fn next(&self, bartender: Caller) -> store::Result<Option<Order>> {
+    pub async fn next(
+        &self,
+        bartender: Caller,
+        key: Option<Once<Option<Order>>>,
+    ) -> Result<Told<Option<Order>>, NotMoved> {
         self.store
-            .write(move |conn| {
-                async move {
-                    let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
-                    let step = step(&order, Status::InProgress, bartender, None);
-                    if !moves::make(conn, &step).await? {
-                        return Err(store::Error::unavailable("an order moved while it was held"));
-                    }
-                    Ok(Some(moved(order, step)))
-                }
-                .boxed()
-            })
-            .await
+            .write(move |conn| once(conn, key, move |conn| claim(conn, bartender).map_ok(Ok).boxed()).boxed())
+            .await?
     }
 
-    /// Moves an order, if it can be moved so from where it stands.
+    /// Moves an order, once, if it can be moved so from where it stands.
     pub async fn act(
         &self,
         caller: Caller,
         id: OrderId,
         action: Move,
         reason: Option<Note>,
-    ) -> Result<Order, NotMoved> {
-        self.store.write(move |conn| attempt(conn, caller, id, action, reason).boxed()).await?
+        condition: Condition,
+        key: Option<Once<Order>>,
+    ) -> Result<Told<Order>, NotMoved> {
+        self.store
+            .write(move |conn| {
+                once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
+                    .boxed()
+            })
+            .await?
     }
+}
+
+async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {
+    let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
+    let step = step(&order, Status::InProgress, bartender, None);
+    if !moves::make(conn, &step).await? {
+        return Err(store::Error::unavailable("an order moved while it was held"));
+    }
+    Ok(Some(moved(order, step)))
 }
 
 fn may_see(caller: Caller, order: &Order) -> bool {
@@ -132,10 +135,14 @@ async fn attempt(
     id: OrderId,
     action: Move,
     reason: Option<Note>,
+    condition: Condition,
 ) -> store::Result<Result<Order, NotMoved>> {
     let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
         return Ok(Err(NotMoved::Unknown));
     };
+    if !condition.allows(order.stamp()) {
+        return Ok(Err(NotMoved::Outdated(Box::new(order))));
+    }
     let mover = if caller.role.is_staff() { Mover::Staff } else { Mover::Guest };
     let before = moves::before_latest(conn, id).await?.unwrap_or(Status::Pending);
     let Some(target) = action.target(order.status, before, mover) else {
@@ -146,9 +153,11 @@ async fn attempt(
         return Ok(Ok(moved(order, step)));
     }
     // Someone was faster: show where it stands now.
-    Ok(Err(orders::find(conn, id)
-        .await?
-        .map_or(NotMoved::Unknown, |order| NotMoved::Conflict(Box::new(order)))))
+    Ok(Err(match orders::find(conn, id).await?.map(Box::new) {
+        None => NotMoved::Unknown,
+        Some(order) if !condition.allows(order.stamp()) => NotMoved::Outdated(order),
+        Some(order) => NotMoved::Conflict(order),
+    }))
 }
 
 fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> moves::Step {

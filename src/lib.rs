@@ -14,7 +14,7 @@
 //! seed  health  worker  dead_letters
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
-//! audit                                             who changed what
+//! audit  once                                       who changed what; what is asked for again under a key
 //! queue  store                                      RabbitMQ; PostgreSQL and SQLite
 //! config  replies  secret  shutdown  telemetry
 //! domain                                            rules, no I/O
@@ -32,6 +32,7 @@ pub mod health;
 pub mod http;
 pub mod intake;
 pub mod menu;
+pub mod once;
 pub mod queue;
 pub mod recorder;
 pub mod replies;

@@ -9,11 +9,14 @@ use crate::{
         ids::{RecipeId, UserId},
         now,
         recipe::{Formula, Recipe},
+        stamp::{Condition, Stamp},
+        text::Name,
     },
-    store::{self, Store, recipes, settings},
+    once::{Once, Told, once},
+    store::{self, Conn, Store, recipes, settings},
 };
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
@@ -24,6 +27,20 @@ const REFRESH: Duration = Duration::from_secs(1);
 
 /// The setting that counts the changes.
 const EDITION: &str = "menu_edition";
+
+/// Why a drink was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChanged {
+    /// It is not on the menu.
+    #[error("no such drink")]
+    Unknown,
+    /// It is in this state, and that is not one that the change is for.
+    #[error("the drink has changed")]
+    Outdated(Stamp),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
 
 /// The menu at one moment.
 #[derive(Debug, Default)]
@@ -112,9 +129,7 @@ impl Menu {
     /// Makes a change and shows it here at once.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl for<'c> FnOnce(&'c mut store::Conn) -> futures_util::future::BoxFuture<'c, store::Result<T>>
-        + Send
-        + 'static,
+        change: impl for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<T>> + Send + 'static,
     ) -> store::Result<T> {
         let value = self
             .store
@@ -133,19 +148,32 @@ impl Menu {
         Ok(value)
     }
 
-    /// Puts a drink on the menu.
-    pub async fn add(&self, by: UserId, formula: Formula) -> store::Result<Recipe> {
+    /// Which recipes have this name, whatever its case, or had it when they were taken off the menu.
+    pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
+        self.store.read(move |conn| async move { recipes::called(conn, &name).await }.boxed()).await
+    }
+
+    /// Puts a drink on the menu, once.
+    pub async fn add(
+        &self,
+        by: UserId,
+        formula: Formula,
+        key: Option<Once<Recipe>>,
+    ) -> Result<Told<Recipe>, NotChanged> {
         let recipe = new_recipe(formula);
         self.change(move |conn| {
-            async move {
-                recipes::add(conn, &recipe).await?;
-                let changes = Changes::added(&recipe.formula);
-                audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
-                Ok(recipe)
-            }
+            once(conn, key, move |conn| {
+                async move {
+                    recipes::add(conn, &recipe).await?;
+                    let changes = Changes::added(&recipe.formula);
+                    audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
+                    Ok(Ok(recipe))
+                }
+                .boxed()
+            })
             .boxed()
         })
-        .await
+        .await?
     }
 
     /// Puts those drinks on the menu whose names are not there yet, all or none, for an operator. Returns how many that were.
@@ -175,11 +203,16 @@ impl Menu {
         Ok(added)
     }
 
-    /// Writes a recipe anew. None if it is not on the menu.
-    pub async fn replace(&self, by: UserId, id: RecipeId, formula: Formula) -> store::Result<Option<Recipe>> {
-        self.change(move |conn| {
+    /// Writes a recipe anew.
+    pub async fn replace(
+        &self,
+        by: UserId,
+        id: RecipeId,
+        formula: Formula,
+        condition: Condition,
+    ) -> Result<Recipe, NotChanged> {
+        self.change_one(id, condition, move |conn, before| {
             async move {
-                let Some(before) = recipes::lock(conn, id).await? else { return Ok(None) };
                 let after = recipes::replace(conn, id, &formula, now()).await?;
                 let changes = Changes::between(&before.formula, &formula);
                 audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
@@ -190,16 +223,16 @@ impl Menu {
         .await
     }
 
-    /// Marks a drink as sold out, or back. None if it is not on the menu.
+    /// Marks a drink as sold out, or back.
     pub async fn set_available(
         &self,
         by: UserId,
         id: RecipeId,
         available: bool,
-    ) -> store::Result<Option<Recipe>> {
-        self.change(move |conn| {
+        condition: Condition,
+    ) -> Result<Recipe, NotChanged> {
+        self.change_one(id, condition, move |conn, before| {
             async move {
-                let Some(before) = recipes::lock(conn, id).await? else { return Ok(None) };
                 let after = recipes::set_available(conn, id, available, now()).await?;
                 let said = |available: bool| json!({ "available": available });
                 let changes = Changes::between(&said(before.available), &said(available));
@@ -211,22 +244,45 @@ impl Menu {
         .await
     }
 
-    /// Takes a drink off the menu. False if it is not on it.
-    pub async fn archive(&self, by: UserId, id: RecipeId) -> store::Result<bool> {
-        self.change(move |conn| {
+    /// Takes a drink off the menu.
+    pub async fn archive(&self, by: UserId, id: RecipeId, condition: Condition) -> Result<(), NotChanged> {
+        self.change_one(id, condition, move |conn, before| {
             async move {
-                let Some(before) = recipes::lock(conn, id).await? else { return Ok(false) };
                 let changes = Changes::removed(&before.formula);
                 audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
-                recipes::archive(conn, id, now()).await
+                Ok(recipes::archive(conn, id, now()).await?.then_some(()))
             }
             .boxed()
         })
         .await
     }
+
+    /// Changes a drink that is in a state for which the change is, and stays in it until then.
+    async fn change_one<T: Send + 'static>(
+        &self,
+        id: RecipeId,
+        condition: Condition,
+        change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Option<T>>>
+        + Send
+        + 'static,
+    ) -> Result<T, NotChanged> {
+        self.change(move |conn| {
+            async move {
+                Ok(match recipes::lock(conn, id).await? {
+                    None => Err(NotChanged::Unknown),
+                    Some(recipe) if !condition.allows(recipe.stamp()) => {
+                        Err(NotChanged::Outdated(recipe.stamp()))
+                    }
+                    Some(recipe) => change(conn, recipe).await?.ok_or(NotChanged::Unknown),
+                })
+            }
+            .boxed()
+        })
+        .await?
+    }
 }
 
 fn new_recipe(formula: Formula) -> Recipe {
     let created_at = now();
-    Recipe { id: RecipeId::fresh(), formula, available: true, created_at, updated_at: created_at }
+    Recipe { id: RecipeId::fresh(), formula, available: true, created_at, updated_at: created_at, version: 1 }
 }

@@ -9,6 +9,7 @@ mod refresh;
 mod session;
 mod token;
 
+pub use crate::store::users::Filter;
 pub use access::Access;
 pub use guard::Guard;
 pub use password::{Passwords, Turn, Verdict, is_guessable};
@@ -19,18 +20,29 @@ pub use token::{Token, Tokens};
 use crate::{
     audit,
     domain::{
+        Instant,
         account::{Email, Password, Role, User},
         audit::{Action, Changes},
         ids::{SessionId, UserId},
         now,
-        text::Username,
+        stamp::{Condition, Stamp},
+        text::{Search, Username},
     },
+    once::{Once, Told, once},
     store::{self, Store, Unique, sessions, users},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
+use secrecy::SecretString;
 use serde_json::json;
 use std::{io, net::IpAddr};
+
+/// How many accounts a search looks at before a page ends, however few it finds, and how many of them at a time.
+const SEARCHED: i64 = 20_000;
+const SEARCHED_AT_A_TIME: i64 = 1_000;
+
+/// A place in the list of accounts.
+pub type Place = (Instant, UserId);
 
 /// Who makes a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +85,12 @@ pub enum Denied {
     /// The last active admin can't be demoted or switched off.
     #[error("the last admin stays")]
     LastAdmin,
+    /// It is in this state, and that is not one that the change is for.
+    #[error("the account has changed")]
+    Outdated(Stamp),
+    /// Another account was made under the same key.
+    #[error("another account was made under this key")]
+    KeyReused,
     /// Too many passwords are being checked.
     #[error("too many passwords are being checked")]
     Busy,
@@ -107,36 +125,68 @@ impl Accounts {
         Self { store, passwords, tokens, access, guard, session_life }
     }
 
-    /// Makes a customer's account and signs it in from this address.
+    /// Makes a customer's account, once, and signs it in from this address.
     pub async fn register(
         &self,
         username: Username,
         email: Email,
         password: &Password,
         address: IpAddr,
+        key: Option<&str>,
     ) -> Result<SignedIn, Denied> {
-        let attempt = self.guard.login(email.as_str(), address);
         let user = new_user(username, email, Role::Customer);
+        let once_only = || key.map(|key| registration(&user, key));
+        // What was done before needs no new hash.
+        if let Some(key) = once_only() {
+            let earlier = self.store.read(move |conn| async move { key.earlier(conn).await }.boxed()).await?;
+            if let Some(told) = earlier {
+                return self.repeated(&told, &user.email, password, address).await;
+            }
+        }
+        let attempt = self.guard.login(user.email.as_str(), address);
         let hash = self.passwords.turn()?.hash_chosen(password, personal(&user)).await?;
         let (session, refresh_token) = self.new_session(user.id);
-        let (added, id) = (user.clone(), session.id);
+        let (added, id, key) = (user.clone(), session.id, once_only());
         let adding = self.store.write(move |conn| {
-            async move {
-                users::add(conn, &added, &hash).await?;
-                let changes = Changes::added(&json!({ "role": added.role }));
-                audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await?;
-                session::begin(conn, &session).await?;
-                match attempt {
-                    Some(attempt) => attempt.known(conn, session.created_at).await,
-                    None => Ok(()),
+            once(conn, key, move |conn| {
+                async move {
+                    users::add(conn, &added, &hash).await?;
+                    let changes = Changes::added(&json!({ "role": added.role }));
+                    audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await?;
+                    session::begin(conn, &session).await?;
+                    if let Some(attempt) = attempt {
+                        attempt.known(conn, session.created_at).await?;
+                    }
+                    Ok(Ok::<_, Denied>(added))
                 }
-            }
+                .boxed()
+            })
             .boxed()
         });
         match adding.await {
-            Ok(()) => Ok(self.signed_in(user, id, &refresh_token)),
+            Ok(told) => match told? {
+                Told::Now(user) => Ok(self.signed_in(user, id, &refresh_token)),
+                told => self.repeated(&told, &user.email, password, address).await,
+            },
             Err(store::Error::Taken(Unique::Email)) => Err(Denied::EmailTaken),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Signs in who has registered before under the same key. They must know the password, as for any login: a key opens nothing.
+    async fn repeated(
+        &self,
+        told: &Told<User>,
+        email: &Email,
+        password: &Password,
+        address: IpAddr,
+    ) -> Result<SignedIn, Denied> {
+        if let Told::Other = told {
+            return Err(Denied::KeyReused);
+        }
+        match self.login(email.as_str(), &SecretString::from(password.expose()), address).await {
+            Err(Denied::WrongPassword) => Err(Denied::KeyReused),
+            signed_in => signed_in,
         }
     }
 
@@ -153,12 +203,33 @@ impl Accounts {
     }
 
     /// A page of accounts, oldest first, behind `after`.
-    pub async fn page(
+    pub async fn page(&self, filter: Filter, after: Option<Place>, limit: i64) -> Result<Vec<User>, Denied> {
+        Ok(self.store.read(move |conn| users::page(conn, filter, after, limit).boxed()).await?)
+    }
+
+    /// A page of those whose name or address has what somebody looks for; and where the search ended, if it did so before it had found
+    /// as many as were asked for and before the list's end.
+    pub async fn search(
         &self,
-        after: Option<(crate::domain::Instant, UserId)>,
-        limit: i64,
-    ) -> Result<Vec<User>, Denied> {
-        Ok(self.store.read(move |conn| users::page(conn, after, limit).boxed()).await?)
+        search: &Search,
+        filter: Filter,
+        mut after: Option<Place>,
+        limit: usize,
+    ) -> Result<(Vec<User>, Option<Place>), Denied> {
+        let mut found = Vec::new();
+        for _ in 0..SEARCHED / SEARCHED_AT_A_TIME {
+            let some = self.page(filter, after, SEARCHED_AT_A_TIME).await?;
+            let is_end = i64::try_from(some.len()).is_ok_and(|read| read < SEARCHED_AT_A_TIME);
+            after = some.last().map(|user| (user.created_at, user.id));
+            found.extend(
+                some.into_iter().filter(|user| search.is_in([user.username.as_str(), user.email.as_str()])),
+            );
+            if is_end || found.len() >= limit {
+                found.truncate(limit);
+                return Ok((found, None));
+            }
+        }
+        Ok((found, after))
     }
 
     /// Sets what an account may do. Every process goes by it within seconds. One that is switched off is signed out everywhere.
@@ -168,24 +239,29 @@ impl Accounts {
         id: UserId,
         role: Option<Role>,
         active: Option<bool>,
+        condition: Condition,
     ) -> Result<User, Denied> {
         let changed = self
             .store
             .write(move |conn| {
                 async move {
-                    let Some((user, _)) = users::by_id(conn, id).await? else {
+                    // Before the account itself, so that two admins who switch each other off wait in one order.
+                    let may_end = role.is_some_and(|role| role != Role::Admin) || active == Some(false);
+                    let others =
+                        if may_end { users::lock_other_active_admins(conn, id).await? } else { usize::MAX };
+                    let Some((before, _)) = users::lock(conn, id).await? else {
                         return Ok(Err(Denied::Unknown));
                     };
-                    let stays = role.unwrap_or(user.role) == Role::Admin && active.unwrap_or(user.active);
-                    let is_one = user.role == Role::Admin && user.active;
-                    if is_one && !stays && users::lock_other_active_admins(conn, id).await? == 0 {
+                    if !condition.allows(before.stamp()) {
+                        return Ok(Err(Denied::Outdated(before.stamp())));
+                    }
+                    let stays = role.unwrap_or(before.role) == Role::Admin && active.unwrap_or(before.active);
+                    let is_one = before.role == Role::Admin && before.active;
+                    if is_one && !stays && others == 0 {
                         return Ok(Err(Denied::LastAdmin));
                     }
-                    let before = users::lock(conn, id).await?;
                     let after = users::set_access(conn, id, role, active, now()).await?;
-                    let (Some((before, _)), Some(after)) = (before, after) else {
-                        return Ok(Err(Denied::Unknown));
-                    };
+                    let Some(after) = after else { return Ok(Err(Denied::Unknown)) };
                     if active == Some(false) {
                         sessions::end_all(conn, id, None, now()).await?;
                     }
@@ -200,6 +276,14 @@ impl Accounts {
     }
 }
 
+/// What is asked for by registering. The password is no part of it: what is kept must not help to guess it, and it is checked like any
+/// other.
+fn registration(user: &User, key: &str) -> Once<User> {
+    let (username, email) = (user.username.as_str(), user.email.as_str());
+    let asked = format!("{username}\n{email}");
+    Once::new(&format!("register {email}"), key, asked.as_bytes(), |user| user.id.to_string())
+}
+
 /// What somebody who knows the account would try first.
 pub fn personal(user: &User) -> Vec<String> {
     let (email, username) = (user.email.as_str(), user.username.as_str());
@@ -209,5 +293,5 @@ pub fn personal(user: &User) -> Vec<String> {
 
 /// An account as it begins.
 pub fn new_user(username: Username, email: Email, role: Role) -> User {
-    User { id: UserId::fresh(), username, email, role, active: true, created_at: now() }
+    User { id: UserId::fresh(), username, email, role, active: true, created_at: now(), version: 1 }
 }

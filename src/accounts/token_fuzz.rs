@@ -19,6 +19,7 @@ fn user(role: Role) -> User {
         role,
         active: true,
         created_at: now(),
+        version: 1,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Accounts: who may do what.
 
-use super::{Instant, ids::UserId, schema, text::Username, words};
+use super::{Instant, ids::UserId, schema, stamp::Stamp, text::Username, words};
 use secrecy::{ExposeSecret, SecretString};
 
 words! {
@@ -37,6 +37,15 @@ pub struct User {
     pub active: bool,
     /// When it was made.
     pub created_at: Instant,
+    /// How often it changed, counted from 1.
+    pub version: i32,
+}
+
+impl User {
+    /// The state that it is in.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { id: self.id.0, version: self.version }
+    }
 }
 
 /// An e-mail address in lower case: addresses that differ only in case are one account.

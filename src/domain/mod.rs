@@ -11,6 +11,7 @@ pub mod object;
 pub mod order;
 pub mod recipe;
 mod schema;
+pub mod stamp;
 pub mod text;
 mod whole;
 pub mod working_order;

@@ -5,6 +5,7 @@ use super::{
     ids::{OrderId, RecipeId, UserId},
     moves::Status,
     schema,
+    stamp::Stamp,
     text::{Name, Note, Table},
     whole::Whole,
 };
@@ -172,6 +173,11 @@ impl Order {
             updated_at: at,
             version: 1,
         }
+    }
+
+    /// The state that it is in.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { id: self.placed.id.0, version: self.version }
     }
 }
 

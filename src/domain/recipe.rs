@@ -5,7 +5,8 @@ use super::{
     ids::RecipeId,
     object::Object,
     schema,
-    text::{Method, Name},
+    stamp::Stamp,
+    text::{Method, Name, Search},
     whole::Whole,
     words,
 };
@@ -241,6 +242,12 @@ pub struct Formula {
 }
 
 impl Formula {
+    /// Whether its name or one of its ingredients has what somebody looks for.
+    pub fn mentions(&self, search: &Search) -> bool {
+        let ingredients = self.ingredients.0.iter().map(|ingredient| ingredient.name.as_str());
+        search.is_in([self.name.as_str()].into_iter().chain(ingredients))
+    }
+
     /// How long one drink takes, in seconds.
     pub fn seconds(&self) -> u16 {
         self.preparation_seconds.map_or_else(|| self.build.seconds(), PreparationSeconds::get)
@@ -260,4 +267,13 @@ pub struct Recipe {
     pub created_at: Instant,
     /// When it last changed.
     pub updated_at: Instant,
+    /// How often, counted from 1.
+    pub version: i32,
+}
+
+impl Recipe {
+    /// The state that it is in.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { id: self.id.0, version: self.version }
+    }
 }

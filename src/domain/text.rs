@@ -99,6 +99,19 @@ text!(
     Method, 1000
 );
 
+text!(
+    /// What somebody looks for: some of the characters of a text, whatever their case.
+    Search, 80
+);
+
+impl Search {
+    /// Whether it is found in one of these texts. Decided here, because databases differ in what they know of cases.
+    pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        let wanted = self.0.to_lowercase();
+        texts.into_iter().any(|text| text.to_lowercase().contains(&wanted))
+    }
+}
+
 impl Name {
     /// What a name is found by: two names that differ only in case are the same.
     pub fn key(&self) -> String {
@@ -124,6 +137,14 @@ mod tests {
         assert!(Note::try_from(format!("{} ", "ñ".repeat(200))).is_err());
         assert_eq!(Name::try_from("  Gin Fizz ").map(String::from), Ok("Gin Fizz".into()));
         assert!(Table::try_from(" \n").is_err());
+    }
+
+    #[test]
+    fn a_search_finds_parts_whatever_their_case_and_nothing_is_a_wildcard() {
+        let finds = |search: &str, text| Search::try_from(search).is_ok_and(|search| search.is_in([text]));
+        assert!(finds("PIÑA", "Piña Colada") && finds(" colada ", "Piña Colada") && finds("ß", "Groß"));
+        assert!(finds("100%", "100% agave") && finds("a_b", "A_B"));
+        assert!(!finds("%", "Negroni") && !finds("a_b", "axb") && !finds("pina", "Piña Colada"));
     }
 
     #[test]

@@ -5,7 +5,11 @@ use super::{
     address::client_address,
     body::Json,
     caller::SignedIn,
-    openapi::{EmailTaken, ForBody, ForToken, NotPermitted, TooManyFailures, Unavailable},
+    once,
+    openapi::{
+        AccountInactive, EmailTaken, ForBody, ForToken, Key, KeyReused, NotPermitted, TooManyFailures,
+        Unavailable,
+    },
     problem::Problem,
     views::{SignedInView, UserView},
 };
@@ -16,6 +20,7 @@ use crate::{
         account::{Email, Password},
         text::Username,
     },
+    intake::IdempotencyKey,
 };
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use secrecy::SecretString;
@@ -39,11 +44,12 @@ pub struct Registration {
 
 /// `POST /register`: makes a customer.
 #[utoipa::path(post, path = "/register", operation_id = "register", tag = "accounts",
+    params(Key),
     request_body = Registration,
     responses(
         (status = 201, description = "The account, signed in.", body = SignedInView,
             headers(("Location" = String))),
-        ForBody, EmailTaken, Unavailable))]
+        ForBody, EmailTaken, AccountInactive, TooManyFailures, KeyReused, Unavailable))]
 pub async fn register(
     app: Data<App>,
     request: HttpRequest,
@@ -52,8 +58,9 @@ pub async fn register(
     let email =
         Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
     let password = new_password("password", registration.password)?;
-    let address = client_address(&request);
-    let signed_in = app.accounts.register(registration.username, email, &password, address).await?;
+    let (address, key) = (client_address(&request), once::key(&request)?);
+    let key = key.as_ref().map(IdempotencyKey::as_str);
+    let signed_in = app.accounts.register(registration.username, email, &password, address, key).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/me"))
         .insert_header((header::CACHE_CONTROL, "no-store"))

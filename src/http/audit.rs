@@ -5,7 +5,7 @@ use super::{
     caller::Admin,
     openapi::{ForQuery, ForToken, Page, Unavailable, Which},
     problem::Problem,
-    query::{self, Query, cut, wrong},
+    query::{self, Query, wrong},
 };
 use crate::{
     audit::Filter,
@@ -16,7 +16,6 @@ use crate::{
     },
 };
 use actix_web::{HttpRequest, Responder, web::Data};
-use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -93,29 +92,15 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
             .map(str::parse)
             .transpose()
             .map_err(|_| wrong("subject_id", "must be an id"))?,
-        from: moment(&query, "from")?,
-        until: moment(&query, "until")?,
+        from: query.moment("from")?,
+        until: query.moment("until")?,
     };
     if filter.from.zip(filter.until).is_some_and(|(from, until)| from >= until) {
         return Err(wrong("until", "must be later than from"));
     }
     let after = query.cursor(LIST)?;
     let mut page = app.trail.page(filter, after, limit + 1).await?;
-    let next = cut(&mut page, limit, LIST, Entry::place);
+    let next = query.cut(&mut page, limit, LIST, Entry::place, None);
     let entries = page.into_iter().map(EntryView::from).collect();
     Ok(query::page(&request, next.as_deref(), &TrailView { entries, next_cursor: next.clone() }))
-}
-
-fn moment(query: &Query, name: &str) -> Result<Option<Instant>, Problem> {
-    let Some(text) = query.text(name) else { return Ok(None) };
-    let at =
-        DateTime::parse_from_rfc3339(text).ok().map(|at| Instant(at.with_timezone(&Utc).trunc_subsecs(6)));
-    // Databases know no times that are too far from ours.
-    match at.filter(|at| (Instant::EARLIEST..=Instant::LATEST).contains(at)) {
-        Some(at) => Ok(Some(at)),
-        None => Err(wrong(
-            name,
-            "must be a moment of the years 1970 to 9999 (RFC 3339), such as 2026-11-22T15:00:00Z",
-        )),
-    }
 }

@@ -5,7 +5,7 @@ use super::{
     caller::Admin,
     openapi::{Decided, ForQuery, ForToken, Missing, Page, Replayed, Unavailable, Unstorable},
     problem::Problem,
-    query::{self, Query, cut, wrong},
+    query::{self, Query, wrong},
 };
 use crate::{
     dead_letters::Filter,
@@ -115,7 +115,7 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     };
     let after = query.cursor(LIST)?.map(|(at, id)| (at, DeadLetterId(id)));
     let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
-    let next = cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0));
+    let next = query.cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0), None);
     let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
     Ok(query::page(&request, next.as_deref(), &DeadLettersView { dead_letters, next_cursor: next.clone() }))
 }

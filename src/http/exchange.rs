@@ -5,6 +5,7 @@ use super::{
     connection::Progress,
     head,
     limits::{Allowance, Limits},
+    once,
     problem::Problem,
     request_id,
     request_id::RequestId,
@@ -110,6 +111,10 @@ fn finish(headers: &mut HeaderMap, id: &RequestId) {
             headers.insert(name, value);
         }
     }
+    // Says to layers within that they must not compress it, and nothing to clients.
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding == "identity") {
+        headers.remove(header::CONTENT_ENCODING);
+    }
     headers.insert(REQUEST_ID, id.value());
 }
 
@@ -160,15 +165,18 @@ fn all_methods(allow: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Headers of answers that a script from another origin may read.
-pub const EXPOSED: [&str; 10] = [
+pub const EXPOSED: [&str; 13] = [
     "Allow",
+    "Deprecation",
     "ETag",
     "Link",
     "Location",
+    once::REPLAYED,
     "Preference-Applied",
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Sunset",
     "Vary",
     request_id::HEADER,
 ];

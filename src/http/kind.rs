@@ -69,6 +69,8 @@ kinds! {
         "A drink can't be had right now. Nothing was ordered.";
     UNSTORABLE: CONFLICT, "unstorable", "Unstorable",
         "The dead letter's order can't be stored now either; detail says why.";
+    PRECONDITION_FAILED: PRECONDITION_FAILED, "precondition-failed", "Precondition failed",
+        "It is not in a state that If-Match names, or is in one that If-None-Match names: somebody else has changed it. Nothing was done. The member etag is its state now: read it again, and decide anew.";
     TOO_LARGE: PAYLOAD_TOO_LARGE, "too-large", "Too large",
         "The body has more bytes than are taken; detail says how many that are.";
     URI_TOO_LONG: URI_TOO_LONG, "uri-too-long", "URI too long",
@@ -79,6 +81,8 @@ kinds! {
         "A field, a parameter or a header has a value that can't be. The member errors says which one, where it is in the body, and what is wrong.";
     IDEMPOTENCY_KEY_REUSED: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused",
         "Something else was asked for under this Idempotency-Key. Each thing that is asked for needs a key of its own.";
+    PRECONDITION_REQUIRED: PRECONDITION_REQUIRED, "precondition-required", "Precondition required",
+        "This change needs the header If-Match with the ETag of what was read, so that nobody overwrites what they have not seen. If-Match: * overwrites whatever there is.";
     TOO_MANY_REQUESTS: TOO_MANY_REQUESTS, "too-many-requests", "Too many requests",
         "The account or the address has used up what it may ask for in a minute; detail names the limit, as does the header RateLimit. Nothing was done; try again after the seconds of Retry-After.";
     HEAD_TOO_LARGE: REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "Head too large",

@@ -5,6 +5,7 @@ mod address;
 mod audit;
 mod body;
 mod caller;
+mod conditions;
 mod connection;
 mod cors;
 mod dead_letters;
@@ -14,8 +15,10 @@ mod head;
 mod health;
 mod kind;
 mod limits;
+mod once;
 mod openapi;
 mod orders;
+mod prefer;
 mod problem;
 mod problem_pages;
 mod query;
@@ -158,7 +161,11 @@ fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/me").route(web::get().to(accounts::me)))
         .service(web::resource("/me/password").route(web::put().to(accounts::change_password)))
         .service(web::resource("/users").route(web::get().to(users::list)))
-        .service(web::resource("/users/{id}").route(web::patch().to(users::change)))
+        .service(
+            web::resource("/users/{id}")
+                .route(web::get().to(users::show))
+                .route(web::patch().to(users::change)),
+        )
         .service(
             web::resource("/recipes").route(web::get().to(recipes::list)).route(web::post().to(recipes::add)),
         )

@@ -4,38 +4,38 @@ use super::{
     App,
     body::{Json, OptionalJson},
     caller::{SignedIn, Staff},
+    conditions::{self, MayMatch},
+    once::{self, Reply},
     openapi::{
-        self, ForBody, ForQuery, ForToken, IllegalMove, Key, KeyReused, Missing, NotPermitted, Page, SoldOut,
-        Unavailable, Wait,
+        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing,
+        NotPermitted, SoldOut, Tag, Unavailable, Wait,
     },
+    prefer,
     problem::Problem,
-    query::{self, Query, cut, wrong},
+    query::{self, Query, wrong},
     views::{HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
     accounts::Caller,
-    bar::{Filter, NotMoved, Place},
+    bar::{Filter, NotMoved, Page, Place},
     domain::{
         Invalid,
-        ids::OrderId,
+        ids::{OrderId, RecipeId, UserId},
         moves::{Move, Status},
         order::{NewOrder, Order},
-        text::{Note, Table},
+        text::{Name, Note, Table},
     },
-    intake::{IdempotencyKey, Queued, Request, Taken},
+    intake::{Queued, Request, Taken},
 };
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
-    http::header,
+    http::{StatusCode, header},
     web::{Data, Path},
 };
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use utoipa::ToSchema;
-
-/// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
-pub const MOST_WAIT: u64 = 30;
 
 /// How long an order that was stored before is waited for to be read.
 const SHOWN_WITHIN: Duration = Duration::from_millis(250);
@@ -47,7 +47,7 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(250);
     request_body = Request,
     responses(
         (status = 201, description = "It is stored.", body = OrderView,
-            headers(("Location" = String), ("Preference-Applied" = String))),
+            headers(("Location" = String), ("ETag" = String), ("Preference-Applied" = String))),
         (status = 202, description = "It is safe and will be stored.", body = OrderView,
             headers(("Location" = String), ("Preference-Applied" = String))),
         ForToken, NotPermitted, SoldOut, ForBody, KeyReused, Unavailable))]
@@ -57,13 +57,8 @@ pub async fn place(
     request: HttpRequest,
     Json(order): Json<Request>,
 ) -> Result<impl Responder, Problem> {
-    let key = request
-        .headers()
-        .get("Idempotency-Key")
-        .map(|key| IdempotencyKey::try_from(key.as_bytes()))
-        .transpose()
-        .map_err(Problem::of_parameter)?;
-    let wait = preferred_wait(&request);
+    let key = once::key(&request)?;
+    let wait = prefer::wait(&request);
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
     let stored = match (taken, wait) {
@@ -80,47 +75,91 @@ pub async fn place(
         _ => HttpResponse::Created(),
     };
     response.insert_header((header::LOCATION, format!("/orders/{id}")));
-    if let Some(wait) = wait {
-        response.insert_header(("Preference-Applied", format!("wait={}", wait.as_secs())));
+    if let Some(stored) = &stored {
+        conditions::tag(&mut response, stored.stamp());
     }
+    prefer::applied(&mut response, wait);
     Ok(response.json(stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from)))
 }
 
+/// What a list of orders may be narrowed by.
+const FILTERS: [&str; 8] =
+    ["status", "table", "customer", "drink", "placed_from", "placed_until", "limit", "cursor"];
+
 /// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
 #[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("token" = [])),
-    params(openapi::Filter, Page),
-    responses((status = 200, description = "A page of them.", body = OrdersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
+    params(openapi::Filter, openapi::Page),
+    responses((status = 200, description = "A page of them.", body = OrdersView, headers(("Link" = String))),
+        ForToken, NotPermitted, ForQuery, Unavailable))]
 pub async fn list(
     app: Data<App>,
     SignedIn(caller): SignedIn,
     request: HttpRequest,
 ) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, &["status", "table", "limit", "cursor"])?;
+    let query = Query::read(&request, &FILTERS)?;
     let limit = query.limit()?;
-    let status: Option<Status> = query.parsed("status")?;
-    let table =
-        query.text("table").map(Table::try_from).transpose().map_err(|problem| wrong("table", problem))?;
-    let staff = caller.role.is_staff();
+    let filter = filter(&app, caller, &query).await?;
     let place = |list| -> Result<Option<Place>, Problem> {
         Ok(query.cursor(list)?.map(|(at, id)| Place { at, id: OrderId(id) }))
     };
     let (mut page, next);
-    if staff && status == Some(Status::Pending) {
-        page = app.bar.waiting(table, place('w')?, limit + 1).await?;
-        next = cut(&mut page, limit, 'w', |order| (order.placed.due_at, order.placed.id.0));
+    if caller.role.is_staff() && filter.statuses == [Status::Pending] {
+        page = app.bar.waiting(filter, place('w')?, limit + 1).await?.orders;
+        next = query.cut(&mut page, limit, 'w', |order| (order.placed.due_at, order.placed.id.0), None);
     } else {
-        let filter = Filter { customer: (!staff).then_some(caller.id), status, table };
-        page = app.bar.newest(filter, place('n')?, limit + 1).await?;
-        next = cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0));
+        let Page { orders, searched } = app.bar.newest(filter, place('n')?, limit + 1).await?;
+        let searched = searched.map(|Place { at, id }| (at, id.0));
+        page = orders;
+        next =
+            query.cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0), searched);
     }
     let orders = page.into_iter().map(OrderView::from).collect();
     Ok(query::page(&request, next.as_deref(), &OrdersView { orders, next_cursor: next.clone() }))
 }
 
+/// Which orders the caller asks for: customers have their own.
+async fn filter(app: &App, caller: Caller, query: &Query) -> Result<Filter, Problem> {
+    let staff = caller.role.is_staff();
+    let customer = query.text("customer").map(str::parse::<UserId>).transpose();
+    let customer = customer.map_err(|_| wrong("customer", "must be the id of an account"))?;
+    if !staff && customer.is_some_and(|customer| customer != caller.id) {
+        return Err(Problem::not_permitted("Only staff see the orders of others."));
+    }
+    let (placed_from, placed_until) = (query.moment("placed_from")?, query.moment("placed_until")?);
+    if placed_from.zip(placed_until).is_some_and(|(from, until)| from >= until) {
+        return Err(wrong("placed_until", "must be later than placed_from"));
+    }
+    let table = query.text("table").map(Table::try_from).transpose();
+    Ok(Filter {
+        customer: if staff { customer } else { Some(caller.id) },
+        statuses: query.words("status")?,
+        table: table.map_err(|problem| wrong("table", problem))?,
+        drinks: match query.text("drink") {
+            Some(drink) => Some(drinks(app, drink).await?),
+            None => None,
+        },
+        placed_from,
+        placed_until,
+    })
+}
+
+/// Every drink that is named by this id or name.
+async fn drinks(app: &App, id_or_name: &str) -> Result<Vec<RecipeId>, Problem> {
+    if let Ok(id) = id_or_name.parse() {
+        return Ok(vec![id]);
+    }
+    let name = Name::try_from(id_or_name).map_err(|problem| wrong("drink", problem))?;
+    Ok(app.menu.called(name).await?)
+}
+
 /// `GET /orders/{id}`: an order as it stands.
 #[utoipa::path(get, path = "/orders/{id}", operation_id = "get_order", tag = "orders", security(("token" = [])),
-    params(("id" = OrderId, Path, description = "Which order."), Wait),
-    responses((status = 200, description = "The order.", body = StandingView), ForToken, Missing, Unavailable))]
+    params(("id" = OrderId, Path, description = "Which order."), Wait, Tag),
+    responses(
+        (status = 200, description = "The order.", body = StandingView,
+            headers(("ETag" = String), ("Preference-Applied" = String))),
+        (status = 304, description = "The client has it already.", headers(("ETag" = String), ("Preference-Applied" = String))),
+        ForToken, Missing, Unavailable))]
 pub async fn show(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -129,19 +168,25 @@ pub async fn show(
 ) -> Result<impl Responder, Problem> {
     let id = order_id(&id)?;
     let mut standing = standing(&app, caller, id).await?;
-    if let (Standing::Queued(_), Some(wait)) = (&standing, preferred_wait(&request))
+    let wait = prefer::wait(&request);
+    if let (Standing::Queued(_), Some(wait)) = (&standing, wait)
         && let Some(order) = until_stored(&app, caller, id, wait).await
     {
         standing = Standing::Stored(Box::new(order));
     }
-    Ok(HttpResponse::Ok().json(match standing {
-        Standing::Stored(order) => StandingView::Whole(OrderView::from(*order)),
+    let view = match standing {
+        Standing::Stored(order) => {
+            let stamp = order.stamp();
+            let view = StandingView::Whole(OrderView::from(*order));
+            return Ok(prefer::applied_to(conditions::show(&request, stamp, &view), wait));
+        }
         Standing::Queued(Queued::Whole(order)) => {
             StandingView::Whole(OrderView::from(order.as_ref().clone()))
         }
         Standing::Queued(Queued::Elsewhere) => StandingView::Unstored(UnstoredView::queued(id)),
         Standing::Lost => StandingView::Unstored(UnstoredView::lost(id)),
-    }))
+    };
+    Ok(prefer::applied_to(HttpResponse::Ok().json(view), wait))
 }
 
 /// `GET /orders/{id}/history`: every move so far.
@@ -165,15 +210,28 @@ pub async fn history(
 /// `POST /orders/next`: claims the order that is next; 204 when none waits.
 #[utoipa::path(post, path = "/orders/next", operation_id = "claim_order", tag = "orders",
     security(("token" = ["employee"])),
+    params(Key),
     responses(
-        (status = 200, description = "It is the caller's now.", body = OrderView),
+        (status = 200, description = "It is the caller's now.", body = OrderView,
+            headers(("ETag" = String), ("Idempotency-Replayed" = String))),
         (status = 204, description = "None waits."),
-        ForToken, Unavailable))]
-pub async fn next(app: Data<App>, Staff(caller): Staff) -> Result<impl Responder, Problem> {
-    Ok(match app.bar.next(caller).await? {
-        Some(order) => HttpResponse::Ok().json(OrderView::from(order)),
-        None => HttpResponse::NoContent().finish(),
-    })
+        ForToken, KeyReused, Unavailable))]
+pub async fn next(
+    app: Data<App>,
+    Staff(caller): Staff,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let key = once::once(&request, caller, &(), |claimed| claim(claimed).text())?;
+    once::answer(&app.bar.next(caller, key).await?, claim)
+}
+
+#[expect(clippy::ref_option, reason = "as it is kept")]
+fn claim(order: &Option<Order>) -> Reply {
+    order.as_ref().map_or_else(Reply::nothing, moved)
+}
+
+fn moved(order: &Order) -> Reply {
+    Reply::new(StatusCode::OK, order.stamp(), &OrderView::from(order.clone()))
 }
 
 /// Why an order is called off or can't be made.
@@ -186,16 +244,19 @@ pub struct Because {
 /// `POST /orders/{id}/start` and the other moves: the order as it now is.
 #[utoipa::path(post, path = "/orders/{id}/{move}", operation_id = "move_order", tag = "orders",
     security(("token" = [])),
-    params(("id" = OrderId, Path, description = "Which order."), ("move" = Move, Path)),
+    params(("id" = OrderId, Path, description = "Which order."), ("move" = Move, Path), IfMatch, Key),
     responses(
-        (status = 200, description = "The order as it now is.", body = OrderView),
-        ForToken, Missing, IllegalMove, ForBody, Unavailable))]
+        (status = 200, description = "The order as it now is.", body = OrderView,
+            headers(("ETag" = String), ("Idempotency-Replayed" = String))),
+        ForToken, Missing, IllegalMove, Changed, ForBody, KeyReused, Unavailable))]
 pub async fn act(
     app: Data<App>,
     SignedIn(caller): SignedIn,
+    MayMatch(condition): MayMatch,
+    request: HttpRequest,
     path: Path<(String, String)>,
     OptionalJson(because): OptionalJson<Because>,
-) -> Result<impl Responder, Problem> {
+) -> Result<HttpResponse, Problem> {
     let (id, action) = path.into_inner();
     let action: Move = action.parse().map_err(|_| Problem::not_found("resource"))?;
     if action != Move::Cancel && !caller.role.is_staff() {
@@ -208,7 +269,8 @@ pub async fn act(
         (_, Some(_)) => return Err(Invalid::new("reason", "belongs to cancel and fail only").into()),
     }
     let id = order_id(&id)?;
-    match app.bar.act(caller, id, action, reason).await {
+    let key = once::once(&request, caller, &reason, |order| moved(order).text())?;
+    match app.bar.act(caller, id, action, reason, condition, key).await {
         // Accepted, but not on the board yet: there is nothing to move so far.
         Err(NotMoved::Unknown) => match standing(&app, caller, id).await? {
             Standing::Lost => Err(Problem::not_movable("The order could not be stored.")),
@@ -216,7 +278,7 @@ pub async fn act(
                 "The order is queued: it is not stored yet. Please try again in a moment.",
             )),
         },
-        outcome => Ok(HttpResponse::Ok().json(OrderView::from(outcome?))),
+        outcome => once::answer(&outcome?, moved),
     }
 }
 
@@ -245,16 +307,6 @@ async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Pr
     Ok(if app.bar.is_lost(id).await? { Standing::Lost } else { Standing::Queued(queued) })
 }
 
-/// `Prefer: wait=N` (RFC 7240), at most [`MOST_WAIT`].
-fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
-    let preferences = request.headers().get_all("Prefer").filter_map(|value| value.to_str().ok());
-    let seconds = preferences.flat_map(|value| value.split(',')).find_map(|preference| {
-        let (name, value) = preference.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().parse::<u64>().ok())?
-    })?;
-    Some(Duration::from_secs(seconds.min(MOST_WAIT)))
-}
-
 /// The order as soon as it is stored, if that is within `wait`.
 async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) -> Option<Order> {
     let deadline = Instant::now() + wait;
@@ -275,7 +327,3 @@ async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) ->
         pause = (pause * 2).min(Duration::from_millis(320));
     }
 }
-
-#[cfg(test)]
-#[path = "orders_fuzz.rs"]
-mod fuzz;

@@ -1,6 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457). Causes go to the log.
 
 use super::{
+    conditions::Tag,
     kind::{self, Kind},
     request_id::RequestId,
     views::OrderView,
@@ -9,9 +10,9 @@ use crate::{
     accounts::Denied,
     bar::NotMoved,
     dead_letters::NotResolved,
-    domain::Invalid,
+    domain::{Invalid, stamp::Stamp},
     intake::{NotTaken, Refusal},
-    menu::{Error, Unique},
+    menu::{Error, NotChanged, Unique},
 };
 use actix_web::{
     HttpResponse, ResponseError,
@@ -66,7 +67,7 @@ struct FieldError {
 pub struct Problem {
     /// Names the kind of problem, for good: `/problems/NAME`, where a page says more.
     #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
-    r#type: String,
+    r#type: Box<str>,
     /// The same for all problems of the type.
     #[schema(examples("Invalid"))]
     title: &'static str,
@@ -90,12 +91,16 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = OrderView)]
     order: Option<Box<OrderView>>,
+    /// The `ETag` of what should have been changed, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, examples("\"3-01a203c7a8287562865fb3ef9919e243\""))]
+    etag: Option<Box<Tag>>,
 }
 
 impl Problem {
     fn new(kind: &Kind, detail: impl Into<String>) -> Self {
         Self {
-            r#type: kind.path(),
+            r#type: kind.path().into(),
             title: kind.title,
             status: kind.status.as_u16(),
             detail: shortened(detail.into()),
@@ -103,6 +108,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             order: None,
+            etag: None,
         }
     }
 
@@ -160,7 +166,7 @@ impl Problem {
     /// 429: a password was not looked at.
     fn too_many_failures(wait: TimeDelta) -> Self {
         // Whole seconds, so that it is not too soon after them.
-        let seconds = u32::try_from(wait.num_milliseconds()).unwrap_or_default().div_ceil(1000);
+        let seconds = wait.num_seconds() + i64::from(wait.subsec_nanos() > 0);
         let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         let detail = format!("Too many passwords were wrong. The next one may be tried in {seconds} s.");
         Self { retry_after: Some(seconds), ..Self::new(kind::TOO_MANY_FAILURES, detail) }
@@ -175,6 +181,25 @@ impl Problem {
     /// 409, where there is no order to show.
     pub fn not_movable(detail: &str) -> Self {
         Self::new(kind::ILLEGAL_MOVE, detail)
+    }
+
+    /// 412: it is in another state than the client has seen.
+    fn outdated(what: &str, stamp: Stamp) -> Self {
+        let detail = format!("The {what} has changed since. Please read it again.");
+        let mut problem = Self::new(kind::PRECONDITION_FAILED, detail);
+        problem.etag = Some(Box::new(Tag(stamp)));
+        problem
+    }
+
+    /// 428.
+    pub fn precondition_required() -> Self {
+        let detail = "This needs the header If-Match, with the ETag of what was read.";
+        Self::new(kind::PRECONDITION_REQUIRED, detail)
+    }
+
+    /// 422: a key stands for something else.
+    pub fn key_reused() -> Self {
+        Self::new(kind::IDEMPOTENCY_KEY_REUSED, "Something else was asked for under this Idempotency-Key.")
     }
 
     /// 422, for what is not in the body: a parameter, or a header.
@@ -308,7 +333,22 @@ impl From<NotMoved> for Problem {
                 problem.order = Some(Box::new(OrderView::from(*order)));
                 problem
             }
+            NotMoved::Outdated(order) => {
+                let mut problem = Self::outdated("order", order.stamp());
+                problem.order = Some(Box::new(OrderView::from(*order)));
+                problem
+            }
             NotMoved::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotChanged> for Problem {
+    fn from(error: NotChanged) -> Self {
+        match error {
+            NotChanged::Unknown => Self::not_found("recipe"),
+            NotChanged::Outdated(stamp) => Self::outdated("recipe", stamp),
+            NotChanged::Store(error) => error.into(),
         }
     }
 }
@@ -347,6 +387,8 @@ impl From<Denied> for Problem {
             Denied::EmailTaken => Self::new(kind::EMAIL_TAKEN, "There is an account with this e-mail."),
             Denied::Unknown => Self::not_found("account"),
             Denied::LastAdmin => Self::new(kind::LAST_ADMIN, "The last active admin must stay one."),
+            Denied::Outdated(stamp) => Self::outdated("account", stamp),
+            Denied::KeyReused => Self::key_reused(),
             Denied::Busy | Denied::NoThreads(_) => Self::unavailable(&error),
             Denied::Store(error) => error.into(),
         }
@@ -378,6 +420,22 @@ impl ResponseError for Problem {
             }
             _ => {}
         }
+        if let Some(etag) = &self.etag {
+            response.insert_header((header::ETAG, etag.to_string()));
+        }
         response.body(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_that_are_not_too_few() {
+        for (wait, seconds) in [(1, "1"), (999_999, "1"), (1_000_000, "1"), (1_000_001, "2")] {
+            let response = Problem::too_many_failures(TimeDelta::microseconds(wait)).error_response();
+            assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), seconds, "{wait} µs");
+        }
     }
 }

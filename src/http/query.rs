@@ -1,10 +1,12 @@
 //! Reading query strings, with errors that name the parameter.
 
 use super::problem::Problem;
-use crate::domain::{Instant, Invalid};
+use crate::domain::{Instant, Invalid, text::Search};
 use actix_web::{HttpRequest, HttpResponse, http::header};
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
-use std::{collections::HashMap, str::FromStr};
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, fmt::Write, str::FromStr};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -14,12 +16,12 @@ pub const PAGE: i64 = 50;
 pub const MOST_PAGE: i64 = 100;
 
 /// The parameters of a request.
-pub struct Query(HashMap<String, String>);
+pub struct Query(BTreeMap<String, String>);
 
 impl Query {
     /// Reads the parameters; only `known` ones may be given, each once. Empty ones count as absent.
     pub fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
-        let mut given = HashMap::new();
+        let mut given = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -51,15 +53,97 @@ impl Query {
         }
     }
 
-    /// Behind which entry the page begins: `cursor`, of the list that it was given out for.
-    pub fn cursor(&self, list: char) -> Result<Option<(Instant, Uuid)>, Problem> {
+    /// Behind which entry the page begins: `cursor`, of the list that it was given out for, with the same parameters.
+    pub fn cursor(&self, list: char) -> Result<Option<Place>, Problem> {
         let Some(text) = self.text("cursor") else { return Ok(None) };
-        match read_cursor(list, text) {
+        match read_cursor(list, &self.filters(), text) {
             Some(place) => Ok(Some(place)),
-            None => Err(wrong("cursor", "must be the next_cursor of the same list")),
+            None => {
+                Err(wrong("cursor", "must be the next_cursor of the same list, with the same parameters"))
+            }
         }
     }
+
+    /// Cuts a page to `limit` entries. If there were more, returns the cursor behind its last one; else behind the place where the search
+    /// for more ended, if it did before the list's end.
+    pub fn cut<T>(
+        &self,
+        page: &mut Vec<T>,
+        limit: i64,
+        list: char,
+        place: impl Fn(&T) -> Place,
+        searched: Option<Place>,
+    ) -> Option<String> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let place = if page.len() > limit {
+            page.truncate(limit);
+            page.last().map(place)
+        } else {
+            searched
+        };
+        place.map(|place| cursor(list, &self.filters(), place))
+    }
+
+    /// What makes this list another than those with other parameters.
+    fn filters(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| !["limit", "cursor"].contains(&name.as_str())) {
+            hash.update(name);
+            hash.update([0]);
+            hash.update(value);
+            hash.update([0]);
+        }
+        hash.finalize().iter().take(4).fold(String::with_capacity(8), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+
+    /// A moment.
+    pub fn moment(&self, name: &str) -> Result<Option<Instant>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let moment = DateTime::parse_from_rfc3339(text).ok();
+        let moment = moment.map(|moment| Instant(moment.with_timezone(&Utc).trunc_subsecs(6)));
+        // Databases know no times that are too far from ours.
+        match moment.filter(|moment| (Instant::EARLIEST..=Instant::LATEST).contains(moment)) {
+            Some(moment) => Ok(Some(moment)),
+            None => Err(wrong(
+                name,
+                "must be a moment of the years 1970 to 9999 (RFC 3339), such as 2026-11-22T15:00:00Z",
+            )),
+        }
+    }
+
+    /// Yes or no.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(wrong(name, "must be true or false")),
+        }
+    }
+
+    /// What to look for: `q`.
+    pub fn search(&self) -> Result<Option<Search>, Problem> {
+        self.text("q").map(Search::try_from).transpose().map_err(|problem| wrong("q", problem))
+    }
+
+    /// Several words of a kind, with commas between them.
+    pub fn words<T: FromStr<Err = String> + PartialEq>(&self, name: &str) -> Result<Vec<T>, Problem> {
+        let mut words = Vec::new();
+        for word in self.text(name).into_iter().flat_map(|text| text.split(',')) {
+            let word = word.parse().map_err(|problem: String| wrong(name, problem))?;
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        Ok(words)
+    }
 }
+
+/// A place in a list: when its entry was, and which of those of that time.
+pub type Place = (Instant, Uuid);
 
 /// What is wrong with a parameter.
 pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
@@ -80,35 +164,18 @@ pub fn page(request: &HttpRequest, cursor: Option<&str>, view: &impl Serialize) 
 }
 
 /// A place in a list as clients carry it around: opaque to them.
-pub fn cursor(list: char, at: Instant, id: Uuid) -> String {
-    format!("{list}{:016x}{}", at.micros(), id.simple())
+fn cursor(list: char, filters: &str, (at, id): Place) -> String {
+    format!("{list}{:016x}{}{filters}", at.micros(), id.simple())
 }
 
-fn read_cursor(list: char, text: &str) -> Option<(Instant, Uuid)> {
-    let (micros, id) = text.strip_prefix(list)?.split_at_checked(16)?;
+fn read_cursor(list: char, filters: &str, text: &str) -> Option<Place> {
+    let (micros, rest) = text.strip_prefix(list)?.split_at_checked(16)?;
     let at = Instant::from_micros(i64::from_str_radix(micros, 16).ok()?)?;
-    let id = Uuid::try_parse(id).ok()?;
+    let place = (at, Uuid::try_parse(rest.strip_suffix(filters)?).ok()?);
     // Only what could have been given out: databases know no times that are too far from ours.
-    let possible = (Instant::EARLIEST..=Instant::LATEST).contains(&at) && cursor(list, at, id) == text;
-    possible.then_some((at, id))
-}
-
-/// Cuts a page to `limit` entries. If there were more, returns the cursor behind its last one.
-pub fn cut<T>(
-    page: &mut Vec<T>,
-    limit: i64,
-    list: char,
-    place: impl Fn(&T) -> (Instant, Uuid),
-) -> Option<String> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    if page.len() <= limit {
-        return None;
-    }
-    page.truncate(limit);
-    page.last().map(|last| {
-        let (at, id) = place(last);
-        cursor(list, at, id)
-    })
+    let possible =
+        (Instant::EARLIEST..=Instant::LATEST).contains(&at) && cursor(list, filters, place) == text;
+    possible.then_some(place)
 }
 
 #[cfg(test)]
@@ -120,19 +187,31 @@ mod tests {
     use super::*;
     use crate::domain::now;
 
+    fn query(text: &str) -> Query {
+        let pairs = form_urlencoded::parse(text.as_bytes());
+        Query(pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+    }
+
     #[test]
     fn a_cursor_leads_back_to_its_place() {
-        let (at, id) = (now(), Uuid::now_v7());
-        assert_eq!(read_cursor('n', &cursor('n', at, id)), Some((at, id)));
+        let place = (now(), Uuid::now_v7());
+        let filters = query("status=ready&limit=5").filters();
+        let text = cursor('n', &filters, place);
+        // Pages of another size are pages of the same list.
+        assert_eq!(read_cursor('n', &query("cursor=x&limit=7&status=ready").filters(), &text), Some(place));
     }
 
     #[test]
     fn rubbish_and_other_lists_cursors_are_no_places() {
-        let good = cursor('n', now(), Uuid::now_v7());
-        assert_eq!(read_cursor('w', &good), None);
+        let filters = query("").filters();
+        let good = cursor('n', &filters, (now(), Uuid::now_v7()));
+        assert_eq!(read_cursor('w', &filters, &good), None);
+        for other in ["status=ready", "status=", "table=7", "status=ready&table=7", "statusready="] {
+            assert_eq!(read_cursor('n', &query(other).filters(), &good), None, "{other}");
+        }
         for text in ["", "n", "nnnnnnnnnnnnnnnnnn", "ñññññññññññññññññññ", &good[..30], &format!("{good}0")]
         {
-            assert_eq!(read_cursor('n', text), None, "{text:?}");
+            assert_eq!(read_cursor('n', &filters, text), None, "{text:?}");
         }
     }
 }

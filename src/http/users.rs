@@ -4,12 +4,19 @@ use super::{
     App,
     body::Json,
     caller::Admin,
-    openapi::{ForBody, ForQuery, ForToken, LastAdmin, Missing, Page, Unavailable},
+    conditions::{self, MustMatch},
+    openapi::{
+        Accounts, Changed, ForBody, ForQuery, ForToken, LastAdmin, Missing, MustHaveMatch, MustIfMatch, Page,
+        Tag, Unavailable,
+    },
     problem::Problem,
-    query::{self, Query, cut},
+    query::{self, Query},
     views::{UserView, UsersView},
 };
-use crate::domain::{Invalid, account::Role, ids::UserId};
+use crate::{
+    accounts::Filter,
+    domain::{Invalid, account::Role, ids::UserId},
+};
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     web::{Data, Path},
@@ -20,19 +27,50 @@ use utoipa::ToSchema;
 /// The list of accounts, in cursors.
 const LIST: char = 'u';
 
-/// `GET /users`: all accounts, oldest first.
+/// `GET /users`: accounts, oldest first.
 #[utoipa::path(get, path = "/users", operation_id = "list_accounts", tag = "accounts",
     security(("token" = ["admin"])),
-    params(Page),
+    params(Accounts, Page),
     responses((status = 200, description = "A page of them.", body = UsersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
 pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, &["limit", "cursor"])?;
+    let query = Query::read(&request, &["q", "role", "active", "limit", "cursor"])?;
     let limit = query.limit()?;
+    let filter = Filter { role: query.parsed("role")?, active: query.flag("active")? };
     let after = query.cursor(LIST)?.map(|(at, id)| (at, UserId(id)));
-    let mut page = app.accounts.page(after, limit + 1).await?;
-    let next = cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0));
+    let (mut page, searched) = match query.search()? {
+        None => (app.accounts.page(filter, after, limit + 1).await?, None),
+        Some(search) => {
+            let most = usize::try_from(limit).unwrap_or_default() + 1;
+            app.accounts.search(&search, filter, after, most).await?
+        }
+    };
+    let searched = searched.map(|(at, id)| (at, id.0));
+    let next = query.cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0), searched);
     let users = page.into_iter().map(UserView::from).collect();
     Ok(query::page(&request, next.as_deref(), &UsersView { users, next_cursor: next.clone() }))
+}
+
+/// `GET /users/{id}`: an account.
+#[utoipa::path(get, path = "/users/{id}", operation_id = "get_account", tag = "accounts",
+    security(("token" = ["admin"])),
+    params(("id" = UserId, Path, description = "Which account."), Tag),
+    responses(
+        (status = 200, description = "The account.", body = UserView, headers(("ETag" = String))),
+        (status = 304, description = "The client has it already.", headers(("ETag" = String))),
+        ForToken, Missing, Unavailable))]
+pub async fn show(
+    app: Data<App>,
+    _: Admin,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let user = app.accounts.find(user_id(&id)?).await?;
+    Ok(conditions::show(&request, user.stamp(), &UserView::from(user)))
+}
+
+/// What is no id names no account.
+fn user_id(text: &str) -> Result<UserId, Problem> {
+    text.parse().map_err(|_| Problem::not_found("account"))
 }
 
 /// What shall be different: one of them at least.
@@ -49,21 +87,24 @@ pub struct Change {
 /// `PATCH /users/{id}`: what an account may do from now on.
 #[utoipa::path(patch, path = "/users/{id}", operation_id = "change_account", tag = "accounts",
     security(("token" = ["admin"])),
-    params(("id" = UserId, Path, description = "Which account.")),
+    params(("id" = UserId, Path, description = "Which account."), MustIfMatch),
     request_body = Change,
     responses(
-        (status = 200, description = "The account as it now is.", body = UserView),
-        ForToken, Missing, LastAdmin, ForBody, Unavailable))]
+        (status = 200, description = "The account as it now is.", body = UserView, headers(("ETag" = String))),
+        ForToken, Missing, LastAdmin, Changed, MustHaveMatch, ForBody, Unavailable))]
 pub async fn change(
     app: Data<App>,
     Admin(caller): Admin,
+    MustMatch(condition): MustMatch,
     id: Path<String>,
     Json(change): Json<Change>,
 ) -> Result<impl Responder, Problem> {
-    let id = id.parse().map_err(|_| Problem::not_found("account"))?;
+    let id = user_id(&id)?;
     if change.role.is_none() && change.active.is_none() {
         return Err(Invalid::new("role", "must be given, or active").into());
     }
-    Ok(HttpResponse::Ok()
-        .json(UserView::from(app.accounts.set_access(caller.id, id, change.role, change.active).await?)))
+    let user = app.accounts.set_access(caller.id, id, change.role, change.active, condition).await?;
+    let mut response = HttpResponse::Ok();
+    conditions::tag(&mut response, user.stamp());
+    Ok(response.json(UserView::from(user)))
 }

@@ -202,7 +202,7 @@ pub struct UserView {
 }
 
 impl From<User> for UserView {
-    fn from(User { id, username, email, role, active, created_at }: User) -> Self {
+    fn from(User { id, username, email, role, active, created_at, .. }: User) -> Self {
         Self { id, username, email: email.as_str().to_owned(), role, active, created_at }
     }
 }
@@ -274,7 +274,7 @@ pub struct RecipeView<'a> {
 }
 
 impl<'a> From<&'a Recipe> for RecipeView<'a> {
-    fn from(Recipe { id, formula, available, created_at, updated_at }: &'a Recipe) -> Self {
+    fn from(Recipe { id, formula, available, created_at, updated_at, .. }: &'a Recipe) -> Self {
         Self {
             id: *id,
             name: &formula.name,

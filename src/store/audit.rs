@@ -1,7 +1,7 @@
 //! The audit trail, but for the moves of orders: these are read from where they are written down anyway
 //! ([`moves::entries`](super::moves::entries)).
 
-use super::{Conn, Result, on, orders::Besides, schema::audit_entries};
+use super::{Conn, Result, lists::Besides, on, schema::audit_entries};
 use crate::domain::{
     Instant,
     audit::{Action, Actor, Changes, Entry, SubjectKind},

@@ -10,6 +10,8 @@ mod connect;
 pub mod dead_letters;
 mod error;
 mod in_place;
+pub mod keys;
+pub mod lists;
 pub mod login_attempts;
 pub mod migrations;
 pub mod moves;

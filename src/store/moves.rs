@@ -1,8 +1,9 @@
 //! Moves of orders, and their history.
 
 use super::{
-    Conn, Result, audit, on,
-    orders::Besides,
+    Conn, Result, audit,
+    lists::Besides,
+    on,
     schema::{order_moves, orders},
     sql_types,
 };

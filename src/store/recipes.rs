@@ -28,6 +28,7 @@ struct RecipeRow {
     available: bool,
     created_at: Instant,
     updated_at: Instant,
+    version: i32,
 }
 
 impl From<RecipeRow> for Recipe {
@@ -44,9 +45,10 @@ impl From<RecipeRow> for Recipe {
             available,
             created_at,
             updated_at,
+            version,
         } = row;
         let formula = Formula { name, build, glass, ingredients, garnish, method, preparation_seconds };
-        Self { id, formula, available, created_at, updated_at }
+        Self { id, formula, available, created_at, updated_at, version }
     }
 }
 
@@ -112,6 +114,11 @@ pub async fn lock(conn: &mut Conn, id: RecipeId) -> Result<Option<Recipe>> {
     Ok(found.map(Recipe::from))
 }
 
+/// Every recipe that has this name, whatever its case, or had it when it was taken off the menu.
+pub async fn called(conn: &mut Conn, name: &Name) -> Result<Vec<RecipeId>> {
+    Ok(on!(conn, c => recipes::table.filter(recipes::name_key.eq(name.key())).select(recipes::id).load(c))?)
+}
+
 /// Writes a recipe anew. None if it is not on the menu.
 pub async fn replace(
     conn: &mut Conn,
@@ -121,7 +128,7 @@ pub async fn replace(
 ) -> Result<Option<Recipe>> {
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
-        .set(FormulaRow::new(formula, at))
+        .set((FormulaRow::new(formula, at), recipes::version.eq(recipes::version + 1)))
         .returning(RecipeRow::as_returning())
         .get_result(c))
         .optional()?;
@@ -137,7 +144,7 @@ pub async fn set_available(
 ) -> Result<Option<Recipe>> {
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
-        .set((recipes::available.eq(available), recipes::updated_at.eq(at)))
+        .set((recipes::available.eq(available), recipes::updated_at.eq(at), recipes::version.eq(recipes::version + 1)))
         .returning(RecipeRow::as_returning())
         .get_result(c))
         .optional()?;

@@ -38,6 +38,18 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    idempotency_keys (name) {
+        name -> Bytea,
+        fingerprint -> Bytea,
+        answer -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     login_attempts (name) {
         name -> Bytea,
         failures -> Int4,
@@ -118,6 +130,7 @@ diesel::table! {
         archived_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        version -> Int4,
     }
 }
 
@@ -162,6 +175,7 @@ diesel::table! {
         active -> Bool,
         created_at -> Timestamptz,
         access_changed_at -> Timestamptz,
+        version -> Int4,
     }
 }
 
@@ -174,6 +188,7 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
     dead_letters,
+    idempotency_keys,
     login_attempts,
     order_lines,
     order_moves,

@@ -23,11 +23,12 @@ struct UserRow {
     role: Role,
     active: bool,
     created_at: Instant,
+    version: i32,
 }
 
 impl From<UserRow> for User {
-    fn from(UserRow { id, username, email, role, active, created_at }: UserRow) -> Self {
-        Self { id, username, email, role, active, created_at }
+    fn from(UserRow { id, username, email, role, active, created_at, version }: UserRow) -> Self {
+        Self { id, username, email, role, active, created_at, version }
     }
 }
 
@@ -59,7 +60,7 @@ pub async fn add_if_missing(conn: &mut Conn, user: &User, password_hash: &str) -
 }
 
 fn new_row<'a>(user: &'a User, password_hash: &'a str) -> NewRow<'a> {
-    let User { id, username, email, role, active, created_at } = user;
+    let User { id, username, email, role, active, created_at, .. } = user;
     NewRow {
         id: *id,
         username,
@@ -117,7 +118,7 @@ pub async fn set_access(
     at: Instant,
 ) -> Result<Option<User>> {
     let changed: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id))
-        .set((role.map(|role| users::role.eq(role)), active.map(|active| users::active.eq(active)), users::access_changed_at.eq(at)))
+        .set((role.map(|role| users::role.eq(role)), active.map(|active| users::active.eq(active)), users::access_changed_at.eq(at), users::version.eq(users::version + 1)))
         .returning(UserRow::as_returning())
         .get_result(c))
     .optional()?;
@@ -133,7 +134,7 @@ pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usi
         .order(users::id)
         .select(users::id);
     let admins: Vec<UserId> = match conn {
-        Conn::Pg(conn) => admins.for_update().load(&mut **conn).await?,
+        Conn::Pg(conn) => admins.for_no_key_update().load(&mut **conn).await?,
         Conn::Sqlite(conn) => admins.load(&mut **conn).await?,
     };
     Ok(admins.into_iter().filter(|admin| *admin != id).count())
@@ -147,10 +148,30 @@ pub async fn access_changed_since(conn: &mut Conn, since: Instant) -> Result<Vec
         .load(c))?)
 }
 
+/// Which accounts to list: all conditions together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// Only those with this role.
+    pub role: Option<Role>,
+    /// Only those that are active, or are not.
+    pub active: Option<bool>,
+}
+
 /// A page of accounts, oldest first, behind `after`.
-pub async fn page(conn: &mut Conn, after: Option<(Instant, UserId)>, limit: i64) -> Result<Vec<User>> {
+pub async fn page(
+    conn: &mut Conn,
+    filter: Filter,
+    after: Option<(Instant, UserId)>,
+    limit: i64,
+) -> Result<Vec<User>> {
     let rows: Vec<UserRow> = on!(conn, c => {
         let mut query = users::table.select(UserRow::as_select()).into_boxed();
+        if let Some(role) = filter.role {
+            query = query.filter(users::role.eq(role));
+        }
+        if let Some(active) = filter.active {
+            query = query.filter(users::active.eq(active));
+        }
         if let Some((at, id)) = after {
             query = query.filter(users::created_at.ge(at).and(users::created_at.gt(at).or(users::id.gt(id))));
         }

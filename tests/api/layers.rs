@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["worker", "health", "seed", "dead_letters"],
     &["intake", "bar"],
     &["menu", "accounts", "recorder"],
-    &["audit"],
+    &["audit", "once"],
     &["queue", "store"],
     &["replies", "secret", "shutdown", "telemetry"],
     &["config"],

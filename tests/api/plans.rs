@@ -8,11 +8,16 @@ use crate::support::{
     Bar, Person,
     person::{id, send},
 };
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shakerqueue::domain::now;
 
 /// Entries of a page.
 const PAGE: u64 = 10;
+
+/// How many orders are looked at for a drink.
+const LOOKED_AT: u64 = 5_000;
 
 /// Something that someone asks of the bar.
 struct Asked {
@@ -44,8 +49,10 @@ impl Asked {
         let answer = match &self.posted {
             None => who.get(&self.path).await,
             Some(body) => {
-                let post = who.request(Method::POST, &self.path).header("Idempotency-Key", "round 1");
-                send(post.json(body)).await
+                let post = who.request(Method::POST, &self.path).json(body);
+                // An order that is there already is looked for too.
+                send(if self.path == "/orders" { post.header("Idempotency-Key", "round 1") } else { post })
+                    .await
             }
         };
         // Moves are repeated, and so become illegal.
@@ -59,6 +66,14 @@ async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
     let (guest, staff, admin) = (bar.customer().await, bar.employee().await, bar.admin().await);
     let mut asked = lists(&guest, false, live, pages).await;
     asked.extend(lists(&staff, true, live, pages).await);
+    let never = json!({
+        "name": "Never", "build": "built", "glass": "highball", "method": "Pour.",
+        "ingredients": [{ "name": "water", "amount": 200, "unit": "ml" }],
+    });
+    staff.post("/recipes", never).await.expect(201);
+    asked.extend(narrowed(&guest, None, live, pages).await);
+    let customer = guest.get("/me").await.expect(200);
+    asked.extend(narrowed(&staff, Some(id(&customer)), live, pages).await);
     for list in ["/users", "/dead-letters?resolution=open", "/dead-letters?resolution=all"] {
         asked.push(Asked::read(&admin, list, 0));
     }
@@ -133,6 +148,52 @@ async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<Asked> {
         asked.push(Asked::read(admin, &list, most));
         if let Some(cursor) = cursor(admin, &list, pages).await {
             asked.push(Asked::read(admin, format!("{list}&cursor={cursor}"), most));
+        }
+    }
+    asked
+}
+
+/// Lists that are narrowed by more: by time, by several states, by a drink that many have, or none, and for staff by this customer.
+async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usize) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    let ago = |days| (now() - TimeDelta::days(days)).to_string();
+    let span = format!("placed_from={}&placed_until={}", ago(400), ago(300));
+    let shown = PAGE + 10;
+    // Once to see how far it may look, and once to look. What is completed stands among a few others.
+    let searched = 2 * (LOOKED_AT + LOOKED_AT / 8) + shown;
+    let mut cases = vec![
+        ("", span.clone(), shown),
+        ("completed", span.clone(), 2 * shown),
+        ("cancelled", span.clone(), shown),
+        ("pending", span.clone(), shown + live),
+        ("in_progress,ready", String::new(), 2 * shown),
+        ("in_progress,ready,cancelled,failed", span.clone(), 4 * shown),
+        ("pending,completed", String::new(), 2 * (shown + live)),
+    ];
+    for (drink, most) in [("Negroni", searched), ("Never", searched)] {
+        cases.extend([
+            ("", format!("drink={drink}"), most),
+            ("", format!("drink={drink}&{span}"), most),
+            ("completed", format!("drink={drink}"), most + 2 * live),
+            ("cancelled", format!("drink={drink}"), most),
+            ("pending", format!("drink={drink}"), 2 * (shown + live)),
+            ("in_progress,ready", format!("drink={drink}"), 4 * (shown + live)),
+        ]);
+    }
+    for (status, more, most) in cases {
+        let by_customer = customer_id.map(|id| format!("&customer={id}"));
+        for narrow in
+            [Some("&table=".to_owned()), Some("&table=7".to_owned()), by_customer].into_iter().flatten()
+        {
+            // What only one table or customer had is found by passing by the rest of what they had, once for each state.
+            let states = u64::try_from(status.split(',').count()).expect("a few");
+            let all = customer_id.is_some() && narrow == "&table=";
+            let most = if all { most } else { most.max(states * (shown + live)) };
+            let list = format!("/orders?limit={PAGE}&status={status}{narrow}&{more}");
+            asked.push(Asked::read(who, &list, most));
+            if let Some(cursor) = cursor(who, &list, pages).await {
+                asked.push(Asked::read(who, format!("{list}&cursor={cursor}"), most));
+            }
         }
     }
     asked

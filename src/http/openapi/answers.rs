@@ -4,6 +4,7 @@ use super::{examples, fields};
 use crate::http::{
     kind::{self, Kind},
     limits::WATCHED,
+    once,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,7 +18,18 @@ const HEADERS: &[(&str, &str, bool, &str)] = &[
         "Names the request in the service's log: the client's own word, or a new one.",
     ),
     ("Allow", "string", false, "The methods that the resource has, where the request's is none of them."),
-    ("ETag", "string", true, "Names this state of what is answered: for `If-None-Match`."),
+    (
+        "ETag",
+        "string",
+        false,
+        "Names this state of what is answered, for `If-Match` and `If-None-Match`. An order has none until it is stored.",
+    ),
+    (
+        once::REPLAYED,
+        "string",
+        false,
+        "`true` where the answer is that of an earlier request under the same `Idempotency-Key`.",
+    ),
     ("Link", "string", false, "Leads to the next page (RFC 8288, `rel=\"next\"`), if there is one."),
     ("Location", "string", true, "Where what was made can be read."),
     (
@@ -148,6 +160,7 @@ fn problem(kinds: &[&Kind]) -> Value {
         .collect();
     let headers = match kinds.first().map_or(0, |kind| kind.status.as_u16()) {
         401 => json!({ "WWW-Authenticate": {} }),
+        412 => json!({ "ETag": {} }),
         429 => json!({ "Retry-After": {}, "RateLimit": {}, "RateLimit-Policy": {} }),
         503 => json!({ "Retry-After": {} }),
         _ => json!({}),

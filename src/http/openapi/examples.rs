@@ -8,7 +8,7 @@ const ORDER: &str = "01a203c7-a828-7562-865f-b3ef9919e243";
 const GUEST: &str = "01a203c7-9c4d-73e0-b5cb-40c566f38883";
 const STAFF: &str = "01a203c7-9c51-7b13-a2bf-1f3a7d04c9e6";
 const DRINK: &str = "01a203c7-9c71-7534-a4de-b7b975551839";
-const CURSOR: &str = "n0006494c1d5e3a9201a203c7a8287562865fb3ef9919e243";
+const CURSOR: &str = "n0006494c1d5e3a9201a203c7a8287562865fb3ef9919e243e3b0c442";
 
 /// Adds one to the schema of each answer.
 pub fn of_answers(schemas: &mut Value) {
@@ -67,6 +67,7 @@ fn problem(kind: &Kind) -> Value {
             Some(("errors", json!([error])))
         }
         "illegal-move" => Some(("order", order())),
+        "precondition-failed" => Some(("etag", json!("\"4-01a203c79c717534a4deb7b975551839\""))),
         _ => None,
     };
     if let (Some((name, value)), Some(problem)) = (more, problem.as_object_mut()) {
@@ -83,6 +84,7 @@ fn detail(kind: &Kind) -> &'static str {
         "not-found" => "There is no such order.",
         "not-permitted" => "This is for staff.",
         "illegal-move" => "The order is pending: that can't be done with it.",
+        "precondition-failed" => "The recipe has changed since. Please read it again.",
         "sold-out" => "Margarita is sold out.",
         "too-large" => "A body may have at most 65536 bytes.",
         _ => kind.about,

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 /// An operation, what to do with what it answered, and where in the answer the other operation's parameter is.
 const LINKS: &[(&str, &[&str], &str, &str)] = &[
-    ("register", &["change_account"], "id", "/user/id"),
-    ("list_accounts", &["change_account"], "id", "/users/0/id"),
+    ("register", &["get_account", "change_account"], "id", "/user/id"),
+    ("list_accounts", &["get_account", "change_account"], "id", "/users/0/id"),
     (
         "list_recipes",
         &["get_recipe", "replace_recipe", "set_availability", "archive_recipe"],

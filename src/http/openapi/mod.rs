@@ -9,11 +9,14 @@ mod moves;
 mod parameters;
 mod problems;
 
-pub use parameters::{Decided, DocsPart, Filter, Key, Page, ProblemName, Tag, Wait, Which};
+pub use parameters::{
+    Accounts, Decided, DocsPart, Drinks, Filter, IfMatch, Key, MustIfMatch, Page, ProblemName, Tag, Wait,
+    Which,
+};
 pub use problems::{
-    AccountInactive, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin, Missing,
-    NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut, TooManyFailures, Unavailable, Unstorable,
-    WrongPassword,
+    AccountInactive, Changed, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin,
+    Missing, MustHaveMatch, NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut, TooManyFailures,
+    Unavailable, Unstorable, WrongPassword,
 };
 
 use self::{
@@ -77,6 +80,7 @@ fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Valu
         accounts::me,
         accounts::change_password,
         users::list,
+        users::show,
         users::change,
         recipes::list,
         recipes::add,

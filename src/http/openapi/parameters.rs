@@ -2,24 +2,26 @@
 
 use crate::{
     domain::{
+        account::Role,
         audit::{Action, Actor, SubjectKind},
         ids::{SubjectId, UserId},
         moves::Status,
-        text::Table,
+        recipe::Build,
+        text::{Search, Table},
     },
     http::{
         docs, kind,
-        orders::MOST_WAIT,
+        prefer::MOST_WAIT,
         query::{MOST_PAGE, PAGE},
     },
     intake::IdempotencyKey,
 };
 use utoipa::{
-    IntoParams, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::{
         RefOr, Required,
-        path::{Parameter, ParameterBuilder, ParameterIn},
-        schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
+        path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle},
+        schema::{AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
     },
 };
 
@@ -43,10 +45,24 @@ parameters! {
     Page:
         query("limit", "How many entries the page shall have.", limit()),
         query("cursor", "The `next_cursor` of the page before, of the same list.", string());
-    /// Which orders.
+    /// Which orders: all conditions together.
     Filter:
-        query("status", "Only those that stand there.", Ref::from_schema_name(Status::name())),
-        query("table", "Only those for this table.", Ref::from_schema_name(Table::name()));
+        words("status", "Only those that stand there; several with commas between them.", Ref::from_schema_name(Status::name())),
+        query("table", "Only those for this table.", Ref::from_schema_name(Table::name())),
+        query("customer", "Only those of this account; others' are for staff.", Ref::from_schema_name(UserId::name())),
+        query("drink", "Only those with this drink, by id or by name, whatever its case. A page may then have fewer entries than `limit`, or none, and still lead to another.", string()),
+        query("placed_from", "Only those placed then or later.", moment()),
+        query("placed_until", "Only those placed before.", moment());
+    /// Which accounts: all conditions together.
+    Accounts:
+        query("q", "Only those whose name or e-mail has this, whatever its case. A page may then have fewer entries than `limit`, or none, and still lead to another.", Search::schema()),
+        query("role", "Only those with this role.", Ref::from_schema_name(Role::name())),
+        query("active", "Only those that are active, or are not.", flag());
+    /// Which drinks: all conditions together.
+    Drinks:
+        query("q", "Only those whose name, or an ingredient's, has this, whatever its case.", Search::schema()),
+        query("available", "Only those that can be had, or are sold out.", flag()),
+        query("build", "Only those that are built so.", Ref::from_schema_name(Build::name()));
     /// Which dead letters.
     Decided:
         query("resolution", "`open` (the default): those that wait for a decision; or what was decided; or `all`.", resolution());
@@ -59,8 +75,9 @@ parameters! {
         query("from", "Only what was done then or later (1970 to 9999).", moment()),
         query("until", "Only what was done before that (1970 to 9999); later than `from`.", moment());
     /// Makes repeated requests one order.
+    /// Makes repeated requests one.
     Key:
-        header("Idempotency-Key", "A word of the client's own: one customer's requests under one key are one order.", key());
+        header("Idempotency-Key", "A word of the client's own: one account's requests under one key are done once, and repeats are answered as the first.", key());
     /// For how long to wait.
     Wait:
         header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());
@@ -70,6 +87,12 @@ parameters! {
     /// Which part of the page.
     DocsPart:
         path("name", "Which part.", string().enum_values(Some(docs::names())));
+    /// What the client has seen of what it changes.
+    IfMatch:
+        header("If-Match", "The `ETag` of what the client has seen: if it is not still that, the answer is 412.", tags());
+    /// The same, where it must be said.
+    MustIfMatch:
+        required("If-Match", "The `ETag` of what the client has seen: if it is not still that, the answer is 412. `*`: whatever is there.", tags());
     /// What the client has already.
     Tag:
         header("If-None-Match", "The `ETag` of what the client has: if it is still that, the answer is 304.", string());
@@ -79,12 +102,26 @@ fn query(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter
     optional(ParameterIn::Query, name, about, schema)
 }
 
+/// A parameter that takes several words, with commas between them.
+fn words(name: &str, about: &str, each: Ref) -> Parameter {
+    let mut parameter = query(name, about, ArrayBuilder::new().items(each));
+    parameter.style = Some(ParameterStyle::Form);
+    parameter.explode = Some(false);
+    parameter
+}
+
 fn header(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     optional(ParameterIn::Header, name, about, schema)
 }
 
 fn path(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
     let mut parameter = optional(ParameterIn::Path, name, about, schema);
+    parameter.required = Required::True;
+    parameter
+}
+
+fn required(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let mut parameter = header(name, about, schema);
     parameter.required = Required::True;
     parameter
 }
@@ -101,6 +138,17 @@ fn string() -> ObjectBuilder {
 fn actor() -> AnyOfBuilder {
     let operator = string().enum_values(Some([Actor::SYSTEM]));
     AnyOfBuilder::new().item(Ref::from_schema_name(UserId::name())).item(operator)
+}
+
+/// `*`, or entity tags.
+fn tags() -> ObjectBuilder {
+    string()
+        .pattern(Some(r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#))
+        .examples(["\"3-01a203c7a8287562865fb3ef9919e243\""])
+}
+
+fn flag() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean)
 }
 
 fn moment() -> ObjectBuilder {

@@ -25,6 +25,10 @@ macro_rules! sets {
 sets! {
     /// What can be wrong with a body.
     ForBody: MALFORMED_REQUEST, TOO_SLOW, TOO_LARGE, NOT_JSON, INVALID;
+    /// What is changed is not what the client has seen.
+    Changed: PRECONDITION_FAILED, INVALID;
+    /// The client must say what it has seen.
+    MustHaveMatch: PRECONDITION_REQUIRED;
     /// What can be wrong with a query string.
     ForQuery: INVALID;
     /// What can be wrong with a token. (Where an operation names a role, that the role may be another follows from it.)
@@ -57,8 +61,8 @@ sets! {
     Unstorable: UNSTORABLE;
     /// A drink is sold out.
     SoldOut: SOLD_OUT;
-    /// Another order has the key.
-    KeyReused: IDEMPOTENCY_KEY_REUSED;
+    /// A key stands for something else, or is none.
+    KeyReused: IDEMPOTENCY_KEY_REUSED, INVALID;
 }
 
 /// Stands for a kind of problem until it is written out: a route may know several of one status.

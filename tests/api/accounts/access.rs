@@ -3,6 +3,7 @@
 use super::{account, again, email, login};
 use crate::support::{Bar, Person, database::Kind, eventually, on_both};
 use serde_json::{Value, json};
+use shakerqueue::store::users;
 
 async fn change(admin: &Person, account: &str, change: Value) -> crate::support::person::Answer {
     admin.patch(&format!("/users/{account}"), change).await
@@ -12,7 +13,7 @@ async fn change(admin: &Person, account: &str, change: Value) -> crate::support:
 async fn active_admins(bar: &Bar) -> usize {
     let store = bar.database.store();
     let users = store
-        .read(|conn| Box::pin(shakerqueue::store::users::page(conn, None, 100)))
+        .read(|conn| Box::pin(users::page(conn, users::Filter::default(), None, 100)))
         .await
         .expect("the accounts");
     store.close();

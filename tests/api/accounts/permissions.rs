@@ -28,6 +28,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/me", SignedIn),
     ("PUT", "/me/password", SignedIn),
     ("GET", "/users", Admins),
+    ("GET", "/users/{id}", Admins),
     ("PATCH", "/users/{id}", Admins),
     ("GET", "/audit", Admins),
     ("GET", "/dead-letters", Admins),

@@ -32,7 +32,8 @@ fn says(entry: &Value, actor: &Value, action: &str, kind: &str, subject: &str) {
 
 /// Does something in a request of this name.
 async fn named(who: &Person, method: Method, path: &str, body: Value, name: &str) -> Value {
-    let answer = send(who.request(method, path).header("X-Request-Id", name).json(&body)).await;
+    let request = who.request(method, path).header("X-Request-Id", name).header("If-Match", "*");
+    let answer = send(request.json(&body)).await;
     assert!(answer.status < 300, "{path}: {answer:?}");
     answer.body
 }

@@ -33,7 +33,15 @@ on_both! {
         for _ in 0..2 {
             guest.order("Negroni").await;
         }
-        let lists = [(&guest, "/orders?"), (&bartender, "/orders?status=pending&"), (&admin, "/users?")];
+        let lists = [
+            (&guest, "/orders?"),
+            (&bartender, "/orders?status=pending&"),
+            (&admin, "/users?"),
+            // Another list than without the conditions.
+            (&bartender, "/orders?drink=negroni&"),
+            (&bartender, "/orders?drink=negroni&status=pending&"),
+            (&admin, "/users?q=example&active=true&"),
+        ];
         let mut cursors = Vec::new();
         for (who, path) in lists {
             let page = who.get(&format!("{path}limit=1")).await.expect(200);
@@ -56,11 +64,34 @@ async fn parameters_are_known_given_once_and_within_bounds() {
     let bar = Bar::open(Kind::Sqlite).await;
     let admin = bar.admin().await;
     let long = format!("/orders?table={}", "t".repeat(41));
+    let long_drink = format!("/orders?drink={}", "d".repeat(81));
+    let long_search = format!("/users?q={}", "q".repeat(81));
     let cases = [
         ("/orders?colour=red", "colour"),
         ("/orders?limit=5&colour=red", "colour"),
         ("/orders?Limit=5", "Limit"),
         ("/orders?customer_id=7", "customer_id"),
+        ("/orders?customer=7", "customer"),
+        ("/orders?customer=negroni", "customer"),
+        ("/orders?drink=%20", "drink"),
+        (&long_drink, "drink"),
+        ("/orders?placed_from=yesterday", "placed_from"),
+        ("/orders?placed_from=2026-11-22", "placed_from"),
+        ("/orders?placed_from=2026-11-22T15:00:00", "placed_from"),
+        ("/orders?placed_until=1969-12-31T23:59:59Z", "placed_until"),
+        ("/orders?placed_until=2026-02-30T00:00:00Z", "placed_until"),
+        ("/orders?placed_from=2026-11-22T15:00:00Z&placed_until=2026-11-22T15:00:00Z", "placed_until"),
+        ("/orders?status=pending,thirsty", "status"),
+        ("/orders?status=pending,", "status"),
+        ("/orders?status=,pending", "status"),
+        ("/users?role=owner", "role"),
+        ("/users?active=yes", "active"),
+        ("/users?q=%20", "q"),
+        (&long_search, "q"),
+        ("/users?q=%00", "q"),
+        ("/recipes?q=a%E2%80%AE", "q"),
+        ("/recipes?available=1", "available"),
+        ("/recipes?build=soup", "build"),
         ("/users?status=pending", "status"),
         ("/recipes?limit=5", "limit"),
         ("/orders?limit=5&limit=5", "limit"),
@@ -82,7 +113,13 @@ async fn parameters_are_known_given_once_and_within_bounds() {
     ];
     are_refused(&bar, cases.map(|(path, field)| (admin.request(Method::GET, path), 422, "invalid", field)))
         .await;
-    for path in ["/orders?limit=1", "/orders?limit=100", "/orders?status=&table=&limit=&cursor="] {
+    for path in [
+        "/orders?limit=1",
+        "/orders?limit=100",
+        "/orders?status=&table=&limit=&cursor=",
+        "/users?q=&role=",
+        "/recipes?q=",
+    ] {
         admin.get(path).await.expect(200);
     }
     bar.close().await;

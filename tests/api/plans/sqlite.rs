@@ -59,7 +59,7 @@ fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<Str
     let newest = statement.contains("`placed_at` DESC");
 
     // Along an index, from its beginning, goes only what shows nearly all that is in it.
-    let nearly_all = !of("table=7") && (of("status=&") || of("status=completed"));
+    let nearly_all = !of("table=7") && (of("status=&") || of("completed"));
     let along =
         |step: &str| step.contains("orders_working_order") || nearly_all && step.contains("orders_newest");
     // So do the parts of the audit trail that have an index of their own.
@@ -70,9 +70,11 @@ fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<Str
     // Where in the index to begin or to end.
     let bounds = [
         (newest && of("cursor=n"), "placed_at<?"),
-        (newest && of("status=pending"), "placed_at>?"),
+        (newest && of("status=pending&"), "placed_at>?"),
         (statement.contains("audit_entries") && of("cursor=a"), "at<?"),
         (statement.contains("order_moves") && of("cursor=a") && !of("subject_id="), "moved_at<?"),
+        (newest && of("placed_from="), "placed_at>?"),
+        (newest && of("placed_until="), "placed_at<?"),
         (statement.contains("ORDER BY `orders`.`due_at`") && of("cursor=w"), "due_at>?"),
     ];
     let unbounded = bounds.into_iter().any(|(expected, bound)| expected && !has(bound));

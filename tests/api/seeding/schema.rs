@@ -8,7 +8,7 @@ use crate::support::{
 };
 use diesel_async::SimpleAsyncConnection;
 use futures_util::{FutureExt, future::join_all};
-use shakerqueue::store::Conn;
+use shakerqueue::store::{Conn, users};
 
 /// A migration that no version has yet.
 const AHEAD: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
@@ -89,7 +89,8 @@ async fn no_role_touches_a_database_of_a_later_version() {
             assert!(sentence.contains("newer"), "{arguments:?}: {sentence}");
         }
         let store = database.store();
-        let users = store.read(|conn| shakerqueue::store::users::page(conn, None, 10).boxed()).await.unwrap();
+        let users =
+            store.read(|conn| users::page(conn, users::Filter::default(), None, 10).boxed()).await.unwrap();
         assert!(users.is_empty(), "someone filled it");
         store.close();
     }

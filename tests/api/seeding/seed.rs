@@ -15,7 +15,10 @@ async fn dump(database: &Database) -> (usize, usize, String) {
     let (recipes, users, hashes) = store
         .read(|conn| {
             async move {
-                let (recipes, users) = (recipes::menu(conn).await?, users::page(conn, None, 1000).await?);
+                let (recipes, users) = (
+                    recipes::menu(conn).await?,
+                    users::page(conn, users::Filter::default(), None, 1000).await?,
+                );
                 let mut hashes = Vec::new();
                 for user in &users {
                     hashes.push(users::by_id(conn, user.id).await?.map(|(_, hash)| hash));

@@ -86,12 +86,34 @@ impl Person {
         send(self.request(Method::POST, path).json(&body)).await
     }
 
+    /// Overwrites whatever is there.
     pub async fn put(&self, path: &str, body: Value) -> Answer {
-        send(self.request(Method::PUT, path).json(&body)).await
+        self.put_if(path, "*", body).await
     }
 
+    /// The same where it is still as this tag says.
+    pub async fn put_if(&self, path: &str, tag: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).header("If-Match", tag).json(&body)).await
+    }
+
+    /// Changes whatever is there.
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        send(self.request(Method::PATCH, path).json(&body)).await
+        self.patch_if(path, "*", body).await
+    }
+
+    /// The same where it is still as this tag says.
+    pub async fn patch_if(&self, path: &str, tag: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).header("If-Match", tag).json(&body)).await
+    }
+
+    /// Posts under an `Idempotency-Key`.
+    pub async fn post_once(&self, key: &str, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
+    }
+
+    /// A request without a body under an `Idempotency-Key`.
+    pub async fn ask_once(&self, key: &str, path: &str) -> Answer {
+        send(self.request(Method::POST, path).header("Idempotency-Key", key)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -1,0 +1,3 @@
+DROP TABLE idempotency_keys;
+ALTER TABLE users DROP COLUMN version;
+ALTER TABLE recipes DROP COLUMN version;

@@ -1,0 +1,225 @@
+//! Conditional requests (RFC 9110, section 13): nobody is sent what they have, and nobody changes what they have not seen.
+//!
+//! The tags of single things are strong, and name their state, not the bytes: so these answers are never compressed, which would give
+//! one state several representations. Lists and the menu, which nobody changes as a whole, have weak tags or none.
+
+use super::problem::Problem;
+use crate::domain::{
+    Invalid,
+    stamp::{Condition, Stamp, Stamps},
+};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+use std::{
+    fmt::{self, Write},
+    future::{Ready, ready},
+};
+
+/// A change for which a client may name the state that it has seen.
+pub struct MayMatch(pub Condition);
+
+/// A change for which it must: what it sends replaces what is there.
+pub struct MustMatch(pub Condition);
+
+impl FromRequest for MayMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(condition(request.headers()).map(Self))
+    }
+}
+
+impl FromRequest for MustMatch {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match condition(request.headers()) {
+            Ok(Condition { is: None, .. }) => Err(Problem::precondition_required()),
+            condition => condition.map(Self),
+        })
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
+    let given = |name: HeaderName, weakly| match tags(headers, &name) {
+        Ok(tags) => Ok(tags.map(|tags| tags.stamps(weakly))),
+        Err(Unreadable) => Err(Problem::of_parameter(Invalid::new(
+            if weakly { "If-None-Match" } else { "If-Match" },
+            "must be entity tags in quotes, with commas between them, or *",
+        ))),
+    };
+    // A weak tag is never what must still be there.
+    Ok(Condition { is: given(header::IF_MATCH, false)?, is_not: given(header::IF_NONE_MATCH, true)? })
+}
+
+/// Entity tags, each without its quotes and whether it is weak.
+#[derive(Debug, PartialEq, Eq)]
+enum Tags {
+    Any,
+    These(Vec<(bool, String)>),
+}
+
+impl Tags {
+    /// Those that are states of ours; no other can match.
+    fn stamps(self, weakly: bool) -> Stamps {
+        match self {
+            Self::Any => Stamps::Any,
+            Self::These(tags) => {
+                let tags = tags.into_iter().filter(|(weak, _)| weakly || !weak);
+                Stamps::These(tags.filter_map(|(_, tag)| tag.parse().ok()).collect())
+            }
+        }
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut rest = text.trim_ascii();
+        if rest == b"*" {
+            return Some(Self::Any);
+        }
+        let mut tags = Vec::new();
+        loop {
+            // Elements of a list may be empty.
+            while let Some(behind) = rest.strip_prefix(b",") {
+                rest = behind.trim_ascii_start();
+            }
+            if rest.is_empty() {
+                return Some(Self::These(tags));
+            }
+            let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
+            let inner = quoted.strip_prefix(b"\"")?;
+            let (tag, behind) = inner.split_at_checked(inner.iter().position(|byte| *byte == b'"')?)?;
+            if tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+                return None;
+            }
+            tags.push((weak, String::from_utf8_lossy(tag).into_owned()));
+            rest = behind.strip_prefix(b"\"")?.trim_ascii_start();
+            if !(rest.is_empty() || rest.starts_with(b",")) {
+                return None;
+            }
+        }
+    }
+}
+
+/// What a header says is no list of tags.
+struct Unreadable;
+
+/// The tags that a header names, if it is there.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Unreadable> {
+    let lines: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    Tags::parse(&lines.join(&b","[..])).map(Some).ok_or(Unreadable)
+}
+
+/// Whether the client has what has this tag. What can't be read names nothing.
+fn has(request: &HttpRequest, tag: &str) -> bool {
+    match tags(request.headers(), &header::IF_NONE_MATCH) {
+        Ok(None) | Err(Unreadable) => false,
+        Ok(Some(Tags::Any)) => true,
+        Ok(Some(Tags::These(tags))) => tags.iter().any(|(_, known)| known == tag),
+    }
+}
+
+/// One thing as it is, or 304 where the client has it.
+pub fn show(request: &HttpRequest, stamp: Stamp, view: &impl Serialize) -> HttpResponse {
+    let known = has(request, &stamp.to_string());
+    let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    tag(&mut response, stamp);
+    if known { response.finish() } else { response.json(view) }
+}
+
+/// Says in which state an answer shows a thing.
+pub fn tag(response: &mut HttpResponseBuilder, stamp: Stamp) {
+    // Which is not sent: it keeps the layer that compresses away.
+    let as_it_is = (header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    response.insert_header(as_it_is).insert_header((header::ETAG, Tag(stamp).to_string()));
+}
+
+/// The entity tag of a state.
+#[derive(Debug)]
+pub struct Tag(pub Stamp);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// What may be kept and asked about again, by anyone: with a tag made of all that is in it, or 304 where the client has it.
+pub fn show_public(request: &HttpRequest, view: &impl Serialize) -> HttpResponse {
+    let body = serde_json::to_vec(view).unwrap_or_default();
+    let mut tag = String::with_capacity(32);
+    for byte in Sha256::digest(&body).iter().take(16) {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    let known = has(request, &tag);
+    let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    // Weak: compression gives the same menu other bytes.
+    response.insert_header((header::ETAG, format!("W/\"{tag}\"")));
+    response.insert_header((header::CACHE_CONTROL, "no-cache"));
+    if known { response.finish() } else { response.content_type("application/json").body(body) }
+}
+
+#[cfg(test)]
+#[path = "conditions_fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_tags_are_read_as_the_rfc_says() {
+        let these = |tags: &[(bool, &str)]| {
+            Some(Tags::These(tags.iter().map(|(weak, tag)| (*weak, (*tag).to_owned())).collect()))
+        };
+        for (text, read) in [
+            ("*", Some(Tags::Any)),
+            (" * ", Some(Tags::Any)),
+            ("\"a\"", these(&[(false, "a")])),
+            ("W/\"a\"", these(&[(true, "a")])),
+            ("\"a\", W/\"b\" ,\t\"c\"", these(&[(false, "a"), (true, "b"), (false, "c")])),
+            ("\"a,b\",\"\"", these(&[(false, "a,b"), (false, "")])),
+            (", ,\"a\",,", these(&[(false, "a")])),
+            ("", these(&[])),
+            ("\"ä\"", these(&[(false, "ä")])),
+            ("a", None),
+            ("\"a", None),
+            ("a\"", None),
+            ("\"a\"\"b\"", None),
+            ("\"a\" \"b\"", None),
+            ("\"a b\"", None),
+            ("w/\"a\"", None),
+            ("W/ \"a\"", None),
+            ("*, \"a\"", None),
+            ("\"a\", *", None),
+        ] {
+            assert_eq!(Tags::parse(text.as_bytes()), read, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_says_what_is_known_and_never_what_may_be_changed() {
+        let stamp = Stamp { id: uuid::Uuid::nil(), version: 1 };
+        let tags = || Tags::parse(format!("W/\"{stamp}\", \"x\"").as_bytes());
+        assert_eq!(tags().map(|tags| tags.stamps(true)), Some(Stamps::These(vec![stamp])));
+        assert_eq!(tags().map(|tags| tags.stamps(false)), Some(Stamps::These(Vec::new())));
+    }
+}
