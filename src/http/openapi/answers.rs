@@ -124,7 +124,7 @@ fn answers(method: &str, counted: bool, operation: &mut Value) {
     }
     responses.insert("default".into(), other());
     for (_, response) in responses.iter_mut().filter(|(_, response)| response.get("$ref").is_none()) {
-        refer_to_headers(response);
+        refer_to_headers(response, counted);
     }
 }
 
@@ -137,7 +137,8 @@ fn is_json(responses: &Map<String, Value>) -> bool {
 /// An answer that is always a problem of this kind.
 fn one(kind: &Kind) -> Value {
     let mut answer = problem(&[kind]);
-    refer_to_headers(&mut answer);
+    // On a path that is not counted it comes without: these headers need not be there.
+    refer_to_headers(&mut answer, true);
     answer
 }
 
@@ -161,8 +162,7 @@ fn problem(kinds: &[&Kind]) -> Value {
     let headers = match kinds.first().map_or(0, |kind| kind.status.as_u16()) {
         401 => json!({ "WWW-Authenticate": {} }),
         412 => json!({ "ETag": {} }),
-        429 => json!({ "Retry-After": {}, "RateLimit": {}, "RateLimit-Policy": {} }),
-        503 => json!({ "Retry-After": {} }),
+        429 | 503 => json!({ "Retry-After": {} }),
         _ => json!({}),
     };
     json!({
@@ -176,11 +176,14 @@ fn problem(kinds: &[&Kind]) -> Value {
 }
 
 /// Handlers only name the headers that their answers have; what all of them have nobody needs to name.
-fn refer_to_headers(response: &mut Value) {
+fn refer_to_headers(response: &mut Value, counted: bool) {
     let Some(response) = response.as_object_mut() else { return };
     let headers = response.entry("headers").or_insert_with(|| json!({}));
     let Some(headers) = headers.as_object_mut() else { return };
     headers.insert(REQUEST_ID.into(), Value::Null);
+    if counted {
+        headers.extend(["RateLimit", "RateLimit-Policy"].map(|name| (name.to_owned(), Value::Null)));
+    }
     for (name, header) in headers {
         if HEADERS.iter().any(|(known, ..)| known == name) {
             *header = json!({ "$ref": format!("#/components/headers/{name}") });
