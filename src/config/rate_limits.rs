@@ -42,7 +42,7 @@ pub struct Policy {
 }
 
 /// The most that can be asked for: it leaves governor's arithmetic room.
-const MOST: u32 = 1_000_000;
+const MOST: u32 = 10_000_000;
 
 /// What holds unless something else is said.
 const USUAL: [Policy; 12] = [
@@ -119,15 +119,15 @@ mod tests {
     #[test]
     fn only_what_is_named_changes() {
         assert_eq!(of("on", "ordering"), Some(60));
-        assert_eq!(of("ordering=7, reading-address=1000000", "ordering"), Some(7));
-        assert_eq!(of("ordering=7, reading-address=1000000", "reading-address"), Some(1_000_000));
+        assert_eq!(of("ordering=7, reading-address=10000000", "ordering"), Some(7));
+        assert_eq!(of("ordering=7, reading-address=10000000", "reading-address"), Some(10_000_000));
         assert_eq!(of("ordering=7", "ordering-staff"), Some(600));
         assert_eq!(of("off", "ordering"), None);
     }
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["maybe", "ordering", "ordering=0", "ordering=1000001", "ordering=x", "beer=1", "on,off"]
+        for text in ["maybe", "ordering", "ordering=0", "ordering=10000001", "ordering=x", "beer=1", "on,off"]
         {
             assert!(RateLimits::from_str(text).is_err(), "{text}");
         }

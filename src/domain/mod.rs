@@ -17,11 +17,11 @@ mod whole;
 pub mod working_order;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::{fmt, ops};
 
 /// A moment in UTC, kept to the microsecond because that is what the databases store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
 pub struct Instant(pub DateTime<Utc>);
 
@@ -53,9 +53,15 @@ impl Instant {
 }
 
 impl fmt::Display for Instant {
-    /// RFC 3339.
+    /// RFC 3339, always with six decimals: as text, moments sort as they do in time.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -157,3 +163,16 @@ macro_rules! words {
     };
 }
 pub(crate) use words;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_six_decimals_and_sort_as_text() {
+        let texts = [1_000_000, 1_000_001, 1_001_000, 1_100_000]
+            .map(|micros| serde_json::to_string(&Instant::from_micros(micros)).unwrap());
+        assert_eq!(texts[0], "\"1970-01-01T00:00:01.000000Z\"");
+        assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == texts[0].len()), "{texts:?}");
+    }
+}
