@@ -1,4 +1,4 @@
-//! What documents promise is there: `docs/security.md` names what covers each requirement, and must not go stale.
+//! What documents promise is there: links lead somewhere, and `docs/security.md` names what covers each requirement.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -236,11 +236,46 @@ fn every_file_and_setting_that_it_names_exists() {
         assert!(!is_setting(text) || settings.contains(text), "there is no setting {text}");
         assert!(!is_file(text) || root().join(text).exists(), "there is no file {text}");
     }
-    for link in document.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-        let file = link.split('#').next().unwrap_or_default();
-        let is_elsewhere = file.contains("://") || file.is_empty();
-        assert!(is_elsewhere || root().join("docs").join(file).exists(), "there is no {link}");
+}
+
+/// Every document for people: those at the top, and in `docs`.
+fn documents() -> Vec<PathBuf> {
+    let entries = ["", "docs"].map(|folder| fs::read_dir(root().join(folder)).expect("a folder"));
+    let files = entries.into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "md")).collect()
+}
+
+/// What a document can be linked to by: its headings, as web pages name them.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let headings = document.lines().filter_map(|line| line.strip_prefix('#'));
+    headings
+        .map(|heading| {
+            let heading = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+            heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let documents = documents();
+    assert!(documents.len() > 8, "they are found: {documents:?}");
+    let (mut links, mut dead) = (0, Vec::new());
+    for from in documents {
+        let text = read(&from);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            links += 1;
+            let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+            let to = if file.is_empty() { from.clone() } else { from.with_file_name(file) };
+            let leads = file.contains("://")
+                || to.exists() && anchor.is_none_or(|anchor| anchors(&read(&to)).contains(anchor));
+            if !leads {
+                dead.push(format!("{}: {link}", from.display()));
+            }
+        }
     }
+    assert!(links > 30, "they are found: {links}");
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
 }
 
 #[test]
