@@ -265,7 +265,8 @@ fn every_link_leads_somewhere() {
         let text = read(&from);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             links += 1;
-            let (file, anchor) = link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
+            let (file, anchor) =
+                link.split_once('#').map_or((link, None), |(file, anchor)| (file, Some(anchor)));
             let to = if file.is_empty() { from.clone() } else { from.with_file_name(file) };
             let leads = file.contains("://")
                 || to.exists() && anchor.is_none_or(|anchor| anchors(&read(&to)).contains(anchor));

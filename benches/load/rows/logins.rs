@@ -5,13 +5,15 @@ use crate::{
     client::{Client, Load, Requests, orders, request},
     figures::{Curve, Figure, Times, percentile_ms, times},
     harness::Result,
-    stage::System,
+    stage::{Stage, System},
 };
 use std::{sync::Arc, time::Duration};
 
 const DURING: Duration = Duration::from_secs(6);
 /// How many sign in at a time: more than are let in.
 const SIGNING_IN: usize = 64;
+/// Of how many accounts: of many who sign in to one at once most would have to wait, as those who guess do.
+const ACCOUNTS: u64 = 1000;
 /// Who is told to come again later does so when `Retry-After` says.
 const REST: Duration = Duration::from_secs(2);
 
@@ -28,7 +30,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     };
     for _ in 0..rounds {
         let system = stage.scaled_out(1).await?;
-        register(&system).await?;
+        register(stage, &system).await?;
         let load =
             Load::open(system.serve.address, orders(&system.tokens.guest, stage.drinks()), rate, DURING);
         let answers = load.clone().send().await?.only(&[201, 202])?;
@@ -57,18 +59,26 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// An account of its own: a demo account's hash is cheap until it signs in.
-async fn register(system: &System) -> Result<()> {
-    let body = r#"{"username":"regular","email":"regular@example.com","password":"five limes and a spoon"}"#;
+/// Accounts of its own, with one hash as dear as the product makes them: a demo account's is cheap until it signs in.
+async fn register(stage: &Stage, system: &System) -> Result<()> {
+    let body = r#"{"username":"regular","email":"0@example.com","password":"five limes and a spoon"}"#;
     let mut client = Client::connect(system.serve.address, &system.tokens.guest).await?;
-    client.expect(201, "POST", "/register", body.to_owned()).await.map(drop)
+    client.expect(201, "POST", "/register", body.to_owned()).await?;
+    let others = format!(
+        "INSERT INTO users (id, username, email, role, active, created_at, access_changed_at, password_hash)
+         SELECT gen_random_uuid(), username, n || '@example.com', role, active, created_at, created_at, password_hash
+         FROM users, generate_series(1, {ACCOUNTS} - 1) AS n WHERE email = '0@example.com'"
+    );
+    Ok(stage.client(&system.database).await?.batch_execute(&others).await?)
 }
 
 /// Who is told to come again later rests so long.
 async fn storm(system: &System, rest: Duration) -> Result<crate::client::Answers> {
-    let body = r#"{"email":"regular@example.com","password":"five limes and a spoon"}"#;
-    let login = request("POST", "/login", None, body);
-    let logins: Requests = Arc::new(move |_| login.clone());
+    let logins: Requests = Arc::new(|number| {
+        let email = format!("{}@example.com", number % ACCOUNTS);
+        let body = format!(r#"{{"email":"{email}","password":"five limes and a spoon"}}"#);
+        request("POST", "/login", None, body)
+    });
     let mut load = Load::closed(system.serve.address, logins, SIGNING_IN, DURING + Duration::from_secs(1));
     load.rest_when_refused = rest;
     load.send().await
