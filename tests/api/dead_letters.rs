@@ -61,7 +61,7 @@ on_both! {
         assert_eq!(letter["order_id"], order.to_string());
         assert_eq!(letter["reason"], "the bar was on fire");
         assert_eq!(letter["attempts"], 3);
-        assert_eq!(letter["first_failed_at"], "1970-01-01T00:00:00Z");
+        assert_eq!(letter["first_failed_at"], "1970-01-01T00:00:00.000000Z");
         assert_eq!(letter["payload"], String::from_utf8(payload).unwrap());
         assert_eq!((&letter["resolution"], &letter["resolved_by"]), (&Value::Null, &Value::Null));
         let letter = admin.get(&bytes).await.expect(200);
