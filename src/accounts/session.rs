@@ -30,8 +30,7 @@ const MOST: u32 = 20;
 const TIDY: Duration = Duration::from_secs(60);
 const TIDIED: i64 = 5_000;
 
-/// An account that has signed in, or goes on.
-#[derive(Debug)]
+/// An account that has signed in, or goes on. No `Debug`: it would tell both tokens.
 pub struct SignedIn {
     /// As it now is.
     pub user: User,

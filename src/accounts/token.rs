@@ -38,7 +38,7 @@ struct Claims {
 }
 
 /// A token and when it ends.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Token {
     /// What the client sends back.
     pub text: String,

@@ -42,7 +42,13 @@ fn last_untrusted(
     // Several headers of a name are one list (RFC 9110).
     let lines: Vec<_> = headers.get_all(name).collect();
     for line in lines.into_iter().rev() {
-        for hop in line.to_str().ok()?.rsplit(',') {
+        let line = line.to_str().ok()?;
+        // What a proxy quotes may be the client's own words (`host="…"`): hops in there are none.
+        let quoted = line.split('"').skip(1).step_by(2);
+        if quoted.into_iter().any(|words| words.contains([',', ';', '\\'])) {
+            return None;
+        }
+        for hop in line.rsplit(',') {
             let hop = read(hop.trim())?.to_canonical();
             reached = Some(hop);
             if !proxies.contains(hop) {
@@ -103,6 +109,13 @@ mod tests {
             ("10.0.0.1", vec![(by, "[2001:db8:2::5]:4711")], "2001:db8:2::5"),
             ("2001:db8:1::1", vec![(by, "2001:db8:2::5")], "2001:db8:2::5"),
             ("10.0.0.1", vec![("Forwarded", "for=203.0.113.9;proto=https;by=10.0.0.1")], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                vec![("Forwarded", "for=203.0.113.9;host=\"bar.example,for=198.51.100.7\"")],
+                "10.0.0.1",
+            ),
+            ("10.0.0.1", vec![("Forwarded", "for=203.0.113.9;host=\"a;for=198.51.100.7;b=\"")], "10.0.0.1"),
+            ("10.0.0.1", vec![("Forwarded", "for=203.0.113.9;host=\"a\\\",for=198.51.100.7\"")], "10.0.0.1"),
             ("10.0.0.1", vec![("forwarded", "proto=https; For=\"[2001:db8:2::5]:4711\"")], "2001:db8:2::5"),
             (
                 "10.0.0.1",

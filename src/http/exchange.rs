@@ -46,7 +46,22 @@ const CAREFUL: [(HeaderName, HeaderValue); 5] = [
 const STRICTLY_ENCRYPTED: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const REQUEST_ID: HeaderName = HeaderName::from_static(request_id::HEADER);
 
-/// The outermost layer around all routes.
+/// Around CORS: what that answers by itself, to browsers that ask beforehand and to origins that may not, is an answer like all others.
+pub async fn around_cors(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(request.request());
+    let response = next.call(request).await?.map_into_boxed_body();
+    if response.headers().contains_key(REQUEST_ID) {
+        return Ok(response);
+    }
+    let mut response = id.clone().scope(async { explained(response, false) }).await;
+    finish(&mut response.response_mut().head_mut().headers, &id);
+    Ok(response)
+}
+
+/// The layer around all routes.
 pub async fn exchange(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -43,10 +43,10 @@ use crate::{
 use actix_web::{
     App as ActixApp,
     dev::Server,
-    middleware::{Compress, from_fn},
+    middleware::{Compress, Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
-use exchange::exchange;
+use exchange::{around_cors, exchange};
 use limits::Limits;
 pub use openapi::document;
 use problem::Problem;
@@ -136,6 +136,7 @@ fn start(
             .wrap(Compress::default())
             .wrap(from_fn(exchange))
             .wrap(cors::layer(&origins))
+            .wrap(Condition::new(!origins.is_empty(), from_fn(around_cors)))
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     };

@@ -208,7 +208,7 @@ impl From<User> for UserView {
 }
 
 /// An account that has just signed in.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = SignedIn)]
 pub struct SignedInView {
     /// Who signed in.

@@ -3,7 +3,7 @@
 use super::{Failure, say, startup};
 use crate::{config::Database, deployment::Deployment, domain::account::Email, seed};
 use clap::Args;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
 /// What to fill the database with.
@@ -22,7 +22,7 @@ pub struct Seeding {
 
     /// Prefer the variable: a flag shows in the list of processes.
     #[arg(long, env = "ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true, hide = true)]
-    admin_password: Option<String>,
+    admin_password: Option<SecretString>,
 }
 
 /// Migrates the database and fills it.
@@ -32,12 +32,13 @@ pub async fn run(seeding: Seeding) -> Result<(), Failure> {
         Some(file) => seed::menu_from(file).map_err(Failure::new)?,
         None => seed::house_menu().map_err(Failure::new)?,
     };
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let (admin, accounts) = match (given(seeding.admin), given(seeding.admin_password)) {
+    let email = seeding.admin.filter(|email| !email.is_empty());
+    let password = seeding.admin_password.filter(|password| !password.expose_secret().is_empty());
+    let (admin, accounts) = match (email, password) {
         (Some(email), Some(password)) => {
             let email = Email::try_from(email.as_str())
                 .map_err(|problem| Failure::new(format!("--admin {problem}")))?;
-            let password = (&SecretString::from(password))
+            let password = (&password)
                 .try_into()
                 .map_err(|problem| Failure::new(format!("ADMIN_PASSWORD {problem}")))?;
             let accounts = seed::admin(email.clone(), password)

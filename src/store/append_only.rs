@@ -11,14 +11,15 @@ pub const POSTGRES: &str = "
         FOR EACH STATEMENT EXECUTE FUNCTION is_append_only();
 ";
 
-/// For SQLite. `INSERT OR REPLACE` deletes without asking the trigger for deleting.
+/// For SQLite. `INSERT OR REPLACE` deletes without asking the trigger for deleting, by key and by `rowid`.
 pub const SQLITE: &str = "
     CREATE TRIGGER IF NOT EXISTS audit_entries_stay BEFORE UPDATE ON audit_entries
         BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
     CREATE TRIGGER IF NOT EXISTS audit_entries_remain BEFORE DELETE ON audit_entries
         BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
-    CREATE TRIGGER IF NOT EXISTS audit_entries_are_not_replaced BEFORE INSERT ON audit_entries
-        WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id)
+    DROP TRIGGER IF EXISTS audit_entries_are_not_replaced;
+    CREATE TRIGGER audit_entries_are_not_replaced BEFORE INSERT ON audit_entries
+        WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id OR rowid = NEW.rowid)
         BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;
     CREATE TRIGGER IF NOT EXISTS order_moves_stay BEFORE UPDATE ON order_moves
         BEGIN SELECT RAISE(ABORT, 'order_moves is append-only'); END;

@@ -1,4 +1,4 @@
-//! Lists of orders, by keyset: none reads more than it shows, or than what is on the board, or than [`LOOKED_AT`] orders.
+//! Lists of orders, by keyset: none reads more than it shows, or than what is on the board, or than some thousand orders.
 
 use super::{
     Conn, Result, on,

@@ -12,7 +12,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Parser;
 use reqwest::{Client, Method};
 use serde_json::json;
-use shakerqueue::config::Serving;
+use shakerqueue::{config::Serving, roles::seed::Seeding};
 use std::fs::{self, File};
 use url::Url;
 use uuid::Uuid;
@@ -75,6 +75,12 @@ struct Flags {
     serving: Serving,
 }
 
+#[derive(Debug, Parser)]
+struct SeedFlags {
+    #[command(flatten)]
+    seeding: Seeding,
+}
+
 #[test]
 fn settings_tell_no_secret() {
     let database = format!("postgres://bar:{DATABASE_PASSWORD}@127.0.0.1/bar");
@@ -92,6 +98,10 @@ fn settings_tell_no_secret() {
     let shown = format!("{flags:?}");
     assert!(shown.contains("127.0.0.1:8080"), "{shown}");
     keeps("Debug", &shown, &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING, SIGNED_BEFORE]);
+    let flags = SeedFlags::parse_from(["seed", "--admin", "boss@example.com", "--admin-password", PASSWORD]);
+    let shown = format!("{flags:?}");
+    assert!(shown.contains("boss@example.com"), "{shown}");
+    keeps("Debug", &shown, &[PASSWORD]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

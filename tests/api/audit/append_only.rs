@@ -29,6 +29,8 @@ on_both! {
         if is_sqlite(bar) {
             statements.push(format!("INSERT OR REPLACE {row}"));
             statements.push(format!("INSERT {row} ON CONFLICT DO UPDATE SET action = 'recipe_added'"));
+            let other = row.replace("(id,", "(rowid, id,").replace(&format!("VALUES ({id},"), "VALUES (1, x'00',");
+            statements.push(format!("INSERT OR REPLACE {other}"));
         } else {
             statements.push("TRUNCATE audit_entries".to_owned());
             statements.push("TRUNCATE audit_entries CASCADE".to_owned());

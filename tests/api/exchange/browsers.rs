@@ -103,6 +103,12 @@ async fn named_origins_are_let_in() {
     {
         assert_eq!(preflight(&bar, stranger).await.header(ALLOW_ORIGIN), None, "{stranger}");
         assert_eq!(read(&bar, stranger).await.header(ALLOW_ORIGIN), None, "{stranger}");
+        preflight(&bar, stranger).await.expect_problem(400, "malformed-request");
+    }
+    // What is answered before any route is asked is an answer like all others.
+    for answer in [preflight(&bar, "https://bar.example").await, read(&bar, "http://bar.example").await] {
+        assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
     bar.close().await;
 }
