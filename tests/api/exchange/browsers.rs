@@ -103,7 +103,7 @@ async fn named_origins_are_let_in() {
     {
         assert_eq!(preflight(&bar, stranger).await.header(ALLOW_ORIGIN), None, "{stranger}");
         assert_eq!(read(&bar, stranger).await.header(ALLOW_ORIGIN), None, "{stranger}");
-        preflight(&bar, stranger).await.expect_problem(400, "malformed-request");
+        preflight(&bar, stranger).await.expect_problem(400, "request-refused");
     }
     // What is answered before any route is asked is an answer like all others.
     for answer in [preflight(&bar, "https://bar.example").await, read(&bar, "http://bar.example").await] {
