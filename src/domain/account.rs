@@ -2,6 +2,7 @@
 
 use super::{Instant, ids::UserId, schema, stamp::Stamp, text::Username, words};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 words! {
     /// What an account may do. Each role may do what the one before may.
@@ -49,7 +50,8 @@ impl User {
 }
 
 /// An e-mail address in lower case: addresses that differ only in case are one account.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Email(String);
 
 schema::described!(Email: schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MOST));
@@ -61,6 +63,14 @@ impl Email {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::try_from(text.as_str())
     }
 }
 
@@ -89,7 +99,8 @@ impl TryFrom<&str> for Email {
 }
 
 /// A password that may be set. Never shown, never logged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Password(SecretString);
 
 impl Password {
@@ -101,6 +112,14 @@ impl Password {
     /// The secret itself, for hashing only.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
+    }
+}
+
+impl TryFrom<String> for Password {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::try_from(&SecretString::from(text))
     }
 }
 

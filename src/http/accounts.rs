@@ -35,11 +35,10 @@ pub struct Registration {
     /// How the account is called; others may be called the same.
     username: Username,
     /// What it signs in with.
-    #[schema(value_type = Email)]
-    email: String,
+    email: Email,
     /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
-    #[schema(format = Password, write_only, min_length = 2, max_length = 72)]
-    password: String,
+    #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
+    password: Password,
 }
 
 /// `POST /register`: makes a customer.
@@ -55,12 +54,10 @@ pub async fn register(
     request: HttpRequest,
     Json(registration): Json<Registration>,
 ) -> Result<impl Responder, Problem> {
-    let email =
-        Email::try_from(registration.email.as_str()).map_err(|problem| Invalid::new("email", problem))?;
-    let password = new_password("password", registration.password)?;
+    let Registration { username, email, password } = registration;
     let (address, key) = (client_address(&request), once::key(&request)?);
     let key = key.as_ref().map(IdempotencyKey::as_str);
-    let signed_in = app.accounts.register(registration.username, email, &password, address, key).await?;
+    let signed_in = app.accounts.register(username, email, &password, address, key).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/me"))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -86,8 +83,8 @@ pub struct PasswordChange {
     #[schema(format = Password, write_only)]
     current_password: String,
     /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
-    #[schema(format = Password, write_only, min_length = 2, max_length = 72)]
-    new_password: String,
+    #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
+    new_password: Password,
 }
 
 /// `PUT /me/password`: another password, for who knows the old one. The account's other sessions end.
@@ -101,15 +98,14 @@ pub async fn change_password(
     SignedIn(caller): SignedIn,
     Json(change): Json<PasswordChange>,
 ) -> Result<impl Responder, Problem> {
-    let new = new_password("new_password", change.new_password)?;
-    match app.accounts.change_password(caller, &SecretString::from(change.current_password), &new).await {
+    match app
+        .accounts
+        .change_password(caller, &SecretString::from(change.current_password), &change.new_password)
+        .await
+    {
         // The token is fine, so not 401: a client must not sign out for a typing error.
         Err(Denied::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
         Err(guessable @ Denied::Guessable) => Err(Invalid::new("new_password", guessable.to_string()).into()),
         outcome => Ok(outcome.map(|()| HttpResponse::NoContent())?),
     }
-}
-
-fn new_password(field: &str, text: String) -> Result<Password, Problem> {
-    Password::try_from(&SecretString::from(text)).map_err(|problem| Invalid::new(field, problem).into())
 }

@@ -1,10 +1,12 @@
 //! Reading JSON bodies: bounded, in time, and with errors that name the field.
 
+mod wrong;
+
 use super::problem::Problem;
 use crate::domain::{Invalid, object::Object};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
-use serde::de::DeserializeOwned;
+use serde::{Deserializer, de::DeserializeOwned};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -89,16 +91,28 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let json = &mut serde_json::Deserializer::from_slice(body);
-    let Object(value) = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if !error.is_data() {
-            return Problem::malformed(format!("The body is not JSON: {error}."));
-        }
-        invalid(&path, &error.to_string()).into()
+    let value = fit(&mut *json).map_err(|unfit| match unfit {
+        Unfit::NotJson(error) => Problem::malformed(format!("The body is not JSON: {error}.")),
+        Unfit::Field(first) => Problem::of_fields(wrong::all::<T>(body, first)),
     })?;
     json.end().map_err(|_| Problem::malformed("There is something behind the JSON."))?;
     Ok(value)
+}
+
+/// Why something is not what was asked for.
+enum Unfit {
+    NotJson(serde_json::Error),
+    Field(Invalid),
+}
+
+fn fit<'de, T: DeserializeOwned, D: Deserializer<'de, Error = serde_json::Error>>(
+    json: D,
+) -> Result<T, Unfit> {
+    serde_path_to_error::deserialize(json).map(|Object(value)| value).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() { Unfit::Field(invalid(&path, &error.to_string())) } else { Unfit::NotJson(error) }
+    })
 }
 
 /// What Serde says of a value that does not fit, by the field that it is about.

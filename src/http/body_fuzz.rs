@@ -11,6 +11,7 @@ use crate::{
 };
 use proptest::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Bodies as clients send them.
 const BODIES: &[&str] = &[
@@ -29,10 +30,12 @@ fn is_refused_well(problem: &Problem) -> bool {
         && match problem["type"].as_str() {
             Some(name) if name == kind::MALFORMED_REQUEST.path() => errors == 0,
             Some(name) if name == kind::INVALID.path() => {
-                errors == 1
-                    && problem["errors"][0]["pointer"]
-                        .as_str()
-                        .is_some_and(|pointer| pointer.starts_with('#'))
+                let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+                let pointers: BTreeSet<_> =
+                    errors.iter().filter_map(|error| error["pointer"].as_str()).collect();
+                (1..=10).contains(&errors.len())
+                    && pointers.len() == errors.len()
+                    && pointers.iter().all(|pointer| pointer.starts_with('#'))
             }
             _ => false,
         }

@@ -16,7 +16,7 @@ use actix_web::{
 use chrono::TimeDelta;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
-use std::fmt;
+use std::{fmt, iter};
 use utoipa::ToSchema;
 
 /// How long a client should wait before it tries again, in seconds.
@@ -199,7 +199,7 @@ impl Problem {
 
     /// 422, for what is not in the body: a parameter, or a header.
     pub fn of_parameter(invalid: Invalid) -> Self {
-        Self::invalid(invalid, None)
+        Self::invalid(iter::once((invalid, None)))
     }
 
     /// For a status that a library chose.
@@ -242,13 +242,24 @@ impl Problem {
         problem
     }
 
-    fn invalid(invalid: Invalid, pointer: Option<String>) -> Self {
-        let mut problem = Self::new(kind::INVALID, invalid.to_string());
-        problem.errors.push(FieldError {
-            field: shortened(invalid.field),
-            pointer: pointer.map(shortened),
-            problem: shortened(invalid.problem),
-        });
+    /// 422: these fields of the body are wrong.
+    pub fn of_fields(fields: Vec<Invalid>) -> Self {
+        let pointers: Vec<_> = fields.iter().map(|invalid| Some(pointer(&invalid.field))).collect();
+        Self::invalid(fields.into_iter().zip(pointers))
+    }
+
+    fn invalid(fields: impl Iterator<Item = (Invalid, Option<String>)>) -> Self {
+        let mut problem = Self::new(kind::INVALID, "");
+        let mut sentences = Vec::new();
+        for (invalid, pointer) in fields {
+            sentences.push(invalid.to_string());
+            problem.errors.push(FieldError {
+                field: shortened(invalid.field),
+                pointer: pointer.map(shortened),
+                problem: shortened(invalid.problem),
+            });
+        }
+        problem.detail = shortened(sentences.join("; "));
         problem
     }
 
@@ -280,8 +291,7 @@ fn shortened(mut text: String) -> String {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        let pointer = pointer(&invalid.field);
-        Self::invalid(invalid, Some(pointer))
+        Self::of_fields(vec![invalid])
     }
 }
 

@@ -37,9 +37,9 @@ const LEAST_BYTES: u64 = REMEMBERED_BYTES / REMEMBERED as u64;
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
-    /// Something about it is wrong.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
+    /// These fields of it are wrong.
+    #[error("{}", .0.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Invalid>),
     /// A drink of it is sold out.
     #[error("{0} is sold out")]
     SoldOut(Name),
@@ -205,10 +205,19 @@ impl Intake {
         }
         let mut slowest_seconds = 0;
         let mut lines = Vec::with_capacity(items.len());
+        let mut wrong = Vec::new();
         for (field, item) in items {
-            let (line, seconds) = line(&menu, &field, item)?;
-            slowest_seconds = slowest_seconds.max(seconds);
-            lines.push(line);
+            match line(&menu, &field, item) {
+                Ok((line, seconds)) => {
+                    slowest_seconds = slowest_seconds.max(seconds);
+                    lines.push(line);
+                }
+                Err(NotTaken::Invalid(fields)) => wrong.extend(fields),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(NotTaken::Invalid(wrong));
         }
         let placed_at = now();
         Ok(NewOrder {
@@ -225,6 +234,12 @@ impl Intake {
             due_at: working_order::due(placed_at, slowest_seconds),
             placed_at,
         })
+    }
+}
+
+impl From<Invalid> for NotTaken {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(vec![invalid])
     }
 }
 

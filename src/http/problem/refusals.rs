@@ -30,7 +30,7 @@ impl From<Error> for Problem {
 impl From<NotTaken> for Problem {
     fn from(error: NotTaken) -> Self {
         match error {
-            NotTaken::Invalid(invalid) => invalid.into(),
+            NotTaken::Invalid(fields) => Self::of_fields(fields),
             NotTaken::SoldOut(name) => Self::new(kind::SOLD_OUT, format!("{name} is sold out.")),
             NotTaken::NotForOthers => Self::not_permitted("Only staff order for others."),
             NotTaken::Conflict => Self::new(

@@ -80,11 +80,23 @@ async fn limits_can_be_reached() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_recipe_that_is_not_there_is_named() {
+async fn all_that_is_wrong_is_named_at_once() {
     let bar = Bar::open(Kind::Sqlite).await;
-    let order = json!({ "items": [{ "recipe": "Negroni" }, { "recipe": "Engine oil" }] });
-    let problem = bar.guest().await.post("/orders", order).await.expect_problem(422, "invalid");
+    let guest = bar.guest().await;
+    let pointers = async |order: Value| {
+        let problem = guest.post("/orders", order).await.expect_problem(422, "invalid");
+        let errors = problem["errors"].as_array().unwrap().clone();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let order =
+        json!({ "items": [{ "recipe": "Engine oil" }, { "recipe": "Negroni" }, { "recipe": "Petrol" }] });
+    let problem = guest.post("/orders", order.clone()).await.expect_problem(422, "invalid");
     assert!(problem["detail"].as_str().unwrap().contains("Engine oil"), "{problem}");
+    assert_eq!(pointers(order).await, ["#/items/0/recipe", "#/items/2/recipe"]);
+    let order = json!({ "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21 }], "table": "" });
+    let mut named = pointers(order).await;
+    named.sort();
+    assert_eq!(named, ["#/items/0/quantity", "#/items/1/quantity", "#/items/1/recipe", "#/table"]);
     bar.close().await;
 }
 
