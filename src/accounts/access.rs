@@ -66,9 +66,18 @@ impl Access {
 
     /// Looks for changes by others until it is stopped. While the database is away, what is known goes on to count.
     pub async fn keep_fresh(self, stop: CancellationToken) {
+        let mut failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH)).await.is_some() {
-            if let Err(error) = self.refresh().await {
-                tracing::debug!(%error, "accounts could not be refreshed");
+            match self.refresh().await {
+                Err(error) if !failing => {
+                    tracing::warn!(%error, "changed roles and ended sessions can't be read: what was known holds");
+                    failing = true;
+                }
+                Ok(()) if failing => {
+                    tracing::info!("changed roles and ended sessions are read again");
+                    failing = false;
+                }
+                Ok(()) | Err(_) => {}
             }
         }
     }

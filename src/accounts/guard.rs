@@ -33,9 +33,9 @@ struct Budget {
 }
 
 /// Of an account, at all addresses but those it is known at; and at each of these by itself.
-const ACCOUNT: Budget = Budget { free: 5, longest: 60, forgiven_each: 300 };
+static ACCOUNT: Budget = Budget { free: 5, longest: 60, forgiven_each: 300 };
 /// Of an address, which may be that of a whole bar: for accounts that are not known there.
-const ADDRESS: Budget = Budget { free: 100, longest: 30, forgiven_each: 30 };
+static ADDRESS: Budget = Budget { free: 100, longest: 30, forgiven_each: 30 };
 
 impl Budget {
     /// How long to wait after so many failures, in seconds.
@@ -59,6 +59,13 @@ impl Budget {
         let failures = attempts.failures.saturating_sub(forgiven).max(0);
         attempts.failures = if self.pause(failures) < self.longest { failures + 1 } else { failures };
         attempts.failed_at = now;
+    }
+
+    /// Keeps them for as long as they mean anything. Part of a transaction.
+    async fn keep(&self, conn: &mut Conn, name: &Name, attempts: &Attempts, now: Instant) -> Result<()> {
+        let known_until = attempts.succeeded_at.map_or(now, |at| at + KNOWN_FOR);
+        let forget_at = (now + self.memory(attempts)).max(known_until);
+        login_attempts::keep(conn, name, attempts, forget_at).await
     }
 
     /// How long the failures mean anything.
@@ -118,27 +125,46 @@ fn network(address: IpAddr) -> [u8; 16] {
 impl Attempt {
     /// Counts it as failed, or says how long it has to wait. Part of a transaction.
     pub async fn charge(&self, conn: &mut Conn, now: Instant) -> Result<Option<TimeDelta>> {
-        let own = login_attempts::lock(conn, &self.own).await?;
-        let own = own.filter(|own| is_known(own, now));
-        let budgets: &[(&Name, Budget)] = match &self.shared {
-            // The address first: one that has to wait makes no rows for accounts that it has not tried.
-            Some((account, address)) if own.is_none() => &[(address, ADDRESS), (account, ACCOUNT)],
-            _ => &[(&self.own, ACCOUNT)],
-        };
         let mut charged = Vec::new();
-        for (name, budget) in budgets {
-            let mut attempts = login_attempts::lock_or_begin(conn, *name, now).await?;
+        for (name, budget) in self.budgets(conn, now).await? {
+            let mut attempts = login_attempts::lock_or_begin(conn, name, now).await?;
             if let Some(wait) = budget.wait(&attempts, now) {
+                // A clock was set back, or another one is ahead: the pause must not begin anew until this one gets there.
+                if attempts.failed_at > now {
+                    attempts.failed_at = now;
+                    budget.keep(conn, name, &attempts, now).await?;
+                }
                 return Ok(Some(wait));
             }
             budget.charge(&mut attempts, now);
-            charged.push((*name, attempts, now + budget.memory(&attempts)));
+            charged.push((name, budget, attempts));
         }
-        for (name, attempts, forget_at) in charged {
-            let known_until = attempts.succeeded_at.map_or(now, |at| at + KNOWN_FOR);
-            login_attempts::keep(conn, name, &attempts, forget_at.max(known_until)).await?;
+        for (name, budget, attempts) in charged {
+            budget.keep(conn, name, &attempts, now).await?;
         }
         Ok(None)
+    }
+
+    /// The password was not looked at after all: it did not fail. Part of a transaction.
+    pub async fn take_back(&self, conn: &mut Conn, now: Instant) -> Result<()> {
+        for (name, budget) in self.budgets(conn, now).await? {
+            if let Some(mut attempts) = login_attempts::lock(conn, name).await? {
+                attempts.failures = (attempts.failures - 1).max(0);
+                budget.keep(conn, name, &attempts, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What it is counted by.
+    async fn budgets(&self, conn: &mut Conn, now: Instant) -> Result<Vec<(&Name, &'static Budget)>> {
+        let own = login_attempts::lock(conn, &self.own).await?;
+        let own = own.filter(|own| is_known(own, now));
+        Ok(match &self.shared {
+            // The address first: one that has to wait makes no rows for accounts that it has not tried.
+            Some((account, address)) if own.is_none() => vec![(address, &ADDRESS), (account, &ACCOUNT)],
+            _ => vec![(&self.own, &ACCOUNT)],
+        })
     }
 
     /// Who tries is known from now on. Part of a transaction.

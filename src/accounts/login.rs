@@ -49,7 +49,11 @@ impl Accounts {
         let mut known: Known = asked.await?.map_err(Denied::TooManyFailures)?;
         for _ in 0..TRIES {
             let hash = known.as_ref().map(|(_, hash)| hash.as_str());
-            let Verdict::Right(renewed) = turn.verify(password, hash).await? else { break };
+            let verdict = match turn.verify(password, hash).await {
+                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
+                Ok(verdict) => verdict,
+            };
+            let Verdict::Right(renewed) = verdict else { break };
             let Some((user, hash)) = known else { break };
             if !user.active {
                 return Err(Denied::Inactive);
@@ -92,6 +96,17 @@ impl Accounts {
         Ok(opened.await?.map(|user| self.signed_in(user, id, &refresh_token)))
     }
 
+    /// Takes back that an attempt failed: there was no time to look at the password.
+    async fn not_looked_at(&self, attempt: Option<Attempt>, busy: Denied) -> Denied {
+        let Some(attempt) = attempt else { return busy };
+        let taking =
+            self.store.write(move |conn| async move { attempt.take_back(conn, now()).await }.boxed());
+        if let Err(error) = taking.await {
+            tracing::debug!(%error, "an attempt stays counted");
+        }
+        busy
+    }
+
     /// Sets another password, if the old one is right, and ends the account's other sessions.
     pub async fn change_password(
         &self,
@@ -114,10 +129,15 @@ impl Accounts {
         let mut known: Known = asked.await?.map_err(Denied::TooManyFailures)?;
         for _ in 0..TRIES {
             let (user, hash) = known.ok_or(Denied::Unknown)?;
-            if turn.verify(old, Some(&hash)).await? == Verdict::Wrong {
-                break;
+            match turn.verify(old, Some(&hash)).await {
+                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
+                Ok(Verdict::Wrong) => break,
+                Ok(Verdict::Right(_)) => {}
             }
-            let chosen = turn.hash_chosen(new, personal(&user)).await?;
+            let chosen = match turn.hash_chosen(new, personal(&user)).await {
+                Err(busy @ Denied::Busy) => return Err(self.not_looked_at(attempt, busy).await),
+                chosen => chosen?,
+            };
             let attempt = attempt.clone();
             let changed = self.store.write(move |conn| {
                 async move {

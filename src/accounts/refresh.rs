@@ -62,8 +62,10 @@ impl RefreshToken {
         if session.token_hash == hash {
             return Shown::Current;
         }
+        // Less than nothing where clocks differ. A clock that was set back must not make it late for hours.
+        let age = now.0 - session.rotated_at.0;
         match (&session.previous_hash, &session.seed) {
-            (Some(previous), Some(seed)) if *previous == hash && now < session.rotated_at + GRACE => {
+            (Some(previous), Some(seed)) if *previous == hash && (-GRACE..GRACE).contains(&age) => {
                 Shown::Lately(seed.clone())
             }
             _ => Shown::Used,
@@ -139,6 +141,12 @@ mod tests {
         let moment = TimeDelta::milliseconds(1);
         assert_eq!(first.shown_to(&rotated, at + GRACE - moment), Shown::Lately(seed.clone()));
         assert_eq!(first.shown_to(&rotated, at + GRACE), Shown::Used);
+        assert_eq!(
+            first.shown_to(&rotated, at - moment),
+            Shown::Lately(seed.clone()),
+            "clocks differ a little"
+        );
+        assert_eq!(first.shown_to(&rotated, at - GRACE - moment), Shown::Used);
         assert_eq!(first.next(&seed).text(), second.text());
         assert_ne!(first.next(&RefreshToken::seed()).text(), second.text());
         let stranger = RefreshToken::first(first.session);

@@ -5,8 +5,10 @@ use std::{num::NonZeroU32, str::FromStr};
 /// Requests that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What looks at a password, or at what stands for one.
+    /// What looks at a password.
     Login,
+    /// `POST /token/refresh`.
+    Refresh,
     /// New accounts.
     Registration,
     /// `POST /orders`.
@@ -45,9 +47,11 @@ pub struct Policy {
 const MOST: u32 = 10_000_000;
 
 /// What holds unless something else is said.
-const USUAL: [Policy; 12] = [
+const USUAL: [Policy; 14] = [
     usual("login", Kind::Login, Whose::Account, 10),
     usual("login-address", Kind::Login, Whose::Address, 120),
+    usual("refresh", Kind::Refresh, Whose::Account, 20),
+    usual("refresh-address", Kind::Refresh, Whose::Address, 1200),
     usual("registration-address", Kind::Registration, Whose::Address, 60),
     usual("ordering", Kind::Ordering, Whose::Account, 60),
     usual("ordering-staff", Kind::Ordering, Whose::Staff, 600),

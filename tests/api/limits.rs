@@ -66,6 +66,7 @@ async fn each_answer_says_what_is_left() {
         (Method::DELETE, "/nothing", "writing"),
         (Method::PUT, "/me/password", "login"),
         (Method::POST, "/login", "login"),
+        (Method::POST, "/token/refresh", "refresh"),
         (Method::POST, "/register", "registration-address"),
         (Method::HEAD, "/recipes", "reading"),
         (Method::OPTIONS, "/recipes", "reading"),

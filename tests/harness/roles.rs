@@ -21,7 +21,7 @@ pub const SECRET: &str = "a secret for this harness, long enough for HS256";
 const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// Loads come from few people at one address: their requests are counted as everybody's, and never too many.
-const NO_LIMIT: &str = "login=10000000,login-address=10000000,registration-address=10000000,ordering=10000000,\
+const NO_LIMIT: &str = "login=10000000,login-address=10000000,refresh=10000000,refresh-address=10000000,registration-address=10000000,ordering=10000000,\
     ordering-staff=10000000,ordering-address=10000000,reading=10000000,reading-staff=10000000,reading-address=10000000,\
     writing=10000000,writing-staff=10000000,writing-address=10000000";
 

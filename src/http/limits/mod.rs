@@ -63,7 +63,8 @@ impl Limits {
                 budgets.iter().find(|budget| (budget.policy().kind, budget.policy().whose) == (kind, whose));
             budget.cloned()
         };
-        let kinds = [Kind::Login, Kind::Registration, Kind::Ordering, Kind::Reading, Kind::Writing];
+        let kinds =
+            [Kind::Login, Kind::Refresh, Kind::Registration, Kind::Ordering, Kind::Reading, Kind::Writing];
         let all = kinds.into_iter().flat_map(|kind| {
             [None, Some(Whose::Account), Some(Whose::Staff)].map(|whose| {
                 let own = whose.and_then(|whose| of(kind, whose).or_else(|| of(kind, Whose::Account)));
@@ -113,7 +114,8 @@ fn kind(method: &Method, path: &str) -> Kind {
         (&Method::GET | &Method::HEAD | &Method::OPTIONS, _) => Kind::Reading,
         (&Method::POST, "/orders") => Kind::Ordering,
         (&Method::POST, "/register") => Kind::Registration,
-        (&Method::POST, "/login" | "/token/refresh") | (&Method::PUT, "/me/password") => Kind::Login,
+        (&Method::POST, "/login") | (&Method::PUT, "/me/password") => Kind::Login,
+        (&Method::POST, "/token/refresh") => Kind::Refresh,
         _ => Kind::Writing,
     }
 }

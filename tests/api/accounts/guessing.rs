@@ -110,6 +110,36 @@ on_both! {
         bar.close().await;
     }
 
+    async fn a_clock_that_was_set_back_makes_no_pause_longer(bar) {
+        let bar = counting(bar).await;
+        let email = guest(&bar).await;
+        // An hour ahead; the pause after five is 1 s.
+        guess(&bar, std::slice::from_ref(&email), HERE, FREE, -3600).await;
+        has_to_wait(&login(&bar, &email, RIGHT).await);
+        eventually("the end of the pause", async || (login(&bar, &email, RIGHT).await.status == 200).then_some(())).await;
+        bar.close().await;
+    }
+
+    async fn what_was_not_looked_at_did_not_fail(bar) {
+        let bar = counting(bar).await;
+        let email = guest(&bar).await;
+        guess(&bar, std::slice::from_ref(&email), ELSEWHERE, FREE - 1, 0).await;
+        let attempt = Guard::new(&SECRET.into(), true).login(&email, HERE.parse().unwrap()).unwrap();
+        let store = bar.database.store();
+        for _ in 0..2 * FREE {
+            let attempt = attempt.clone();
+            let charging = store.write(move |conn| async move {
+                let wait = attempt.charge(conn, now()).await?;
+                attempt.take_back(conn, now()).await?;
+                Ok(wait)
+            }.boxed());
+            assert_eq!(charging.await.unwrap(), None);
+        }
+        store.close();
+        login(&bar, &email, RIGHT).await.expect(200);
+        bar.close().await;
+    }
+
     async fn an_account_that_is_not_there_is_treated_like_one_that_is(bar) {
         let bar = counting(bar).await;
         let (there, stranger) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));

@@ -58,6 +58,25 @@ async fn guests_can_not_keep_staff_at_the_same_address_from_work() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_signs_in_too_often_keeps_nobody_from_going_on() {
+    let bar = with_limits("login-address=2,refresh-address=2", &[]).await;
+    let who = json!({ "email": "employee@example.com", "password": "password123" });
+    let session = bar.stranger().post("/login", who).await.expect(200);
+    for status in [422, 429] {
+        assert_eq!(bar.stranger().post("/login", json!({})).await.status, status);
+    }
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    let next = bar.stranger().post("/token/refresh", refresh).await.expect(200);
+    for status in [422, 429] {
+        assert_eq!(bar.stranger().post("/token/refresh", json!({})).await.status, status);
+    }
+    // Who shows the token that is about to expire has a budget of their own.
+    let employee = bar.holder_of(next["token"].as_str().unwrap());
+    employee.post("/token/refresh", json!({ "refresh_token": next["refresh_token"] })).await.expect(200);
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_used_up_his_own_takes_nothing_from_others_at_the_address() {
     let bar = with_limits("ordering=1,ordering-address=10", &[]).await;
     let (greedy, other) = (bar.guest().await, bar.guest().await);
