@@ -99,8 +99,10 @@ fn verify(password: &SecretString, known: Option<&str>, cost: u32) -> Verdict {
         work(exposed, cost);
         return Verdict::Wrong;
     };
-    // One that is too long to have been set is compared by its beginning, for the time that takes, and is wrong.
-    let right = bcrypt::verify(exposed, hash_known).unwrap_or(false) && exposed.len() <= Password::MOST;
+    // One that can't have been set is compared all the same, for the time that takes, and is wrong: bcrypt reads the beginning of
+    // one that is too long, and one that repeats itself behind a NUL as if it did not.
+    let can_be = exposed.len() <= Password::MOST && !exposed.contains('\0');
+    let right = bcrypt::verify(exposed, hash_known).unwrap_or(false) && can_be;
     if !right {
         // What is missing to the full cost: each step takes as long as all below it and the lowest once more, which was the
         // hash itself.

@@ -45,6 +45,8 @@ async fn every_byte_of_a_password_counts() {
     for near in [&longest[..71], &longest[1..], &format!("{longest}x"), &format!("{}x", &longest[..71]), ""] {
         login(&bar, email, near).await.expect_problem(401, "wrong-password");
     }
+    // A password and what it would repeat behind a NUL have one hash.
+    login(&bar, "user@example.com", "password123\0password123").await.expect_problem(401, "wrong-password");
     bar.close().await;
 }
 
