@@ -22,14 +22,14 @@ use std::{fmt, ops};
 
 /// A moment in UTC, kept to the microsecond because that is what the databases store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "DateTime<Utc>")]
 pub struct Instant(pub DateTime<Utc>);
 
 schema::described!(Instant: schema::formatted("A moment in UTC.", "date-time", "2026-11-22T15:02:26.088658Z"));
 
 /// The present moment.
 pub fn now() -> Instant {
-    Instant(Utc::now().trunc_subsecs(6))
+    Utc::now().into()
 }
 
 impl Instant {
@@ -56,6 +56,13 @@ impl fmt::Display for Instant {
     /// RFC 3339, always with six decimals: as text, moments sort as they do in time.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+impl From<DateTime<Utc>> for Instant {
+    /// Without what is finer than a microsecond.
+    fn from(moment: DateTime<Utc>) -> Self {
+        Self(moment.trunc_subsecs(6))
     }
 }
 
@@ -173,6 +180,8 @@ mod tests {
         let texts = [1_000_000, 1_000_001, 1_001_000, 1_100_000]
             .map(|micros| serde_json::to_string(&Instant::from_micros(micros)).unwrap());
         assert_eq!(texts[0], "\"1970-01-01T00:00:01.000000Z\"");
+        let finer: Instant = serde_json::from_str("\"1970-01-01T01:00:01.0000019+01:00\"").unwrap();
+        assert_eq!(Some(finer), Instant::from_micros(1_000_001));
         assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == texts[0].len()), "{texts:?}");
     }
 }
