@@ -31,11 +31,10 @@ fn is_refused_well(problem: &Problem) -> bool {
             Some(name) if name == kind::MALFORMED_REQUEST.path() => errors == 0,
             Some(name) if name == kind::INVALID.path() => {
                 let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
-                let pointers: BTreeSet<_> =
-                    errors.iter().filter_map(|error| error["pointer"].as_str()).collect();
-                (1..=10).contains(&errors.len())
-                    && pointers.len() == errors.len()
-                    && pointers.iter().all(|pointer| pointer.starts_with('#'))
+                let fields: BTreeSet<_> = errors.iter().filter_map(|error| error["field"].as_str()).collect();
+                let pointer =
+                    |error: &Value| error["pointer"].as_str().is_some_and(|pointer| pointer.starts_with('#'));
+                (1..=10).contains(&errors.len()) && fields.len() == errors.len() && errors.iter().all(pointer)
             }
             _ => false,
         }
