@@ -138,7 +138,7 @@ fn confirms(criterion: &mut Criterion) {
                         receivers.push(receiver);
                     }
                     for tag in (at_a_time..=MESSAGES).step_by(usize::try_from(at_a_time).unwrap_or(1)) {
-                        tracker.answer(tag, at_a_time > 1, Ok::<_, PublishError>(()), at);
+                        tracker.answer(tag, at_a_time > 1, Ok::<_, PublishError>(()), at, |_| ());
                     }
                     assert_eq!(tracker.unanswered(), 0);
                     receivers

@@ -14,6 +14,7 @@ use crate::{
     },
     once::{Once, Told, once},
     store::{self, Conn, Store, dead_letters, lists, moves, orders},
+    telemetry::metrics::{self, MovedTo},
 };
 use chrono::TimeDelta;
 use futures_util::{FutureExt, TryFutureExt};
@@ -92,9 +93,14 @@ impl Bar {
         bartender: Caller,
         key: Option<Once<Option<Order>>>,
     ) -> Result<Told<Option<Order>>, NotMoved> {
-        self.store
+        let told: Result<_, NotMoved> = self
+            .store
             .write(move |conn| once(conn, key, move |conn| claim(conn, bartender).map_ok(Ok).boxed()).boxed())
-            .await?
+            .await?;
+        if let Ok(Told::Now(Some(order))) = &told {
+            count(order.status);
+        }
+        told
     }
 
     /// Moves an order, once, if it can be moved so from where it stands.
@@ -107,13 +113,33 @@ impl Bar {
         condition: Condition,
         key: Option<Once<Order>>,
     ) -> Result<Told<Order>, NotMoved> {
-        self.store
+        let told = self
+            .store
             .write(move |conn| {
                 once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
                     .boxed()
             })
-            .await?
+            .await?;
+        if let Ok(Told::Now(order)) = &told {
+            count(order.status);
+        }
+        told
     }
+}
+
+/// Counts a move.
+fn count(to: Status) {
+    let to = match to {
+        // No move leads there.
+        Status::Queued => return,
+        Status::Pending => MovedTo::Pending,
+        Status::InProgress => MovedTo::InProgress,
+        Status::Ready => MovedTo::Ready,
+        Status::Completed => MovedTo::Completed,
+        Status::Cancelled => MovedTo::Cancelled,
+        Status::Failed => MovedTo::Failed,
+    };
+    metrics::moves().moves.of(to).inc();
 }
 
 async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {

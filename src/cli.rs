@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{
-    config::{Database, Serving, Working},
+    config::{Database, Logging, Serving, Working},
     roles, telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -12,6 +12,10 @@ use clap::{Parser, Subcommand};
 pub struct Cli {
     #[command(subcommand)]
     role: Role,
+
+    /// How it logs.
+    #[command(flatten)]
+    pub logging: Logging,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,7 +3,7 @@
 mod proxies;
 mod rate_limits;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 pub use proxies::Proxies;
 pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
@@ -37,6 +37,50 @@ pub struct Servers {
     /// Names the broker's exchanges and queues, so that several systems can share one broker.
     #[arg(long, env = "QUEUE_PREFIX", value_name = "NAME", default_value = "shakerqueue")]
     pub queue_prefix: String,
+}
+
+/// How the log is written. What is logged says `RUST_LOG`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Logging {
+    /// How the log is written: for people, or a JSON object a line.
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        value_name = "text|json",
+        default_value = "text",
+        hide_possible_values = true,
+        global = true
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, Args)]
+pub struct Tracing {
+    /// The collector that traces are sent to (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Unset: nothing is traced.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector, hide_env_values = true)]
+    pub otel_exporter_otlp_endpoint: Option<SecretString>,
+
+    /// Which part of the requests begins a trace, from 0 to 1.
+    #[arg(id = "trace_ratio", long = "otel-traces-sampler-arg", env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO", default_value_t = 1.0, value_parser = ratio)]
+    pub ratio: f64,
+}
+
+impl Tracing {
+    /// The collector's address, if there is one.
+    pub fn endpoint(&self) -> Option<&str> {
+        let endpoint = self.otel_exporter_otlp_endpoint.as_ref().map(ExposeSecret::expose_secret);
+        endpoint.filter(|endpoint| !endpoint.is_empty())
+    }
 }
 
 /// What `serve` needs to know.
@@ -110,6 +154,14 @@ pub struct Serving {
     #[arg(long, env = "TLS_KEY_FILE", value_name = "PATH", value_parser = path)]
     pub tls_key_file: Option<PathBuf>,
 
+    /// Where `/metrics` is answered, and `/healthz` and `/readyz` too. Unset: where the rest is.
+    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
+    pub admin_addr: Option<SocketAddr>,
+
+    /// Where traces go.
+    #[command(flatten)]
+    pub tracing: Tracing,
+
     /// Adds the demo accounts and the menu, as `seed` does.
     #[arg(long)]
     pub demo: bool,
@@ -135,9 +187,13 @@ pub struct Working {
     #[command(flatten)]
     pub servers: Servers,
 
-    /// Where `/healthz` and `/readyz` are answered. Unset: nowhere.
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered. Unset: nowhere.
     #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
     pub admin_addr: Option<SocketAddr>,
+
+    /// Where traces go.
+    #[command(flatten)]
+    pub tracing: Tracing,
 
     /// How long to wait before an order that the database refuses, for a reason that may pass, is tried again: once after each
     /// of these times, in seconds. After that it is a dead letter.
@@ -248,6 +304,19 @@ fn path(text: &str) -> Result<PathBuf, Infallible> {
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
+}
+
+/// Also an empty one, which names no collector.
+fn collector(text: &str) -> Result<SecretString, &'static str> {
+    match Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.host().is_some() => Ok(text.into()),
+        _ if text.is_empty() => Ok(SecretString::default()),
+        _ => Err("must be an address such as http://127.0.0.1:4318"),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or("must be 0 to 1")
 }
 
 fn count<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, String> {

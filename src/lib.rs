@@ -11,12 +11,14 @@
 //! roles                                             what the executable can be run as
 //! deployment                                        which servers there are
 //! http                                              routes, permissions, problems, their document
+//! monitor                                           what those are told who watch over it
 //! seed  health  worker  dead_letters
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
 //! audit  once                                       who changed what; what is asked for again under a key
 //! queue  store                                      RabbitMQ; PostgreSQL and SQLite
-//! config  replies  secret  shutdown  telemetry
+//! replies  secret  shutdown  telemetry
+//! config
 //! domain                                            rules, no I/O
 //! ```
 
@@ -32,6 +34,7 @@ pub mod health;
 pub mod http;
 pub mod intake;
 pub mod menu;
+pub mod monitor;
 pub mod once;
 pub mod queue;
 pub mod recorder;

@@ -12,11 +12,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::start();
+    let logging = cli.logging;
+    telemetry::start(logging);
     match cli.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("shakerqueue: {failure}");
+            telemetry::failed(logging, &failure);
             ExitCode::FAILURE
         }
     }

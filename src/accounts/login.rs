@@ -9,6 +9,7 @@ use crate::{
         now,
     },
     store::{Conn, Result, sessions, users},
+    telemetry::metrics::{self, Login},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -24,6 +25,17 @@ type Known = Option<(User, String)>;
 impl Accounts {
     /// Signs in from this address. Takes as long for an e-mail without an account.
     pub async fn login(
+        &self,
+        email: &str,
+        password: &SecretString,
+        address: IpAddr,
+    ) -> Result<SignedIn, Denied> {
+        let outcome = self.sign_in(email, password, address).await;
+        metrics::accounts().logins.of(counts_as(&outcome)).inc();
+        outcome
+    }
+
+    async fn sign_in(
         &self,
         email: &str,
         password: &SecretString,
@@ -171,6 +183,17 @@ impl Accounts {
             }
         }
         Err(Denied::WrongPassword)
+    }
+}
+
+fn counts_as(outcome: &Result<SignedIn, Denied>) -> Login {
+    match outcome {
+        Ok(_) => Login::Succeeded,
+        Err(Denied::Inactive) => Login::Inactive,
+        Err(Denied::TooManyFailures(_)) => Login::TooManyFailures,
+        Err(Denied::Busy | Denied::NoThreads(_)) => Login::Busy,
+        Err(Denied::Store(_)) => Login::Unavailable,
+        Err(_) => Login::WrongPassword,
     }
 }
 

@@ -18,6 +18,13 @@ pub fn client_address(request: &HttpRequest) -> IpAddr {
     }
 }
 
+/// Whether a proxy sent it that is believed.
+pub fn from_trusted_proxy(request: &HttpRequest) -> bool {
+    let proxies = request.app_data::<Data<Proxies>>();
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.contains(peer))
+}
+
 /// What the headers say, if they can be believed.
 fn forwarded(headers: &HeaderMap, proxies: &Proxies) -> Option<IpAddr> {
     let by = |name: HeaderName, read: fn(&str) -> Option<IpAddr>| {

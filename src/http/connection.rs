@@ -3,6 +3,7 @@
 //! The framework bounds the first head of a connection and the time between requests, but neither a later head that comes
 //! byte by byte nor an answer that nobody reads.
 
+use crate::telemetry::metrics::{self, Open};
 use std::{
     cell::Cell,
     io,
@@ -79,6 +80,8 @@ impl Drop for Busy {
 /// A connection with a clock.
 pub struct Watched<S> {
     stream: S,
+    /// Counted as long as this lives.
+    _open: Open,
     progress: Rc<Progress>,
     /// Wakes at the next deadline, or earlier: it is set back only once it has rung.
     alarm: Pin<Box<Sleep>>,
@@ -91,7 +94,8 @@ impl<S> Watched<S> {
     pub fn new(stream: S, encrypted: bool) -> Self {
         let until = Instant::now() + HEAD_WITHIN + ANSWER;
         let progress = Rc::new(Progress { phase: Cell::new(Phase::Head(until)), encrypted });
-        Self { stream, progress, alarm: Box::pin(sleep_until(until)), unread_since: None }
+        let open = Open::new(&metrics::http().connections);
+        Self { stream, _open: open, progress, alarm: Box::pin(sleep_until(until)), unread_since: None }
     }
 
     /// Where it stands.

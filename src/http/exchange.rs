@@ -5,6 +5,7 @@ use super::{
     connection::Progress,
     head,
     limits::{Allowance, Limits},
+    observe::Observed,
     once,
     problem::Problem,
     request_id,
@@ -26,8 +27,8 @@ use actix_web::{
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, rc::Rc};
 
-/// Where pages for people are, which may be asked for as what they are.
-const PAGES: [&str; 2] = ["/docs", "/problems"];
+/// Where things are that are no JSON, and may be asked for as what they are.
+const PAGES: [&str; 3] = ["/docs", "/metrics", "/problems"];
 
 /// For answers that say nothing else of their own. An answer is for who asked, is what it says it is, and loads nothing.
 const CAREFUL: [(HeaderName, HeaderValue); 5] = [
@@ -56,8 +57,10 @@ pub async fn around_cors(
     if response.headers().contains_key(REQUEST_ID) {
         return Ok(response);
     }
-    let mut response = id.clone().scope(async { explained(response, false) }).await;
+    let observed = Observed::begin(response.request(), &id);
+    let mut response = id.clone().scope(observed.place(), async { explained(response, false) }).await;
     finish(&mut response.response_mut().head_mut().headers, &id);
+    observed.end(response.status(), None);
     Ok(response)
 }
 
@@ -67,6 +70,7 @@ pub async fn exchange(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::of(request.request());
+    let observed = Observed::begin(request.request(), &id);
     let connection = request.conn_data::<Rc<Progress>>().cloned();
     let _busy = connection.as_ref().map(Progress::begin);
     let encrypted = connection.as_ref().is_some_and(|connection| connection.encrypted);
@@ -77,7 +81,7 @@ pub async fn exchange(
         request.head_mut().method = Method::GET;
     }
     let allowance = request.app_data::<Data<Limits>>().and_then(|limits| limits.admit(request.request()));
-    let answered = id.clone().scope(async {
+    let answered = id.clone().scope(observed.place(), async {
         let refused = allowance.as_ref().and_then(Allowance::refusal);
         if let Some(problem) = refused.or_else(|| head::oversize(request.request())) {
             return Ok(Err(problem));
@@ -86,12 +90,21 @@ pub async fn exchange(
             return Ok(Err(Problem::not_acceptable()));
         }
         match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-            Ok(Ok(response)) => Ok(Ok(explained(response.map_into_boxed_body(), asks_for_methods))),
+            Ok(Ok(response)) => {
+                let cause = response.response().error().and_then(cause);
+                Ok(Ok((explained(response.map_into_boxed_body(), asks_for_methods), cause)))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Ok(Err(Problem::internal(&"a panic"))),
         }
     });
-    let answered = answered.await?;
+    let answered = match answered.await {
+        Ok(answered) => answered,
+        Err(error) => {
+            observed.end(error.as_response_error().status_code(), cause(&error).as_deref());
+            return Err(error);
+        }
+    };
     let finish = |headers: &mut HeaderMap| {
         if encrypted {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICTLY_ENCRYPTED);
@@ -102,7 +115,8 @@ pub async fn exchange(
         finish(headers, &id);
     };
     match answered {
-        Ok(mut response) => {
+        Ok((mut response, cause)) => {
+            observed.end(response.status(), cause.as_deref());
             let head = response.response_mut().head_mut();
             // Connections that would be kept are closed once the process stops: their clients go elsewhere before it ends.
             if stopping {
@@ -114,9 +128,19 @@ pub async fn exchange(
         // There is no request any more to answer, so this takes the way of errors.
         Err(problem) => {
             let mut response = problem.error_response();
+            observed.end(response.status(), problem.cause());
             finish(response.headers_mut());
             Err(InternalError::from_response(problem, response).into())
         }
+    }
+}
+
+/// Why a handler answered with an error, where that is for the log.
+fn cause(error: &Error) -> Option<String> {
+    match error.as_error::<Problem>() {
+        Some(problem) => problem.cause().map(str::to_owned),
+        None if error.as_response_error().status_code().is_server_error() => Some(error.to_string()),
+        None => None,
     }
 }
 

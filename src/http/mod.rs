@@ -15,6 +15,8 @@ mod head;
 mod health;
 mod kind;
 mod limits;
+mod metrics;
+mod observe;
 mod once;
 mod openapi;
 mod orders;
@@ -39,10 +41,11 @@ use crate::{
     health::Health,
     intake::Intake,
     menu::Menu,
+    monitor::Monitor,
 };
 use actix_web::{
     App as ActixApp,
-    dev::Server,
+    dev::{Server, ServerHandle},
     middleware::{Compress, Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
@@ -50,18 +53,18 @@ use exchange::{around_cors, exchange};
 use limits::Limits;
 pub use openapi::document;
 use problem::Problem;
-use std::{io, net::TcpListener, time::Duration};
+use std::{io, net::TcpListener, sync::Arc, time::Duration};
 pub use tls::Tls;
 
-/// For those who ask for the health of a process, and nothing else.
-const HEALTH_CONNECTIONS: usize = 256;
+/// For those who watch over a process, and nobody else.
+const ADMIN_CONNECTIONS: usize = 256;
 
 /// What handlers work with.
 pub struct App {
     /// Who is who.
     pub accounts: Accounts,
     /// Takes orders.
-    pub intake: Intake,
+    pub intake: Arc<Intake>,
     /// Works them.
     pub bar: Bar,
     /// What there is to order.
@@ -72,6 +75,8 @@ pub struct App {
     pub trail: Trail,
     /// Which parts are up.
     pub health: Health,
+    /// What those are told who watch over it. None: they ask elsewhere.
+    pub monitor: Option<Monitor>,
 }
 
 /// How much is done at a time.
@@ -103,24 +108,47 @@ pub fn serve(
     Clients { origins, proxies, limits, tls }: Clients,
     drain: Duration,
 ) -> io::Result<Server> {
-    let (health, app) = (Data::new(app.health.clone()), Data::new(app));
+    let (health, monitor) = (Data::new(app.health.clone()), app.monitor.clone().map(Data::new));
+    let app = Data::new(app);
     let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(app.clone()).app_data(health.clone());
         config.app_data(proxies.clone()).app_data(limits.clone());
+        if let Some(monitor) = monitor.clone() {
+            config.app_data(monitor).configure(metrics::routes);
+        }
         config.configure(health::routes).configure(routes);
     };
     start(listener, capacity, origins, tls, drain, configure)
 }
 
-/// Only the health of a process that has no API.
-pub fn serve_health(health: Health, listener: TcpListener, drain: Duration) -> io::Result<Server> {
-    let health = Data::new(health);
-    let capacity = Capacity { threads: 1, connections: HEALTH_CONNECTIONS };
+/// What answers those who watch over a process.
+pub struct Admin(ServerHandle);
+
+impl Admin {
+    /// Answers nobody any more.
+    pub async fn stop(self) {
+        self.0.stop(false).await;
+    }
+}
+
+/// Answers those who watch over a process, and nobody else, until it is stopped.
+pub fn serve_admin(
+    health: Health,
+    monitor: Monitor,
+    listener: TcpListener,
+    drain: Duration,
+) -> io::Result<Admin> {
+    let (health, monitor) = (Data::new(health), Data::new(monitor));
+    let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS };
     let configure = move |config: &mut ServiceConfig| {
-        config.app_data(health.clone()).configure(health::routes);
+        config.app_data(health.clone()).app_data(monitor.clone());
+        config.configure(health::routes).configure(metrics::routes);
     };
-    start(listener, capacity, Vec::new(), None, drain, configure)
+    let server = start(listener, capacity, Vec::new(), None, drain, configure)?;
+    let admin = Admin(server.handle());
+    tokio::spawn(server);
+    Ok(admin)
 }
 
 fn start(

@@ -71,14 +71,18 @@ pub struct Problem {
     status: u16,
     /// What is wrong this time, for people.
     #[schema(examples("items[0].quantity: must be 1 to 20"))]
-    detail: String,
+    detail: Box<str>,
     /// Names the request in the service's log; also the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, examples("0199f3a4c0de7000a1b2c3d4e5f60718"))]
     request_id: Option<RequestId>,
     /// Which fields are wrong, where that is the reason.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldError>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldError>)]
+    errors: Box<[FieldError]>,
+    /// Why, where that is for the log alone.
+    #[serde(skip)]
+    cause: Option<Box<str>>,
     /// After how many seconds it is worth trying again, where that is known.
     #[serde(skip)]
     retry_after: Option<u16>,
@@ -98,9 +102,10 @@ impl Problem {
             r#type: kind.path().into(),
             title: kind.title,
             status: kind.status.as_u16(),
-            detail: shortened(detail.into()),
+            detail: shortened(detail.into()).into(),
             request_id: RequestId::current(),
-            errors: Vec::new(),
+            errors: Box::default(),
+            cause: None,
             retry_after: None,
             order: None,
             etag: None,
@@ -221,25 +226,28 @@ impl Problem {
 
     /// 500: a defect of ours.
     pub fn internal(cause: &dyn fmt::Display) -> Self {
-        let problem = Self::new(kind::INTERNAL, "Something went wrong here; it has been noted.");
-        tracing::error!(%cause, request_id = problem.request(), "answered 500");
-        problem
+        Self::new(kind::INTERNAL, "Something went wrong here; it has been noted.").because(cause)
     }
 
     fn unavailable(cause: &dyn fmt::Display) -> Self {
-        let problem =
-            Self::new(kind::UNAVAILABLE, "This can't be done right now. Please try again in a moment.");
-        tracing::warn!(%cause, request_id = problem.request(), "answered 503");
-        problem
+        Self::new(kind::UNAVAILABLE, "This can't be done right now. Please try again in a moment.")
+            .because(cause)
     }
 
     /// 503 after which it may have been done all the same.
     fn outcome_unknown(cause: &dyn fmt::Display) -> Self {
         let detail =
             "This may have been done or not. Please look, or repeat an order under the same Idempotency-Key.";
-        let problem = Self::new(kind::OUTCOME_UNKNOWN, detail);
-        tracing::warn!(%cause, request_id = problem.request(), "answered 503");
-        problem
+        Self::new(kind::OUTCOME_UNKNOWN, detail).because(cause)
+    }
+
+    fn because(self, cause: &dyn fmt::Display) -> Self {
+        Self { cause: Some(cause.to_string().into()), ..self }
+    }
+
+    /// Why, for the log: it may tell what is nobody's business.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
     }
 
     /// 422: these fields of the body are wrong.
@@ -250,22 +258,18 @@ impl Problem {
 
     fn invalid(fields: impl Iterator<Item = (Invalid, Option<String>)>) -> Self {
         let mut problem = Self::new(kind::INVALID, "");
-        let mut sentences = Vec::new();
+        let (mut sentences, mut errors) = (Vec::new(), Vec::new());
         for (invalid, pointer) in fields {
             sentences.push(invalid.to_string());
-            problem.errors.push(FieldError {
+            errors.push(FieldError {
                 field: shortened(invalid.field),
                 pointer: pointer.map(shortened),
                 problem: shortened(invalid.problem),
             });
         }
-        problem.detail = shortened(sentences.join("; "));
+        problem.errors = errors.into();
+        problem.detail = shortened(sentences.join("; ")).into();
         problem
-    }
-
-    /// For the log.
-    fn request(&self) -> &str {
-        self.request_id.as_ref().map_or("", RequestId::as_str)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names each request, so that what a client was told is found in the log.
 
-use crate::telemetry;
+use crate::telemetry::{self, Scope, traces::Place};
 use actix_web::{HttpRequest, http::header::HeaderValue};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -34,9 +34,9 @@ impl RequestId {
         telemetry::request().map(Self)
     }
 
-    /// What is done for this request.
-    pub async fn scope<T>(self, work: impl Future<Output = T>) -> T {
-        telemetry::for_request(Some(self.0), work).await
+    /// What is done for this request, at this place of a trace.
+    pub async fn scope<T>(self, place: Place, work: impl Future<Output = T>) -> T {
+        Scope { request: Some(self.0), place }.run(work).await
     }
 
     /// As text.

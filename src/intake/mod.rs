@@ -4,6 +4,7 @@ mod identity;
 pub mod message;
 mod request;
 mod sink;
+mod waiting;
 
 pub use crate::recorder::Refusal;
 pub use identity::Identity;
@@ -13,7 +14,7 @@ pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
 use crate::{
     accounts::Caller,
     domain::{
-        Invalid,
+        Instant, Invalid,
         ids::{OrderId, UserId},
         now,
         order::{Drink, Line, MOST_LINES, NewOrder},
@@ -22,10 +23,12 @@ use crate::{
     },
     menu::{Menu, Snapshot},
     store::{self, Store, orders, users},
+    telemetry::metrics::{self, KeptBy, Refused},
 };
 use futures_util::FutureExt;
 use quick_cache::{Weighter, sync::Cache};
 use std::sync::Arc;
+use waiting::Waiting;
 
 /// How many accepted orders are remembered until they can be read from the database.
 const REMEMBERED: usize = 10_000;
@@ -70,6 +73,7 @@ pub struct Intake {
     store: Store,
     identity: Identity,
     accepted: Cache<OrderId, Arc<NewOrder>, Bytes>,
+    waiting: Waiting,
 }
 
 /// About how much memory an order takes.
@@ -98,11 +102,34 @@ impl Intake {
     /// Takes orders from this menu into this sink.
     pub fn new(menu: Menu, sink: Box<dyn OrderSink>, store: Store, identity: Identity) -> Self {
         let accepted = Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, Bytes);
-        Self { menu, sink, store, identity, accepted }
+        Self { menu, sink, store, identity, accepted, waiting: Waiting::default() }
     }
 
     /// Takes an order: on success it is safe at the broker or in the database.
     pub async fn place(
+        &self,
+        caller: Caller,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
+        let outcome = self.take(caller, request, key).await;
+        match &outcome {
+            Ok((Taken::Queued, order)) => {
+                metrics::intake().accepted.of(KeptBy::Broker).inc();
+                self.waiting.accepted(order.id, order.placed_at);
+            }
+            Ok((Taken::Stored(_), _)) => metrics::intake().accepted.of(KeptBy::Database).inc(),
+            Err(error) => metrics::intake().refused.of(refused(error)).inc(),
+        }
+        outcome
+    }
+
+    /// Since when the oldest of the orders has been waiting that were accepted here and are not stored yet.
+    pub async fn oldest_waiting(&self) -> Option<Instant> {
+        self.waiting.oldest(&self.store).await
+    }
+
+    async fn take(
         &self,
         caller: Caller,
         request: Request,
@@ -234,6 +261,19 @@ impl Intake {
             due_at: working_order::due(placed_at, slowest_seconds),
             placed_at,
         })
+    }
+}
+
+fn refused(error: &NotTaken) -> Refused {
+    match error {
+        NotTaken::Invalid(_) => Refused::Invalid,
+        NotTaken::SoldOut(_) => Refused::SoldOut,
+        NotTaken::NotForOthers => Refused::NotPermitted,
+        NotTaken::Conflict => Refused::Conflict,
+        NotTaken::Refused(_) => Refused::Unstorable,
+        NotTaken::Unavailable | NotTaken::Store(store::Error::Unavailable(_)) => Refused::Unavailable,
+        NotTaken::Undecided | NotTaken::Store(store::Error::Undecided(_)) => Refused::Undecided,
+        NotTaken::Store(_) => Refused::Failed,
     }
 }
 

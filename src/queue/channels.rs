@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::QueueError;
 use super::calls::{CALL_WITHIN, OnRuntime, call};
 use super::connection::{Current, Live};
+use crate::telemetry::metrics::Open;
 
 /// Channels for short requests at a time. Those of a publisher or a consumer leave the pool, for they cannot be reused.
 const POOL_SIZE: usize = 8;
@@ -61,6 +62,7 @@ impl ChannelPool {
 pub(super) struct PooledChannel {
     channel: OnRuntime<Channel>,
     live: Arc<Live>,
+    _open: Open,
 }
 
 impl PooledChannel {
@@ -123,7 +125,8 @@ impl Manager for ChannelManager {
 
     async fn create(&self) -> Result<PooledChannel, QueueError> {
         let live = self.current.borrow().clone().ok_or(QueueError::NotConnected)?;
-        let channel = PooledChannel { channel: live.open_channel().await?, live };
+        let channel = live.open_channel().await?;
+        let channel = PooledChannel { channel, _open: live.count_channel(), live };
         // Queues the callback locally; it does not wait.
         channel
             .raw()?

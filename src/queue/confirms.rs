@@ -15,6 +15,7 @@ use super::PublishError;
 use super::channels::Log;
 use super::gate::{Gate, State};
 use super::tracker::{Reply, Tracker};
+use crate::telemetry::metrics;
 
 /// The confirms of one channel. Lives until the channel is lost; nothing is published on it afterwards.
 pub(super) struct Confirms {
@@ -55,7 +56,9 @@ impl Confirms {
         if self.ended.is_cancelled() {
             return Err(replies);
         }
-        Ok(tracker.register(replies, now))
+        let tag = tracker.register(replies, now);
+        show(&tracker);
+        Ok(tag)
     }
 
     /// Gives up on what has been without an answer for longer than `within`.
@@ -91,6 +94,7 @@ impl Confirms {
             self.gate.set(State::Down);
         }
         tracker.end();
+        show(&tracker);
     }
 
     pub(super) async fn ended(&self) {
@@ -117,7 +121,10 @@ impl Confirms {
 
     fn answer(&self, tag: u64, multiple: bool, outcome: Result<(), PublishError>) {
         let mut tracker = self.lock();
-        tracker.answer(tag, multiple, outcome, Instant::now());
+        tracker.answer(tag, multiple, outcome, Instant::now(), |took| {
+            metrics::broker().confirms.observe(took.as_secs_f64());
+        });
+        show(&tracker);
         self.answered.notify_one();
         if self.gate.state() == State::Stalled && !self.ended.is_cancelled() {
             self.gate.set(State::Up);
@@ -129,6 +136,11 @@ impl Confirms {
     fn lock(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A process publishes on one channel at a time.
+fn show(tracker: &Tracker) {
+    metrics::broker().unconfirmed.set(i64::try_from(tracker.unanswered()).unwrap_or(i64::MAX));
 }
 
 struct Callback(Arc<Confirms>);

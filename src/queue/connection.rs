@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueueError;
 use super::calls::{Backoff, CALL_WITHIN, OnRuntime, call};
+use crate::telemetry::metrics::{self, Open, Purpose};
 
 const OPEN_WITHIN: Duration = Duration::from_secs(3);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -29,6 +30,7 @@ const MOST_LOST_CHANNELS: u16 = 200;
 
 /// One open connection.
 pub(super) struct Live {
+    purpose: Purpose,
     connection: OnRuntime<Connection>,
     lost_channels: AtomicU16,
     rebuild: Notify,
@@ -39,13 +41,19 @@ pub(super) struct Live {
 pub(super) type Current = watch::Receiver<Option<Arc<Live>>>;
 
 impl Live {
-    fn new(connection: Connection, runtime: Handle) -> Self {
+    fn new(connection: Connection, purpose: Purpose, runtime: Handle) -> Self {
         Self {
+            purpose,
             connection: OnRuntime::new(connection, runtime),
             lost_channels: AtomicU16::new(0),
             rebuild: Notify::new(),
             gone: CancellationToken::new(),
         }
+    }
+
+    /// Counts a channel as open on it.
+    pub(super) fn count_channel(&self) -> Open {
+        Open::new(metrics::broker().channels.of(self.purpose))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -123,6 +131,7 @@ impl Live {
 /// Keeps a connection open until `stop`, and shows it in `current`.
 pub(super) async fn supervise(
     arguments: OpenConnectionArguments,
+    purpose: Purpose,
     runtime: Handle,
     current: watch::Sender<Option<Arc<Live>>>,
     stop: CancellationToken,
@@ -138,7 +147,9 @@ pub(super) async fn supervise(
             Err(error) => backoff.failed(&name, &error),
             Ok(connection) => {
                 let since = Instant::now();
-                let live = Arc::new(Live::new(connection, runtime.clone()));
+                let live = Arc::new(Live::new(connection, purpose, runtime.clone()));
+                metrics::broker().opened.of(purpose).inc();
+                let connected = Open::new(metrics::broker().connected.of(purpose));
                 current.send_replace(Some(live.clone()));
                 tracing::info!(connection = name, "connected to the broker");
                 let reason = tokio::select! {
@@ -146,6 +157,7 @@ pub(super) async fn supervise(
                     reason = live.lost() => Some(reason),
                 };
                 current.send_replace(None);
+                drop(connected);
                 live.close().await;
                 let Some(reason) = reason else { return };
                 tracing::warn!(connection = name, reason, "lost the connection to the broker");

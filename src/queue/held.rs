@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use amqprs::FieldTable;
 use tokio::time::Instant;
 
 use super::bundle;
 use super::publisher::{Outgoing, PublishError, Route};
+use super::trail;
 
 /// The most messages of a bundle, and the most bytes.
 const MOST_TOGETHER: usize = 128;
@@ -80,6 +82,21 @@ impl Outgoing {
 }
 
 impl Bundle {
+    /// What the message says of its orders: of earlier attempts at one that goes alone, and where they are in traces.
+    pub(super) fn headers(&self) -> Option<FieldTable> {
+        let failures = match self.messages.as_slice() {
+            [only] => only.failures.headers(),
+            _ => None,
+        };
+        if self.messages.iter().all(|message| message.place.is_nowhere()) {
+            return failures;
+        }
+        let mut headers = failures.unwrap_or_default();
+        let places: Vec<_> = self.messages.iter().map(|message| message.place.clone()).collect();
+        trail::write(&places, &mut headers);
+        Some(headers)
+    }
+
     /// The body, and what kind it is.
     pub(super) fn body(&mut self) -> (Vec<u8>, Cow<'static, str>) {
         match self.messages.as_mut_slice() {

@@ -20,6 +20,7 @@ mod publishing;
 mod subscription;
 mod topology;
 mod tracker;
+mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,10 @@ use gate::{Gate, State};
 use publisher::{MOST_WAITING, Route};
 use publishing::Publishing;
 use topology::Topology;
+
+use crate::telemetry::Scope;
+use crate::telemetry::metrics::{Label, Purpose};
+use crate::telemetry::traces::Place;
 
 /// How long the broker may take to confirm a message.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(600);
@@ -102,6 +107,8 @@ pub struct Postponed {
     pub body: Vec<u8>,
     /// What it shall say of the attempts so far.
     pub failures: Failures,
+    /// Where it is in a trace.
+    pub place: Place,
 }
 
 /// Why a message could not be postponed.
@@ -115,7 +122,7 @@ pub enum PostponeError {
     Publish(#[from] PublishError),
 }
 
-/// What waits in the orders queue.
+/// What waits in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     /// Messages that nobody has been given yet.
@@ -167,15 +174,15 @@ impl Broker {
             connections: CancellationToken::new(),
         });
         let connections = TaskTracker::new();
-        let connect = |purpose: &str| {
+        let connect = |purpose: Purpose| {
             let (sender, current) = watch::channel(None);
-            let arguments = address.named(&format!("shakerqueue {purpose}"));
-            connections
-                .spawn_on(supervise(arguments, runtime.clone(), sender, stop.connections.clone()), &runtime);
+            let arguments = address.named(&format!("shakerqueue {}", purpose.value()));
+            let supervised = supervise(arguments, purpose, runtime.clone(), sender, stop.connections.clone());
+            connections.spawn_on(supervised, &runtime);
             (ChannelPool::new(current.clone()), current)
         };
-        let (publishing_pool, publishing) = connect("publishing");
-        let (consuming_pool, consuming) = connect("consuming");
+        let (publishing_pool, publishing) = connect(Purpose::Publishing);
+        let (consuming_pool, consuming) = connect(Purpose::Consuming);
 
         let topology = Topology::new(&prefix);
         let gate = Arc::new(Gate::new());
@@ -229,34 +236,31 @@ impl Broker {
         }
         drop(connected);
         self.topology.declare(&self.consuming_pool).await?;
-        let queue = match source {
-            Source::Orders => &self.topology.orders,
-            Source::Overrun => &self.topology.overrun,
-        };
-        Subscription::open(&self.consuming_pool, queue, prefetch).await
+        Subscription::open(&self.consuming_pool, self.topology.queue(source), prefetch).await
     }
 
     /// Lets a message come among the orders again after `delay`, and waits until the broker has it safe.
     pub async fn postpone(&self, message: Postponed, delay: Duration) -> Result<(), PostponeError> {
-        let Postponed { id, foreign, body, failures } = message;
+        let Postponed { id, foreign, body, failures, place } = message;
         self.topology.declare_delay(&self.consuming_pool, delay).await?;
-        Ok(self.publisher.send(id, foreign, body, failures, Route::OrdersAfter(delay)).await?)
+        let route = Route::OrdersAfter(delay);
+        Ok(Scope::current().at(place).run(self.publisher.send(id, foreign, body, failures, route)).await?)
     }
 
-    /// How much waits in the queue. Fails at once while there is no connection, and declares a queue that is gone.
-    pub async fn depth(&self) -> Result<Depth, QueueError> {
-        match self.declared_depth().await {
+    /// How much waits in a queue. Fails at once while there is no connection, and declares a queue that is gone.
+    pub async fn depth(&self, source: Source) -> Result<Depth, QueueError> {
+        match self.declared_depth(source).await {
             // Most likely somebody deleted the queue, and each such answer costs a channel: put it back.
             Err(QueueError::Failed { .. }) => {
                 self.topology.declare(&self.consuming_pool).await?;
-                self.declared_depth().await
+                self.declared_depth(source).await
             }
             depth => depth,
         }
     }
 
-    async fn declared_depth(&self) -> Result<Depth, QueueError> {
-        let mut declare = QueueDeclareArguments::new(&self.topology.orders);
+    async fn declared_depth(&self, source: Source) -> Result<Depth, QueueError> {
+        let mut declare = QueueDeclareArguments::new(self.topology.queue(source));
         declare.passive(true);
         let channel = self.consuming_pool.get().await?;
         let declared = channel.request("look at the queue", CALL_WITHIN, async move |channel| {

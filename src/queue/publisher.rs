@@ -9,7 +9,13 @@ use uuid::Uuid;
 use super::failures::Failures;
 use super::gate::Gate;
 use super::tracker::Reply;
-use crate::replies;
+use crate::{
+    replies,
+    telemetry::{
+        metrics::{self, Published},
+        traces::{Kind, Place, Span},
+    },
+};
 
 /// Messages of one process that wait to be sent or confirmed, together: so many if they are as small as most, fewer if not.
 pub(super) const MOST_WAITING: usize = 4096;
@@ -53,6 +59,8 @@ pub(super) struct Outgoing {
     pub(super) body: Vec<u8>,
     pub(super) failures: Failures,
     pub(super) route: Route,
+    /// Where it is in a trace.
+    pub(super) place: Place,
     pub(super) reply: Reply,
 }
 
@@ -83,6 +91,29 @@ impl Publisher {
         failures: Failures,
         route: Route,
     ) -> Result<(), PublishError> {
+        let mut span = Span::here(Kind::Producer, "send order");
+        let outcome = self.hand_over(id, foreign, body, failures, route, span.place()).await;
+        metrics::broker().publishes.of(published(outcome)).inc();
+        if span.is_recorded() {
+            span.set("messaging.system", "rabbitmq");
+            span.set("messaging.operation.type", "send");
+            span.set("messaging.message.id", id.to_string());
+            if let Err(error) = outcome {
+                span.failed(error.to_string());
+            }
+        }
+        outcome
+    }
+
+    async fn hand_over(
+        &self,
+        id: Uuid,
+        foreign: Option<String>,
+        body: Vec<u8>,
+        failures: Failures,
+        route: Route,
+        place: Place,
+    ) -> Result<(), PublishError> {
         if !self.gate.admits() {
             return Err(PublishError::Unavailable);
         }
@@ -90,12 +121,23 @@ impl Publisher {
         let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
         let (to, outcome) = replies::channel();
         let reply = Reply { to, permit: Some(permit) };
-        self.outgoing.try_send(Outgoing { id, foreign, body, failures, route, reply }).map_err(|error| {
-            match error {
+        self.outgoing.try_send(Outgoing { id, foreign, body, failures, route, place, reply }).map_err(
+            |error| match error {
                 mpsc::error::TrySendError::Full(_) => PublishError::Busy,
                 mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
-            }
-        })?;
+            },
+        )?;
         outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
+    }
+}
+
+fn published(outcome: Result<(), PublishError>) -> Published {
+    match outcome {
+        Ok(()) => Published::Confirmed,
+        Err(PublishError::Unavailable) => Published::Unavailable,
+        Err(PublishError::Busy) => Published::Busy,
+        Err(PublishError::Unconfirmed) => Published::Unconfirmed,
+        Err(PublishError::Refused) => Published::Refused,
+        Err(PublishError::NoQueue) => Published::NoQueue,
     }
 }

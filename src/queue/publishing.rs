@@ -196,9 +196,10 @@ impl Publishing {
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
         let (body, kind) = bundle.body();
         let alone = match bundle.messages.as_slice() {
-            [only] => Some((only.id, only.failures.headers(), only.route)),
+            [only] => Some((only.id, only.route)),
             _ => None,
         };
+        let headers = bundle.headers();
         // Before the publish, or the answer could come first.
         let replies = bundle.messages.into_iter().map(|message| message.reply).collect();
         let tag = match session.confirms.register(replies, Instant::now()) {
@@ -217,11 +218,11 @@ impl Publishing {
             .with_content_type(&kind)
             .with_app_id("shakerqueue");
         let mut to = BasicPublishArguments::new(&self.topology.orders, &self.topology.orders);
-        if let Some((id, headers, route)) = alone {
+        if let Some(headers) = headers {
+            properties.with_headers(headers);
+        }
+        if let Some((id, route)) = alone {
             properties.with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            if let Some(headers) = headers {
-                properties.with_headers(headers);
-            }
             if let Route::OrdersAfter(delay) = route {
                 // The default exchange knows every queue by its name.
                 to = BasicPublishArguments::new("", &self.topology.delay_queue(delay));

@@ -1,6 +1,7 @@
 //! Consuming orders, a batch at a time.
 
 use std::collections::VecDeque;
+use std::iter::repeat_with;
 use std::time::Duration;
 
 use amqprs::channel::{
@@ -15,6 +16,8 @@ use super::bundle;
 use super::calls::CALL_WITHIN;
 use super::channels::{ChannelPool, PooledChannel};
 use super::failures::Failures;
+use super::trail;
+use crate::telemetry::traces::Place;
 
 /// amqprs queues an acknowledgement locally; the wait is for its writer only.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
@@ -32,6 +35,8 @@ pub struct Delivery {
     pub foreign: Option<String>,
     /// What it says of earlier attempts.
     pub failures: Failures,
+    /// Where it is in a trace.
+    pub place: Place,
     /// The content.
     pub body: Vec<u8>,
 }
@@ -112,20 +117,23 @@ impl Subscription {
         let body = message.content.unwrap_or_default();
         let kind = properties.content_type().map(String::as_str);
         let foreign = kind.filter(|kind| ![bundle::ALONE, bundle::TOGETHER].contains(kind));
-        let delivery = |part, body, message_id| Delivery {
+        let delivery = |part, body, message_id, place| Delivery {
             tag: Tag { message: number, part },
             message_id,
             foreign: foreign.map(str::to_owned),
             redelivered,
             failures,
+            place,
             body,
         };
         let before = self.left.len();
         if kind == Some(bundle::TOGETHER) {
-            let texts = bundle::split(&body).enumerate();
-            self.left.extend(texts.map(|(part, text)| delivery(part, text.to_vec(), None)));
+            let places = trail::together(properties.headers()).into_iter().chain(repeat_with(Place::default));
+            let texts = bundle::split(&body).enumerate().zip(places);
+            self.left.extend(texts.map(|((part, text), place)| delivery(part, text.to_vec(), None, place)));
         } else {
-            self.left.push_back(delivery(0, body, properties.message_id().cloned()));
+            let place = trail::alone(properties.headers());
+            self.left.push_back(delivery(0, body, properties.message_id().cloned(), place));
         }
         self.acknowledgements.delivered(number, self.left.len() - before);
     }

@@ -7,6 +7,7 @@ use amqprs::{FieldTable, FieldValue};
 
 use super::QueueError;
 use super::channels::ChannelPool;
+use super::subscription::Source;
 
 /// All of it together. A quorum queue's first declaration elects a leader.
 const DECLARE_WITHIN: Duration = Duration::from_secs(4);
@@ -35,6 +36,14 @@ impl Topology {
             overrun: format!("{prefix}.orders.overrun"),
             nowhere: format!("{prefix}.nowhere"),
             dead: format!("{prefix}.dead"),
+        }
+    }
+
+    /// The queue of this source.
+    pub(super) fn queue(&self, source: Source) -> &str {
+        match source {
+            Source::Orders => &self.orders,
+            Source::Overrun => &self.overrun,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which published messages the broker has not answered yet: the bookkeeping of publisher confirms, without any I/O.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -64,24 +65,31 @@ impl Tracker {
         }
     }
 
-    /// Takes the broker's answer for `tag`, or for all up to it.
+    /// Takes the broker's answer for `tag`, or for all up to it, and says of each how long it took.
     pub(super) fn answer(
         &mut self,
         tag: u64,
         multiple: bool,
         outcome: Result<(), PublishError>,
         now: Instant,
+        mut took: impl FnMut(Duration),
     ) {
         self.last_answer = now;
         self.refused_since = outcome.is_err().then(|| self.refused_since.unwrap_or(now));
         if !multiple {
             let sent = self.sent.remove(&tag);
+            if let Some(sent) = &sent {
+                took(now - sent.at);
+            }
             self.settle(sent, outcome);
             return;
         }
         // AMQP's tag 0 means all of them.
         let later = if tag == 0 { BTreeMap::new() } else { self.sent.split_off(&tag.saturating_add(1)) };
         let sent = std::mem::replace(&mut self.sent, later);
+        for sent in sent.values() {
+            took(now - sent.at);
+        }
         self.settle(sent.into_values(), outcome);
     }
 

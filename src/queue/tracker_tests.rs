@@ -43,11 +43,11 @@ fn outcomes(receivers: &mut [Receiver<Outcome>]) -> Vec<Option<Outcome>> {
 fn answers_out_of_order() {
     let now = Instant::now();
     let (mut tracker, mut receivers) = sent(3, now);
-    tracker.answer(2, false, Ok(()), now);
+    tracker.answer(2, false, Ok(()), now, |_| ());
     assert_eq!(outcomes(&mut receivers[..]), [None, Some(Ok(())), None]);
     receivers.remove(1);
-    tracker.answer(3, false, Err(PublishError::Refused), now);
-    tracker.answer(1, false, Ok(()), now);
+    tracker.answer(3, false, Err(PublishError::Refused), now, |_| ());
+    tracker.answer(1, false, Ok(()), now, |_| ());
     assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::Refused))]);
     assert_eq!((tracker.waiting(), tracker.unanswered()), (0, 0));
 }
@@ -56,10 +56,10 @@ fn answers_out_of_order() {
 fn multiple_answers_everything_up_to_the_tag() {
     let now = Instant::now();
     let (mut tracker, mut receivers) = sent(4, now);
-    tracker.answer(3, true, Ok(()), now);
+    tracker.answer(3, true, Ok(()), now, |_| ());
     assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Ok(())), Some(Ok(())), None]);
     let mut fifth = [send(&mut tracker, 5, now)];
-    tracker.answer(0, true, Ok(()), now);
+    tracker.answer(0, true, Ok(()), now, |_| ());
     assert_eq!(outcomes(&mut fifth), [Some(Ok(()))]);
     assert_eq!((tracker.waiting(), tracker.unanswered()), (0, 0));
 }
@@ -70,7 +70,7 @@ fn a_return_makes_the_acknowledgement_a_refusal() {
     let (mut tracker, mut receivers) = sent(2, now);
     tracker.returned(2);
     tracker.returned(77);
-    tracker.answer(2, true, Ok(()), now);
+    tracker.answer(2, true, Ok(()), now, |_| ());
     assert_eq!(outcomes(&mut receivers), [Some(Ok(())), Some(Err(PublishError::NoQueue))]);
 }
 
@@ -88,14 +88,14 @@ fn a_deadline_passes_for_the_old_only() {
     let (mut tracker, mut old) = sent(2, start);
     let mut young = [send(&mut tracker, 3, later)];
     // One answer came after all of the old were sent: slow, not stalled.
-    tracker.answer(2, false, Ok(()), later);
+    tracker.answer(2, false, Ok(()), later, |_| ());
     assert!(!tracker.is_stalled(later));
     tracker.expire(later);
     assert_eq!(outcomes(&mut old), [Some(Err(PublishError::Unconfirmed)), Some(Ok(()))]);
     assert_eq!(outcomes(&mut young), [None]);
     assert_eq!((tracker.waiting(), tracker.unanswered()), (1, 2));
     // The late answer is taken without a caller.
-    tracker.answer(1, false, Ok(()), later);
+    tracker.answer(1, false, Ok(()), later, |_| ());
     assert_eq!(tracker.unanswered(), 1);
 }
 
@@ -108,7 +108,7 @@ fn silence_is_noticed_whoever_waits() {
     let _second = send(&mut tracker, 2, at(2));
     tracker.expire(at(9));
     assert!(tracker.is_silent(at(9)) && !tracker.is_silent(at(1)), "given up, and still not answered");
-    tracker.answer(2, false, Ok(()), at(10));
+    tracker.answer(2, false, Ok(()), at(10), |_| ());
     assert!(!tracker.is_silent(at(20)), "slow, not silent");
 }
 
@@ -117,12 +117,12 @@ fn refusals_and_nothing_else_are_noticed() {
     let start = Instant::now();
     let (mut tracker, _receivers) = sent(4, start);
     let at = |millis| start + Duration::from_millis(millis);
-    tracker.answer(1, false, Err(PublishError::Refused), at(1));
+    tracker.answer(1, false, Err(PublishError::Refused), at(1), |_| ());
     assert!(tracker.is_refused(at(2)) && !tracker.is_refused(at(1)));
-    tracker.answer(2, false, Err(PublishError::Refused), at(5));
+    tracker.answer(2, false, Err(PublishError::Refused), at(5), |_| ());
     assert!(tracker.is_refused(at(2)), "since the first of them");
-    tracker.answer(3, false, Ok(()), at(6));
-    tracker.answer(4, false, Err(PublishError::Refused), at(7));
+    tracker.answer(3, false, Ok(()), at(6), |_| ());
+    tracker.answer(4, false, Err(PublishError::Refused), at(7), |_| ());
     assert!(!tracker.is_refused(at(7)) && tracker.is_refused(at(8)));
 }
 
@@ -234,7 +234,7 @@ proptest! {
                     let Some(tag) = model.one_of(tag) else { continue };
                     let outcome = if ack { Ok(()) } else { Err(PublishError::Refused) };
                     model.answer(tag, multiple, outcome);
-                    tracker.answer(tag, multiple, outcome, now);
+                    tracker.answer(tag, multiple, outcome, now, |_| ());
                 }
                 Event::Expire(age) => {
                     let deadline = now - Duration::from_millis(age.into());
@@ -270,4 +270,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn each_answer_says_how_long_it_took() {
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut tracker = Tracker::new(start);
+    for millis in [0, 10, 20] {
+        tracker.register(Vec::new(), at(millis));
+    }
+    let mut took = Vec::new();
+    tracker.answer(2, false, Ok(()), at(50), |time| took.push(time.as_millis()));
+    tracker.answer(3, true, Ok(()), at(60), |time| took.push(time.as_millis()));
+    assert_eq!(took, [40, 60, 40]);
 }

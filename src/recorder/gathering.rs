@@ -1,10 +1,11 @@
 //! Gathers single orders into batches.
 
-use super::{BATCH, Outcome, record_batch};
+use super::{BATCH, Outcome, batch_span, record_batch};
 use crate::{
     domain::order::NewOrder,
     replies::{self, Reply},
     store::Store,
+    telemetry::traces::{Kind, Place, Span},
 };
 use std::sync::{
     Arc,
@@ -22,6 +23,7 @@ const WAITING: usize = 4 * BATCH;
 struct Job {
     order: NewOrder,
     outcome: Reply<Outcome>,
+    place: Place,
     /// Set once: by who begins to write it, or by who gives up waiting for that.
     decided: Arc<AtomicBool>,
 }
@@ -45,7 +47,10 @@ impl Recorder {
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> Outcome {
         let (outcome, answer) = replies::channel();
         let decided = Arc::new(AtomicBool::new(false));
-        if self.jobs.try_send(Job { order, outcome, decided: Arc::clone(&decided) }).is_err() {
+        // It ends when the outcome is here.
+        let span = Span::here(Kind::Internal, "record order");
+        let job = Job { order, outcome, place: span.place(), decided: Arc::clone(&decided) };
+        if self.jobs.try_send(job).is_err() {
             return Outcome::TryLater;
         }
         match timeout_at(deadline, answer).await {
@@ -62,11 +67,13 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
     while waiting.recv_many(&mut jobs, BATCH).await > 0 {
         // Who gave up waiting was told that it is not stored.
         jobs.retain(|job| !job.decided.swap(true, Ordering::Relaxed));
+        let span = batch_span(jobs.iter().map(|job| &job.place), jobs.len());
         let (orders, answers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.order, job.outcome)).unzip();
         if orders.is_empty() {
             continue;
         }
-        let outcomes = record_batch(&store, Arc::from(orders)).await;
+        let outcomes = span.run(record_batch(&store, Arc::from(orders))).await;
+        drop(span);
         replies::give_all(answers.into_iter().zip(outcomes));
     }
 }

@@ -8,6 +8,10 @@ pub use gathering::Recorder;
 use crate::{
     domain::{Instant, now, order::NewOrder},
     store::{Error, Store, record, record::Recording},
+    telemetry::{
+        metrics::{self, Label, Recorded},
+        traces::{Place, Span},
+    },
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
@@ -56,10 +60,25 @@ pub enum Refusal {
     Other(String),
 }
 
+/// The span of storing a batch of so many orders: linked to each of them that is traced, for all have one commit.
+pub fn batch_span<'a>(places: impl Iterator<Item = &'a Place>, orders: usize) -> Span {
+    let mut span = Span::for_all(places, "record batch");
+    if span.is_recorded() {
+        span.set("shakerqueue.orders", i64::try_from(orders).unwrap_or(i64::MAX));
+    }
+    span
+}
+
 /// Stores a batch in one transaction and says for each order what became of it, in the same order.
 ///
 /// An order that can't be stored does not hold back the others: its batch is split until it stands alone.
-pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
+pub async fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> Vec<Outcome> {
+    let outcomes = record_in_parts(store, Arc::clone(&batch)).await;
+    count(&batch, &outcomes);
+    outcomes
+}
+
+fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
     async move {
         let error = match attempt(store, &batch).await {
             Ok(outcomes) => return outcomes,
@@ -73,8 +92,8 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
         }
         match batch.split_at_checked(batch.len() / 2) {
             Some((left, right)) if !left.is_empty() => {
-                let mut outcomes = record_batch(store, left.into()).await;
-                outcomes.extend(record_batch(store, right.into()).await);
+                let mut outcomes = record_in_parts(store, left.into()).await;
+                outcomes.extend(record_in_parts(store, right.into()).await);
                 outcomes
             }
             _ => vec![refusal(&error); batch.len()],
@@ -85,8 +104,27 @@ pub fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<
 
 async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
     let (batch, at) = (Arc::clone(batch), now());
+    let (begun, orders) = (Tick::now(), batch.len());
     let recording = store.write(move |conn| async move { record::record(conn, &batch, at).await }.boxed());
-    Ok(recording.await?.into_iter().map(|recording| Outcome::of(recording, at)).collect())
+    let recorded = recording.await;
+    let metrics = metrics::recorder();
+    #[expect(clippy::cast_precision_loss, reason = "there are never that many")]
+    metrics.batch_orders.observe(orders as f64);
+    metrics.batch_duration.observe(begun.elapsed().as_secs_f64());
+    Ok(recorded?.into_iter().map(|recording| Outcome::of(recording, at)).collect())
+}
+
+/// Counts what became of orders.
+fn count(batch: &[NewOrder], outcomes: &[Outcome]) {
+    let (metrics, at) = (metrics::recorder(), now());
+    for (order, outcome) in batch.iter().zip(outcomes) {
+        metrics.orders.of(outcome.counts_as()).inc();
+        if let Outcome::Recorded(_) = outcome {
+            // Another process has accepted it, whose clock may differ.
+            let delay = (at.0 - order.placed_at.0).to_std().unwrap_or_default();
+            metrics.delay.observe(delay.as_secs_f64());
+        }
+    }
 }
 
 /// Stores a batch that fails for no known reason, in ever smaller parts, while the database takes orders as such. What it
@@ -122,6 +160,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
             break;
         }
     }
+    count(batch, &outcomes);
     outcomes
 }
 
@@ -139,6 +178,23 @@ fn refusal(error: &Error) -> Outcome {
 }
 
 impl Outcome {
+    /// In a word.
+    pub fn name(&self) -> &'static str {
+        self.counts_as().value()
+    }
+
+    fn counts_as(&self) -> Recorded {
+        match self {
+            Self::Recorded(_) => Recorded::Recorded,
+            Self::AlreadyThere => Recorded::Duplicate,
+            Self::Conflict => Recorded::Conflict,
+            Self::Refused(_) => Recorded::Refused,
+            Self::Failed(_) => Recorded::Failed,
+            Self::TryLater => Recorded::TryLater,
+            Self::Undecided => Recorded::Undecided,
+        }
+    }
+
     fn of(recording: Recording, at: Instant) -> Self {
         match recording {
             Recording::Stored => Self::Recorded(at),

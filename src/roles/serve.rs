@@ -15,13 +15,22 @@ use crate::{
     http::{self, App, Capacity, Clients, Tls},
     intake::{Identity, Intake},
     menu::Menu,
+    monitor::Monitor,
     recorder::Recorder,
     secret, seed, shutdown,
     store::settings,
+    telemetry::{metrics, traces},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
-use std::{net::TcpListener, num::NonZero, thread::available_parallelism, time::Duration};
+use secrecy::SecretString;
+use std::{
+    net::TcpListener,
+    num::NonZero,
+    sync::{Arc, Weak},
+    thread::available_parallelism,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -66,19 +75,11 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(&'static str),
 ) -> Result<(), Failure> {
-    let given = serving.checked_secret().map_err(Failure::new)?.cloned();
+    let traces = traces::start(&serving.tracing, "serve").map_err(|error| Failure::new(error.to_string()))?;
+    let admin = serving.admin_addr.map(Reserved::new).transpose()?;
     let tls = serving.tls_files().and_then(|files| files.map(Tls::load).transpose()).map_err(Failure::new)?;
     let deployment = Deployment::choose(&serving.servers)?;
-    let secret = match (given, &deployment.file) {
-        (Some(secret), _) => secret,
-        (None, Some(file)) => secret::beside(file).map_err(Failure::new)?,
-        (None, None) if serving.demo => secret::fresh(),
-        (None, None) => {
-            return Err(Failure::new(
-                "JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)",
-            ));
-        }
-    };
+    let secret = secret(&serving, &deployment)?;
     // Told to stop while it waits for the database: nothing has begun.
     let Some(prepared) = stop.run_until_cancelled(prepare(&deployment, &serving)).await else {
         return Ok(());
@@ -97,6 +98,21 @@ pub async fn serve(
     background.close();
 
     let (recorder, mut recording) = Recorder::start(store.clone());
+    let health = Health {
+        store: store.clone(),
+        broker: deployment.broker.clone(),
+        needs: Needs::Either,
+        stopping: stop.clone(),
+    };
+    let intake = Arc::new(Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity));
+    let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
+    let within = serving.stopping.within();
+    let admin = match admin {
+        None => None,
+        Some(reserved) => {
+            Some(http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within)?)
+        }
+    };
     let app = App {
         accounts: Accounts::new(
             store.clone(),
@@ -106,19 +122,14 @@ pub async fn serve(
             Guard::new(&secret, !serving.rate_limits.policies().is_empty()),
             TimeDelta::days(serving.session_days.into()),
         ),
-        intake: Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity),
+        intake,
         bar: Bar::new(store.clone()),
         dead_letters: DeadLetters::new(store.clone()),
         trail: Trail::new(store.clone()),
         menu,
-        health: Health {
-            store: store.clone(),
-            broker: deployment.broker.clone(),
-            needs: Needs::Either,
-            stopping: stop.clone(),
-        },
+        health,
+        monitor: admin.is_none().then_some(monitor),
     };
-    let within = serving.stopping.within();
     // What is under way needs time as well.
     let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
     let threads = serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get));
@@ -152,10 +163,39 @@ pub async fn serve(
         // The last recorder went with the server.
         let _ = recording.await;
         background.wait().await;
+        if let Some(admin) = admin {
+            admin.stop().await;
+        }
+        traces.finish(deadline.saturating_duration_since(Instant::now())).await;
     })
     .await;
     deployment.store.close();
     finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+}
+
+/// What signs tokens.
+fn secret(serving: &Serving, deployment: &Deployment) -> Result<SecretString, Failure> {
+    match (serving.checked_secret().map_err(Failure::new)?, &deployment.file) {
+        (Some(secret), _) => Ok(secret.clone()),
+        (None, Some(file)) => secret::beside(file).map_err(Failure::new),
+        (None, None) if serving.demo => Ok(secret::fresh()),
+        (None, None) => Err(Failure::new(
+            "JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)",
+        )),
+    }
+}
+
+/// Tells those who watch over it how this process is.
+fn monitor(deployment: &str, health: Health, intake: Weak<Intake>) -> Monitor {
+    metrics::intake();
+    metrics::accounts();
+    metrics::moves();
+    // Orders go on to the recorder, which ends when the last of those is gone who could give it one.
+    let oldest_waiting = move || {
+        let intake = intake.upgrade();
+        async move { intake?.oldest_waiting().await }.boxed()
+    };
+    Monitor::new("serve", deployment, health, Box::new(oldest_waiting))
 }
 
 /// Brings the database to where it must be, and reads from it what is held in memory.

@@ -8,15 +8,20 @@ use crate::{
     config::Working,
     deployment::Deployment,
     health::{Health, Needs},
-    http, shutdown,
-    worker::Worker,
+    http,
+    monitor::Monitor,
+    shutdown,
+    telemetry::{metrics, traces},
+    worker::{Held, Worker},
 };
+use futures_util::{FutureExt, future::ready};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// Stores orders until it is told to stop.
 pub async fn run(working: Working) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
+    let traces = traces::start(&working.tracing, "work").map_err(|error| Failure::new(error.to_string()))?;
     let deployment = Deployment::choose(&working.servers)?;
     let broker = deployment.need_broker()?.clone();
     // Told to stop while it waits for the database: nothing has begun.
@@ -27,7 +32,8 @@ pub async fn run(working: Working) -> Result<(), Failure> {
     ready_database?;
 
     let within = working.stopping.within();
-    let health = match working.admin_addr {
+    let held = Held::default();
+    let admin = match working.admin_addr {
         None => None,
         Some(address) => {
             let health = Health {
@@ -36,11 +42,12 @@ pub async fn run(working: Working) -> Result<(), Failure> {
                 needs: Needs::Both,
                 stopping: stop.clone(),
             };
-            let server = http::serve_health(health, Reserved::new(address)?.listen()?, within)?;
+            let monitor = monitor(deployment.name, health.clone(), held.clone());
+            let reserved = Reserved::new(address)?;
+            let address = reserved.address()?;
+            let admin = http::serve_admin(health, monitor, reserved.listen()?, within)?;
             say(format_args!("ShakerQueue tells its health on http://{address}"));
-            let handle = server.handle();
-            tokio::spawn(server);
-            Some(handle)
+            Some(admin)
         }
     };
     say("ShakerQueue works");
@@ -49,6 +56,7 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         store: deployment.store.clone(),
         batch_size: working.batch_size,
         retries: working.retry_seconds.iter().copied().map(Duration::from_secs).collect(),
+        held,
     };
     let mut working = tokio::spawn(worker.run(stop.clone()));
 
@@ -60,11 +68,19 @@ pub async fn run(working: Working) -> Result<(), Failure> {
     let finished = timeout_at(deadline, async {
         let _ = working.await;
         broker.close(deadline.saturating_duration_since(Instant::now())).await;
-        if let Some(handle) = health {
-            handle.stop(false).await;
+        if let Some(admin) = admin {
+            admin.stop().await;
         }
+        traces.finish(deadline.saturating_duration_since(Instant::now())).await;
     })
     .await;
     deployment.store.close();
     finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+}
+
+/// Tells those who watch over it how this process is.
+fn monitor(deployment: &str, health: Health, held: Held) -> Monitor {
+    metrics::worker();
+    let oldest_waiting = move || ready(held.oldest()).boxed();
+    Monitor::new("work", deployment, health, Box::new(oldest_waiting))
 }

@@ -61,8 +61,8 @@ pub fn id_of(order: Option<OrderId>, payload: &[u8]) -> DeadLetterId {
     DeadLetterId(Uuid::new_v5(&order.map_or(Uuid::NAMESPACE_OID, |id| id.0), payload))
 }
 
-/// Keeps a letter with its message, unless it is there already.
-pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Result<()> {
+/// Keeps a letter with its message, unless it is there already. Whether it was not.
+pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Result<bool> {
     let row = (
         dead_letters::id.eq(letter.id),
         dead_letters::order_id.eq(letter.order_id),
@@ -72,8 +72,8 @@ pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Resul
         dead_letters::first_failed_at.eq(letter.first_failed_at),
         dead_letters::created_at.eq(letter.created_at),
     );
-    on!(conn, c => diesel::insert_into(dead_letters::table).values(&row).on_conflict_do_nothing().execute(c))?;
-    Ok(())
+    let kept = on!(conn, c => diesel::insert_into(dead_letters::table).values(&row).on_conflict_do_nothing().execute(c))?;
+    Ok(kept > 0)
 }
 
 /// Whether an order became a dead letter.
@@ -81,6 +81,15 @@ pub async fn has(conn: &mut Conn, order: OrderId) -> Result<bool> {
     Ok(
         on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::order_id.eq(order)))).get_result(c))?,
     )
+}
+
+/// Which of these orders became dead letters.
+pub async fn of(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
+    let found: Vec<Option<OrderId>> = on!(conn, c => dead_letters::table
+        .filter(dead_letters::order_id.eq_any(ids))
+        .select(dead_letters::order_id)
+        .load(c))?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// A letter and its message.

@@ -54,6 +54,17 @@ impl Error {
         matches!(self, Self::Unavailable(_) | Self::Undecided(_))
     }
 
+    /// What kind of failure it is: nothing of what the database said, which may quote what was to be stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "unavailable",
+            Self::Undecided(_) => "undecided",
+            Self::Taken(_) => "taken",
+            Self::UnknownReference(_) => "unknown reference",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// What this means for a change that may have been kept all the same.
     #[must_use]
     pub(super) fn while_committing(self) -> Self {

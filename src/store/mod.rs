@@ -6,6 +6,7 @@
 
 mod append_only;
 pub mod audit;
+pub mod census;
 mod connect;
 pub mod dead_letters;
 mod error;
@@ -29,10 +30,14 @@ pub mod users;
 
 pub use error::{Error, Result, Unique};
 
-use crate::telemetry;
+use crate::telemetry::{
+    Scope,
+    traces::{Kind, Span},
+};
 use in_place::{InPlace, blocking};
 use pulse::Pulse;
 
+use deadpool::Status;
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, TransactionManager,
@@ -76,6 +81,19 @@ enum Pools {
     /// With its URL, for connections that don't belong in the pool.
     Pg(Pool<PgConn>, SecretString),
     Sqlite(Pool<SqliteConn>),
+}
+
+/// The connections of one process to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and unused.
+    pub idle: usize,
+    /// Open, and doing something.
+    pub in_use: usize,
+    /// How many there may be.
+    pub most: usize,
+    /// Pieces of work that wait for one.
+    pub waiting: usize,
 }
 
 /// A connection to whichever database it is.
@@ -131,7 +149,7 @@ impl Store {
         if self.pulse.is_gone() {
             return Err(Error::unavailable("the server does not answer"));
         }
-        let (store, request) = (self.clone(), telemetry::request());
+        let (store, scope) = (self.clone(), Scope::current());
         let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let mut task = self.runtime.spawn(async move {
             let turn = if transaction { store.turn_to_write().await? } else { None };
@@ -140,12 +158,12 @@ impl Store {
                     // It can't be called off: it has its connection and its turn until it ends.
                     let work = async move {
                         let _turn = turn;
-                        Conn::Sqlite(conn).run(transaction, request, work).await
+                        Conn::Sqlite(conn).run(transaction, scope, work).await
                     };
                     timeout(DEADLINE, blocking(work)).await.map(Result::flatten)
                 }
                 mut conn @ Conn::Pg(_) => {
-                    let outcome = timeout(DEADLINE, conn.run(transaction, request, work)).await;
+                    let outcome = timeout(DEADLINE, conn.run(transaction, scope, work)).await;
                     if outcome.is_err() {
                         // Nobody knows what state it is in: the next user must not get it.
                         conn.discard();
@@ -177,6 +195,15 @@ impl Store {
         }
     }
 
+    /// Its connections now.
+    pub fn connections(&self) -> Connections {
+        let Status { max_size, size, available, waiting } = match &self.pools {
+            Pools::Pg(pool, _) => pool.status(),
+            Pools::Sqlite(pool) => pool.status(),
+        };
+        Connections { idle: available, in_use: size.saturating_sub(available), most: max_size, waiting }
+    }
+
     async fn conn(&self) -> Result<Conn> {
         Ok(match &self.pools {
             Pools::Pg(pool, _) => Conn::Pg(pool.get().await?),
@@ -186,12 +213,28 @@ impl Store {
 }
 
 impl Conn {
-    async fn run<T, W>(&mut self, transaction: bool, request: Option<Arc<str>>, work: W) -> Result<T>
+    async fn run<T, W>(&mut self, transaction: bool, scope: Scope, work: W) -> Result<T>
     where
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
     {
+        let name = if transaction { "transaction" } else { "read" };
+        let mut span = Span::below(&scope.place, Kind::Client, name);
+        span.set("db.system.name", self.system());
+        let scope = if span.is_recorded() { scope.at(span.place()) } else { scope };
         let work = async { if transaction { self.transaction(work).await } else { work(self).await } };
-        telemetry::for_request(request, work).await
+        let outcome = scope.run(work).await;
+        if let Err(error) = &outcome {
+            span.failed(error.kind());
+        }
+        outcome
+    }
+
+    /// Its database, as OpenTelemetry names it.
+    fn system(&self) -> &'static str {
+        match self {
+            Self::Pg(_) => "postgresql",
+            Self::Sqlite(_) => "sqlite",
+        }
     }
 
     async fn transaction<T, W>(&mut self, work: W) -> Result<T>
@@ -221,6 +264,7 @@ impl Conn {
     }
 
     async fn commit(&mut self) -> Result<()> {
+        let _span = Span::here(Kind::Client, "COMMIT");
         match self {
             Self::Pg(conn) => PgTransaction::commit_transaction(&mut **conn).await?,
             Self::Sqlite(conn) => SqliteTransaction::commit_transaction(&mut **conn).await?,

@@ -76,6 +76,11 @@ pub async fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 
+/// Which of these are stored.
+pub async fn stored(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
+    Ok(on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select(orders::id).load(c))?)
+}
+
 /// Written out instead of bound: neither database uses a partial index for a value that it can't see while planning. SQLite must
 /// also find the index's condition word by word.
 pub(super) fn stands(status: Status) -> SqlLiteral<Bool> {

@@ -7,6 +7,7 @@ use crate::{
     intake::{Refusal, message::Undecodable},
     queue::{Delivery, Postponed, Tag},
     store::{dead_letters, record},
+    telemetry::metrics,
 };
 use futures_util::{FutureExt, future::join_all};
 use std::time::Duration;
@@ -79,9 +80,12 @@ impl Worker {
         let (delivery, order, reason, pause) = message;
         tracing::warn!(order = ?order, reason, attempts = delivery.failures.count, ?pause, "an order can't be stored now and is tried again later");
         let id = order.map_or_else(Uuid::now_v7, |id| id.0);
-        let Delivery { tag, foreign, body, failures, .. } = delivery;
-        match self.broker.postpone(Postponed { id, foreign, body, failures }, pause).await {
-            Ok(()) => Some(tag),
+        let Delivery { tag, foreign, body, failures, place, .. } = delivery;
+        match self.broker.postpone(Postponed { id, foreign, body, failures, place }, pause).await {
+            Ok(()) => {
+                metrics::worker().postponed.inc();
+                Some(tag)
+            }
             Err(error) => {
                 tracing::warn!(%error, "an order could not be put off");
                 None
@@ -118,14 +122,17 @@ impl Worker {
     async fn keep_all(&self, letters: Vec<(DeadLetter, Vec<u8>)>) -> bool {
         let kept = self.store.write(move |conn| {
             async move {
+                let mut new = 0;
                 for (letter, payload) in &letters {
-                    dead_letters::keep(conn, letter, payload).await?;
+                    new += u64::from(dead_letters::keep(conn, letter, payload).await?);
                 }
-                Ok(())
+                Ok(new)
             }
             .boxed()
         });
-        kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept")).is_ok()
+        let kept = kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept"));
+        metrics::worker().dead_letters.inc_by(*kept.as_ref().unwrap_or(&0));
+        kept.is_ok()
     }
 }
 

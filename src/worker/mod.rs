@@ -1,15 +1,21 @@
 //! Takes orders from the broker to the recorder, and acknowledges them once they are committed.
 
 mod aside;
+mod held;
 
 use crate::{
     domain::order::NewOrder,
     intake::message::{self, Undecodable},
     queue::{Broker, Delivery, Source, Subscription, Tag},
-    recorder::{Outcome, record_apart, record_batch, takes_orders},
+    recorder::{Outcome, batch_span, record_apart, record_batch, takes_orders},
     store::Store,
+    telemetry::{
+        metrics::{self, Redelivered},
+        traces::{Kind, Span},
+    },
 };
 use aside::Reason;
+pub use held::Held;
 use rand::random_range;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -42,6 +48,8 @@ pub struct Worker {
     /// The pauses before an order is tried again that could not be stored, and may be storable later. After the last one it
     /// is a dead letter.
     pub retries: Vec<Duration>,
+    /// What it holds.
+    pub held: Held,
 }
 
 impl Worker {
@@ -61,7 +69,7 @@ impl Worker {
             // Nothing is taken that could not be stored: it would only be held from workers who can.
             if self.store.ping().await.is_ok() {
                 match self.broker.subscribe(source, prefetch).await {
-                    Ok(subscription) => self.consume(subscription, stop).await,
+                    Ok(subscription) => self.consume(source, subscription, stop).await,
                     Err(error) => tracing::debug!(%error, "not subscribed"),
                 }
             }
@@ -69,14 +77,14 @@ impl Worker {
         }
     }
 
-    async fn consume(&self, mut subscription: Subscription, stop: &CancellationToken) {
+    async fn consume(&self, source: Source, mut subscription: Subscription, stop: &CancellationToken) {
         tracing::info!("taking orders");
         while let Some(Some(deliveries)) =
             stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
         {
             let taken = deliveries.len();
             let begun = Instant::now();
-            let settled = self.store_batch(deliveries, stop).await;
+            let settled = self.store_batch(source, deliveries, stop).await;
             let all = settled.len() == taken;
             // If this is lost the orders come again, and are there already.
             if let Err(error) = subscription.settle(settled).await {
@@ -99,13 +107,20 @@ impl Worker {
     }
 
     /// Stores what can be stored and sets aside what can't. Returns the tags of those that were, one way or the other, dealt with.
-    async fn store_batch(&self, deliveries: Vec<Delivery>, stop: &CancellationToken) -> Vec<Tag> {
+    async fn store_batch(
+        &self,
+        source: Source,
+        deliveries: Vec<Delivery>,
+        stop: &CancellationToken,
+    ) -> Vec<Tag> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut open = HashSet::new();
         let mut aside = Vec::new();
         let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());
         let mut decoded = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
+            let redelivered = if delivery.redelivered { Redelivered::Yes } else { Redelivered::No };
+            metrics::worker().deliveries.of(redelivered).inc();
             match message::decode(&delivery.body) {
                 Ok(order) => {
                     orders.push(order);
@@ -121,7 +136,24 @@ impl Worker {
             }
         }
         let orders: Arc<[NewOrder]> = orders.into();
-        let outcomes = self.record(&orders, stop).await;
+        let _held = self.held.hold(source, orders.iter().map(|order| order.placed_at).min());
+        let mut spans: Vec<_> = decoded
+            .iter()
+            .map(|delivery| Span::below(&delivery.place, Kind::Consumer, "process order"))
+            .collect();
+        let places: Vec<_> = spans.iter().map(Span::place).collect();
+        let batch = batch_span(places.iter(), orders.len());
+        let outcomes = batch.run(self.record(&orders, stop)).await;
+        for ((span, order), outcome) in spans.iter_mut().zip(orders.iter()).zip(&outcomes) {
+            if span.is_recorded() {
+                span.set("messaging.system", "rabbitmq");
+                span.set("messaging.operation.type", "process");
+                span.set("messaging.message.id", order.id.to_string());
+                span.set("shakerqueue.outcome", outcome.name());
+                span.link(&batch.place());
+            }
+        }
+        drop((spans, batch));
         for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
             match outcome {
                 Outcome::Recorded(_) | Outcome::AlreadyThere => settled.push(delivery.tag),

@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["roles"],
     &["deployment"],
     &["http"],
+    &["monitor"],
     &["worker", "health", "seed", "dead_letters"],
     &["intake", "bar"],
     &["menu", "accounts", "recorder"],
@@ -42,6 +43,10 @@ const OWNED: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["accounts"]),
     ("governor", &["http"]),
     ("tokio_rustls", &["http"]),
+    ("prometheus", &["telemetry"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
 ];
 
 #[test]

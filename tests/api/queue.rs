@@ -64,7 +64,7 @@ impl Bar {
     async fn until_depth(&self, messages: u32, consumers: u32) {
         let wanted = Depth { messages, consumers };
         eventually("the depth is as wanted", async || {
-            self.broker.depth().await.is_ok_and(|depth| depth == wanted)
+            self.broker.depth(Source::Orders).await.is_ok_and(|depth| depth == wanted)
         })
         .await;
     }

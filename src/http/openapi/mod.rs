@@ -24,8 +24,8 @@ use self::{
     moves::EachMove,
 };
 use super::{
-    accounts, audit, dead_letters, docs, health, orders, problem::Problem, problem_pages, recipes, sessions,
-    users,
+    accounts, audit, dead_letters, docs, health, metrics, orders, problem::Problem, problem_pages, recipes,
+    sessions, users,
 };
 use actix_web::{HttpResponse, Responder};
 use serde_json::Value;
@@ -101,6 +101,7 @@ fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Valu
         audit::list,
         health::alive,
         health::ready,
+        metrics::show,
         problem_pages::list,
         problem_pages::show,
         docs::page,

@@ -2,6 +2,7 @@
 
 use super::{Bar, within};
 use futures_util::future::join_all;
+use shakerqueue::queue::Source;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ async fn publish_together(bar: &Bar, count: usize) -> BTreeSet<Vec<u8>> {
 async fn many_at_once_go_in_few_messages_and_come_out_one_by_one() {
     let bar = Bar::open().await;
     let texts = publish_together(&bar, 1000).await;
-    let depth = within("the depth", bar.broker.depth()).await.expect("a queue");
+    let depth = within("the depth", bar.broker.depth(Source::Orders)).await.expect("a queue");
     assert!((8..500).contains(&depth.messages), "1,000 texts in {} messages", depth.messages);
 
     let mut subscription = bar.subscribe().await;
@@ -44,7 +45,7 @@ async fn many_at_once_go_in_few_messages_and_come_out_one_by_one() {
 async fn a_message_comes_again_until_all_that_went_in_it_is_settled() {
     let bar = Bar::open().await;
     publish_together(&bar, 300).await;
-    let before = within("the depth", bar.broker.depth()).await.expect("a queue").messages;
+    let before = within("the depth", bar.broker.depth(Source::Orders)).await.expect("a queue").messages;
     assert!(before < 300);
 
     let mut subscription = bar.subscribe().await;

@@ -17,7 +17,7 @@ async fn a_deleted_queue_refuses_and_comes_back() {
     bar.until_depth(1, 0).await;
 
     bar.delete_queue().await;
-    assert_eq!(bar.broker.depth().await.expect("a depth"), Depth { messages: 0, consumers: 0 });
+    assert_eq!(bar.broker.depth(Source::Orders).await.expect("a depth"), Depth { messages: 0, consumers: 0 });
     bar.close().await;
 }
 
@@ -30,7 +30,7 @@ async fn an_absent_broker_is_reported_at_once() {
         let bar = Bar::at(&at(address), PATIENCE);
         let asked = Instant::now();
         assert_eq!(bar.publish("no").await, Err(PublishError::Unavailable));
-        assert!(bar.broker.depth().await.is_err());
+        assert!(bar.broker.depth(Source::Orders).await.is_err());
         assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
         assert!(!bar.broker.is_up());
         assert!(within("an answer", bar.broker.subscribe(Source::Orders, 1)).await.is_err());
@@ -56,7 +56,7 @@ async fn a_cut_connection_fails_what_waits_and_comes_back() {
     let observer = Broker::start(observer).expect("the URL is good");
     let sent = Depth { messages: 99, consumers: 1 };
     eventually("all are sent, one is delivered", async || {
-        observer.depth().await.is_ok_and(|depth| depth == sent)
+        observer.depth(Source::Orders).await.is_ok_and(|depth| depth == sent)
     })
     .await;
 

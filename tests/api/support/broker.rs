@@ -8,7 +8,7 @@ use amqprs::{
     },
     connection::{Connection, OpenConnectionArguments},
 };
-use shakerqueue::queue::{Broker, Settings};
+use shakerqueue::queue::{Broker, Settings, Source};
 use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
@@ -41,7 +41,7 @@ impl Prefix {
     /// How many messages no worker has yet.
     pub async fn waiting(&self) -> u32 {
         timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
-        self.broker.depth().await.expect("the queue is there").messages
+        self.broker.depth(Source::Orders).await.expect("the queue is there").messages
     }
 
     /// Deletes what was declared under the prefix.

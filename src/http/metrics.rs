@@ -1,0 +1,22 @@
+//! `GET /metrics`.
+
+use crate::{monitor::Monitor, telemetry::metrics};
+use actix_web::{
+    HttpResponse, Responder,
+    http::header,
+    web::{self, Data, ServiceConfig},
+};
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/metrics").route(web::get().to(show)));
+}
+
+/// `GET /metrics`: what this process counts and measures, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "system",
+    summary = "What this process counts and measures",
+    responses((status = 200, description = "In Prometheus' text format. Not here where `ADMIN_ADDR` is set.", body = String, content_type = "text/plain")))]
+pub async fn show(monitor: Data<Monitor>) -> impl Responder {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE))
+        .body(monitor.metrics().await)
+}

@@ -1,0 +1,127 @@
+//! What is told of each request: its span, its place in the metrics, and its line in the log.
+
+use super::{address::from_trusted_proxy, request_id::RequestId};
+use crate::telemetry::{
+    metrics,
+    traces::{Extractor, Kind, Place, Span},
+};
+use actix_web::{
+    HttpRequest,
+    http::{
+        StatusCode,
+        header::{HeaderMap, HeaderName},
+    },
+};
+use std::time::Instant;
+
+/// Those whose names may be told: anybody can invent others.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// What OpenTelemetry calls all others.
+const OTHER: &str = "_OTHER";
+/// How a request is counted whose client did not wait for the answer.
+const GONE: u16 = 499;
+
+/// A request that is being answered.
+pub struct Observed {
+    begun: Instant,
+    id: RequestId,
+    method: &'static str,
+    /// As in the API's document; empty where there is none. Never what the client wrote, which may be anything.
+    route: String,
+    span: Span,
+    ended: bool,
+}
+
+impl Observed {
+    /// From here on.
+    pub fn begin(request: &HttpRequest, id: &RequestId) -> Self {
+        let begun = Instant::now();
+        let method = METHODS.into_iter().find(|known| *known == request.method().as_str()).unwrap_or(OTHER);
+        let route = request.match_pattern().unwrap_or_default();
+        // Anybody can send the header: whoever is believed there decides what is traced.
+        let parent = if from_trusted_proxy(request) {
+            Place::read(&Headers(request.headers()))
+        } else {
+            Place::default()
+        };
+        let mut span =
+            Span::begin(Kind::Server, || format!("{method} {route}").trim_end().to_owned(), &parent);
+        if span.is_recorded() {
+            span.set("http.request.method", method);
+            span.set("http.route", route.clone());
+            span.set("shakerqueue.request_id", id.as_str().to_owned());
+        }
+        Self { begun, id: id.clone(), method, route, span, ended: false }
+    }
+
+    /// Where it is in a trace.
+    pub fn place(&self) -> Place {
+        self.span.place()
+    }
+
+    /// It was answered so; `cause` says why, where that is nobody else's business.
+    pub fn end(mut self, status: StatusCode, cause: Option<&str>) {
+        self.tell(status.as_u16(), cause);
+    }
+
+    fn tell(&mut self, status: u16, cause: Option<&str>) {
+        self.ended = true;
+        let took = self.begun.elapsed();
+        let mut digits = [0; 3];
+        let text = three_digits(status, &mut digits);
+        metrics::http()
+            .requests
+            .with_label_values(&[self.method, &self.route, text])
+            .observe(took.as_secs_f64());
+        if self.span.is_recorded() {
+            self.span.set("http.response.status_code", i64::from(status));
+            if status >= 500 {
+                self.span.failed(cause.unwrap_or_default().to_owned());
+            }
+        }
+        let (id, method, route) = (self.id.as_str(), self.method, self.route.as_str());
+        let ms = took.as_secs_f64() * 1000.0;
+        let trace = self.span.place().trace_id();
+        /// One line, whichever the level.
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(target: "shakerqueue::access", request_id = id, method, route, status, ms, trace_id = trace, cause, "answered")
+            };
+        }
+        match status {
+            // A defect of ours.
+            500 => line!(error),
+            501.. => line!(warn),
+            // Orders are requests too: in a rush these are far too many.
+            _ => line!(debug),
+        }
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tell(GONE, None);
+        }
+    }
+}
+
+/// Headers as OpenTelemetry reads them.
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+fn three_digits(status: u16, digits: &mut [u8; 3]) -> &str {
+    for (digit, of) in digits.iter_mut().zip([100, 10, 1]) {
+        *digit = b'0' + u8::try_from(status / of % 10).unwrap_or_default();
+    }
+    std::str::from_utf8(digits).unwrap_or_default()
+}

@@ -1,0 +1,111 @@
+//! Which accepted orders are not stored yet: some of them, in order to know how long the oldest has been waiting.
+
+use crate::{
+    domain::{Instant, ids::OrderId},
+    store::{self, Store, dead_letters, orders},
+};
+use futures_util::FutureExt;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+/// One order of this time is looked at, in microseconds.
+const EVERY: i64 = 1_000_000;
+/// As many as an hour has. When so many wait, those that come later are not looked at: they are not the oldest.
+const MOST: usize = 3600;
+/// How many are asked for at a time.
+const ASKED: usize = 200;
+
+/// A sample of the orders that this process accepted, oldest first.
+#[derive(Default)]
+pub struct Waiting {
+    /// When the last one was accepted, in microseconds since 1970 began.
+    last: AtomicI64,
+    sample: Mutex<VecDeque<(OrderId, Instant)>>,
+}
+
+impl Waiting {
+    /// Notes an order that was accepted and is to be stored by somebody else.
+    pub fn accepted(&self, id: OrderId, at: Instant) {
+        let last = self.last.load(Ordering::Relaxed);
+        // The clock may have been set back meanwhile.
+        if (0..EVERY).contains(&(at.micros() - last)) {
+            return;
+        }
+        if self.last.compare_exchange(last, at.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let mut sample = self.lock();
+            if sample.len() < MOST {
+                sample.push_back((id, at));
+            }
+        }
+    }
+
+    /// Since when the oldest has been waiting, after those were forgotten that are stored, or dead letters. While the database
+    /// can't say, they count as waiting.
+    pub async fn oldest(&self, store: &Store) -> Option<Instant> {
+        loop {
+            let ids: Vec<_> = self.lock().iter().take(ASKED).map(|(id, _)| *id).collect();
+            let asked = ids.len();
+            if asked == 0 {
+                return None;
+            }
+            match settled(store, ids).await {
+                Ok(settled) => {
+                    let mut sample = self.lock();
+                    sample.retain(|(id, _)| !settled.contains(id));
+                    if settled.len() < asked {
+                        return sample.front().map(|(_, since)| *since);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "nobody knows which orders are stored");
+                    return self.lock().front().map(|(_, since)| *since);
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(OrderId, Instant)>> {
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
+    let asked = store.read(move |conn| {
+        async move {
+            let mut settled = orders::stored(conn, &ids).await?;
+            settled.extend(dead_letters::of(conn, &ids).await?);
+            Ok(settled)
+        }
+        .boxed()
+    });
+    Ok(asked.await?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::now;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn one_order_of_each_second_is_noted_and_never_more_than_an_hour_of_them() {
+        let (waiting, start) = (Waiting::default(), now());
+        for millis in 0..10_000 {
+            waiting.accepted(OrderId::fresh(), start + TimeDelta::milliseconds(millis));
+        }
+        assert_eq!(waiting.lock().len(), 10);
+        // A clock that is set back does not end it.
+        waiting.accepted(OrderId::fresh(), start - TimeDelta::hours(1));
+        assert_eq!(waiting.lock().len(), 11);
+        for seconds in 0..10_000 {
+            waiting.accepted(OrderId::fresh(), start + TimeDelta::seconds(seconds));
+        }
+        assert_eq!(waiting.lock().len(), MOST);
+        assert_eq!(waiting.lock().front().map(|(_, since)| *since), Some(start));
+    }
+}

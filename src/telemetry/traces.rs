@@ -1,0 +1,240 @@
+//! Traces (OpenTelemetry), to a collector over OTLP. Off, and next to free, unless an endpoint is set.
+//!
+//! Spans are made where they are needed and given their parent in so many words, not through a thread's current one: an order passes
+//! many tasks, and in some of them together with others.
+
+use super::{Scope, collector::Client};
+use crate::config::Tracing;
+pub use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::{
+    Context, KeyValue, StringValue,
+    propagation::TextMapPropagator,
+    trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TracerProvider},
+};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider, Span as SdkSpan},
+};
+use std::{
+    collections::HashMap,
+    sync::OnceLock,
+    time::{Duration, SystemTime},
+};
+use uuid::Uuid;
+
+/// As many as orders in a batch, at most.
+const MOST_LINKS: u32 = 2000;
+/// Under which name a trace's place travels.
+const PARENT: &str = "traceparent";
+
+/// Makes spans, if any are made.
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+
+/// Keeps sending spans.
+pub struct Traces(Option<SdkTracerProvider>);
+
+/// Starts to make spans and to send them, if it is configured, as a process of this role.
+pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, ExporterBuildError> {
+    let Some(endpoint) = tracing.endpoint() else { return Ok(Traces(None)) };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(Client::new())
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .build()?;
+    // What the standard variables say (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) goes before this.
+    let said = Resource::builder().build();
+    let name = said.get(&"service.name".into()).map(|name| name.to_string());
+    let name = name.filter(|name| !name.starts_with("unknown_service"));
+    let resource = Resource::builder()
+        .with_service_name(name.unwrap_or_else(|| "shakerqueue".to_owned()))
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", Uuid::now_v7().to_string()),
+            KeyValue::new("shakerqueue.role", role),
+        ])
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(BatchSpanProcessor::builder(exporter).build())
+        .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.ratio))))
+        .with_max_links_per_span(MOST_LINKS)
+        .with_resource(resource)
+        .build();
+    // A second one in the same process makes spans for the first.
+    let _ = TRACER.set(provider.tracer("shakerqueue"));
+    Ok(Traces(Some(provider)))
+}
+
+impl Traces {
+    /// Sends what there is, within this time.
+    pub async fn finish(self, within: Duration) {
+        let Some(provider) = self.0 else { return };
+        let sent = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(within)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::warn!("the last spans may not have reached the collector");
+        }
+    }
+}
+
+/// A place in a trace, below which something is done. None where nothing is traced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place(Option<SpanContext>);
+
+impl Place {
+    /// Whether nothing is traced.
+    pub fn is_nowhere(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes it, as the W3C's trace context has it.
+    pub fn write(&self, into: &mut dyn Injector) {
+        if let Some(context) = self.context() {
+            TraceContextPropagator::new().inject_context(&context, into);
+        }
+    }
+
+    /// Reads what was written. None if nothing was, or if nothing is traced here.
+    pub fn read(from: &dyn Extractor) -> Self {
+        if TRACER.get().is_none() {
+            return Self(None);
+        }
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), from);
+        Self::of(context.span().span_context())
+    }
+
+    /// Its `traceparent`, where there is room for nothing else.
+    pub fn parent(&self) -> Option<String> {
+        let mut carrier = HashMap::new();
+        self.write(&mut carrier);
+        carrier.remove(PARENT)
+    }
+
+    /// Reads a `traceparent`.
+    pub fn of_parent(parent: &str) -> Self {
+        Self::read(&HashMap::from([(PARENT.to_owned(), parent.to_owned())]))
+    }
+
+    /// The id of its trace, for logs.
+    pub fn trace_id(&self) -> Option<String> {
+        self.0.as_ref().map(|context| context.trace_id().to_string())
+    }
+
+    fn of(context: &SpanContext) -> Self {
+        Self((context.is_valid() && context.is_sampled()).then(|| context.clone()))
+    }
+
+    fn context(&self) -> Option<Context> {
+        self.0.as_ref().map(|context| Context::new().with_remote_span_context(context.clone()))
+    }
+}
+
+/// What a span is about, seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Answers somebody.
+    Server,
+    /// Asks a server.
+    Client,
+    /// Gives a message away.
+    Producer,
+    /// Deals with a message.
+    Consumer,
+    /// Nobody outside sees it.
+    Internal,
+}
+
+impl From<Kind> for SpanKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Server => Self::Server,
+            Kind::Client => Self::Client,
+            Kind::Producer => Self::Producer,
+            Kind::Consumer => Self::Consumer,
+            Kind::Internal => Self::Internal,
+        }
+    }
+}
+
+/// Something that is being done. It ends when it is dropped.
+#[derive(Debug, Default)]
+pub struct Span(Option<SdkSpan>);
+
+impl Span {
+    /// What somebody outside asked for: below their place, if they gave one; else perhaps the beginning of a trace.
+    pub fn begin(kind: Kind, name: impl FnOnce() -> String, parent: &Place) -> Self {
+        Self::start(&parent.context().unwrap_or_default(), || {
+            SpanBuilder::from_name(name()).with_kind(kind.into())
+        })
+    }
+
+    /// Something done below a place; nothing if that is in no trace.
+    pub fn below(place: &Place, kind: Kind, name: &'static str) -> Self {
+        let Some(context) = place.context() else { return Self(None) };
+        Self::start(&context, || SpanBuilder::from_name(name).with_kind(kind.into()))
+    }
+
+    /// Something done below the present place.
+    pub fn here(kind: Kind, name: &'static str) -> Self {
+        Self::below(&Scope::current().place, kind, name)
+    }
+
+    /// Something done for many at once: it is a part of the first one's trace, and linked to each. Nothing if none is traced.
+    pub fn for_all<'a>(places: impl IntoIterator<Item = &'a Place>, name: &'static str) -> Self {
+        if TRACER.get().is_none() {
+            return Self(None);
+        }
+        let traced: Vec<_> = places.into_iter().filter_map(|place| place.0.clone()).collect();
+        let Some(first) = traced.first().cloned() else { return Self(None) };
+        let first = Context::new().with_remote_span_context(first);
+        let links = traced.into_iter().map(|context| Link::new(context, Vec::new(), 0)).collect();
+        Self::start(&first, || SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_links(links))
+    }
+
+    fn start(parent: &Context, builder: impl FnOnce() -> SpanBuilder) -> Self {
+        Self(
+            TRACER.get().map(|tracer| {
+                builder().with_start_time(SystemTime::now()).start_with_context(tracer, parent)
+            }),
+        )
+    }
+
+    /// Where things are done for it.
+    pub fn place(&self) -> Place {
+        self.0.as_ref().map_or_else(Place::default, |span| Place::of(span.span_context()))
+    }
+
+    /// Whether anybody will see it.
+    pub fn is_recorded(&self) -> bool {
+        self.0.as_ref().is_some_and(SdkSpan::is_recording)
+    }
+
+    /// Says something about it.
+    pub fn set(&mut self, key: &'static str, value: impl Into<opentelemetry::Value>) {
+        if let Some(span) = &mut self.0 {
+            span.set_attribute(KeyValue::new(key, value));
+        }
+    }
+
+    /// Points to another place that has to do with it.
+    pub fn link(&mut self, place: &Place) {
+        if let (Some(span), Some(context)) = (&mut self.0, &place.0) {
+            span.add_link(context.clone(), Vec::new());
+        }
+    }
+
+    /// It failed: why, without anything secret.
+    pub fn failed(&mut self, why: impl Into<StringValue>) {
+        if let Some(span) = &mut self.0 {
+            span.set_status(Status::error(why.into().to_string()));
+        }
+    }
+
+    /// Work that is done for it.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        if self.0.is_none() {
+            return work.await;
+        }
+        Scope::current().at(self.place()).run(work).await
+    }
+}
