@@ -1,6 +1,6 @@
 //! Which parts are up, and whether that is enough.
 
-use crate::{queue::Broker, store::Store};
+use crate::{queue::Broker, store::Store, telemetry::metrics::Part};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ pub struct Health {
 }
 
 /// How it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Whether requests (or work) should come here.
     pub ready: bool,
@@ -41,6 +41,19 @@ pub struct Report {
     pub database: bool,
     /// Whether the broker can be reached, where there is one.
     pub broker: Option<bool>,
+    /// What that means, for each part that is down.
+    pub missing: Vec<Missing>,
+}
+
+/// A part that is down, and what that means here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub part: Part,
+    /// What is done without it.
+    pub works: &'static [&'static str],
+    /// What is not.
+    pub fails: &'static [&'static str],
 }
 
 impl Health {
@@ -53,6 +66,45 @@ impl Health {
             Needs::Either => database || broker == Some(true),
             Needs::Both => database && broker != Some(false),
         };
-        Report { ready: enough && !stopping, stopping, database, broker }
+        let missing = self.missing(database, broker);
+        Report { ready: enough && !stopping, stopping, database, broker, missing }
+    }
+
+    fn missing(&self, database: bool, broker: Option<bool>) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        if !database {
+            missing.push(without_database(self.needs, broker));
+        }
+        if broker == Some(false) {
+            missing.push(without_broker(self.needs, database));
+        }
+        missing
     }
 }
+
+fn without_database(needs: Needs, broker: Option<bool>) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, broker) {
+        (Needs::Either, Some(true)) => {
+            (&["taking orders, which wait at the broker (202)", MENU, TOKENS], &[READING, ACCOUNTS])
+        }
+        (Needs::Either, _) => (&[MENU, TOKENS], &["taking orders", READING, ACCOUNTS]),
+        (Needs::Both, _) => (&["keeping orders, which wait at the broker"], &["storing orders"]),
+    };
+    Missing { part: Part::Database, works, fails }
+}
+
+fn without_broker(needs: Needs, database: bool) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, database) {
+        (Needs::Either, true) => {
+            (&["taking orders, which are stored directly (201)", READING, ACCOUNTS], &[])
+        }
+        (Needs::Either, false) => (&[MENU, TOKENS], &["taking orders"]),
+        (Needs::Both, _) => (&[], &["taking orders from the queue; each serve stores its own meanwhile"]),
+    };
+    Missing { part: Part::Broker, works, fails }
+}
+
+const MENU: &str = "reading the menu";
+const TOKENS: &str = "tokens that were given out";
+const READING: &str = "reading and working orders";
+const ACCOUNTS: &str = "signing in and managing";

@@ -1,6 +1,9 @@
 //! Whether this process lives, and whether it is ready.
 
-use crate::health::{Health, Report};
+use crate::{
+    health::{Health, Missing, Report},
+    telemetry::metrics::Label,
+};
 use actix_web::{
     HttpResponse, Responder,
     web::{self, Data, ServiceConfig},
@@ -19,11 +22,35 @@ struct Alive {
 /// Whether requests should come here.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
+    /// What it means that parts are down. Not there while all are up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<MissingView>)]
+    missing: Vec<MissingView>,
     /// What it depends on.
     parts: Parts,
     /// `ready`, `unavailable`, or `stopping` in a process that ends.
     #[schema(pattern = "^(ready|unavailable|stopping)$")]
     status: &'static str,
+}
+
+/// A part that is down.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MissingPart)]
+struct MissingView {
+    /// What this process can't do without it, for people.
+    fails: &'static [&'static str],
+    /// Which part: `database` or `broker`.
+    #[schema(pattern = "^(database|broker)$")]
+    part: &'static str,
+    /// What it does without it, for people.
+    #[schema(examples("taking orders, which are stored directly (201)"))]
+    works: &'static [&'static str],
+}
+
+impl From<Missing> for MissingView {
+    fn from(Missing { part, works, fails }: Missing) -> Self {
+        Self { fails, part: part.value(), works }
+    }
 }
 
 /// Which parts are up.
@@ -57,7 +84,7 @@ pub async fn alive() -> impl Responder {
         (status = 200, description = "Something can keep orders.", body = Readiness),
         (status = 503, description = "Nothing can, or the process ends.", body = Readiness)))]
 pub async fn ready(health: Data<Health>) -> HttpResponse {
-    let Report { ready, stopping, database, broker } = health.report().await;
+    let Report { ready, stopping, database, broker, missing } = health.report().await;
     let word = |up| if up { "up" } else { "down" };
     let parts = Parts { broker: broker.map(word), database: word(database) };
     let status = match (ready, stopping) {
@@ -66,5 +93,9 @@ pub async fn ready(health: Data<Health>) -> HttpResponse {
         (false, _) => "unavailable",
     };
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.insert_header(("Cache-Control", "no-store")).json(Readiness { parts, status })
+    response.insert_header(("Cache-Control", "no-store")).json(Readiness {
+        missing: missing.into_iter().map(MissingView::from).collect(),
+        parts,
+        status,
+    })
 }

@@ -85,7 +85,7 @@ impl Observed {
         /// One line, whichever the level.
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(target: "shakerqueue::access", request_id = id, method, route, status, ms, trace_id = trace, cause, "answered")
+                tracing::$level!(target: "access", request_id = id, method, route, status, ms, trace_id = trace, cause, "answered")
             };
         }
         match status {

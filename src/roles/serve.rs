@@ -110,7 +110,10 @@ pub async fn serve(
     let admin = match admin {
         None => None,
         Some(reserved) => {
-            Some(http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within)?)
+            let address = reserved.address()?;
+            let admin = http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within)?;
+            startup::say_where(address);
+            Some(admin)
         }
     };
     let app = App {

@@ -1,6 +1,6 @@
 //! What roles do before they begin.
 
-use super::Failure;
+use super::{Failure, say};
 use crate::{
     deployment::Deployment,
     store::{self, migrations::Schema},
@@ -95,6 +95,11 @@ impl Reserved {
         let listener = self.0.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
         listener.map_err(|error| cannot_listen(address, &error))
     }
+}
+
+/// Says where those are answered who watch over this process.
+pub fn say_where(admin: SocketAddr) {
+    say(format_args!("ShakerQueue tells its health and metrics on http://{admin}"));
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {

@@ -46,7 +46,7 @@ pub async fn run(working: Working) -> Result<(), Failure> {
             let reserved = Reserved::new(address)?;
             let address = reserved.address()?;
             let admin = http::serve_admin(health, monitor, reserved.listen()?, within)?;
-            say(format_args!("ShakerQueue tells its health on http://{address}"));
+            startup::say_where(address);
             Some(admin)
         }
     };

@@ -15,7 +15,7 @@ const DISCREET: &str = "tokio_postgres::query=info";
 
 /// How to set it, for `--help`.
 pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default: warn,shakerqueue=info]. Each request that was \
-                        answered, on a line: warn,shakerqueue=info,shakerqueue::access=debug";
+                        answered, on a line: warn,shakerqueue=info,access=debug";
 
 /// Starts logging. `RUST_LOG` says what; unset: from `info` up, and from the libraries from `warn` up.
 pub fn start(logging: Logging) {

@@ -102,6 +102,9 @@ async fn orders_are_recorded_directly_while_the_broker_is_away() {
 
     proxy.cut();
     becomes("down").await;
+    let missing = &bar.stranger().get("/readyz").await.body["missing"];
+    assert_eq!((&missing[0]["part"], &missing[0]["fails"]), (&json!("broker"), &json!([])));
+    assert_eq!(missing[0]["works"][0], "taking orders, which are stored directly (201)");
     let stored = place().await.expect(201);
     assert_eq!(bartender.sees(&stored).await.expect(200)["status"], "pending");
 
@@ -127,6 +130,12 @@ async fn nothing_can_be_taken_when_neither_part_is_up() {
     guest.get("/orders").await.expect_problem(503, "unavailable");
     let ready = bar.stranger().get("/readyz").await;
     assert_eq!((ready.status, &ready.body["parts"]), (503, &json!({ "database": "down", "broker": "down" })));
+    let missing = ready.body["missing"].as_array().expect("what is missing");
+    for (missing, part) in missing.iter().zip(["database", "broker"]) {
+        assert_eq!((&missing["part"], &missing["fails"][0]), (&json!(part), &json!("taking orders")));
+        assert_eq!(missing["works"][0], "reading the menu");
+    }
+    bar.stranger().get("/recipes").await.expect(200);
     bar.stranger().get("/healthz").await.expect(200);
 
     bar.database.bring_back().await;

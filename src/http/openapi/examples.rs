@@ -15,6 +15,8 @@ pub fn of_answers(schemas: &mut Value) {
     let (order, recipe, account, letter, entry) = (order(), recipe(), account(), letter(), entry());
     let moved = json!({ "number": 2, "from": "pending", "to": "in_progress", "by": STAFF, "reason": null,
         "at": "2026-11-22T15:02:40.502417Z" });
+    let missing = json!({ "fails": [], "part": "broker",
+        "works": ["taking orders, which are stored directly (201)", "reading and working orders"] });
     let mut listed = letter.clone();
     for name in ["payload", "payload_base64"] {
         listed.as_object_mut().map(|letter| letter.remove(name));
@@ -34,7 +36,11 @@ pub fn of_answers(schemas: &mut Value) {
         ("Orders", json!({ "orders": [order], "next_cursor": CURSOR })),
         ("OrderStanding", order),
         ("Problem", problem(kind::INVALID)),
-        ("Readiness", json!({ "parts": { "broker": "up", "database": "up" }, "status": "ready" })),
+        ("MissingPart", missing.clone()),
+        (
+            "Readiness",
+            json!({ "missing": [missing], "parts": { "broker": "down", "database": "up" }, "status": "ready" }),
+        ),
         ("Recipe", recipe),
         (
             "SignedIn",

@@ -395,7 +395,7 @@ group! {
         build: GaugeVec = {
             #[cfg(target_os = "linux")]
             super::kinds::register(prometheus::process_collector::ProcessCollector::for_self());
-            gauges_of("shakerqueue_build_info", "What runs.", &["version", "revision", "role", "deployment"])
+            gauges_of("shakerqueue_build_info", "What runs: its version and commit, and as what.", &["version", "revision", "role", "deployment"])
         },
     }
 }

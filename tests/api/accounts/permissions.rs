@@ -16,6 +16,7 @@ use Who::{Admins, All, SignedIn, Staff};
 /// Every route. A new one has to be written down here, with who may call it.
 const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/healthz", All),
+    ("GET", "/metrics", All),
     ("GET", "/readyz", All),
     ("GET", "/openapi.json", All),
     ("GET", "/docs", All),

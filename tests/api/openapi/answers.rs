@@ -89,6 +89,7 @@ async fn each_operation_succeeds_as_it_says() {
     for (who, name, of, body, status) in [
         (&admin, "get_health", "", None, 200),
         (&admin, "get_readiness", "", None, 200),
+        (&admin, "get_metrics", "", None, 200),
         (&admin, "get_document", "", None, 200),
         (&admin, "show_docs", "", None, 200),
         (&admin, "get_docs_part", "start.js", None, 200),

@@ -63,6 +63,12 @@ impl Role {
         line.rsplit(' ').next().expect("a URL").to_owned()
     }
 
+    /// Waits until it answers those who watch over it and returns that URL. To be asked before [`url`](Self::url).
+    pub async fn admin_url(&mut self) -> String {
+        let line = self.says("health and metrics on").await;
+        line.rsplit(' ').next().expect("a URL").to_owned()
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = self.child.id().expect("it runs").to_string();

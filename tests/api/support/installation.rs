@@ -48,7 +48,16 @@ impl Installation {
     }
 
     pub async fn serve(&self) -> (Role, String) {
-        let mut role = Role::start(&["serve"], &self.environment());
+        self.serve_with(&[]).await
+    }
+
+    /// A `serve` with other settings.
+    pub async fn serve_with(&self, settings: &[(&str, &str)]) -> (Role, String) {
+        self.serve_role(Role::start(&["serve"], &[&self.environment(), settings].concat())).await
+    }
+
+    /// A `serve` that was started, once it is ready.
+    pub async fn serve_role(&self, mut role: Role) -> (Role, String) {
         let url = role.url().await;
         // Until its broker is up it records directly, which is right but not what is tested here.
         eventually("a serve whose broker is up", async || {
