@@ -1,1 +1,289 @@
+//! The log, as those read it who look for what went wrong, and as machines do.
 
+use crate::support::{
+    Person, database::Database, eventually, executable::Role, installation::Installation, person::send,
+    raw::Raw,
+};
+use futures_util::future::join_all;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    process::Stdio,
+};
+use tempfile::NamedTempFile;
+
+/// Also what was answered well.
+const TALKATIVE: &str = "warn,shakerqueue=info,access=debug";
+
+/// The log of a role.
+struct Log(NamedTempFile);
+
+impl Log {
+    fn new() -> Self {
+        Self(NamedTempFile::new().expect("a file"))
+    }
+
+    fn file(&self) -> Stdio {
+        File::options().append(true).open(self.0.path()).expect("a file").into()
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.0.path()).expect("the log")
+    }
+
+    /// Its lines, each of which is an object.
+    fn objects(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines();
+        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    }
+}
+
+/// A bar on SQLite that logs there.
+async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Role, String) {
+    let usual = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("SHUTDOWN_DELAY_SECONDS", "0"),
+    ];
+    let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &[&usual[..], settings].concat());
+    let url = role.url().await;
+    (role, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_request_is_one_line_with_its_id() {
+    let (log, database) = (Log::new(), Database::file());
+    let settings = [("LOG_FORMAT", "json"), ("RUST_LOG", TALKATIVE), ("CORS_ORIGINS", "https://bar.example")];
+    let (role, url) = serve(&log, &database, &settings).await;
+    let http = Client::new();
+    let stranger = Person::new(&http, &url, None);
+    let preflight = |request: reqwest::RequestBuilder| {
+        request.header("Origin", "https://bar.example").header("Access-Control-Request-Method", "POST")
+    };
+    let requests = [
+        ("GET", "/recipes", "/recipes", 200),
+        ("HEAD", "/recipes", "/recipes", 200),
+        ("GET", "/recipes/Negroni", "/recipes/{id}", 200),
+        ("GET", "/recipes/zq-7331?zq-7332=1", "/recipes/{id}", 404),
+        ("POST", "/orders", "/orders", 401),
+        ("DELETE", "/orders", "/orders", 405),
+        ("OPTIONS", "/orders", "/orders", 200),
+        ("BREW", "/zq-7333", "", 404),
+        ("GET", "/readyz", "/readyz", 200),
+    ];
+    for (number, (method, path, _, status)) in requests.iter().enumerate() {
+        let request = stranger.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
+        let request = request.header("X-Request-Id", format!("request-{number}"));
+        let request = if *method == "OPTIONS" { preflight(request) } else { request };
+        assert_eq!(send(request).await.status, *status, "{method} {path}");
+    }
+    role.stop().await;
+    let lines = log.objects();
+    for (number, (method, _, route, status)) in requests.iter().enumerate() {
+        let id = format!("request-{number}");
+        let of: Vec<_> = lines.iter().filter(|line| line["request_id"] == id).collect();
+        let [line] = of[..] else { panic!("{} lines for {method} {route}: {of:?}", of.len()) };
+        let method = if *method == "BREW" { "_OTHER" } else { method };
+        assert_eq!(
+            (&line["method"], &line["route"], &line["status"]),
+            (&json!(method), &json!(route), &json!(status))
+        );
+        assert!(line["ms"].as_f64().is_some_and(|ms| ms > 0.0), "{line}");
+        assert!(line["timestamp"].is_string() && line["level"] == "DEBUG", "{line}");
+    }
+    // What clients write in paths may be anything.
+    assert!(!log.text().contains("zq-"), "{}", log.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_answered_tells_why_and_nothing_else_is_told() {
+    let (bar, log) = (Installation::new().await, Log::new());
+    let settings = [("RUST_LOG", ""), ("LOG_FORMAT", "json")];
+    let environment = [&bar.environment()[..], &settings].concat();
+    let (role, url) = bar.serve_role(Role::start_logging_to(log.file(), &["serve"], &environment)).await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    guest.get("/orders").await.expect(200);
+    bar.database.take_down().await;
+    let request = guest.request(Method::GET, "/orders").header("X-Request-Id", "round-8");
+    send(request).await.expect_problem(503, "unavailable");
+    role.stop().await;
+    let told: Vec<_> = log.objects().into_iter().filter(|line| line["target"] == "access").collect();
+    let [line] = &told[..] else { panic!("not one line: {told:?}") };
+    assert_eq!((&line["request_id"], &line["status"]), (&json!("round-8"), &json!(503)));
+    assert_eq!(line["level"], "WARN");
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("accepting connections")), "{line}");
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_order_is_a_line_at_the_usual_level() {
+    const ORDERS: usize = 300;
+    let bar = Installation::new().await;
+    let logs = [Log::new(), Log::new()];
+    let environment = [&bar.environment()[..], &[("RUST_LOG", "info")]].concat();
+    let (serve, url) = bar.serve_role(Role::start_logging_to(logs[0].file(), &["serve"], &environment)).await;
+    let mut work = Role::start_logging_to(logs[1].file(), &["work"], &environment);
+    work.says("works").await;
+    let lines = || logs.iter().map(|log| log.text().lines().count()).sum::<usize>();
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    let stored = async |orders: i64| {
+        eventually("the orders to be stored", async || {
+            (bar.database.count("orders").await == orders).then_some(())
+        })
+        .await;
+    };
+    guest.order("Negroni").await;
+    stored(1).await;
+    let before = lines();
+    assert!(before > 2, "it says that it began");
+    for _ in 0..3 {
+        let orders = (0..ORDERS / 3).map(|_| guest.post("/orders", json!({ "recipe": "Negroni" })));
+        for answer in join_all(orders).await {
+            answer.expect(202);
+        }
+    }
+    stored(1 + i64::try_from(ORDERS).unwrap()).await;
+    assert_eq!(lines(), before, "{}{}", logs[0].text(), logs[1].text());
+    work.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_to_start_is_told_in_the_same_form() {
+    for (format, begins) in [("text", "shakerqueue: "), ("json", "{\"timestamp\"")] {
+        let environment = [("DATABASE_URL", "mysql://bar"), ("LOG_FORMAT", format)];
+        let output = crate::support::executable::run(&["serve"], &environment).await;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.starts_with(begins) && said.contains("DATABASE_URL must begin with"), "{said}");
+        assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    }
+}
+
+/// Puts a secret into everything that takes input.
+async fn feed(url: &str, token: &str) {
+    let secret = |place: &str| format!("zq-{place}-secret");
+    let http = Client::new();
+    let who = Person::new(&http, url, Some(token));
+    let routes = [
+        "/orders",
+        "/orders/next",
+        "/orders/{}",
+        "/orders/{}/start",
+        "/orders/{}/fail",
+        "/recipes",
+        "/recipes/{}",
+        "/recipes/{}/availability",
+        "/register",
+        "/login",
+        "/token/refresh",
+        "/logout",
+        "/me",
+        "/me/password",
+        "/users",
+        "/users/{}",
+        "/audit",
+        "/dead-letters",
+        "/dead-letters/{}",
+        "/dead-letters/{}/replay",
+        "/docs",
+        "/docs/{}",
+        "/problems/{}",
+        "/metrics",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/{}",
+    ];
+    let mut body = json!({ secret("field"): secret("value"), "items": [{ "recipe": secret("recipe"), "note": secret("note") }] });
+    for field in [
+        "recipe",
+        "note",
+        "table",
+        "email",
+        "password",
+        "current_password",
+        "new_password",
+        "username",
+        "reason",
+        "refresh_token",
+        "name",
+        "method",
+        "role",
+        "customer_id",
+    ] {
+        body[field] = secret(field).into();
+    }
+    let headers = [
+        "Authorization",
+        "Cookie",
+        "User-Agent",
+        "Referer",
+        "Idempotency-Key",
+        "If-Match",
+        "If-None-Match",
+        "Prefer",
+        "X-Forwarded-For",
+        "Forwarded",
+        "tracestate",
+        "traceparent",
+        "Origin",
+        "X-Anything",
+        "Accept-Encoding",
+    ];
+    for route in routes {
+        let path = route.replace("{}", &secret("path"));
+        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let asked = format!("{path}?cursor={}&q={}", secret("query"), secret("search"));
+            let ask = |body: &Value| who.request(method.clone(), &asked).json(body);
+            // All fields, which mostly is too many; and each by itself.
+            send(ask(&body)).await;
+            for (name, value) in body.as_object().expect("an object") {
+                if method == Method::POST && !route.contains("{}") {
+                    send(ask(&json!({ name: value }))).await;
+                }
+            }
+        }
+        for header in headers {
+            send(who.request(Method::POST, &path).header(header, secret("header")).json(&body)).await;
+        }
+        let long = format!(
+            "GET {path} HTTP/1.1\r\nHost: bar\r\nX-Request-Id: zq secret id secret\r\n{}: x\r\n\r\n",
+            secret("name")
+        );
+        let mut raw = Raw::open(url).await;
+        raw.send(long.as_bytes()).await;
+        raw.more(&mut Vec::new()).await;
+    }
+    let mut raw = Raw::open(url).await;
+    raw.send(format!("{} / HTTP/1.1\r\n\r\n", secret("method")).as_bytes()).await;
+    raw.more(&mut Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_put_in_is_in_the_log() {
+    for format in ["text", "json"] {
+        let (log, database) = (Log::new(), Database::file());
+        let settings = [
+            ("LOG_FORMAT", format),
+            ("RUST_LOG", "warn,shakerqueue=trace,access=trace"),
+            ("TRUSTED_PROXIES", "127.0.0.1"),
+        ];
+        let (role, url) = serve(&log, &database, &settings).await;
+        let http = Client::new();
+        let login = json!({ "email": "admin@example.com", "password": "password123" });
+        let token = Person::new(&http, &url, None).post("/login", login).await.expect(200);
+        let token = token["token"].as_str().expect("a token");
+        feed(&url, token).await;
+        role.stop().await;
+        let text = log.text();
+        assert!(text.lines().count() > 300, "it says nothing: {text}");
+        for secret in ["zq", "secret", "password123", token] {
+            let told: Vec<_> = text.lines().filter(|line| line.contains(secret)).collect();
+            assert!(told.is_empty(), "{secret}: {}", told.join("\n"));
+        }
+    }
+}
