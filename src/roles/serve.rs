@@ -77,9 +77,11 @@ pub async fn serve(
 ) -> Result<(), Failure> {
     let traces = traces::start(&serving.tracing, "serve").map_err(|error| Failure::new(error.to_string()))?;
     let admin = serving.admin_addr.map(Reserved::new).transpose()?;
+    // What can be wrong is found before anything is written.
+    let given = serving.checked_secret().map_err(Failure::new)?.cloned();
     let tls = serving.tls_files().and_then(|files| files.map(Tls::load).transpose()).map_err(Failure::new)?;
     let deployment = Deployment::choose(&serving.servers)?;
-    let secret = secret(&serving, &deployment)?;
+    let secret = secret(given, serving.demo, &deployment)?;
     // Told to stop while it waits for the database: nothing has begun.
     let Some(prepared) = stop.run_until_cancelled(prepare(&deployment, &serving)).await else {
         return Ok(());
@@ -177,11 +179,11 @@ pub async fn serve(
 }
 
 /// What signs tokens.
-fn secret(serving: &Serving, deployment: &Deployment) -> Result<SecretString, Failure> {
-    match (serving.checked_secret().map_err(Failure::new)?, &deployment.file) {
-        (Some(secret), _) => Ok(secret.clone()),
+fn secret(given: Option<SecretString>, demo: bool, deployment: &Deployment) -> Result<SecretString, Failure> {
+    match (given, &deployment.file) {
+        (Some(secret), _) => Ok(secret),
         (None, Some(file)) => secret::beside(file).map_err(Failure::new),
-        (None, None) if serving.demo => Ok(secret::fresh()),
+        (None, None) if demo => Ok(secret::fresh()),
         (None, None) => Err(Failure::new(
             "JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)",
         )),

@@ -27,7 +27,7 @@ struct Traced {
 
 impl Traced {
     async fn new(settings: &[(&str, &str)]) -> Self {
-        let (bar, collector) = (Installation::new().await, Collector::start().await);
+        let (bar, collector) = (Installation::new().await, Collector::start());
         let all = [&collector.settings()[..], settings].concat();
         let (serve, url) = bar.serve_with(&all).await;
         let work = bar.work_with(&all).await;
@@ -116,9 +116,9 @@ async fn orders_that_travel_and_are_stored_together_keep_their_traces() {
     }
     stored(&traced.bar, 150).await;
     let spans = traced.end().await;
-    let traces = |name| named(&spans, name).into_iter().map(Seen::trace_id).collect::<BTreeSet<_>>();
-    assert_eq!(traces("POST /orders").len(), ORDERS);
-    assert_eq!(traces("process order"), traces("POST /orders"));
+    let ids = |name| named(&spans, name).into_iter().map(Seen::trace_id).collect::<BTreeSet<_>>();
+    assert_eq!(ids("POST /orders").len(), ORDERS);
+    assert_eq!(ids("process order"), ids("POST /orders"));
     let batches = named(&spans, "record batch");
     assert!(batches.len() < ORDERS, "some were stored together");
     let linked: BTreeSet<_> =
@@ -175,7 +175,7 @@ async fn nothing_is_sent_of_what_is_not_sampled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_the_trace_leads_to_the_commit_too() {
-    let (database, collector) = (Database::file(), Collector::start().await);
+    let (database, collector) = (Database::file(), Collector::start());
     let environment = [
         &[("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")],
         &[("OTEL_SERVICE_NAME", "the bar"), ("SHUTDOWN_DELAY_SECONDS", "0")][..],

@@ -10,6 +10,7 @@ use prost::Message;
 use std::{
     fmt::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 type Kept = Arc<Mutex<Vec<Seen>>>;
@@ -39,7 +40,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    pub async fn start() -> Self {
+    pub fn start() -> Self {
         let kept = Kept::default();
         let data = web::Data::new(kept.clone());
         let app = move || App::new().app_data(data.clone()).route("/v1/traces", web::post().to(take));
@@ -116,7 +117,7 @@ pub fn drawn(spans: &[Seen], trace: &str) -> String {
 }
 
 fn draw(text: &mut String, all: &[&Seen], seen: &Seen, start: u64, depth: usize) {
-    let ms = |nanos: u64| (nanos - start) as f64 / 1e6;
+    let ms = |nanos: u64| Duration::from_nanos(nanos - start).as_secs_f64() * 1e3;
     let Seen { span, role, .. } = seen;
     let (from, until) = (ms(span.start_time_unix_nano), ms(span.end_time_unix_nano));
     let links: Vec<_> = span.links.iter().map(|link| hex(&link.span_id)).collect();
