@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api ci up down logs clean
+.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api check-workflows check-release ci up down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -67,6 +67,12 @@ openapi: ## Write docs/openapi.json, the API's document
 
 check-api: ## Hold the API against its document, as each role and on each deployment (SECONDS=n a run; 15 minutes)
 	tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+check-workflows: ## Check the workflows, the templates of issues and Renovate's settings
+	@.ci/workflows
+
+check-release: ## Try the pieces of a release, without one
+	@.ci/check-release
 
 ci: ## Run all that CI runs
 	bash .ci/run
