@@ -1,4 +1,4 @@
-//! What becomes part of the executable and is no Rust source: the migrations, and the page at `/docs`.
+//! What becomes part of the executable and is no Rust source: the migrations, the page at `/docs`, and the commit it is built from.
 
 use flate2::{Compression, write::GzEncoder};
 use std::{
@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=migrations");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={OURS}");
+    say_what_is_built()?;
     let folder = PathBuf::from(env::var("OUT_DIR")?);
     let keep = |name: &str, bytes: &[u8]| -> Result<(), Box<dyn Error>> {
         let mut file = GzEncoder::new(File::create(folder.join(format!("{name}.gz")))?, Compression::best());
@@ -45,4 +46,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         keep(name, &bytes)?;
     }
     keep("start.js", &fs::read(OURS)?)
+}
+
+/// The commit, where the build was told (`SHAKERQUEUE_REVISION`): sources alone don't say which they are.
+fn say_what_is_built() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-env-changed=SHAKERQUEUE_REVISION");
+    let version = env::var("CARGO_PKG_VERSION")?;
+    let given = env::var("SHAKERQUEUE_REVISION").ok();
+    let revision = given.filter(|revision| !["", "unknown"].contains(&revision.as_str()));
+    let whole = revision.as_ref().map_or(version.clone(), |revision| format!("{version} ({revision})"));
+    println!("cargo::rustc-env=VERSION_AND_REVISION={whole}");
+    println!("cargo::rustc-env=REVISION={}", revision.as_deref().unwrap_or("unknown"));
+    Ok(())
 }

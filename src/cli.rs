@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 /// The order engine of a bar: takes cocktail orders, loses none, makes none twice.
 #[derive(Debug, Parser)]
-#[command(version, about, arg_required_else_help = true, after_help = telemetry::HELP)]
+#[command(version = env!("VERSION_AND_REVISION"), about, arg_required_else_help = true, after_help = telemetry::HELP)]
 pub struct Cli {
     #[command(subcommand)]
     role: Role,

@@ -20,11 +20,6 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What was learnt less than this ago is told again.
 const FRESH: Duration = Duration::from_secs(1);
-/// The commit that this was built from, where the build was told.
-const REVISION: &str = match option_env!("SHAKERQUEUE_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
 
 /// Says since when the oldest order has been waiting that this process knows of and that is not stored.
 pub type OldestWaiting = Box<dyn Fn() -> BoxFuture<'static, Option<Moment>> + Send + Sync>;
@@ -40,7 +35,7 @@ pub struct Monitor {
 impl Monitor {
     /// For a process of this role. From now on it tells at least the kinds of metrics that it has.
     pub fn new(role: &str, deployment: &str, health: Health, oldest_waiting: OldestWaiting) -> Self {
-        let build = [env!("CARGO_PKG_VERSION"), REVISION, role, deployment];
+        let build = [env!("CARGO_PKG_VERSION"), env!("REVISION"), role, deployment];
         metrics::process().build.with_label_values(&build).set(1.0);
         metrics::http();
         metrics::recorder();
