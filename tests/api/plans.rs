@@ -78,6 +78,8 @@ async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
         asked.push(Asked::read(&admin, list, 0));
     }
     asked.extend(trail(&admin, &staff, pages).await);
+    // It counts the board.
+    asked.push(Asked::read(&admin, "/metrics", live + PAGE));
     asked.push(Asked::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
     asked.push(Asked::post(&staff, "/orders/next", Value::Null));
     let board = staff.get("/orders?status=pending&limit=10").await.expect(200);
