@@ -54,7 +54,7 @@ impl Held {
         }
         let mut bytes = 0;
         let fit = self.messages.iter().take_while(|message| {
-            bytes += message.body.len();
+            bytes += message.message.body.len();
             message.goes_with_others() && bytes <= MOST_BYTES
         });
         let count = fit.count().max(1).min(self.messages.len());
@@ -77,7 +77,7 @@ impl Drop for Held {
 impl Outgoing {
     /// What failed before says so in its properties, and those are the whole message's.
     fn goes_with_others(&self) -> bool {
-        matches!(self.route, Route::Orders) && self.failures.count == 0
+        matches!(self.message.route, Route::Orders) && self.message.failures.count == 0
     }
 }
 
@@ -85,7 +85,7 @@ impl Bundle {
     /// What the message says of its orders: of earlier attempts at one that goes alone, and where they are in traces.
     pub(super) fn headers(&self) -> Option<FieldTable> {
         let failures = match self.messages.as_slice() {
-            [only] => only.failures.headers(),
+            [only] => only.message.failures.headers(),
             _ => None,
         };
         if self.messages.iter().all(|message| message.place.is_nowhere()) {
@@ -101,10 +101,13 @@ impl Bundle {
     pub(super) fn body(&mut self) -> (Vec<u8>, Cow<'static, str>) {
         match self.messages.as_mut_slice() {
             [only] => {
-                let kind = only.foreign.take().map_or(bundle::ALONE.into(), Cow::from);
-                (std::mem::take(&mut only.body), kind)
+                let kind = only.message.foreign.take().map_or(bundle::ALONE.into(), Cow::from);
+                (std::mem::take(&mut only.message.body), kind)
             }
-            all => (bundle::join(all.iter().map(|message| message.body.as_slice())), bundle::TOGETHER.into()),
+            all => (
+                bundle::join(all.iter().map(|message| message.message.body.as_slice())),
+                bundle::TOGETHER.into(),
+            ),
         }
     }
 }

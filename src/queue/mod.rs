@@ -45,7 +45,7 @@ use calls::CALL_WITHIN;
 use channels::ChannelPool;
 use connection::{Current, supervise};
 use gate::{Gate, State};
-use publisher::{MOST_WAITING, Route};
+use publisher::{MOST_WAITING, Message, Route};
 use publishing::Publishing;
 use topology::Topology;
 
@@ -243,8 +243,8 @@ impl Broker {
     pub async fn postpone(&self, message: Postponed, delay: Duration) -> Result<(), PostponeError> {
         let Postponed { id, foreign, body, failures, place } = message;
         self.topology.declare_delay(&self.consuming_pool, delay).await?;
-        let route = Route::OrdersAfter(delay);
-        Ok(Scope::current().at(place).run(self.publisher.send(id, foreign, body, failures, route)).await?)
+        let message = Message { id, foreign, body, failures, route: Route::OrdersAfter(delay) };
+        Ok(Scope::current().at(place).run(self.publisher.send(message)).await?)
     }
 
     /// How much waits in a queue. Fails at once while there is no connection, and declares a queue that is gone.

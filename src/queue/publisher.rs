@@ -51,14 +51,19 @@ pub(super) enum Route {
     OrdersAfter(Duration),
 }
 
-/// A message on its way to the task that publishes.
-pub(super) struct Outgoing {
+/// What is to be published.
+pub(super) struct Message {
     pub(super) id: Uuid,
     /// Its content type, where that is not ours.
     pub(super) foreign: Option<String>,
     pub(super) body: Vec<u8>,
     pub(super) failures: Failures,
     pub(super) route: Route,
+}
+
+/// A message on its way to the task that publishes.
+pub(super) struct Outgoing {
+    pub(super) message: Message,
     /// Where it is in a trace.
     pub(super) place: Place,
     pub(super) reply: Reply,
@@ -80,19 +85,14 @@ impl Publisher {
     /// Answers at once while the broker is away, and soon after the confirm deadline at the latest. Dropping the
     /// future stops the waiting and leaves open whether the message is sent.
     pub async fn publish(&self, message_id: Uuid, body: Vec<u8>) -> Result<(), PublishError> {
-        self.send(message_id, None, body, Failures::default(), Route::Orders).await
+        let failures = Failures::default();
+        self.send(Message { id: message_id, foreign: None, body, failures, route: Route::Orders }).await
     }
 
-    pub(super) async fn send(
-        &self,
-        id: Uuid,
-        foreign: Option<String>,
-        body: Vec<u8>,
-        failures: Failures,
-        route: Route,
-    ) -> Result<(), PublishError> {
+    pub(super) async fn send(&self, message: Message) -> Result<(), PublishError> {
+        let id = message.id;
         let mut span = Span::here(Kind::Producer, "send order");
-        let outcome = self.hand_over(id, foreign, body, failures, route, span.place()).await;
+        let outcome = self.hand_over(message, span.place()).await;
         metrics::broker().publishes.of(published(outcome)).inc();
         if span.is_recorded() {
             span.set("messaging.system", "rabbitmq");
@@ -105,28 +105,18 @@ impl Publisher {
         outcome
     }
 
-    async fn hand_over(
-        &self,
-        id: Uuid,
-        foreign: Option<String>,
-        body: Vec<u8>,
-        failures: Failures,
-        route: Route,
-        place: Place,
-    ) -> Result<(), PublishError> {
+    async fn hand_over(&self, message: Message, place: Place) -> Result<(), PublishError> {
         if !self.gate.admits() {
             return Err(PublishError::Unavailable);
         }
-        let room = u32::try_from(1 + body.len() / BYTES_EACH).unwrap_or(u32::MAX);
+        let room = u32::try_from(1 + message.body.len() / BYTES_EACH).unwrap_or(u32::MAX);
         let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
         let (to, outcome) = replies::channel();
         let reply = Reply { to, permit: Some(permit) };
-        self.outgoing.try_send(Outgoing { id, foreign, body, failures, route, place, reply }).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => PublishError::Busy,
-                mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
-            },
-        )?;
+        self.outgoing.try_send(Outgoing { message, place, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => PublishError::Busy,
+            mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
+        })?;
         outcome.await.unwrap_or(Err(PublishError::Unconfirmed))
     }
 }

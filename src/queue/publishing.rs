@@ -196,7 +196,7 @@ impl Publishing {
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
         let (body, kind) = bundle.body();
         let alone = match bundle.messages.as_slice() {
-            [only] => Some((only.id, only.route)),
+            [only] => Some((only.message.id, only.message.route)),
             _ => None,
         };
         let headers = bundle.headers();

@@ -7,7 +7,7 @@ use super::{Scope, collector::Client};
 use crate::config::Tracing;
 pub use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{
-    Context, KeyValue, StringValue,
+    Context, Key, KeyValue, StringValue,
     propagation::TextMapPropagator,
     trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TracerProvider},
 };
@@ -43,27 +43,28 @@ pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, ExporterBu
         .with_http_client(Client::new())
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()?;
-    // What the standard variables say (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) goes before this.
-    let said = Resource::builder().build();
-    let name = said.get(&"service.name".into()).map(|name| name.to_string());
-    let name = name.filter(|name| !name.starts_with("unknown_service"));
-    let resource = Resource::builder()
-        .with_service_name(name.unwrap_or_else(|| "shakerqueue".to_owned()))
-        .with_attributes([
-            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-            KeyValue::new("service.instance.id", Uuid::now_v7().to_string()),
-            KeyValue::new("shakerqueue.role", role),
-        ])
-        .build();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter).build())
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.ratio))))
         .with_max_links_per_span(MOST_LINKS)
-        .with_resource(resource)
+        .with_resource(resource(role))
         .build();
     // A second one in the same process makes spans for the first.
     let _ = TRACER.set(provider.tracer("shakerqueue"));
     Ok(Traces(Some(provider)))
+}
+
+/// Who sends the spans. What the standard variables say of it (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) counts first.
+fn resource(role: &'static str) -> Resource {
+    let said = Resource::builder().build();
+    let is_open = |key: &Key| said.get(key).is_none_or(|value| value.as_str().starts_with("unknown_service"));
+    let ours = [
+        KeyValue::new("service.name", "shakerqueue"),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", Uuid::now_v7().to_string()),
+        KeyValue::new("shakerqueue.role", role),
+    ];
+    Resource::builder().with_attributes(ours.into_iter().filter(|attribute| is_open(&attribute.key))).build()
 }
 
 impl Traces {
@@ -100,7 +101,8 @@ impl Place {
             return Self(None);
         }
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), from);
-        Self::of(context.span().span_context())
+        // Also one that is not sampled: so is then what is below it.
+        Self(Some(context.span().span_context().clone()).filter(SpanContext::is_valid))
     }
 
     /// Its `traceparent`, where there is room for nothing else.

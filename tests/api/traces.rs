@@ -174,6 +174,18 @@ async fn nothing_is_sent_of_what_is_not_sampled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_proxy_does_not_sample_is_not_sampled_here() {
+    let traced = Traced::new(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let guest = traced.guest().await;
+    let order = guest.request(Method::POST, "/orders").header("traceparent", OURS.replace("-01", "-00"));
+    send(order.json(&json!({ "recipe": "Negroni" }))).await.expect(202);
+    stored(&traced.bar, 1).await;
+    let spans = traced.end().await;
+    assert!(!named(&spans, "POST /login").is_empty(), "others are");
+    assert!(named(&spans, "POST /orders").is_empty() && named(&spans, "process order").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_the_trace_leads_to_the_commit_too() {
     let (database, collector) = (Database::file(), Collector::start());
     let environment = [
