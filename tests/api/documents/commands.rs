@@ -41,6 +41,7 @@ fn the_check_sees_what_is_not_run() {
         "tests/with-servers wine",
         "LANG=C psql --wine",
         r"\watch 1000",
+        ".ci/schema drink vX.Y.Z",
     ] {
         assert!(runs.why_not(command).is_some(), "{command}");
     }
@@ -49,6 +50,8 @@ fn the_check_sees_what_is_not_run() {
         "make chaos FAULT=broker-killed,commit-cut-work SEED=7",
         "shakerqueue dead-letters list --all",
         "seed --menu FILE",
+        "tests/with-servers cargo test --test api NAME",
+        ".ci/schema WORD",
     ] {
         assert_eq!(runs.why_not(command), None, "{command}");
     }
