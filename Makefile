@@ -33,12 +33,13 @@ chaos: ## Break things under load and look for lost orders (FAULT=name,name SECO
 	tests/with-servers --programs cargo test --locked --test chaos -- \
 	  $(if $(FAULT),--fault $(FAULT)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench: ## Measure the system against what its parts can do (ROW=name,name ROUNDS=n; 15 minutes)
-	tests/with-servers --programs cargo bench --locked --bench load -- \
-	  $(if $(ROW),--row $(ROW)) $(if $(ROUNDS),--rounds $(ROUNDS))
+bench: ## Measure the system against what its parts can do (ROW=name,name ROUNDS=n OUT=folder; 15 minutes)
+	tests/with-servers --programs cargo bench --locked $(if $(PROFILE),--profile $(PROFILE)) --bench load -- \
+	  $(if $(ROW),--row $(ROW)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(OUT),--out $(OUT))
 
-microbench: ## Measure the pieces that every order passes, one by one (2 minutes)
-	tests/with-servers --postgres-only cargo bench --locked --bench hot_path
+microbench: ## Measure the pieces that every order passes, one by one (2 minutes; QUICK=1 only runs each once)
+	tests/with-servers --postgres-only cargo bench --locked $(if $(PROFILE),--profile $(PROFILE)) --bench hot_path \
+	  $(if $(QUICK),-- --test)
 
 fmt: ## Format the sources
 	cargo fmt --all

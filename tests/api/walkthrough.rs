@@ -1,77 +1,108 @@
-//! `docs/api.md` does what it says: every command block of it is run, in order, in one shell, and what it prints is compared with
-//! the block behind it, or with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
+//! Documents do what they say: their commands are run as they stand, in a shell, but for addresses and ids, and what comes back is
+//! compared with what they promise. `documents::commands` looks for `block` and `blocks` here to see which are run.
 
-use crate::support::{PATIENCE, on_both};
-use regex::Regex;
-use std::{fmt::Write, fs, path::Path, process::Stdio};
+mod api;
+mod backups;
+mod operations;
+mod psql;
+mod readme;
+
+use crate::support::PATIENCE;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 use tokio::{process::Command, time::timeout};
 
-/// Where the document's bar is.
-const BAR: &str = "http://127.0.0.1:8080";
-
-/// Commands, and what they print.
+/// Commands, and the block of another kind behind them: what they print, or a file that they need.
 #[derive(Debug, PartialEq, Eq)]
 struct Block {
     commands: String,
     prints: String,
 }
 
-/// The command blocks (`sh`) of a document, each with the block of another kind that follows it.
-fn blocks(document: &str) -> Vec<Block> {
+/// The command blocks (`sh`) in a document's text, each with the blocks of another kind that follow it.
+fn parse(document: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (at, part) in document.split("```").enumerate() {
         let (kind, text) = part.split_once('\n').unwrap_or((part, ""));
         match (at % 2, kind) {
             (0, _) => {}
             (_, "sh") => blocks.push(Block { commands: text.to_owned(), prints: String::new() }),
-            _ => blocks.last_mut().expect("an answer to something").prints.push_str(text),
+            _ => {
+                if let Some(last) = blocks.last_mut() {
+                    last.prints.push_str(text);
+                }
+            }
         }
     }
     blocks
 }
 
-/// One script that keeps what each block prints in a file of its own.
-fn script(blocks: &[Block], folder: &Path) -> String {
-    let mut script = "set -u\n".to_owned();
-    for (at, Block { commands, .. }) in blocks.iter().enumerate() {
-        write!(script, "{{\n{commands}}} >'{}/{at}' 2>&1\n", folder.display()).unwrap();
-    }
-    script
+/// All command blocks of a document.
+fn blocks(document: &str) -> Vec<Block> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
+    parse(&fs::read_to_string(path).unwrap_or_else(|error| panic!("{document}: {error}")))
 }
 
-/// Whether this was printed, but for spaces and line breaks.
-fn is_as_said(said: &str, printed: &str) -> bool {
-    let dense = |text: &str| text.split_whitespace().collect::<String>();
-    let parts: Vec<_> = dense(said).split('…').map(regex::escape).collect();
-    Regex::new(&format!("^{}$", parts.join(".*?"))).unwrap().is_match(&dense(printed))
+/// The command block of a document that begins like this.
+fn block(document: &str, begins: &str) -> Block {
+    let found = blocks(document).into_iter().find(|block| block.commands.starts_with(begins));
+    found.unwrap_or_else(|| panic!("{document} has no commands that begin with {begins:?}"))
 }
 
-on_both! {
-    async fn every_command_in_the_walk_through_does_what_it_says(bar) {
-        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
-        let document = fs::read_to_string(document).unwrap();
-        assert!(document.contains(BAR));
-        let blocks = blocks(&document.replace(BAR, &bar.url));
-        assert!(blocks.len() > 15);
-        let folder = tempfile::tempdir().unwrap();
-        let mut shell = Command::new("bash");
-        shell.args(["-c", &script(&blocks, folder.path())]).stdin(Stdio::null()).kill_on_drop(true);
-        timeout(PATIENCE * 2, shell.status()).await.expect("an end in time").expect("bash");
-        for (at, Block { commands, prints }) in blocks.iter().enumerate() {
-            let printed = fs::read_to_string(folder.path().join(at.to_string())).unwrap_or_default();
-            assert!(is_as_said(prints, &printed), "\n{commands}\nshould print\n{prints}\nand prints\n{printed}");
-        }
-    }
+/// The text with something else for what stands there for the reader's own.
+fn with(text: &str, theirs: &str, ours: &str) -> String {
+    assert!(text.contains(theirs), "there is no {theirs:?} to be replaced in {text}");
+    text.replace(theirs, ours)
+}
+
+/// A shell that stops at what fails, in this folder, with `shakerqueue` on its path and these variables.
+fn shell(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Command {
+    let programs = Path::new(env!("CARGO_BIN_EXE_shakerqueue")).parent().expect("a folder").to_owned();
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([programs].into_iter().chain(env::split_paths(&path))).expect("a path");
+    let mut shell = Command::new("bash");
+    shell.args(["-euc", commands]).current_dir(folder).env_clear().env("PATH", path);
+    shell.env("BCRYPT_COST", "4").envs(environment.iter().copied());
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    shell
+}
+
+/// Runs commands that must succeed, and returns what they print.
+async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> String {
+    let mut shell = shell(commands, folder, environment);
+    let ended = timeout(PATIENCE * 2, shell.stderr(Stdio::piped()).output());
+    let output = ended.await.expect("an end in time").expect("bash");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success(), "{commands}\n{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// Whether the databases' own programs are here. `tests/with-servers` says so where they can't be: else a test without them fails.
+fn are_here(programs: &[&str]) -> bool {
+    let is_here = |program: &&str| {
+        env::split_paths(&env::var_os("PATH").unwrap_or_default())
+            .any(|folder| folder.join(program).is_file())
+    };
+    let missing: Vec<_> = programs.iter().filter(|program| !is_here(program)).collect();
+    let excused = env::var_os("TEST_CLIENTS").is_some_and(|clients| clients == "optional");
+    assert!(missing.is_empty() || excused, "not installed: {missing:?} (Debian: sqlite3, postgresql-client)");
+    missing.is_empty()
+}
+
+/// A folder of one test's own.
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().to_owned();
+    (folder, path)
 }
 
 #[test]
-fn an_answer_is_compared_with_what_is_said() {
-    assert!(is_as_said("{\"id\":\"…\",\n \"n\":1}", "{\"id\":\"7\",\"n\":1}\n"));
-    assert!(!is_as_said("{\"id\":\"…\",\"n\":1}", "{\"id\":\"7\",\"n\":2}"));
-    assert!(!is_as_said("", "curl: (7)"));
-    assert!(!is_as_said("a.c", "abc"));
+fn blocks_are_found_with_what_is_behind_them() {
     assert_eq!(
-        blocks("x\n```sh\na\n```\n```text\nb\n```\ny\n```sh\nc\n```\n"),
+        parse("x\n```json\n{}\n```\n```sh\na\n```\n```text\nb\n```\ny\n```sh\nc\n```\n"),
         [
             Block { commands: "a\n".into(), prints: "b\n".into() },
             Block { commands: "c\n".into(), prints: String::new() }

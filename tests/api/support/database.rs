@@ -43,8 +43,15 @@ impl Database {
 
     /// A database on the server without any table.
     pub async fn empty() -> Self {
+        let database = Self::reserved();
+        let statement = format!("CREATE DATABASE {}", database.name());
+        admin().await.batch_execute(&statement).await.expect("CREATE DATABASE");
+        database
+    }
+
+    /// A name on the server under which somebody else will make a database.
+    pub fn reserved() -> Self {
         let name = format!("bar_{}", Uuid::new_v4().simple());
-        admin().await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("CREATE DATABASE");
         Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
     }
 
@@ -66,9 +73,14 @@ impl Database {
         }
     }
 
+    /// What it is called on the server.
+    pub fn name(&self) -> &str {
+        &self.server.as_ref().expect("a database on a server").0
+    }
+
     /// Closes PostgreSQL's connections to it and lets nobody in.
     pub async fn take_down(&self) {
-        let name = &self.server.as_ref().expect("a database on a server").0;
+        let name = self.name();
         let statements = format!(
             "ALTER DATABASE {name} ALLOW_CONNECTIONS false;
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -78,7 +90,7 @@ impl Database {
 
     /// Lets everybody in again.
     pub async fn bring_back(&self) {
-        let name = &self.server.as_ref().expect("a database on a server").0;
+        let name = self.name();
         let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
         admin().await.batch_execute(&statement).await.expect("ALTER DATABASE");
     }

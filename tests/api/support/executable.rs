@@ -38,7 +38,14 @@ impl Role {
 
     /// Starts a role whose log goes there.
     pub fn start_logging_to(log: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = shakerqueue(arguments, environment).stderr(log).spawn().expect("it starts");
+        let mut command = shakerqueue(arguments, environment);
+        command.stderr(log);
+        Self::of(command)
+    }
+
+    /// Starts this command, whose output is piped.
+    pub fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         Self { child, lines }
     }

@@ -65,6 +65,11 @@ impl Person {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
+    /// The same person with this token.
+    pub fn signed_in(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("someone who is signed in")
     }

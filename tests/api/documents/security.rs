@@ -1,0 +1,274 @@
+//! `docs/security.md` names what covers each requirement, and that is there.
+
+use super::{quoted, read, root};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
+
+/// The requirements of levels 1 and 2 in each chapter of ASVS 5.0: those of a section behind its number.
+const REQUIRED: [&str; 17] = [
+    "1:1-2 2:1-9 3:1-11 4:1-3 5:1-2",
+    "1:1-3 2:1-3 3:1-4 4:1-1",
+    "2:1-2 3:1-4 4:1-6 5:1-5 7:1-2",
+    "1:1-3 2:1-1 3:1-2 4:1-4",
+    "1:1-1 2:1-3 3:1-2 4:1-3",
+    "1:1-3 2:1-12 3:1-4 4:1-4 5:1-5 6:1-3 8:1-4",
+    "1:1-3 2:1-4 3:1-2 4:1-5 5:1-2 6:1-2",
+    "1:1-2 2:1-3 3:1-1 4:1-1",
+    "1:1-3 2:1-4",
+    "1:1-2 2:1-2 3:1-4 4:1-11 5:1-5 6:1-2 7:1-3",
+    "1:1-2 2:1-3 3:1-3 4:1-4 5:1-1 6:1-1",
+    "1:1-3 2:1-2 3:1-4",
+    "1:1-1 2:1-5 3:1-2 4:1-5",
+    "1:1-2 2:1-4 3:1-3",
+    "1:1-3 2:1-3 3:1-7",
+    "1:1-1 2:1-5 3:1-4 4:1-3 5:1-3",
+    "1:1-1 2:1-4 3:1-2",
+];
+
+/// How a requirement may stand. Those that are not met must be explained at the top of the document.
+const STANDINGS: [&str; 5] = ["yes", "partly", "no", "operator", "–"];
+
+/// A requirement: chapter, section, number.
+type Number = [u32; 3];
+
+/// A row of the table: what it is about, how that stands, and what shows it.
+struct Row {
+    about: Vec<Number>,
+    standing: String,
+    shown_by: String,
+    line: String,
+}
+
+fn document() -> String {
+    read("docs/security.md")
+}
+
+fn range(text: &str) -> RangeInclusive<u32> {
+    let (first, last) = text.split_once('-').expect("first-last");
+    first.parse().expect("a number")..=last.parse().expect("a number")
+}
+
+fn required() -> BTreeSet<Number> {
+    let sections = REQUIRED.iter().zip(1..).flat_map(|(sections, chapter)| {
+        sections.split(' ').map(move |section| (chapter, section.split_once(':').expect("a section")))
+    });
+    sections
+        .flat_map(|(chapter, (section, numbers))| {
+            let section = section.parse().expect("a section's number");
+            range(numbers).map(move |number| [chapter, section, number])
+        })
+        .collect()
+}
+
+/// What a first cell names: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
+fn named(cell: &str) -> Vec<Number> {
+    let all = required();
+    let mut named = Vec::new();
+    for part in cell.split(", ") {
+        let (start, last) = part.split_once('–').map_or((part, None), |(start, last)| (start, Some(last)));
+        let start: Vec<u32> = start.split('.').map(|number| number.parse().expect(cell)).collect();
+        let found = all.iter().filter(|number| match last {
+            Some(last) => {
+                number[..2] == start[..2] && (start[2]..=last.parse().expect(cell)).contains(&number[2])
+            }
+            None => number.starts_with(&start),
+        });
+        let before = named.len();
+        named.extend(found.copied());
+        assert!(named.len() > before, "{part} is no requirement of level 1 or 2");
+    }
+    named
+}
+
+/// The rows about requirements: those of the table whose first cell begins with a digit.
+fn rows(document: &str) -> Vec<Row> {
+    let (_, table) = document.split_once("## The requirements").expect("the table");
+    let rows = table.lines().filter(|line| line.strip_prefix("| ").is_some_and(begins_with_digit));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [numbers, summary, standing, shown_by] = cells[..] else { panic!("not four cells: {line}") };
+        assert!(!summary.is_empty() && STANDINGS.contains(&standing), "{line}");
+        Row {
+            about: named(numbers),
+            standing: standing.to_owned(),
+            shown_by: shown_by.to_owned(),
+            line: line.to_owned(),
+        }
+    })
+    .collect()
+}
+
+fn begins_with_digit(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether this is how cargo prints a test: words of a path.
+fn is_test(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    text.contains("::") && text.split("::").all(is_word)
+}
+
+/// Why there is no such test, if there is none.
+fn missing_test(name: &str) -> Option<String> {
+    let words: Vec<&str> = name.split("::").collect();
+    let (function, modules) = words.split_last()?;
+    let reasons = ["tests/api", "src"].map(|base| missing_in(base, modules, function));
+    reasons.into_iter().collect::<Option<Vec<_>>>().map(|reasons| reasons.join("; "))
+}
+
+/// The same below this folder: a module with a file, modules within that, and a function.
+fn missing_in(base: &str, modules: &[&str], function: &str) -> Option<String> {
+    for depth in (1..=modules.len()).rev() {
+        let (file, inner) = modules.split_at(depth);
+        let text: String = module_files(&root().join(base).join(file.join("/"))).iter().map(read).collect();
+        if text.is_empty() {
+            continue;
+        }
+        let has = |start: &str, name: &str| {
+            let mut names = text.split(start).skip(1).filter_map(|rest| rest.strip_prefix(name));
+            names.any(|rest| !rest.starts_with(is_letter))
+        };
+        let module = inner.iter().find(|module| !has("mod ", module));
+        let what = module.map(|module| format!("module {module}"));
+        let what = what.or_else(|| (!has("fn ", function)).then(|| format!("function {function}")));
+        return what.map(|what| format!("no {what} in {base}/{}", file.join("/")));
+    }
+    Some(format!("no such module in {base}"))
+}
+
+fn is_letter(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// The files of a module: `name.rs` or `name/mod.rs`, and those beside it that it takes its tests from, such as `name_fuzz.rs`.
+fn module_files(path: &Path) -> Vec<PathBuf> {
+    let main: Vec<_> =
+        [path.with_extension("rs"), path.join("mod.rs")].into_iter().filter(|file| file.is_file()).collect();
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return main };
+    let beside = format!("{}_", name.to_string_lossy());
+    let files = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("an entry").path());
+    let tests = files.filter(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&beside) && name.ends_with(".rs")
+    });
+    if main.is_empty() { main } else { main.iter().cloned().chain(tests).collect() }
+}
+
+#[test]
+fn every_requirement_stands_in_the_table_once() {
+    let mut counted: BTreeMap<Number, usize> = required().into_iter().map(|number| (number, 0)).collect();
+    assert_eq!(counted.len(), 253);
+    for row in rows(&document()) {
+        for number in row.about {
+            *counted.get_mut(&number).expect("a requirement") += 1;
+        }
+    }
+    counted.retain(|_, times| *times != 1);
+    assert!(counted.is_empty(), "not there, or twice: {counted:?}");
+}
+
+#[test]
+fn what_is_met_is_shown_and_what_is_not_is_told_at_the_top() {
+    let document = document();
+    let (_, gaps) = document.split_once("## What is not met").expect("the gaps");
+    let (gaps, _) = gaps.split_once("\n## ").expect("what is behind the gaps");
+    let mut told = BTreeSet::new();
+    for line in gaps.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let (cell, _) = line.split_once(" |").expect("a cell");
+        if begins_with_digit(cell) {
+            told.extend(named(cell));
+        }
+    }
+    let mut open = BTreeSet::new();
+    for row in rows(&document) {
+        let proof = quoted(&row.shown_by).next().is_some() || row.shown_by.contains("](");
+        match row.standing.as_str() {
+            "yes" => assert!(proof, "nothing shows it: {}", row.line),
+            "partly" | "no" => open.extend(row.about),
+            _ => assert!(row.shown_by.len() > 3, "why? {}", row.line),
+        }
+    }
+    assert_eq!(told, open, "left: what is told at the top; right: what the table says is not met");
+}
+
+#[test]
+fn every_test_that_it_names_exists() {
+    let document = document();
+    let tests: BTreeSet<_> = quoted(&document).filter(|text| is_test(text)).collect();
+    assert!(tests.len() > 80, "they are found: {}", tests.len());
+    let missing = tests.into_iter().filter_map(|name| missing_test(name).map(|why| format!("{name}: {why}")));
+    let missing: Vec<_> = missing.collect();
+    assert!(missing.is_empty(), "docs/security.md names tests that are not there:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_file_and_setting_that_it_names_exists() {
+    let document = document();
+    let settings = read("README.md") + &read(".env.example");
+    let is_setting =
+        |text: &str| text.contains('_') && text.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    let is_file = |text: &str| {
+        let of_ours =
+            ["src/", "tests/", "docs/", "migrations/", ".ci/"].iter().any(|at| text.starts_with(at));
+        !text.contains(' ')
+            && (of_ours || ["toml", "yaml"].iter().any(|end| text.ends_with(&format!(".{end}"))))
+    };
+    for text in quoted(&document) {
+        assert!(!is_setting(text) || settings.contains(text), "there is no setting {text}");
+        assert!(!is_file(text) || root().join(text).exists(), "there is no file {text}");
+    }
+}
+
+#[test]
+fn the_checks_see_what_is_not_there() {
+    assert_eq!(missing_test("documents::security::the_checks_see_what_is_not_there"), None);
+    assert_eq!(missing_test("domain::text::tests::what_can_not_be_stored_is_refused"), None);
+    assert_eq!(missing_test("orders::guests_see_their_own_orders_and_nobody_elses"), None);
+    for name in [
+        "documents::security::nobody_wrote_this",
+        "documents::security::the_checks_see",
+        "no_such_module::the_checks_see_what_is_not_there",
+        "domain::text::proofs::what_can_not_be_stored_is_refused",
+    ] {
+        assert!(missing_test(name).is_some(), "{name}");
+    }
+    assert_eq!(named("1.2.6–8, 9.1"), [[1, 2, 6], [1, 2, 7], [1, 2, 8], [9, 1, 1], [9, 1, 2], [9, 1, 3]]);
+    assert!(is_test("limits::addresses::a_budget") && !is_test("domain") && !is_test("Vec::new"));
+}
+
+/// What `src` must not do, by the words that it would take.
+const NEVER: [(&str, &[&str]); 3] = [
+    ("starts other programs", &["process::Command"]),
+    ("asks other servers", &["reqwest", "hyper::client", "ureq"]),
+    ("turns a check of types off", &["unsafe {", "transmute"]),
+];
+
+#[test]
+fn the_program_starts_no_other_and_fetches_nothing() {
+    let mut folders = vec![root().join("src")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            // The one asks whether a role of ours is well, and is started by hand; the other sends traces where an operator says.
+            let text = read(&path);
+            let is_meant =
+                ["roles/health.rs", "telemetry/collector.rs"].iter().any(|file| path.ends_with(file));
+            for (what, words) in NEVER {
+                let found = words.iter().find(|word| text.contains(**word));
+                assert!(found.is_none() || is_meant, "{} {what}: {found:?}", path.display());
+            }
+        }
+    }
+    assert!(files > 50, "the sources are found");
+}

@@ -1,0 +1,49 @@
+//! `docs/api.md`: every command block of it is run, in order, in one shell, and what it prints is compared with the block behind it, or
+//! with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
+
+use super::{Block, blocks, folder, run, with};
+use crate::support::on_both;
+use regex::Regex;
+use std::{fmt::Write, fs, path::Path};
+
+/// Where the documents' bar is.
+pub const BAR: &str = "http://127.0.0.1:8080";
+
+/// One script that keeps what each block prints in a file of its own.
+fn script(blocks: &[Block], folder: &Path) -> String {
+    // In a walk a failure is part of the story: what it prints is compared.
+    let mut script = "set +e\n".to_owned();
+    for (at, Block { commands, .. }) in blocks.iter().enumerate() {
+        write!(script, "{{\n{commands}}} >'{}/{at}' 2>&1\n", folder.display()).unwrap();
+    }
+    script
+}
+
+/// Whether this was printed, but for spaces and line breaks.
+fn is_as_said(said: &str, printed: &str) -> bool {
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    let parts: Vec<_> = dense(said).split('…').map(regex::escape).collect();
+    Regex::new(&format!("^{}$", parts.join(".*?"))).unwrap().is_match(&dense(printed))
+}
+
+on_both! {
+    async fn every_command_in_the_walk_through_does_what_it_says(bar) {
+        let mut blocks = blocks("docs/api.md");
+        assert!(blocks.len() > 15);
+        blocks[0].commands = with(&blocks[0].commands, BAR, &bar.url);
+        let (_kept, folder) = folder();
+        run(&script(&blocks, &folder), &folder, &[]).await;
+        for (at, Block { commands, prints }) in blocks.iter().enumerate() {
+            let printed = fs::read_to_string(folder.join(at.to_string())).unwrap_or_default();
+            assert!(is_as_said(prints, &printed), "\n{commands}\nshould print\n{prints}\nand prints\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_compared_with_what_is_said() {
+    assert!(is_as_said("{\"id\":\"…\",\n \"n\":1}", "{\"id\":\"7\",\"n\":1}\n"));
+    assert!(!is_as_said("{\"id\":\"…\",\"n\":1}", "{\"id\":\"7\",\"n\":2}"));
+    assert!(!is_as_said("", "curl: (7)"));
+    assert!(!is_as_said("a.c", "abc"));
+}

@@ -1,0 +1,35 @@
+//! `README.md`: the first order, and the first bar on PostgreSQL.
+
+use super::{api::BAR, block, folder, run, shell, with};
+use crate::support::{Person, database::Database, executable::Role, on_both};
+use reqwest::Client;
+
+on_both! {
+    async fn a_guest_orders_and_a_bartender_makes_it(bar) {
+        let commands = with(&block("README.md", "BAR=").commands, BAR, &bar.url);
+        let (_kept, folder) = folder();
+        // The sentence behind it says what else shows the menu.
+        let printed = run(&(commands + "curl -s $BAR/recipes"), &folder, &[]).await;
+        assert!(!printed.contains("/problems/"), "{printed}");
+        let ordered = printed.find(r#""status":"pending""#).expect("an order");
+        let completed = printed.rfind(r#""to":"completed""#).expect("its history");
+        let menu = printed.rfind(r#""name":"Margarita","build":"sour""#).expect("the menu");
+        assert!(ordered < completed && completed < menu, "{printed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bar_on_postgresql_is_seeded_and_served() {
+    let database = Database::empty().await;
+    let commands = block("README.md", "export DATABASE_URL=").commands;
+    let commands = with(&commands, "postgres://USER:PASSWORD@HOST/NAME", &format!("'{}'", database.url));
+    // In the shell's place, so that it is the process that is stopped below.
+    let commands = with(&commands, "\nshakerqueue serve\n", "\nexec shakerqueue serve\n");
+    let (_kept, folder) = folder();
+    let mut serve = Role::of(shell(&commands, &folder, &[("BIND_ADDR", "127.0.0.1:0")]));
+    let url = serve.url().await;
+    let stranger = Person::new(&Client::new(), &url, None);
+    assert_eq!(stranger.get("/readyz").await.expect(200)["parts"]["database"], "up");
+    assert_eq!(stranger.get("/recipes/Margarita").await.expect(200)["available"], true);
+    serve.stop().await;
+}
