@@ -22,7 +22,7 @@ struct Block {
     prints: String,
 }
 
-/// The command blocks (`sh`) in a document's text, each with the blocks of another kind that follow it.
+/// The command blocks (`sh`) in a document's text, each with the block of another kind that follows it.
 fn parse(document: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (at, part) in document.split("```").enumerate() {
@@ -31,7 +31,7 @@ fn parse(document: &str) -> Vec<Block> {
             (0, _) => {}
             (_, "sh") => blocks.push(Block { commands: text.to_owned(), prints: String::new() }),
             _ => {
-                if let Some(last) = blocks.last_mut() {
+                if let Some(last) = blocks.last_mut().filter(|last| last.prints.is_empty()) {
                     last.prints.push_str(text);
                 }
             }
