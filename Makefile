@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api check-workflows check-release ci up down logs clean
+.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api check-deploy check-workflows check-release ci up observe down logs clean
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -9,6 +9,8 @@ WORKERS ?= 1
 # podman-compose makes a container require those it depends on, and Podman restarts none that requires a finished
 # one-off. Without that the roles wait for the servers themselves, and are restarted until `seed` is done.
 NO_DEPS = $(if $(findstring podman-compose,$(COMPOSE)),--no-deps)
+# A secret that fits into a URL.
+RANDOM = random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
 # Podman keeps an image's health check only in Docker's format.
 export BUILDAH_FORMAT = docker
 
@@ -75,6 +77,9 @@ check-workflows: ## Check the workflows, the templates of issues and Renovate's 
 check-release: ## Try the pieces of a release, without one
 	@.ci/check-release
 
+check-deploy: ## Check alerts, their tests and the dashboard, also against docs/metrics.md (promtool)
+	deploy/check
+
 ci: ## Run all that CI runs
 	bash .ci/run
 
@@ -82,8 +87,16 @@ up: .env ## Build the image, start the scaled-out deployment in containers (WORK
 	$(COMPOSE) up --build -d $(NO_DEPS) --scale work=$(WORKERS)
 	@echo "http://localhost:8080 (the API), http://localhost:15672 (RabbitMQ)"
 
+observe: .env ## Like up, with Prometheus and Grafana
+	@grep -q '^GRAFANA_PASSWORD=.' .env || { $(RANDOM); [ -z "$$(tail -c 1 .env)" ] || echo >>.env; \
+	  printf 'GRAFANA_PASSWORD=%s\n' "$$(random)" >>.env; \
+	  echo "added a random GRAFANA_PASSWORD to .env"; }
+	$(COMPOSE) --profile observe up --build -d $(NO_DEPS) --scale work=$(WORKERS)
+	@echo "http://localhost:8080 (the API), http://localhost:15672 (RabbitMQ), http://localhost:9090 (Prometheus)"
+	@echo "http://localhost:3000 (Grafana: admin, with GRAFANA_PASSWORD of .env)"
+
 down: ## Stop the containers; their data stay
-	$(COMPOSE) down --remove-orphans
+	$(COMPOSE) --profile observe down --remove-orphans
 
 logs: ## Follow the containers' logs
 	$(COMPOSE) logs -f
@@ -92,6 +105,7 @@ clean: ## Remove what was built
 	cargo clean
 
 .env:
-	@umask 077; random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }; \
-	printf 'JWT_SECRET=%s\nPOSTGRES_PASSWORD=%s\nRABBITMQ_PASSWORD=%s\n' "$$(random)" "$$(random)" "$$(random)" >$@
+	@umask 077; $(RANDOM); \
+	printf 'JWT_SECRET=%s\nPOSTGRES_PASSWORD=%s\nRABBITMQ_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \
+	  "$$(random)" "$$(random)" "$$(random)" "$$(random)" >$@
 	@echo "wrote .env with random secrets"

@@ -16,8 +16,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long asking may take. Prometheus waits for ten seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long asking a part may take, beside whether it is up at all; together well within the ten seconds that Prometheus waits.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// What was learnt less than this ago is told again.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -86,17 +86,19 @@ impl Monitor {
 
     async fn ask_broker(&self) {
         let Some(broker) = &self.health.broker else { return };
-        for (queue, source) in [(Queue::Orders, Source::Orders), (Queue::Overrun, Source::Overrun)] {
+        let ask = async |queue: Queue, source: Source| {
             let depth = timeout(PATIENCE, broker.depth(source)).await.ok().and_then(Result::ok);
             let metrics = metrics::broker();
             metrics.messages.of(queue).set(depth.map_or(f64::NAN, |depth| depth.messages.into()));
             metrics.consumers.of(queue).set(depth.map_or(f64::NAN, |depth| depth.consumers.into()));
-        }
+        };
+        join!(ask(Queue::Orders, Source::Orders), ask(Queue::Overrun, Source::Overrun));
     }
 
     async fn ask_oldest_waiting(&self) {
-        let told = timeout(PATIENCE, (self.oldest_waiting)()).await;
-        metrics::waiting().oldest.set(told.map_or(f64::NAN, |oldest| age(now(), oldest)));
+        // What is remembered of it is told also while the database is away: then it matters most.
+        let oldest = (self.oldest_waiting)().await;
+        metrics::waiting().oldest.set(age(now(), oldest));
     }
 
     fn show_connections(&self) {

@@ -11,12 +11,16 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
+use tokio::time::timeout;
 
 /// One order of this time is looked at, in microseconds.
 const EVERY: i64 = 1_000_000;
 /// As many as an hour has. When so many wait, those that come later are not looked at: they are not the oldest.
 const MOST: usize = 3600;
+/// How long asking may take: who scrapes does not wait for long.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How many are asked for at a time.
 const ASKED: usize = 200;
 
@@ -75,15 +79,19 @@ impl Waiting {
 }
 
 async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
-    let asked = store.read(move |conn| {
-        async move {
-            let mut settled = orders::stored(conn, &ids).await?;
-            settled.extend(dead_letters::of(conn, &ids).await?);
-            Ok(settled)
-        }
-        .boxed()
-    });
-    Ok(asked.await?.into_iter().collect())
+    let asked = timeout(
+        PATIENCE,
+        store.read(move |conn| {
+            async move {
+                let mut settled = orders::stored(conn, &ids).await?;
+                settled.extend(dead_letters::of(conn, &ids).await?);
+                Ok(settled)
+            }
+            .boxed()
+        }),
+    );
+    let asked = asked.await.unwrap_or_else(|_| Err(store::Error::unavailable("it takes too long")));
+    Ok(asked?.into_iter().collect())
 }
 
 #[cfg(test)]
