@@ -67,7 +67,7 @@ openapi: ## Write docs/openapi.json, the API's document
 	cargo run --locked $(if $(PROFILE),--profile $(PROFILE)) -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 check-api: ## Hold the API against its document, as each role and on each deployment (SECONDS=n a run; 15 minutes)
-	tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	PROFILE=$(or $(PROFILE),dev) tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 ci: ## Run all that CI runs
 	bash .ci/run
