@@ -66,10 +66,10 @@ check-schema: ## Compare src/store/schema.rs with the migrations
 	.ci/schema check
 
 openapi: ## Write docs/openapi.json, the API's document
-	cargo run --locked -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	cargo run --locked $(if $(PROFILE),--profile $(PROFILE)) -- openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 check-api: ## Hold the API against its document, as each role and on each deployment (SECONDS=n a run; 15 minutes)
-	tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	PROFILE=$(or $(PROFILE),dev) tests/with-servers tests/check-api $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 check-workflows: ## Check the workflows, the templates of issues and Renovate's settings
 	@.ci/workflows

@@ -22,7 +22,7 @@ struct Block {
     prints: String,
 }
 
-/// The command blocks (`sh`) in a document's text, each with the block of another kind that follows it.
+/// The command blocks (`sh`) in a document's text, each with the first block of another kind behind it.
 fn parse(document: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for (at, part) in document.split("```").enumerate() {
@@ -32,7 +32,7 @@ fn parse(document: &str) -> Vec<Block> {
             (_, "sh") => blocks.push(Block { commands: text.to_owned(), prints: String::new() }),
             _ => {
                 if let Some(last) = blocks.last_mut().filter(|last| last.prints.is_empty()) {
-                    last.prints.push_str(text);
+                    text.clone_into(&mut last.prints);
                 }
             }
         }
@@ -102,7 +102,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn blocks_are_found_with_what_is_behind_them() {
     assert_eq!(
-        parse("x\n```json\n{}\n```\n```sh\na\n```\n```text\nb\n```\ny\n```sh\nc\n```\n"),
+        parse("x\n```json\n{}\n```\n```sh\na\n```\n```text\nb\n```\ny\n```json\n[]\n```\n```sh\nc\n```\n"),
         [
             Block { commands: "a\n".into(), prints: "b\n".into() },
             Block { commands: "c\n".into(), prints: String::new() }
