@@ -42,6 +42,11 @@ impl Passwords {
         Ok(Self { cost, line: Line::start(cost >= COST_THAT_HOLDS_UP)? })
     }
 
+    /// The same in a process that has nothing else to do: before what others do on the machine, and not behind it.
+    pub fn dedicated(cost: u32) -> Result<Self, Denied> {
+        Ok(Self { cost, line: Line::start(false)? })
+    }
+
     /// A place in the line, or [`Denied::Busy`].
     pub fn turn(&self) -> Result<Turn, Denied> {
         Ok(Turn { cost: self.cost, place: self.line.place()? })

@@ -143,7 +143,7 @@ pub async fn fill(store: &Store, menu: Vec<Formula>, accounts: NewAccounts) -> R
     let NewAccounts { users, password, cost } = accounts;
     let all = users.len();
     // One hash for all: they share the password, and a repeated seed should not wait for hashes that it does not need.
-    let hash = Passwords::start(cost)?.turn()?.hash(&password).await?;
+    let hash = Passwords::dedicated(cost)?.turn()?.hash(&password).await?;
     let new = store
         .write(move |conn| {
             async move {
