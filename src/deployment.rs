@@ -18,10 +18,14 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 /// The database file when nothing else is said.
 const DEFAULT_FILE: &str = "shakerqueue.db";
+
+/// How long it may take to leave them: as long as a connection to the broker may take to open.
+const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
 /// The servers of one installation.
 pub struct Deployment {
@@ -108,6 +112,14 @@ impl Deployment {
             Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
         })?;
         Ok(Self { name, store, broker, file: None })
+    }
+
+    /// Leaves the servers again, where nothing has begun.
+    pub async fn leave(&self) {
+        if let Some(broker) = &self.broker {
+            broker.close(LEAVE_WITHIN).await;
+        }
+        self.store.close();
     }
 
     /// Where `serve` puts accepted orders.

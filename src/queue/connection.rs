@@ -139,9 +139,17 @@ pub(super) async fn supervise(
     let name = arguments.get_connection_name().unwrap_or_default().to_owned();
     let mut backoff = Backoff::new();
     loop {
+        let opening = open(&arguments, &runtime);
+        tokio::pin!(opening);
         let opened = tokio::select! {
-            () = stop.cancelled() => return,
-            opened = open(&arguments, &runtime) => opened,
+            () = stop.cancelled() => {
+                // Called off half-way, amqprs' own tasks would panic.
+                if let Ok(connection) = opening.await {
+                    Live::new(connection, purpose, runtime.clone()).close().await;
+                }
+                return;
+            }
+            opened = &mut opening => opened,
         };
         match opened {
             Err(error) => backoff.failed(&name, &error),

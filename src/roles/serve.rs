@@ -83,10 +83,14 @@ pub async fn serve(
     let deployment = Deployment::choose(&serving.servers)?;
     let secret = secret(given, serving.demo, &deployment)?;
     // Told to stop while it waits for the database: nothing has begun.
-    let Some(prepared) = stop.run_until_cancelled(prepare(&deployment, &serving)).await else {
-        return Ok(());
+    let prepared = match stop.run_until_cancelled(prepare(&deployment, &serving)).await {
+        Some(Ok(prepared)) => prepared,
+        other => {
+            deployment.leave().await;
+            return other.map_or(Ok(()), |failed| failed.map(drop));
+        }
     };
-    let Prepared { identity, menu, access } = prepared?;
+    let Prepared { identity, menu, access } = prepared;
     let store = &deployment.store;
     let previous: Vec<_> = serving.previous_secrets().cloned().collect();
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());

@@ -25,11 +25,13 @@ pub async fn run(working: Working) -> Result<(), Failure> {
     let deployment = Deployment::choose(&working.servers)?;
     let broker = deployment.need_broker()?.clone();
     // Told to stop while it waits for the database: nothing has begun.
-    let Some(ready_database) = stop.run_until_cancelled(startup::ready_database(&deployment, false)).await
-    else {
-        return Ok(());
-    };
-    ready_database?;
+    match stop.run_until_cancelled(startup::ready_database(&deployment, false)).await {
+        Some(Ok(())) => {}
+        other => {
+            deployment.leave().await;
+            return other.unwrap_or(Ok(()));
+        }
+    }
 
     let within = working.stopping.within();
     let held = Held::default();
