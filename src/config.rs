@@ -67,7 +67,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub struct Tracing {
     /// The collector that traces are sent to (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Unset: nothing is traced.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = collector, hide_env_values = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = secret, hide_env_values = true)]
     pub otel_exporter_otlp_endpoint: Option<SecretString>,
 
     /// Which part of the requests begins a trace, from 0 to 1.
@@ -76,10 +76,16 @@ pub struct Tracing {
 }
 
 impl Tracing {
-    /// The collector's address, if there is one.
-    pub fn endpoint(&self) -> Option<&str> {
+    /// The collector's address, if there is one, or a sentence that says what is wrong with it and does not repeat it.
+    pub fn endpoint(&self) -> Result<Option<&str>, &'static str> {
         let endpoint = self.otel_exporter_otlp_endpoint.as_ref().map(ExposeSecret::expose_secret);
-        endpoint.filter(|endpoint| !endpoint.is_empty())
+        let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
+        match Url::parse(endpoint) {
+            Ok(url) if ["http", "https"].contains(&url.scheme()) && url.host().is_some() => {
+                Ok(Some(endpoint))
+            }
+            _ => Err("OTEL_EXPORTER_OTLP_ENDPOINT must be an address such as http://127.0.0.1:4318"),
+        }
     }
 }
 
@@ -304,15 +310,6 @@ fn path(text: &str) -> Result<PathBuf, Infallible> {
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
-}
-
-/// Also an empty one, which names no collector.
-fn collector(text: &str) -> Result<SecretString, &'static str> {
-    match Url::parse(text) {
-        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.host().is_some() => Ok(text.into()),
-        _ if text.is_empty() => Ok(SecretString::default()),
-        _ => Err("must be an address such as http://127.0.0.1:4318"),
-    }
 }
 
 fn ratio(text: &str) -> Result<f64, &'static str> {

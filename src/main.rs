@@ -13,7 +13,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     let logging = cli.logging;
-    telemetry::start(logging);
+    let _written = telemetry::start(logging);
     match cli.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -91,7 +91,8 @@ pub async fn exchange(
         }
         match AssertUnwindSafe(next.call(request)).catch_unwind().await {
             Ok(Ok(response)) => {
-                let cause = response.response().error().and_then(cause);
+                let said = response.response().extensions().get::<Cause>().map(|Cause(cause)| cause.clone());
+                let cause = said.or_else(|| response.response().error().and_then(cause));
                 Ok(Ok((explained(response.map_into_boxed_body(), asks_for_methods), cause)))
             }
             Ok(Err(error)) => Err(error),
@@ -134,6 +135,9 @@ pub async fn exchange(
         }
     }
 }
+
+/// Why a handler that answers with 5xx does so, where it says that by itself: for the log.
+pub struct Cause(pub String);
 
 /// Why a handler answered with an error, where that is for the log.
 fn cause(error: &Error) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Whether this process lives, and whether it is ready.
 
+use super::exchange::Cause;
 use crate::{
     health::{Health, Missing, Report},
     telemetry::metrics::Label,
@@ -93,6 +94,9 @@ pub async fn ready(health: Data<Health>) -> HttpResponse {
         (false, _) => "unavailable",
     };
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let down: Vec<_> = missing.iter().map(|missing| missing.part.value()).collect();
+    let why = if down.is_empty() { status.to_owned() } else { format!("down: {}", down.join(", ")) };
+    response.extensions_mut().insert(Cause(why));
     response.insert_header(("Cache-Control", "no-store")).json(Readiness {
         missing: missing.into_iter().map(MissingView::from).collect(),
         parts,

@@ -44,11 +44,13 @@ impl Observed {
         } else {
             Place::default()
         };
-        let mut span =
-            Span::begin(Kind::Server, || format!("{method} {route}").trim_end().to_owned(), &parent);
+        let mut span = Span::begin(Kind::Server, || span_name(method, &route), &parent);
         if span.is_recorded() {
             span.set("http.request.method", method);
-            span.set("http.route", route.clone());
+            span.set("url.scheme", request.connection_info().scheme().to_owned());
+            if !route.is_empty() {
+                span.set("http.route", route.clone());
+            }
             span.set("shakerqueue.request_id", id.as_str().to_owned());
         }
         Self { begun, id: id.clone(), method, route, span, ended: false }
@@ -80,7 +82,7 @@ impl Observed {
             }
         }
         let (id, method, route) = (self.id.as_str(), self.method, self.route.as_str());
-        let ms = took.as_secs_f64() * 1000.0;
+        let ms = f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
         let trace = self.span.place().trace_id();
         /// One line, whichever the level.
         macro_rules! line {
@@ -117,6 +119,12 @@ impl Extractor for Headers<'_> {
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
     }
+}
+
+/// As OpenTelemetry has it.
+fn span_name(method: &str, route: &str) -> String {
+    let method = if method == OTHER { "HTTP" } else { method };
+    format!("{method} {route}").trim_end().to_owned()
 }
 
 fn three_digits(status: u16, digits: &mut [u8; 3]) -> &str {

@@ -116,7 +116,7 @@ impl Intake {
         match &outcome {
             Ok((Taken::Queued, order)) => {
                 metrics::intake().accepted.of(KeptBy::Broker).inc();
-                self.waiting.accepted(order.id, order.placed_at);
+                self.waiting.accepted(order.id, order.placed_at, now());
             }
             Ok((Taken::Stored(_), _)) => metrics::intake().accepted.of(KeptBy::Database).inc(),
             Err(error) => metrics::intake().refused.of(refused(error)).inc(),

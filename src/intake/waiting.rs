@@ -34,10 +34,11 @@ pub struct Waiting {
 
 impl Waiting {
     /// Notes an order that was accepted and is to be stored by somebody else.
-    pub fn accepted(&self, id: OrderId, at: Instant) {
+    pub fn accepted(&self, id: OrderId, at: Instant, now: Instant) {
         let last = self.last.load(Ordering::Relaxed);
-        // The clock may have been set back meanwhile.
-        if (0..EVERY).contains(&(at.micros() - last)) {
+        // Who repeats an order gets the one of then. (A clock that was set back is no reason to note nothing for so long.)
+        let is_repeat = now.micros() - at.micros() > EVERY;
+        if is_repeat || (at.micros() - last).abs() < EVERY {
             return;
         }
         if self.last.compare_exchange(last, at.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -51,6 +52,13 @@ impl Waiting {
     /// Since when the oldest has been waiting, after those were forgotten that are stored, or dead letters. While the database
     /// can't say, they count as waiting.
     pub async fn oldest(&self, store: &Store) -> Option<Instant> {
+        match timeout(PATIENCE, self.forget_stored(store)).await {
+            Ok(oldest) => oldest,
+            Err(_) => self.front(),
+        }
+    }
+
+    async fn forget_stored(&self, store: &Store) -> Option<Instant> {
         loop {
             let ids: Vec<_> = self.lock().iter().take(ASKED).map(|(id, _)| *id).collect();
             let asked = ids.len();
@@ -67,10 +75,14 @@ impl Waiting {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "nobody knows which orders are stored");
-                    return self.lock().front().map(|(_, since)| *since);
+                    return self.front();
                 }
             }
         }
+    }
+
+    fn front(&self) -> Option<Instant> {
+        self.lock().front().map(|(_, since)| *since)
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(OrderId, Instant)>> {
@@ -79,19 +91,15 @@ impl Waiting {
 }
 
 async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
-    let asked = timeout(
-        PATIENCE,
-        store.read(move |conn| {
-            async move {
-                let mut settled = orders::stored(conn, &ids).await?;
-                settled.extend(dead_letters::of(conn, &ids).await?);
-                Ok(settled)
-            }
-            .boxed()
-        }),
-    );
-    let asked = asked.await.unwrap_or_else(|_| Err(store::Error::unavailable("it takes too long")));
-    Ok(asked?.into_iter().collect())
+    let asked = store.read(move |conn| {
+        async move {
+            let mut settled = orders::stored(conn, &ids).await?;
+            settled.extend(dead_letters::of(conn, &ids).await?);
+            Ok(settled)
+        }
+        .boxed()
+    });
+    Ok(asked.await?.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -104,14 +112,20 @@ mod tests {
     fn one_order_of_each_second_is_noted_and_never_more_than_an_hour_of_them() {
         let (waiting, start) = (Waiting::default(), now());
         for millis in 0..10_000 {
-            waiting.accepted(OrderId::fresh(), start + TimeDelta::milliseconds(millis));
+            let at = start + TimeDelta::milliseconds(millis);
+            waiting.accepted(OrderId::fresh(), at, at);
         }
         assert_eq!(waiting.lock().len(), 10);
         // A clock that is set back does not end it.
-        waiting.accepted(OrderId::fresh(), start - TimeDelta::hours(1));
+        let back = start - TimeDelta::hours(1);
+        waiting.accepted(OrderId::fresh(), back, back);
+        assert_eq!(waiting.lock().len(), 11);
+        // A repeat is the order of then.
+        waiting.accepted(OrderId::fresh(), start, start + TimeDelta::minutes(1));
         assert_eq!(waiting.lock().len(), 11);
         for seconds in 0..10_000 {
-            waiting.accepted(OrderId::fresh(), start + TimeDelta::seconds(seconds));
+            let at = start + TimeDelta::seconds(seconds);
+            waiting.accepted(OrderId::fresh(), at, at);
         }
         assert_eq!(waiting.lock().len(), MOST);
         assert_eq!(waiting.lock().front().map(|(_, since)| *since), Some(start));

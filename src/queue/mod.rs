@@ -266,8 +266,13 @@ impl Broker {
         let declared = channel.request("look at the queue", CALL_WITHIN, async move |channel| {
             channel.queue_declare(declare).await
         });
-        let (_, messages, consumers) = declared.await?.unwrap_or_default();
-        Ok(Depth { messages, consumers })
+        match declared.await? {
+            Some((queue, messages, consumers)) if queue == self.topology.queue(source) => {
+                Ok(Depth { messages, consumers })
+            }
+            // The answer to somebody who did not wait for it.
+            _ => Err(QueueError::NotConnected),
+        }
     }
 
     /// Publishes what was accepted, waits for its confirms for at most `within`, and closes the connections.

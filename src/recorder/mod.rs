@@ -106,12 +106,13 @@ async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>,
     let (batch, at) = (Arc::clone(batch), now());
     let (begun, orders) = (Tick::now(), batch.len());
     let recording = store.write(move |conn| async move { record::record(conn, &batch, at).await }.boxed());
-    let recorded = recording.await;
+    let recorded = recording.await?;
+    // Only what was stored: a database that is away refuses at once, and would look fast.
     let metrics = metrics::recorder();
     #[expect(clippy::cast_precision_loss, reason = "there are never that many")]
     metrics.batch_orders.observe(orders as f64);
     metrics.batch_duration.observe(begun.elapsed().as_secs_f64());
-    Ok(recorded?.into_iter().map(|recording| Outcome::of(recording, at)).collect())
+    Ok(recorded.into_iter().map(|recording| Outcome::of(recording, at)).collect())
 }
 
 /// Counts what became of orders.

@@ -75,7 +75,7 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(&'static str),
 ) -> Result<(), Failure> {
-    let traces = traces::start(&serving.tracing, "serve").map_err(|error| Failure::new(error.to_string()))?;
+    let traces = traces::start(&serving.tracing, "serve").map_err(Failure::new)?;
     let admin = serving.admin_addr.map(Reserved::new).transpose()?;
     // What can be wrong is found before anything is written.
     let given = serving.checked_secret().map_err(Failure::new)?.cloned();
@@ -175,9 +175,9 @@ pub async fn serve(
         if let Some(admin) = admin {
             admin.stop().await;
         }
-        traces.finish(deadline.saturating_duration_since(Instant::now())).await;
     })
     .await;
+    traces.finish().await;
     deployment.store.close();
     finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 /// Stores orders until it is told to stop.
 pub async fn run(working: Working) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
-    let traces = traces::start(&working.tracing, "work").map_err(|error| Failure::new(error.to_string()))?;
+    let traces = traces::start(&working.tracing, "work").map_err(Failure::new)?;
     let deployment = Deployment::choose(&working.servers)?;
     let broker = deployment.need_broker()?.clone();
     // Told to stop while it waits for the database: nothing has begun.
@@ -73,9 +73,9 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         if let Some(admin) = admin {
             admin.stop().await;
         }
-        traces.finish(deadline.saturating_duration_since(Instant::now())).await;
     })
     .await;
+    traces.finish().await;
     deployment.store.close();
     finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
 }

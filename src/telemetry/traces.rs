@@ -11,7 +11,7 @@ use opentelemetry::{
     propagation::TextMapPropagator,
     trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TracerProvider},
 };
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
@@ -20,12 +20,16 @@ use opentelemetry_sdk::{
 use std::{
     collections::HashMap,
     sync::OnceLock,
+    thread,
     time::{Duration, SystemTime},
 };
+use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 /// As many as orders in a batch, at most.
 const MOST_LINKS: u32 = 2000;
+/// How long the last spans may take to be sent.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// Under which name a trace's place travels.
 const PARENT: &str = "traceparent";
 
@@ -36,13 +40,14 @@ static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 pub struct Traces(Option<SdkTracerProvider>);
 
 /// Starts to make spans and to send them, if it is configured, as a process of this role.
-pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, ExporterBuildError> {
-    let Some(endpoint) = tracing.endpoint() else { return Ok(Traces(None)) };
+pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, String> {
+    let Some(endpoint) = tracing.endpoint()? else { return Ok(Traces(None)) };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(Client::new())
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
-        .build()?;
+        .build()
+        .map_err(|error| error.to_string())?;
     let provider = SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter).build())
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.ratio))))
@@ -68,11 +73,15 @@ fn resource(role: &'static str) -> Resource {
 }
 
 impl Traces {
-    /// Sends what there is, within this time.
-    pub async fn finish(self, within: Duration) {
+    /// Sends what there is, if that does not take long: nobody waits for a collector that does not answer.
+    pub async fn finish(self) {
         let Some(provider) = self.0 else { return };
-        let sent = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(within)).await;
-        if !matches!(sent, Ok(Ok(()))) {
+        let (told, sent) = oneshot::channel();
+        // A thread that nobody waits for, unlike those of the runtime.
+        let sending =
+            thread::Builder::new().spawn(move || told.send(provider.shutdown_with_timeout(FINISH_WITHIN)));
+        let sent = timeout(FINISH_WITHIN, sent).await;
+        if sending.is_err() || !matches!(sent, Ok(Ok(Ok(())))) {
             tracing::warn!("the last spans may not have reached the collector");
         }
     }

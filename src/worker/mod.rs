@@ -151,6 +151,9 @@ impl Worker {
                 span.set("messaging.message.id", order.id.to_string());
                 span.set("shakerqueue.outcome", outcome.name());
                 span.link(&batch.place());
+                if !matches!(outcome, Outcome::Recorded(_) | Outcome::AlreadyThere) {
+                    span.failed(outcome.name());
+                }
             }
         }
         drop((spans, batch));

@@ -154,13 +154,44 @@ async fn no_order_is_a_line_at_the_usual_level() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_to_start_is_told_in_the_same_form() {
-    for (format, begins) in [("text", "shakerqueue: "), ("json", "{\"timestamp\"")] {
+    for (format, begins) in [("text", "shakerqueue: "), ("json", "{\"level\":\"ERROR\",")] {
         let environment = [("DATABASE_URL", "mysql://bar"), ("LOG_FORMAT", format)];
         let output = crate::support::executable::run(&["serve"], &environment).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.starts_with(begins) && said.contains("DATABASE_URL must begin with"), "{said}");
         assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_nobody_reads_holds_nobody_up() {
+    let database = Database::file();
+    let environment = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("SHUTDOWN_DELAY_SECONDS", "0"),
+        ("RUST_LOG", TALKATIVE),
+    ];
+    // A pipe takes 64 KiB, which this is several times.
+    let mut role = Role::start_logging_to(Stdio::piped(), &["serve"], &environment);
+    let url = role.url().await;
+    let stranger = Person::new(&Client::new(), &url, None);
+    for _ in 0..2000 {
+        stranger.get("/healthz").await.expect(200);
+    }
+    role.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_can_not_be_read_is_said_so() {
+    let (log, database) = (Log::new(), Database::file());
+    let (role, _) = serve(&log, &database, &[("RUST_LOG", "shakerqueue=loud")]).await;
+    role.stop().await;
+    assert!(
+        log.text().contains("RUST_LOG can't be read") && log.text().contains("stopping"),
+        "{}",
+        log.text()
+    );
 }
 
 /// Puts a secret into everything that takes input.

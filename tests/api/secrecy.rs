@@ -26,6 +26,11 @@ const PASSWORD: &str = "zq-password-7316";
 const NEW_PASSWORD: &str = "zq-new-password-7317";
 const WRONG_PASSWORD: &str = "zq-wrong-password-7318";
 const WRONG_TOKEN: &str = "zq.wrong.token-7319";
+const COLLECTOR_PASSWORD: &str = "zq-collector-7320";
+const COLLECTOR_KEY: &str = "zq-key-7321";
+
+/// Nobody listens there.
+const COLLECTOR: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
 
 /// A URL with another password, and another user if one is given.
 fn with_login(url: &str, user: Option<&str>, password: &str) -> String {
@@ -124,7 +129,10 @@ async fn no_log_tells_a_secret() {
         ("BIND_ADDR", "127.0.0.1:0"),
         ("BCRYPT_COST", "4"),
         ("SHUTDOWN_DELAY_SECONDS", "0"),
-        ("RUST_LOG", "trace"),
+        ("RUST_LOG", "trace,tokio_postgres::query[{message}]=trace"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=zq-key-7321"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
     let with = |amqp| [environment.as_slice(), &[("AMQP_URL", amqp)]].concat();
     let seeded = run(&["seed"], &environment).await;
@@ -173,6 +181,10 @@ async fn no_log_tells_a_secret() {
         NEW_PASSWORD,
         WRONG_PASSWORD,
         WRONG_TOKEN,
+        COLLECTOR_PASSWORD,
+        COLLECTOR_KEY,
+        // As a dump breaks it into lines.
+        "zq-key",
     ];
     secrets.extend(tokens.iter().chain(&kept).map(String::as_str));
     keeps("the log", &logged, &secrets);
@@ -232,6 +244,7 @@ async fn no_refusal_tells_a_secret() {
         ("serve", vec![postgres, ("AMQP_URL", &no_broker), ("JWT_SECRET", SIGNING)]),
         ("work", vec![postgres, ("AMQP_URL", &no_broker)]),
         ("serve", vec![postgres, ("JWT_SECRET", PASSWORD)]),
+        ("serve", vec![postgres, ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://bar:zq-collector-7320@127.0.0.1")]),
         ("serve", vec![postgres, ("JWT_SECRET", SIGNING), ("JWT_PREVIOUS_SECRETS", PASSWORD)]),
         (
             "seed",
@@ -246,7 +259,7 @@ async fn no_refusal_tells_a_secret() {
         keeps(
             role,
             &String::from_utf8_lossy(&said),
-            &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING, PASSWORD],
+            &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING, PASSWORD, COLLECTOR_PASSWORD],
         );
     }
     // While it waits for a database that does not answer, it says so.

@@ -213,6 +213,22 @@ async fn without_a_broker_the_trace_leads_to_the_commit_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_never_answers_keeps_nobody_from_stopping() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+    // Connections are let in by the system, and nobody says anything.
+    let traced = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("SHUTDOWN_SECONDS", "3")];
+    let bar = Installation::new().await;
+    for _ in 0..3 {
+        let (serve, url) = bar.serve_with(&traced).await;
+        let guest = bar.sign_in(&url, "user@example.com").await;
+        guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
+        serve.stop().await;
+    }
+    bar.prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_costs_no_order_and_no_time() {
     let bar = Installation::new().await;
     let log = tempfile::NamedTempFile::new().expect("a file");
