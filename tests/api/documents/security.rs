@@ -260,10 +260,12 @@ fn the_program_starts_no_other_and_fetches_nothing() {
                 continue;
             }
             files += 1;
-            // The one asks whether a role of ours is well, and is started by hand; the other sends traces where an operator says.
+            // The one asks whether a role of ours is well, and is started by hand; the other sends traces where an operator says; the
+            // log only names what it must not tell of.
             let text = read(&path);
-            let is_meant =
-                ["roles/health.rs", "telemetry/collector.rs"].iter().any(|file| path.ends_with(file));
+            let is_meant = ["roles/health.rs", "telemetry/collector.rs", "telemetry/logs.rs"]
+                .iter()
+                .any(|file| path.ends_with(file));
             for (what, words) in NEVER {
                 let found = words.iter().find(|word| text.contains(**word));
                 assert!(found.is_none() || is_meant, "{} {what}: {found:?}", path.display());

@@ -81,7 +81,7 @@ async fn orders_are_counted_where_they_pass() {
         ],
     );
     assert!(worked.get("shakerqueue_recorder_batch_orders_count") >= 4.0);
-    assert!(worked.get("shakerqueue_recorder_batch_orders_sum") >= 6.0);
+    assert!(worked.get("shakerqueue_recorder_batch_orders_sum") >= 5.0, "without the one that was not kept");
     assert!(worked.get("shakerqueue_recorder_batch_duration_seconds_sum") > 0.0);
     becomes(&url, "shakerqueue_dead_letters_open", 1.0).await;
 
