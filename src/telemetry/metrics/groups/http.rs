@@ -1,0 +1,48 @@
+//! Requests, connections, accounts.
+
+use super::{
+    super::kinds::{By, counters, histograms_of, label, number},
+    REQUEST_SECONDS, group,
+};
+use prometheus::{HistogramVec, IntCounter, IntGauge};
+
+group! {
+    /// Requests and connections.
+    Http, http {
+        /// By method, route and status.
+        requests: HistogramVec = histograms_of(
+            "http_server_request_duration_seconds",
+            "How long answers took.",
+            REQUEST_SECONDS,
+            &["http_request_method", "http_route", "http_response_status_code"],
+        ),
+        /// Open now.
+        connections: IntGauge = number("shakerqueue_http_connections", "Connections of clients that are open."),
+    }
+}
+
+label! {
+    /// What became of an attempt to sign in.
+    Login, "outcome" {
+        /// A session began.
+        Succeeded = "succeeded",
+        /// The password was wrong, or there is no such account.
+        WrongPassword = "wrong_password",
+        /// The account is switched off.
+        Inactive = "inactive",
+        /// So many had failed that it was not looked at.
+        TooManyFailures = "too_many_failures",
+        /// Too many passwords were being checked.
+        Busy = "busy",
+        /// The database could not do it.
+        Unavailable = "unavailable",
+    }
+}
+
+group! {
+    /// Accounts.
+    Accounts, accounts {
+        /// Attempts to sign in.
+        logins: By<Login, IntCounter> = counters("shakerqueue_logins_total", "Attempts to sign in."),
+    }
+}
