@@ -8,6 +8,33 @@ pub(super) const ALONE: &str = "application/json";
 /// Begins each text. JSON never contains it.
 const SEPARATOR: u8 = 0x1e;
 
+/// The most texts of a bundle. What publishes makes no larger ones.
+pub(super) const MAX_PARTS: usize = 128;
+/// The most bytes of a message that is read: many times as many as an order, or a bundle, can have.
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+
+/// Why a message is not taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OversizeError {
+    /// It has so many bytes.
+    #[error("the message has {0} bytes, and must have at most {MAX_MESSAGE_BYTES}")]
+    Bytes(usize),
+    /// It has too many parts.
+    #[error("the message must have at most {MAX_PARTS} parts")]
+    Parts,
+}
+
+/// Checks the size of a message with a single text.
+pub(super) fn check_alone(body: &[u8]) -> Result<(), OversizeError> {
+    if body.len() > MAX_MESSAGE_BYTES { Err(OversizeError::Bytes(body.len())) } else { Ok(()) }
+}
+
+/// Checks the size of a bundle and counts its texts, before memory is taken for any of them.
+pub(super) fn check_bundle(body: &[u8]) -> Result<(), OversizeError> {
+    check_alone(body)?;
+    if split(body).take(MAX_PARTS + 1).count() > MAX_PARTS { Err(OversizeError::Parts) } else { Ok(()) }
+}
+
 /// Several JSON texts as one body.
 pub(super) fn join<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut body = Vec::new();
@@ -37,12 +64,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_message_is_refused_from_one_byte_too_many_on() {
+        let body = vec![b' '; MAX_MESSAGE_BYTES + 1];
+        for check in [check_alone, check_bundle] {
+            assert_eq!(check(&body[1..]), Ok(()));
+            assert_eq!(check(&body), Err(OversizeError::Bytes(MAX_MESSAGE_BYTES + 1)));
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_joined_is_split(texts in prop::collection::vec("[^\u{1e}]{0,20}", 1..9)) {
             let joined = join(texts.iter().map(String::as_bytes));
             let split: Vec<_> = split(&joined).collect();
             prop_assert_eq!(split, texts.iter().map(String::as_bytes).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_bundle_is_refused_from_one_text_too_many_on(texts in 120..140_usize) {
+            let joined = join(std::iter::repeat_n(b"{}".as_slice(), texts));
+            prop_assert_eq!(check_bundle(&joined).is_err(), texts > MAX_PARTS);
         }
 
         #[test]

@@ -10,8 +10,7 @@ use super::bundle;
 use super::publisher::{Outgoing, PublishError, Route};
 use super::trail;
 
-/// The most messages of a bundle, and the most bytes.
-const MOST_TOGETHER: usize = 128;
+/// The most bytes of a bundle.
 const MOST_BYTES: usize = 64 * 1024;
 /// How long they wait at most, however busy the broker is.
 const PATIENCE: Duration = Duration::from_millis(3);
@@ -32,7 +31,7 @@ pub(super) struct Bundle {
 impl Held {
     /// How many more there may be.
     pub(super) fn room(&self) -> usize {
-        MOST_TOGETHER.saturating_sub(self.messages.len())
+        bundle::MAX_PARTS.saturating_sub(self.messages.len())
     }
 
     /// Notes that messages were added.

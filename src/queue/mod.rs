@@ -36,6 +36,7 @@ use uuid::Uuid;
 
 pub use acknowledgements::Tag;
 pub use address::BadUrl;
+pub use bundle::OversizeError;
 pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};
 pub use subscription::{Delivery, Source, Subscription};

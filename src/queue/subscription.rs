@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::QueueError;
 use super::acknowledgements::{Acknowledgement, Acknowledgements, Tag};
-use super::bundle;
+use super::bundle::{self, OversizeError};
 use super::calls::CALL_WITHIN;
 use super::channels::{ChannelPool, PooledChannel};
 use super::failures::Failures;
@@ -33,6 +33,8 @@ pub struct Delivery {
     pub redelivered: bool,
     /// Its content type, if it says one and this program knows it not: a later one may have written it.
     pub foreign: Option<String>,
+    /// Why it was not taken apart, if it is too large: the content is then that of the whole message.
+    pub oversize: Option<OversizeError>,
     /// What it says of earlier attempts.
     pub failures: Failures,
     /// Where it is in a trace.
@@ -117,17 +119,21 @@ impl Subscription {
         let body = message.content.unwrap_or_default();
         let kind = properties.content_type().map(String::as_str);
         let foreign = kind.filter(|kind| ![bundle::ALONE, bundle::TOGETHER].contains(kind));
+        let is_bundle = kind == Some(bundle::TOGETHER);
+        let checked = if is_bundle { bundle::check_bundle(&body) } else { bundle::check_alone(&body) };
+        let oversize = checked.err();
         let delivery = |part, body, message_id, place| Delivery {
             tag: Tag { message: number, part },
             message_id,
             foreign: foreign.map(str::to_owned),
             redelivered,
+            oversize,
             failures,
             place,
             body,
         };
         let before = self.left.len();
-        if kind == Some(bundle::TOGETHER) {
+        if is_bundle && oversize.is_none() {
             let places = trail::together(properties.headers()).into_iter().chain(repeat_with(Place::default));
             let texts = bundle::split(&body).enumerate().zip(places);
             self.left.extend(texts.map(|((part, text), place)| delivery(part, text.to_vec(), None, place)));

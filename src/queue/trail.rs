@@ -2,7 +2,7 @@
 
 use amqprs::{FieldTable, FieldValue};
 
-use super::topology::insert;
+use super::{bundle, topology::insert};
 use crate::telemetry::traces::{Extractor, Injector, Place};
 
 /// Those of the orders that travel together, in their order; empty for one that is not traced.
@@ -30,7 +30,7 @@ pub(super) fn alone(headers: Option<&FieldTable>) -> Place {
 /// Those of messages that came together. Fewer than there are messages if it does not say so of all.
 pub(super) fn together(headers: Option<&FieldTable>) -> Vec<Place> {
     let list = headers.and_then(|headers| text(headers, TOGETHER)).unwrap_or_default();
-    list.split(',').map(Place::of_parent).collect()
+    list.split(',').take(bundle::MAX_PARTS).map(Place::of_parent).collect()
 }
 
 fn text<'a>(headers: &'a FieldTable, name: &str) -> Option<&'a str> {

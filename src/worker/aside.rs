@@ -10,7 +10,7 @@ use crate::{
     telemetry::metrics,
 };
 use futures_util::{FutureExt, future::join_all};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// The most characters of a reason.
@@ -29,6 +29,15 @@ pub(super) enum Reason {
 impl Reason {
     pub(super) fn conflict() -> Self {
         Self::Final(record::CONFLICT.into())
+    }
+
+    /// Escapes and shortens it: it may quote the message, and neither a database nor the log takes everything of that.
+    fn shortened(self) -> Self {
+        let short = |why: String| why.chars().flat_map(printable).take(MOST_REASON).collect();
+        match self {
+            Self::Final(why) => Self::Final(short(why)),
+            Self::MayPass(why) => Self::MayPass(short(why)),
+        }
     }
 }
 
@@ -54,31 +63,65 @@ impl From<Refusal> for Reason {
 
 /// A message that can't be stored, the order that it would be, and why it can't.
 pub(super) type Unstorable = (Delivery, Option<OrderId>, Reason);
+/// The same with the reason in words, once it is decided what to do with the message.
+type Failed = (Delivery, Option<OrderId>, String);
+
+/// The first part of each message that failed, and how many parts of it did: the log gets a line for each message, however
+/// many parts somebody put into it.
+fn by_message(failed: &[Failed]) -> impl Iterator<Item = (usize, &Failed)> {
+    let mut messages: BTreeMap<u64, (usize, &Failed)> = BTreeMap::new();
+    for part in failed {
+        messages.entry(part.0.tag.message()).or_insert((0, part)).0 += 1;
+    }
+    messages.into_values()
+}
 
 impl Worker {
     /// Puts messages out of the way of the others and returns the tags of those that are safe there.
     pub(super) async fn set_aside(&self, messages: Vec<Unstorable>) -> Vec<Tag> {
-        let (mut later, mut never) = (Vec::new(), Vec::new());
+        let (mut later, mut pauses, mut never) = (Vec::new(), Vec::new(), Vec::new());
         for (delivery, order, reason) in messages {
             let failures = delivery.failures.and_one_more(now());
             let tried = usize::try_from(failures.count).unwrap_or(usize::MAX);
             let delivery = Delivery { failures, ..delivery };
+            let reason = reason.shortened();
             match (reason, self.retries.get(tried.saturating_sub(1))) {
-                (Reason::MayPass(why), Some(&pause)) => later.push((delivery, order, why, pause)),
+                (Reason::MayPass(why), Some(&pause)) => {
+                    pauses.push(pause);
+                    later.push((delivery, order, why));
+                }
                 (Reason::Final(why) | Reason::MayPass(why), _) => never.push((delivery, order, why)),
             }
         }
+        for (parts, (delivery, order, reason)) in by_message(&never) {
+            let attempts = delivery.failures.count;
+            tracing::error!(
+                ?order,
+                reason,
+                attempts,
+                parts,
+                "failed to store an order: it becomes a dead letter"
+            );
+        }
+        for (parts, (delivery, order, reason)) in by_message(&later) {
+            let attempts = delivery.failures.count;
+            tracing::warn!(
+                ?order,
+                reason,
+                attempts,
+                parts,
+                "failed to store an order: it is tried again later"
+            );
+        }
         let mut safe = self.keep(never).await;
-        safe.extend(
-            join_all(later.into_iter().map(|message| self.postpone(message))).await.into_iter().flatten(),
-        );
+        let postponing = later.into_iter().zip(pauses).map(|(message, pause)| self.postpone(message, pause));
+        safe.extend(join_all(postponing).await.into_iter().flatten());
         safe
     }
 
     /// Lets a message come again later.
-    async fn postpone(&self, message: (Delivery, Option<OrderId>, String, Duration)) -> Option<Tag> {
-        let (delivery, order, reason, pause) = message;
-        tracing::warn!(order = ?order, reason, attempts = delivery.failures.count, ?pause, "an order can't be stored now and is tried again later");
+    async fn postpone(&self, message: Failed, pause: Duration) -> Option<Tag> {
+        let (delivery, order, _) = message;
         let id = order.map_or_else(Uuid::now_v7, |id| id.0);
         let Delivery { tag, foreign, body, failures, place, .. } = delivery;
         match self.broker.postpone(Postponed { id, foreign, body, failures, place }, pause).await {
@@ -94,14 +137,11 @@ impl Worker {
     }
 
     /// Keeps what can't be stored as dead letters.
-    async fn keep(&self, messages: Vec<(Delivery, Option<OrderId>, String)>) -> Vec<Tag> {
+    async fn keep(&self, messages: Vec<Failed>) -> Vec<Tag> {
         let at = now();
         let letters: Vec<_> = messages
             .into_iter()
-            .map(|(delivery, order, reason)| {
-                tracing::error!(?order, reason, "an order can't be stored and becomes a dead letter");
-                (delivery.tag, letter(delivery, order, &reason, at))
-            })
+            .map(|(delivery, order, reason)| (delivery.tag, letter(delivery, order, reason, at)))
             .collect();
         let tags = letters.iter().map(|(tag, _)| *tag).collect();
         if letters.is_empty()
@@ -137,11 +177,14 @@ impl Worker {
 }
 
 /// The letter that a message becomes, and what is kept of the message.
-fn letter(delivery: Delivery, order_id: Option<OrderId>, reason: &str, at: Instant) -> (DeadLetter, Vec<u8>) {
+fn letter(
+    delivery: Delivery,
+    order_id: Option<OrderId>,
+    mut reason: String,
+    at: Instant,
+) -> (DeadLetter, Vec<u8>) {
     let Delivery { body: mut payload, failures, .. } = delivery;
     let id = dead_letters::id_of(order_id, &payload);
-    // A reason may quote the message, and a database takes neither everything nor that much of it.
-    let mut reason: String = reason.chars().flat_map(printable).take(MOST_REASON).collect();
     if payload.len() > MOST_PAYLOAD {
         payload.truncate(MOST_PAYLOAD);
         reason += " (and its message was too large to be kept whole)";

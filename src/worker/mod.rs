@@ -121,6 +121,11 @@ impl Worker {
         for delivery in deliveries {
             let redelivered = if delivery.redelivered { Redelivered::Yes } else { Redelivered::No };
             metrics::worker().deliveries.of(redelivered).inc();
+            if let Some(oversize) = delivery.oversize {
+                let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
+                aside.push((delivery, id, Reason::Final(oversize.to_string())));
+                continue;
+            }
             match message::decode(&delivery.body) {
                 Ok(order) => {
                     orders.push(order);

@@ -1,6 +1,7 @@
 //! What could not be stored: seen, replayed and discarded.
 
 mod commands;
+mod oversize;
 mod retries;
 
 use crate::support::{Bar, on_both, person::id};

@@ -50,6 +50,11 @@ impl Role {
         Self { child, lines }
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Waits for the line that holds `text`, and returns it.
     pub async fn says(&mut self, text: &str) -> String {
         timeout(PATIENCE, async {
@@ -78,7 +83,7 @@ impl Role {
 
     /// Asks it to stop.
     pub fn terminate(&self) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.pid().to_string();
         let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
         assert!(sent.success());
     }
