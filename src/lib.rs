@@ -16,9 +16,9 @@
 //! intake  bar                                       use cases
 //! menu  accounts  recorder
 //! audit  once                                       who changed what; what is asked for again under a key
-//! queue  store                                      RabbitMQ; PostgreSQL and SQLite
-//! replies  secret  shutdown  telemetry
-//! config
+//! queue  store  shutdown                            RabbitMQ; PostgreSQL and SQLite
+//! replies  secret  telemetry
+//! config  fault_injection
 //! domain                                            rules, no I/O
 //! ```
 
@@ -30,6 +30,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod deployment;
 pub mod domain;
+pub mod fault_injection;
 pub mod health;
 pub mod http;
 pub mod intake;

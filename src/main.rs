@@ -12,12 +12,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let logging = cli.logging;
-    let _written = telemetry::start(logging);
+    let _flushed = telemetry::start(cli.logging);
     match cli.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            telemetry::failed(logging, &failure);
+            telemetry::failed(&failure);
             ExitCode::FAILURE
         }
     }

@@ -1,5 +1,6 @@
 //! Stopping on SIGTERM or SIGINT: the first asks, the second ends.
 
+use crate::telemetry;
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
             }
             if asked.is_cancelled() {
                 tracing::warn!("told twice to stop: ending at once");
-                std::process::exit(IMPATIENT);
+                telemetry::exit(IMPATIENT);
             }
             asked.cancel();
             tracing::info!("stopping");

@@ -1,6 +1,6 @@
 //! Whether this process lives, and whether it is ready.
 
-use super::exchange::Cause;
+use super::{exchange::Cause, thread_watchdog::ThreadWatchdog};
 use crate::{
     health::{Health, Missing, Report},
     telemetry::metrics::Label,
@@ -40,8 +40,8 @@ struct Readiness {
 struct MissingView {
     /// What this process can't do without it, for people.
     fails: &'static [&'static str],
-    /// Which part: `database` or `broker`.
-    #[schema(pattern = "^(database|broker)$")]
+    /// Which part: `database`, `broker`, or `http`, the threads that answer requests.
+    #[schema(pattern = "^(database|broker|http)$")]
     part: &'static str,
     /// What it does without it, for people.
     #[schema(examples("taking orders, which are stored directly (201)"))]
@@ -64,7 +64,17 @@ struct Parts {
     /// `up` or `down`.
     #[schema(pattern = "^(up|down)$")]
     database: &'static str,
+    /// `up`, or `stalled` while one of the threads that answer requests does not run.
+    #[schema(pattern = "^(up|stalled)$")]
+    http: &'static str,
 }
+
+/// The threads that answer requests, while one of them does not run.
+const STALLED_THREADS: MissingView = MissingView {
+    fails: &["requests on connections whose thread does not run; the process ends when it stays so"],
+    part: "http",
+    works: &["requests on other connections"],
+};
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -83,23 +93,27 @@ pub async fn alive() -> impl Responder {
 #[utoipa::path(get, path = "/readyz", operation_id = "get_readiness", tag = "system",
     responses(
         (status = 200, description = "Something can keep orders.", body = Readiness),
-        (status = 503, description = "Nothing can, or the process ends.", body = Readiness)))]
-pub async fn ready(health: Data<Health>) -> HttpResponse {
+        (status = 503, description = "Nothing can, a thread that answers requests does not run, or the process ends.",
+            body = Readiness)))]
+pub async fn ready(health: Data<Health>, watchdog: Data<ThreadWatchdog>) -> HttpResponse {
     let Report { ready, stopping, database, broker, missing } = health.report().await;
+    let mut missing: Vec<_> = missing.into_iter().map(MissingView::from).collect();
+    let stalled = watchdog.stalled() > 0;
+    if stalled {
+        missing.push(STALLED_THREADS);
+    }
+    let ready = ready && !stalled;
     let word = |up| if up { "up" } else { "down" };
-    let parts = Parts { broker: broker.map(word), database: word(database) };
+    let http = if stalled { "stalled" } else { "up" };
+    let parts = Parts { broker: broker.map(word), database: word(database), http };
     let status = match (ready, stopping) {
         (_, true) => "stopping",
         (true, _) => "ready",
         (false, _) => "unavailable",
     };
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let down: Vec<_> = missing.iter().map(|missing| missing.part.value()).collect();
+    let down: Vec<_> = missing.iter().map(|missing| missing.part).collect();
     let why = if down.is_empty() { status.to_owned() } else { format!("down: {}", down.join(", ")) };
     response.extensions_mut().insert(Cause(why));
-    response.insert_header(("Cache-Control", "no-store")).json(Readiness {
-        missing: missing.into_iter().map(MissingView::from).collect(),
-        parts,
-        status,
-    })
+    response.insert_header(("Cache-Control", "no-store")).json(Readiness { missing, parts, status })
 }

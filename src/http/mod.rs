@@ -3,6 +3,8 @@
 mod accounts;
 mod address;
 mod audit;
+#[cfg(debug_assertions)]
+mod blocking_route;
 mod body;
 mod caller;
 mod conditions;
@@ -28,6 +30,7 @@ mod recipes;
 mod request_id;
 mod server;
 mod sessions;
+mod thread_watchdog;
 mod tls;
 mod users;
 mod views;
@@ -54,6 +57,7 @@ use limits::Limits;
 pub use openapi::document;
 use problem::Problem;
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
+pub use thread_watchdog::ThreadWatchdog;
 pub use tls::Tls;
 
 /// For those who watch over a process, and nobody else.
@@ -107,6 +111,7 @@ pub fn serve(
     capacity: Capacity,
     Clients { origins, proxies, limits, tls }: Clients,
     drain: Duration,
+    watchdog: &ThreadWatchdog,
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(app.health.clone()), app.monitor.clone().map(Data::new));
     let app = Data::new(app);
@@ -117,9 +122,13 @@ pub fn serve(
         if let Some(monitor) = monitor.clone() {
             config.app_data(monitor).configure(metrics::routes);
         }
+        #[cfg(debug_assertions)]
+        if crate::fault_injection::has_blocking_route() {
+            config.configure(blocking_route::routes);
+        }
         config.configure(health::routes).configure(routes);
     };
-    start(listener, capacity, origins, tls, drain, configure)
+    start(listener, capacity, origins, tls, drain, (watchdog, "api"), configure)
 }
 
 /// What answers those who watch over a process.
@@ -138,6 +147,7 @@ pub fn serve_admin(
     monitor: Monitor,
     listener: TcpListener,
     drain: Duration,
+    watchdog: &ThreadWatchdog,
 ) -> io::Result<Admin> {
     let (health, monitor) = (Data::new(health), Data::new(monitor));
     let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS };
@@ -145,7 +155,7 @@ pub fn serve_admin(
         config.app_data(health.clone()).app_data(monitor.clone());
         config.configure(health::routes).configure(metrics::routes);
     };
-    let server = start(listener, capacity, Vec::new(), None, drain, configure)?;
+    let server = start(listener, capacity, Vec::new(), None, drain, (watchdog, "admin"), configure)?;
     let admin = Admin(server.handle());
     tokio::spawn(server);
     Ok(admin)
@@ -157,14 +167,20 @@ fn start(
     origins: Vec<Origin>,
     tls: Option<Tls>,
     drain: Duration,
+    (watchdog, name): (&ThreadWatchdog, &'static str),
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
+    let watchdog = watchdog.clone();
+    let watched = Data::new(watchdog.clone());
+    // Called once on each thread that answers.
     let app = move || {
+        watchdog.watch_this_thread(name);
         ActixApp::new()
             .wrap(Compress::default())
             .wrap(from_fn(exchange))
             .wrap(cors::layer(&origins))
             .wrap(Condition::new(!origins.is_empty(), from_fn(around_cors)))
+            .app_data(watched.clone())
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     };

@@ -12,7 +12,7 @@ use crate::{
     dead_letters::DeadLetters,
     deployment::Deployment,
     health::{Health, Needs},
-    http::{self, App, Capacity, Clients, Tls},
+    http::{self, App, Capacity, Clients, ThreadWatchdog, Tls},
     intake::{Identity, Intake},
     menu::Menu,
     monitor::Monitor,
@@ -113,11 +113,13 @@ pub async fn serve(
     let intake = Arc::new(Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity));
     let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
     let within = serving.stopping.within();
+    let watchdog = ThreadWatchdog::start()?;
     let admin = match admin {
         None => None,
         Some(reserved) => {
             let address = reserved.address()?;
-            let admin = http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within)?;
+            let admin =
+                http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within, &watchdog)?;
             startup::say_where(address);
             Some(admin)
         }
@@ -149,7 +151,7 @@ pub async fn serve(
         limits: serving.rate_limits,
         tls,
     };
-    let server = http::serve(app, listen()?, capacity, clients, drain(within, delay))?;
+    let server = http::serve(app, listen()?, capacity, clients, drain(within, delay), &watchdog)?;
     let handle = server.handle();
     let server = tokio::spawn(server);
     ready(deployment.name);

@@ -8,7 +8,7 @@ use crate::{
     config::Working,
     deployment::Deployment,
     health::{Health, Needs},
-    http,
+    http::{self, ThreadWatchdog},
     monitor::Monitor,
     shutdown,
     telemetry::{metrics, traces},
@@ -47,7 +47,8 @@ pub async fn run(working: Working) -> Result<(), Failure> {
             let monitor = monitor(deployment.name, health.clone(), held.clone());
             let reserved = Reserved::new(address)?;
             let address = reserved.address()?;
-            let admin = http::serve_admin(health, monitor, reserved.listen()?, within)?;
+            let watchdog = ThreadWatchdog::start()?;
+            let admin = http::serve_admin(health, monitor, reserved.listen()?, within, &watchdog)?;
             startup::say_where(address);
             Some(admin)
         }

@@ -5,7 +5,14 @@ use crate::{
     domain::now,
 };
 use serde_json::json;
-use std::{fmt, io::IsTerminal, panic};
+use std::{
+    fmt,
+    io::IsTerminal,
+    panic, process,
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
 use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
@@ -26,13 +33,31 @@ const DISCREET: [&str; 4] = ["tokio_postgres::query", "ureq", "opentelemetry-otl
 /// How many lines wait at most for who reads them: beyond that they are dropped.
 const MOST_LINES: usize = 16_384;
 
+/// The longest that a process which ends at once waits for its last lines to be written. Whoever reads them may be what hangs.
+const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The form of the log, for the line that says why the process ends.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+/// Writes the lines that wait when it is dropped.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
+/// Writes the lines that wait when it is dropped.
+#[must_use]
+pub struct LogFlush(());
+
+impl Drop for LogFlush {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
 /// How to set it, for `--help`.
 pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default: warn,shakerqueue=info]. Each request that was \
                         answered, on a line: warn,shakerqueue=info,access=debug";
 
 /// Starts logging, until what it returns is dropped. `RUST_LOG` says what; unset: from `info` up, and from the libraries from
 /// `warn` up.
-pub fn start(logging: Logging) -> WorkerGuard {
+pub fn start(logging: Logging) -> LogFlush {
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| USUAL.to_owned());
     let understood = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(asked);
     let is_wrong = understood.is_err();
@@ -41,6 +66,8 @@ pub fn start(logging: Logging) -> WorkerGuard {
     // A log that can't be written (a full disk, a reader that left or takes its time) must not stop the bar.
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES);
     let (writer, written) = writer.finish(std::io::stderr());
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
+    let _ = FORMAT.set(logging.log_format);
     let lines = layer().log_internal_errors(false).with_writer(writer);
     let lines = match logging.log_format {
         LogFormat::Text => lines.with_ansi(colours).boxed(),
@@ -54,7 +81,13 @@ pub fn start(logging: Logging) -> WorkerGuard {
     if is_wrong {
         tracing::warn!("RUST_LOG can't be read; the log is as usual");
     }
-    written
+    LogFlush(())
+}
+
+fn flush() {
+    // Taken out first: writing takes its time, and nobody shall wait for the lock meanwhile.
+    let written = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(written);
 }
 
 fn is_discreet(about: &Metadata<'_>) -> bool {
@@ -62,8 +95,8 @@ fn is_discreet(about: &Metadata<'_>) -> bool {
 }
 
 /// Says why a role ended, in the form that the log has.
-pub fn failed(logging: Logging, failure: &dyn fmt::Display) {
-    match logging.log_format {
+pub fn failed(failure: &dyn fmt::Display) {
+    match FORMAT.get().copied().unwrap_or(LogFormat::Text) {
         LogFormat::Text => eprintln!("shakerqueue: {failure}"),
         // Also where nothing is logged.
         LogFormat::Json => {
@@ -71,4 +104,31 @@ pub fn failed(logging: Logging, failure: &dyn fmt::Display) {
             eprintln!("{line}");
         }
     }
+}
+
+/// Ends the process at once as failed, and says why, where nothing of it can be relied on to end by itself.
+pub fn exit_with_failure(failure: String) -> ! {
+    end_after(move || failed(&failure), FAILED)
+}
+
+/// Ends the process at once with this code, after the lines that wait were written.
+pub fn exit(code: i32) -> ! {
+    end_after(|| {}, code)
+}
+
+/// The exit code of a process that failed.
+const FAILED: i32 = 1;
+
+fn end_after(last_words: impl FnOnce() + Send + 'static, code: i32) -> ! {
+    let (done, written) = mpsc::sync_channel(1);
+    // On a thread of its own: standard error may be a pipe that nobody reads.
+    let writing = thread::Builder::new().spawn(move || {
+        flush();
+        last_words();
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = written.recv_timeout(LAST_LINES_TIMEOUT);
+    }
+    process::exit(code)
 }

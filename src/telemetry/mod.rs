@@ -5,7 +5,7 @@ mod logs;
 pub mod metrics;
 pub mod traces;
 
-pub use logs::{HELP, failed, start};
+pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
 
 use std::sync::Arc;
 use traces::Place;

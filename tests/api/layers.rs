@@ -18,9 +18,9 @@ const LAYERS: &[&[&str]] = &[
     &["intake", "bar"],
     &["menu", "accounts", "recorder"],
     &["audit", "once"],
-    &["queue", "store"],
-    &["replies", "secret", "shutdown", "telemetry"],
-    &["config"],
+    &["queue", "store", "shutdown"],
+    &["replies", "secret", "telemetry"],
+    &["config", "fault_injection"],
     &["domain"],
 ];
 

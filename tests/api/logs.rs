@@ -1,44 +1,16 @@
 //! The log, as those read it who look for what went wrong, and as machines do.
 
 use crate::support::{
-    Person, database::Database, eventually, executable::Role, installation::Installation, person::send,
-    raw::Raw,
+    Person, database::Database, eventually, executable::Role, installation::Installation, log::Log,
+    person::send, raw::Raw,
 };
 use futures_util::future::join_all;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use std::{
-    fs::{self, File},
-    process::Stdio,
-};
-use tempfile::NamedTempFile;
+use std::process::Stdio;
 
 /// Also what was answered well.
 const TALKATIVE: &str = "warn,shakerqueue=info,access=debug";
-
-/// The log of a role.
-struct Log(NamedTempFile);
-
-impl Log {
-    fn new() -> Self {
-        Self(NamedTempFile::new().expect("a file"))
-    }
-
-    fn file(&self) -> Stdio {
-        File::options().append(true).open(self.0.path()).expect("a file").into()
-    }
-
-    fn text(&self) -> String {
-        fs::read_to_string(self.0.path()).expect("the log")
-    }
-
-    /// Its lines, each of which is an object.
-    fn objects(&self) -> Vec<Value> {
-        let text = self.text();
-        let lines = text.lines();
-        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
-    }
-}
 
 /// A bar on SQLite that logs there.
 async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Role, String) {

@@ -43,3 +43,4 @@ mod support;
 mod tls;
 mod traces;
 mod walkthrough;
+mod watchdog;

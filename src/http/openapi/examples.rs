@@ -39,7 +39,7 @@ pub fn of_answers(schemas: &mut Value) {
         ("MissingPart", missing.clone()),
         (
             "Readiness",
-            json!({ "missing": [missing], "parts": { "broker": "down", "database": "up" }, "status": "ready" }),
+            json!({ "missing": [missing], "parts": { "broker": "down", "database": "up", "http": "up" }, "status": "ready" }),
         ),
         ("Recipe", recipe),
         (

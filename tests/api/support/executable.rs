@@ -83,8 +83,13 @@ impl Role {
 
     /// Asks it to stop.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it this signal.
+    pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let sent = std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill");
+        let sent = std::process::Command::new("kill").args([format!("-{name}"), pid]).status().expect("kill");
         assert!(sent.success());
     }
 

@@ -5,6 +5,7 @@ pub mod broker;
 pub mod database;
 pub mod executable;
 pub mod installation;
+pub mod log;
 pub mod person;
 pub mod proxy;
 pub mod raw;

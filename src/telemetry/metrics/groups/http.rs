@@ -1,10 +1,10 @@
 //! Requests, connections, accounts.
 
 use super::{
-    super::kinds::{By, counters, histograms_of, label, number},
+    super::kinds::{By, counters, gauge, histograms_of, label, number},
     REQUEST_SECONDS, group,
 };
-use prometheus::{HistogramVec, IntCounter, IntGauge};
+use prometheus::{Gauge, HistogramVec, IntCounter, IntGauge};
 
 group! {
     /// Requests and connections.
@@ -18,6 +18,16 @@ group! {
         ),
         /// Open now.
         connections: IntGauge = number("shakerqueue_http_connections", "Connections of clients that are open."),
+        /// Threads that answer requests and do not run.
+        threads_stalled: IntGauge = number(
+            "shakerqueue_http_threads_stalled",
+            "Threads that answer requests and have not run for 2 s.",
+        ),
+        /// Of these the one that has not run for longest.
+        thread_stall: Gauge = gauge(
+            "shakerqueue_http_thread_stall_seconds",
+            "How long the thread that has been stalled longest has not run.",
+        ),
     }
 }
 

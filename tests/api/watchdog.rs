@@ -1,0 +1,138 @@
+//! A thread that answers requests and no longer runs is seen from outside, and ends the process when it stays so.
+
+use crate::support::{Bar, Person, database::Database, eventually, executable::Role, log::Log};
+use reqwest::{Client, Method};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::{task::JoinHandle, time::sleep};
+
+/// Longer than any of these tests takes.
+const FOREVER_SECONDS: u64 = 120;
+
+/// A `serve` with two threads, and a route that blocks one.
+struct Serve {
+    role: Role,
+    url: String,
+    admin: Person,
+    log: Log,
+    _database: Database,
+}
+
+impl Serve {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let (log, database) = (Log::new(), Database::file());
+        let usual = [
+            ("DATABASE_URL", database.url.as_str()),
+            ("BIND_ADDR", "127.0.0.1:0"),
+            ("ADMIN_ADDR", "127.0.0.1:0"),
+            ("BCRYPT_COST", "4"),
+            ("HTTP_THREADS", "2"),
+            ("SHUTDOWN_DELAY_SECONDS", "0"),
+            ("SHAKERQUEUE_FAULT_BLOCKING_ROUTE", "1"),
+        ];
+        let settings = [&usual[..], settings].concat();
+        let mut role = Role::start_logging_to(log.file(), &["serve"], &settings);
+        let admin = Person::new(&Client::new(), &role.admin_url().await, None);
+        let url = role.url().await;
+        Self { role, url, admin, log, _database: database }
+    }
+
+    /// Blocks one of its threads.
+    fn block(&self, seconds: u64) -> JoinHandle<()> {
+        let request = Client::new().post(format!("{}/fault/block/{seconds}", self.url));
+        // It gets no answer from a process that ends.
+        tokio::spawn(async move { drop(request.send().await) })
+    }
+
+    /// Waits until those who watch over it are told that a thread is stalled.
+    async fn is_told_of(&self) {
+        eventually("the stalled thread to be told of", async || {
+            let ready = self.admin.get("/readyz").await;
+            (ready.body["parts"]["http"] == "stalled").then(|| {
+                assert_eq!((ready.status, &ready.body["status"]), (503, &json!("unavailable")));
+                assert_eq!(ready.body["missing"][0]["part"], "http", "{}", ready.body);
+            })
+        })
+        .await;
+    }
+
+    /// Answers of the API, each on a connection of its own: about every other one reaches the thread that runs.
+    async fn still_answers(&self, path: &str) -> u16 {
+        eventually("the other thread to answer", async || {
+            let request = Client::new().request(Method::GET, format!("{}{path}", self.url));
+            let answer = request.timeout(Duration::from_millis(500)).send().await;
+            answer.ok().map(|answer| answer.status().as_u16())
+        })
+        .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_stays_blocked_is_told_of_and_ends_the_process() {
+    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "10")]).await;
+    let blocked = serve.block(FOREVER_SECONDS);
+    serve.is_told_of().await;
+    assert_eq!(serve.still_answers("/healthz").await, 200);
+    assert_eq!(serve.still_answers("/readyz").await, 503, "told there as well");
+    let metrics = serve.admin.get("/metrics").await.text;
+    assert!(metrics.contains("\nshakerqueue_http_threads_stalled 1\n"), "{metrics}");
+    let Serve { role, log, .. } = serve;
+    assert_eq!(role.ended().await.code(), Some(1));
+    let log = log.text();
+    assert_eq!(log.matches("an HTTP thread does not run").count(), 1, "{log}");
+    assert!(log.contains("shakerqueue: an HTTP thread has not run for 10 s"), "{log}");
+    blocked.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_runs_again_is_as_good_as_new() {
+    let serve = Serve::start(&[]).await;
+    let blocked = serve.block(6);
+    serve.is_told_of().await;
+    blocked.await.unwrap();
+    eventually("it to be ready again", async || {
+        let ready = serve.admin.get("/readyz").await;
+        (ready.status == 200 && ready.body["parts"]["http"] == "up").then_some(())
+    })
+    .await;
+    let metrics = serve.admin.get("/metrics").await.text;
+    assert!(metrics.contains("\nshakerqueue_http_threads_stalled 0\n"), "{metrics}");
+    let Serve { role, log, .. } = serve;
+    role.stop().await;
+    let log = log.text();
+    let lines = ["an HTTP thread does not run", "the HTTP thread runs again"];
+    assert_eq!(lines.map(|line| log.matches(line).count()), [1, 1], "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_in_which_the_whole_process_was_paused_does_not_count() {
+    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "8")]).await;
+    let _blocked = serve.block(FOREVER_SECONDS);
+    serve.role.signal("STOP");
+    // Longer than a thread may be stalled, which is what this is about.
+    sleep(Duration::from_secs(9)).await;
+    serve.role.signal("CONT");
+    // It goes on, and has yet to find out that the thread does not run.
+    serve.is_told_of().await;
+    assert_eq!(serve.role.ended().await.code(), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_with_a_blocked_thread_stops_within_its_bound() {
+    let serve = Serve::start(&[("SHUTDOWN_SECONDS", "3")]).await;
+    let _blocked = serve.block(FOREVER_SECONDS);
+    serve.is_told_of().await;
+    let asked = Instant::now();
+    serve.role.terminate();
+    let Serve { role, log, .. } = serve;
+    assert_eq!(role.ended().await.code(), Some(1));
+    assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
+    assert!(log.text().contains("not everything was finished within 3 s"), "{}", log.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_can_block_a_thread_unless_a_test_asked_for_it() {
+    let bar = Bar::open_on(Database::file(), &[]).await;
+    bar.stranger().post("/fault/block/1", json!({})).await.expect_problem(404, "not-found");
+    bar.close().await;
+}
