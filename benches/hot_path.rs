@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark may fail where it stands")]
 
 // Private to the library: compiled here as they are, with what they use.
+use serde::Deserialize;
 use shakerqueue::{config, replies};
 #[allow(dead_code)]
 #[path = "../src/http/limits/budget.rs"]
@@ -83,8 +84,7 @@ fn parsing(criterion: &mut Criterion) {
             bencher.iter(|| {
                 // As the API reads it: with the path to what is wrong.
                 let json = &mut serde_json::Deserializer::from_str(black_box(body));
-                let Object(request): Object<Request> =
-                    serde_path_to_error::deserialize(json).expect("an order");
+                let Object(request): Object<Request> = Object::deserialize(json).expect("an order");
                 request
             });
         });

@@ -1,6 +1,6 @@
 //! Accounts: who may do what.
 
-use super::{Instant, ids::UserId, schema, stamp::Stamp, text::Username, words};
+use super::{Instant, ids::UserId, schema, stamp::Stamp, text::Username, validation, words};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -54,6 +54,8 @@ impl User {
 #[serde(try_from = "String")]
 pub struct Email(String);
 
+validation::whole!(Email);
+
 schema::described!(Email: schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MOST));
 
 impl Email {
@@ -102,6 +104,8 @@ impl TryFrom<&str> for Email {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Password(SecretString);
+
+validation::whole!(Password);
 
 impl Password {
     /// The fewest bytes.

@@ -17,6 +17,8 @@ macro_rules! id {
             }
         }
 
+        super::validation::whole!($name);
+
         super::schema::described!($name: super::schema::formatted(
             concat!($($about),+),
             "uuid",

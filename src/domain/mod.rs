@@ -13,8 +13,11 @@ pub mod recipe;
 mod schema;
 pub mod stamp;
 pub mod text;
+pub mod validation;
 mod whole;
 pub mod working_order;
+
+pub use validation::Invalid;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -88,30 +91,6 @@ impl ops::Sub<TimeDelta> for Instant {
     }
 }
 
-/// What is wrong with an input, and where.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct Invalid {
-    /// The field as the sender wrote it, with its place in lists: `items[2].quantity`.
-    pub field: String,
-    /// What is wrong, readable after the field's name: `must be 1 to 20`.
-    pub problem: String,
-}
-
-impl Invalid {
-    /// A problem with one field.
-    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
-    }
-
-    /// The same problem seen from outside: `quantity` becomes `items[2].quantity`.
-    #[must_use]
-    pub fn within(mut self, outer: impl AsRef<str>) -> Self {
-        self.field = format!("{}.{}", outer.as_ref(), self.field);
-        self
-    }
-}
-
 /// An enumeration whose variants travel and are stored as lower-case words.
 macro_rules! words {
     ($(#[doc = $about:literal])+ pub enum $name:ident { $($(#[doc = $meaning:literal])+ $variant:ident = $word:literal),+ $(,)? }) => {
@@ -130,6 +109,8 @@ macro_rules! words {
                 match self { $(Self::$variant => $word),+ }
             }
         }
+
+        $crate::domain::validation::whole!($name);
 
         $crate::domain::schema::described!($name: $crate::domain::schema::word(
             concat!($($about),+),

@@ -1,5 +1,6 @@
 //! JSON objects that are objects.
 
+use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
@@ -15,6 +16,12 @@ pub struct Object<T>(pub T);
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(OfFields(PhantomData))
+    }
+}
+
+impl<T: Deserr<E>, E: DeserializeError> Deserr<E> for Object<T> {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
+        T::deserialize_from_value(value, place).map(Self)
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     schema,
     stamp::Stamp,
     text::{Name, Note, Table},
+    validation,
     whole::Whole,
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ use utoipa::ToSchema;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Whole", into = "i64")]
 pub struct Quantity(u8);
+
+validation::whole!(Quantity);
 
 schema::described!(Quantity: schema::whole("How many of one drink.", 1, usize::from(Self::MOST)));
 

@@ -7,9 +7,11 @@ use super::{
     schema,
     stamp::Stamp,
     text::{Method, Name, Search},
+    validation,
     whole::Whole,
     words,
 };
+use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     Number, PartialSchema, ToSchema,
@@ -85,6 +87,8 @@ impl Amount {
     const MOST: f64 = 1000.0;
 }
 
+validation::whole!(Amount);
+
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
         let number = ObjectBuilder::new().schema_type(Type::Number).description(Some("How much."));
@@ -113,8 +117,9 @@ impl From<Amount> for f64 {
 }
 
 /// One thing that goes into the glass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 pub struct Ingredient {
     /// What it is.
     pub name: Name,
@@ -161,6 +166,13 @@ impl TryFrom<Vec<Object<Ingredient>>> for Ingredients {
     }
 }
 
+impl<E: DeserializeError> Deserr<E> for Ingredients {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
+        Self::try_from(Vec::deserialize_from_value(value, place)?)
+            .map_err(|problem| validation::refusal::<E, V>(problem, place))
+    }
+}
+
 impl From<Ingredients> for Vec<Ingredient> {
     fn from(ingredients: Ingredients) -> Self {
         ingredients.0
@@ -172,6 +184,8 @@ impl From<Ingredients> for Vec<Ingredient> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Whole", into = "i64")]
 pub struct PreparationSeconds(u16);
+
+validation::whole!(PreparationSeconds);
 
 schema::described!(PreparationSeconds: schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MOST)));
 
@@ -211,8 +225,9 @@ impl From<PreparationSeconds> for i64 {
 }
 
 /// What a manager writes down about a drink.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(as = NewRecipe, examples(json!({
     "name": "Margarita", "build": "sour", "glass": "coupe", "garnish": "salt rim",
     "ingredients": [
@@ -233,11 +248,13 @@ pub struct Formula {
     pub ingredients: Ingredients,
     /// What goes on top.
     #[serde(default)]
+    #[deserr(default)]
     pub garnish: Option<Name>,
     /// How it is made, in words.
     pub method: Method,
     /// How long it takes, where that differs from its build's usual time.
     #[serde(default)]
+    #[deserr(default)]
     pub preparation_seconds: Option<PreparationSeconds>,
 }
 

@@ -46,6 +46,8 @@ macro_rules! text {
             }
         }
 
+        super::validation::whole!($name);
+
         super::schema::described!($name: super::schema::text(concat!($($about),+), Self::MOST));
 
         impl TryFrom<&str> for $name {

@@ -23,13 +23,15 @@ use crate::{
     intake::IdempotencyKey,
 };
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
+use deserr::Deserr;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// An account to be.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "username": "Ana", "email": "ana@example.com", "password": "seven green limes" })))]
 pub struct Registration {
     /// How the account is called; others may be called the same.
@@ -75,8 +77,9 @@ pub async fn me(app: Data<App>, SignedIn(caller): SignedIn) -> Result<impl Respo
 }
 
 /// A password instead of another.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "current_password": "password123", "new_password": "seven green limes" })))]
 pub struct PasswordChange {
     /// The one until now.

@@ -1,12 +1,14 @@
 //! Reading JSON bodies: bounded, in time, and with errors that name the field.
 
-mod wrong;
+mod errors;
+mod unique_keys;
 
 use super::problem::Problem;
-use crate::domain::{Invalid, object::Object};
+use crate::domain::{object::Object, validation::FieldErrors};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
+use deserr::Deserr;
 use futures_util::{StreamExt, future::LocalBoxFuture};
-use serde::{Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -16,13 +18,19 @@ pub const MOST: usize = 64 * 1024;
 /// How long a client may take to send it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A type that bodies are read as: by Serde, which is fast and stops at the first error, and where that fails by deserr, which
+/// collects them.
+pub trait Body: DeserializeOwned + Deserr<FieldErrors> {}
+
+impl<T: DeserializeOwned + Deserr<FieldErrors>> Body for T {}
+
 /// A JSON body.
 pub struct Json<T>(pub T);
 
 /// A JSON body that may be left out.
 pub struct OptionalJson<T>(pub Option<T>);
 
-impl<T: DeserializeOwned> FromRequest for Json<T> {
+impl<T: Body> FromRequest for Json<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -37,7 +45,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest for OptionalJson<T> {
+impl<T: Body> FromRequest for OptionalJson<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -76,96 +84,27 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
     }
     let reading = async {
         let mut body = Vec::with_capacity(announced.unwrap_or_default());
-        while let Some(chunk) = payload.next().await {
+        while body.len() <= MOST
+            && let Some(chunk) = payload.next().await
+        {
             let chunk =
                 chunk.map_err(|_| Problem::malformed("The body ended early or could not be read."))?;
-            if body.len() + chunk.len() > MOST {
-                return Err(Problem::too_large(MOST));
-            }
-            body.extend_from_slice(&chunk);
+            let room = (MOST + 1).saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
         }
-        Ok(body)
+        if body.len() > MOST { Err(Problem::too_large(MOST)) } else { Ok(body) }
     };
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| Err(Problem::too_slow()))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<T: Body>(body: &[u8]) -> Result<T, Problem> {
     let json = &mut serde_json::Deserializer::from_slice(body);
-    let value = fit(&mut *json).map_err(|unfit| match unfit {
-        Unfit::NotJson(error) => Problem::malformed(format!("The body is not JSON: {error}.")),
-        Unfit::Field(first) => Problem::of_fields(wrong::all::<T>(body, first)),
-    })?;
-    json.end().map_err(|_| Problem::malformed("There is something behind the JSON."))?;
+    let Object(value) =
+        Object::deserialize(&mut *json).map_err(|error| errors::explain::<T>(body, &error))?;
+    json.end().map_err(|_| Problem::malformed("Unexpected data after the JSON value."))?;
     Ok(value)
-}
-
-/// Why something is not what was asked for.
-enum Unfit {
-    NotJson(serde_json::Error),
-    Field(Invalid),
-}
-
-fn fit<'de, T: DeserializeOwned, D: Deserializer<'de, Error = serde_json::Error>>(
-    json: D,
-) -> Result<T, Unfit> {
-    serde_path_to_error::deserialize(json).map(|Object(value)| value).map_err(|error| {
-        let path = error.path().to_string();
-        let error = error.into_inner();
-        if error.is_data() { Unfit::Field(invalid(&path, &error.to_string())) } else { Unfit::NotJson(error) }
-    })
-}
-
-/// What Serde says of a value that does not fit, by the field that it is about.
-fn invalid(path: &str, text: &str) -> Invalid {
-    // Where in the text it is helps nobody who knows the field.
-    let text = text.rsplit_once(" at line ").map_or(text, |(problem, _)| problem);
-    let inner = |name: &str| if path == "." { name.to_owned() } else { format!("{path}.{name}") };
-    if let Some((name, _)) = text.strip_prefix("missing field `").and_then(|rest| rest.rsplit_once('`')) {
-        return Invalid::new(inner(name), "must be given");
-    }
-    if let Some((name, _)) = text.strip_prefix("duplicate field `").and_then(|rest| rest.rsplit_once('`')) {
-        return Invalid::new(inner(name), "is given twice");
-    }
-    if let Some((name, there_are)) =
-        text.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, "))
-    {
-        // Serde's path may or may not end with the unknown field already.
-        let field = if path.rsplit('.').next() == Some(name) { path.to_owned() } else { inner(name) };
-        return Invalid::new(field, format!("unknown field, {there_are}"));
-    }
-    Invalid::new(if path == "." { "body" } else { path }, text)
 }
 
 #[cfg(test)]
 #[path = "body_fuzz.rs"]
 mod fuzz;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_problem_is_about_the_field_and_not_what_it_is_in() {
-        let at = " at line 1 column 7";
-        for (path, text, field, problem) in [
-            (".", "missing field `name`", "name", "must be given"),
-            ("items[1]", "missing field `recipe`", "items[1].recipe", "must be given"),
-            (
-                "items[1].rum",
-                "unknown field `rum`, expected `recipe`",
-                "items[1].rum",
-                "unknown field, expected `recipe`",
-            ),
-            (
-                "items[1]",
-                "unknown field `rum`, expected `recipe`",
-                "items[1].rum",
-                "unknown field, expected `recipe`",
-            ),
-            ("table", "must not be empty", "table", "must not be empty"),
-            (".", "invalid type: null, expected an object", "body", "invalid type: null, expected an object"),
-        ] {
-            assert_eq!(invalid(path, &format!("{text}{at}")), Invalid::new(field, problem), "{path}: {text}");
-        }
-    }
-}

@@ -55,12 +55,15 @@ fn condition(headers: &HeaderMap) -> Result<Condition, Problem> {
         Ok(tags) => Ok(tags.map(|tags| tags.stamps(weakly))),
         Err(Unreadable) => Err(Problem::of_parameter(Invalid::new(
             if weakly { "If-None-Match" } else { "If-Match" },
-            "must be entity tags in quotes, with commas between them, or *",
+            "must be at most 100 entity tags in quotes, with commas between them, or *",
         ))),
     };
     // A weak tag is never what must still be there.
     Ok(Condition { is: given(header::IF_MATCH, false)?, is_not: given(header::IF_NONE_MATCH, true)? })
 }
+
+/// Tags in one header; no client knows as many states of one thing.
+const MAX_TAGS: usize = 100;
 
 /// Entity tags, each without its quotes and whether it is weak.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,18 +85,14 @@ impl Tags {
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
-        let mut rest = text.trim_ascii();
-        if rest == b"*" {
+        if text.trim_ascii() == b"*" {
             return Some(Self::Any);
         }
         let mut tags = Vec::new();
-        loop {
-            // Elements of a list may be empty.
-            while let Some(behind) = rest.strip_prefix(b",") {
-                rest = behind.trim_ascii_start();
-            }
+        let mut rest = after_commas(text);
+        for _ in 0..MAX_TAGS {
             if rest.is_empty() {
-                return Some(Self::These(tags));
+                break;
             }
             let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
             let inner = quoted.strip_prefix(b"\"")?;
@@ -102,12 +101,20 @@ impl Tags {
                 return None;
             }
             tags.push((weak, String::from_utf8_lossy(tag).into_owned()));
-            rest = behind.strip_prefix(b"\"")?.trim_ascii_start();
-            if !(rest.is_empty() || rest.starts_with(b",")) {
+            let behind = behind.strip_prefix(b"\"")?.trim_ascii_start();
+            if !(behind.is_empty() || behind.starts_with(b",")) {
                 return None;
             }
+            rest = after_commas(behind);
         }
+        rest.is_empty().then_some(Self::These(tags))
     }
+}
+
+/// What comes behind commas and blanks. Elements of a list may be empty (RFC 9110, 5.6.1).
+fn after_commas(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| *byte != b',' && !byte.is_ascii_whitespace());
+    start.and_then(|start| text.get(start..)).unwrap_or_default()
 }
 
 /// What a header says is no list of tags.

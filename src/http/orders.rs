@@ -32,6 +32,7 @@ use actix_web::{
     http::{StatusCode, header},
     web::{Data, Path},
 };
+use deserr::Deserr;
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -235,9 +236,11 @@ fn moved(order: &Order) -> Reply {
 }
 
 /// Why an order is called off or can't be made.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 pub struct Because {
+    #[deserr(default)]
     reason: Option<Note>,
 }
 

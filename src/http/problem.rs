@@ -8,7 +8,7 @@ use super::{
     request_id::RequestId,
     views::OrderView,
 };
-use crate::domain::{Invalid, stamp::Stamp};
+use crate::domain::{Invalid, stamp::Stamp, validation::FieldPath};
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
@@ -252,7 +252,7 @@ impl Problem {
 
     /// 422: these fields of the body are wrong.
     pub fn of_fields(fields: Vec<Invalid>) -> Self {
-        let pointers: Vec<_> = fields.iter().map(|invalid| Some(pointer(&invalid.field))).collect();
+        let pointers: Vec<_> = fields.iter().map(|invalid| Some(fragment(&invalid.field))).collect();
         Self::invalid(fields.into_iter().zip(pointers))
     }
 
@@ -262,7 +262,7 @@ impl Problem {
         for (invalid, pointer) in fields {
             sentences.push(invalid.to_string());
             errors.push(FieldError {
-                field: shortened(invalid.field),
+                field: shortened(invalid.field.to_string()),
                 pointer: pointer.map(shortened),
                 problem: shortened(invalid.problem),
             });
@@ -273,15 +273,9 @@ impl Problem {
     }
 }
 
-/// `items[0].quantity` as a JSON pointer (RFC 6901) in the fragment of a URI. What is about the body as a whole is about its root.
-fn pointer(field: &str) -> String {
-    if field == "body" {
-        return "#".into();
-    }
-    field.split(['.', '[']).fold("#".to_owned(), |pointer, part| {
-        let part = part.trim_end_matches(']').replace('~', "~0").replace('/', "~1");
-        format!("{pointer}/{}", utf8_percent_encode(&part, FRAGMENT))
-    })
+/// The JSON Pointer of a field as the fragment of a URI (RFC 6901, 6).
+fn fragment(field: &FieldPath) -> String {
+    format!("#{}", utf8_percent_encode(&field.pointer(), FRAGMENT))
 }
 
 /// Some of a text may be the client's own words: they are not repeated at length.

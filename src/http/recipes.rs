@@ -23,6 +23,7 @@ use actix_web::{
     http::StatusCode,
     web::{Data, Path},
 };
+use deserr::Deserr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -110,8 +111,9 @@ fn changed(recipe: &Recipe) -> HttpResponse {
 }
 
 /// Whether a drink can be had.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "available": false })))]
 pub struct Availability {
     /// Whether the drink can be had; false when it is sold out.

@@ -13,13 +13,15 @@ use super::{
 };
 use crate::{accounts::RefreshToken, domain::Invalid};
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
+use deserr::Deserr;
 use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// Who signs in.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
 pub struct Login {
     /// The account's address, in any case.
@@ -45,8 +47,9 @@ pub async fn login(
 }
 
 /// What a session goes on with.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "refresh_token": "AaIDxxxwdVOktN6Xt1UYOdcPbWD6Q0qh3kV1R8yq2oZ0lYx4JtB7uN5mE9wS6cKf" })))]
 pub struct Refresh {
     /// The latest one of the session.

@@ -21,6 +21,7 @@ use actix_web::{
     HttpRequest, HttpResponse, Responder,
     web::{Data, Path},
 };
+use deserr::Deserr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -74,13 +75,16 @@ fn user_id(text: &str) -> Result<UserId, Problem> {
 }
 
 /// What shall be different: one of them at least.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(as = AccountChange, examples(json!({ "role": "employee" })))]
 pub struct Change {
     /// What the account may do.
+    #[deserr(default)]
     role: Option<Role>,
     /// Whether it may do anything at all.
+    #[deserr(default)]
     active: Option<bool>,
 }
 

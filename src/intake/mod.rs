@@ -19,6 +19,7 @@ use crate::{
         now,
         order::{Drink, Line, MOST_LINES, NewOrder},
         text::{Name, Note},
+        validation::FieldPath,
         working_order,
     },
     menu::{Menu, Snapshot},
@@ -234,7 +235,7 @@ impl Intake {
         let mut lines = Vec::with_capacity(items.len());
         let mut wrong = Vec::new();
         for (field, item) in items {
-            match line(&menu, &field, item) {
+            match line(&menu, field, item) {
                 Ok((line, seconds)) => {
                     slowest_seconds = slowest_seconds.max(seconds);
                     lines.push(line);
@@ -283,7 +284,7 @@ impl From<Invalid> for NotTaken {
     }
 }
 
-fn line(menu: &Snapshot, field: &str, item: Item) -> Result<(Line, u16), NotTaken> {
+fn line(menu: &Snapshot, field: FieldPath, item: Item) -> Result<(Line, u16), NotTaken> {
     let Some(recipe) = menu.find(&item.recipe) else {
         let shown: String = item.recipe.chars().take(Name::MOST).collect();
         return Err(Invalid::new(field, format!("there is no {shown:?} on the menu")).into());

@@ -6,45 +6,57 @@ use crate::domain::{
     object::Object,
     order::{Line, NewOrder, Quantity},
     text::{Note, Table},
+    validation::FieldPath,
 };
+use deserr::Deserr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 /// An order: one drink by `recipe`, or several by `items`.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(as = NewOrder, examples(
     json!({ "recipe": "Margarita", "quantity": 2 }),
     json!({ "items": [{ "recipe": "Negroni", "note": "no ice" }, { "recipe": "Gin Fizz" }], "table": "4" }),
 ))]
 pub struct Request {
     /// One drink, by id or by name.
+    #[deserr(default)]
     recipe: Option<String>,
     /// How many of it.
+    #[deserr(default)]
     quantity: Option<Quantity>,
     /// Several drinks, instead of `recipe` and `quantity`.
     #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
+    #[deserr(default)]
     items: Option<Vec<Object<Item>>>,
     /// Where to.
+    #[deserr(default)]
     pub table: Option<Table>,
     /// What the guest adds about the whole order.
+    #[deserr(default)]
     pub note: Option<Note>,
     /// For whom, where staff order for a guest.
+    #[deserr(default)]
     pub customer_id: Option<UserId>,
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
 #[schema(as = NewLine)]
 pub struct Item {
     /// Which drink, by id or by name.
     pub recipe: String,
     /// How many.
     #[serde(default = "one")]
+    #[deserr(default = one())]
     #[schema(default = 1)]
     pub quantity: Quantity,
     /// What the guest adds about this drink.
+    #[deserr(default)]
     pub note: Option<Note>,
 }
 
@@ -68,16 +80,16 @@ impl Request {
     }
 
     /// The lines, each with the field that names its recipe.
-    pub(super) fn into_items(self) -> Result<Vec<(String, Item)>, Invalid> {
+    pub(super) fn into_items(self) -> Result<Vec<(FieldPath, Item)>, Invalid> {
         match (self.recipe, self.items) {
             (Some(recipe), None) => {
                 let item = Item { recipe, quantity: self.quantity.unwrap_or(Quantity::ONE), note: None };
-                Ok(vec![("recipe".into(), item)])
+                Ok(vec![(FieldPath::from("recipe"), item)])
             }
             (None, Some(items)) if self.quantity.is_none() => Ok(items
                 .into_iter()
                 .enumerate()
-                .map(|(at, Object(item))| (format!("items[{at}].recipe"), item))
+                .map(|(at, Object(item))| (FieldPath::from("items").index(at).key("recipe"), item))
                 .collect()),
             (None, Some(_)) => Err(Invalid::new("quantity", "belongs into the items")),
             (Some(_), Some(_)) => Err(Invalid::new("recipe", "must not be given beside items")),

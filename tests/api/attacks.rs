@@ -3,9 +3,11 @@
 use crate::support::{
     Bar,
     database::{Database, Kind},
+    person::send,
     raw::Raw,
 };
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_is_written_in_another_way_is_under_the_same_limit() {
@@ -56,5 +58,65 @@ async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_rea
         assert!(answers.starts_with("HTTP/1.1 400 "), "{headers}: {answers}");
         assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{headers}: {answers}");
     }
+    bar.close().await;
+}
+
+/// Field names that a reader of error messages would take for places in lists, or that mean something in a JSON Pointer.
+const KEYS: [&str; 9] = ["[0]", "[A]", "[9", "]", "..", ".", "~1", "a/b", ""];
+
+/// Each route that reads a body, with one that is right but for a field that the test adds.
+fn bodies() -> Vec<(Method, &'static str, Value)> {
+    let order = json!({ "items": [{ "recipe": "Negroni" }] });
+    let recipe = json!({ "name": "Spritz", "build": "built", "glass": "wine", "method": "Build.",
+        "ingredients": [{ "name": "prosecco", "amount": 90, "unit": "ml" }] });
+    vec![
+        (Method::POST, "/login", json!({ "email": "a@example.com", "password": "seven limes" })),
+        (
+            Method::POST,
+            "/register",
+            json!({ "username": "A", "email": "a@example.com", "password": "seven limes" }),
+        ),
+        (Method::POST, "/token/refresh", json!({ "refresh_token": "x" })),
+        (Method::PUT, "/me/password", json!({ "current_password": "x", "new_password": "seven limes" })),
+        (Method::POST, "/orders", order),
+        (Method::POST, "/orders/01a203c7-a828-7562-865f-b3ef9919e243/cancel", json!({ "reason": "late" })),
+        (Method::POST, "/recipes", recipe.clone()),
+        (Method::PUT, "/recipes/Negroni", recipe),
+        (Method::PUT, "/recipes/Negroni/availability", json!({ "available": true })),
+        (Method::PATCH, "/users/01a203c7-9c4d-73e0-b5cb-40c566f38883", json!({ "active": true })),
+    ]
+}
+
+/// The same body with the field at its top, and within each object that it holds.
+fn with_field(body: &Value, key: &str) -> Vec<Value> {
+    let inner = ["items", "ingredients"].map(|list| format!("/{list}/0"));
+    let places = std::iter::once(String::new()).chain(inner);
+    places
+        .filter_map(|place| {
+            let mut body = body.clone();
+            body.pointer_mut(&place)?.as_object_mut()?.insert(key.to_owned(), json!(1));
+            Some(body)
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_with_any_field_is_answered_and_keeps_no_thread() {
+    let bar =
+        Bar::open_on(Database::new(Kind::Sqlite).await, &["--http-threads", "1", "--rate-limits", "off"])
+            .await;
+    let admin = bar.admin().await;
+    for (method, path, body) in bodies() {
+        for (key, body) in
+            KEYS.iter().flat_map(|key| with_field(&body, key).into_iter().map(move |body| (key, body)))
+        {
+            let request = admin.request(method.clone(), path).header("If-Match", "*").json(&body);
+            let problem = send(request).await.expect_problem(422, "invalid");
+            let named = problem["errors"].as_array().into_iter().flatten();
+            let named = named.filter_map(|error| error["field"].as_str()).any(|field| field.ends_with(key));
+            assert!(named, "{method} {path} with {key:?}: {problem}");
+        }
+    }
+    bar.stranger().get("/healthz").await.expect(200);
     bar.close().await;
 }

@@ -1,0 +1,227 @@
+//! What is wrong with an input, and where in it.
+
+use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
+use serde::de::DeserializeOwned;
+use std::{fmt, ops::ControlFlow};
+
+/// A place in an input: field by field and index by index, never as text that would have to be read again. A client chooses
+/// the names of its fields, and may put dots and brackets into them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FieldPath(Vec<Segment>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Key(String),
+    Index(usize),
+}
+
+impl FieldPath {
+    /// The whole input.
+    pub const ROOT: Self = Self(Vec::new());
+
+    /// The field of this name within what is here.
+    #[must_use]
+    pub fn key(mut self, name: impl Into<String>) -> Self {
+        self.0.push(Segment::Key(name.into()));
+        self
+    }
+
+    /// The element at this index of the list that is here.
+    #[must_use]
+    pub fn index(mut self, index: usize) -> Self {
+        self.0.push(Segment::Index(index));
+        self
+    }
+
+    /// The JSON Pointer (RFC 6901) of the place.
+    pub fn pointer(&self) -> String {
+        self.0.iter().fold(String::new(), |pointer, segment| match segment {
+            Segment::Key(name) => pointer + "/" + &name.replace('~', "~0").replace('/', "~1"),
+            Segment::Index(index) => format!("{pointer}/{index}"),
+        })
+    }
+}
+
+impl fmt::Display for FieldPath {
+    /// For people: `items[2].quantity`, or `body` for the whole of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("body");
+        }
+        self.0.iter().enumerate().try_for_each(|(at, segment)| match segment {
+            Segment::Key(name) if at == 0 => f.write_str(name),
+            Segment::Key(name) => write!(f, ".{name}"),
+            Segment::Index(index) => write!(f, "[{index}]"),
+        })
+    }
+}
+
+impl From<&str> for FieldPath {
+    fn from(name: &str) -> Self {
+        Self::ROOT.key(name)
+    }
+}
+
+impl From<ValuePointerRef<'_>> for FieldPath {
+    fn from(place: ValuePointerRef<'_>) -> Self {
+        match place {
+            ValuePointerRef::Origin => Self::ROOT,
+            ValuePointerRef::Key { key, prev } => Self::from(*prev).key(key),
+            ValuePointerRef::Index { index, prev } => Self::from(*prev).index(index),
+        }
+    }
+}
+
+/// What is wrong with an input, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The field, with its place in lists.
+    pub field: FieldPath,
+    /// What is wrong, readable after the field's name: `must be 1 to 20`.
+    pub problem: String,
+}
+
+impl Invalid {
+    /// A problem with one field.
+    pub fn new(field: impl Into<FieldPath>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// All that is wrong with an input, as far as anybody reads it.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<Invalid>);
+
+impl FieldErrors {
+    /// Errors that are collected before the rest of the input is left alone.
+    pub const CAPACITY: usize = 10;
+
+    /// The errors, at most [`Self::CAPACITY`].
+    pub fn into_vec(self) -> Vec<Invalid> {
+        self.0
+    }
+
+    fn with(mut self, errors: impl IntoIterator<Item = Invalid>) -> ControlFlow<Self, Self> {
+        let room = Self::CAPACITY.saturating_sub(self.0.len());
+        self.0.extend(errors.into_iter().take(room));
+        if self.0.len() < Self::CAPACITY { ControlFlow::Continue(self) } else { ControlFlow::Break(self) }
+    }
+}
+
+impl MergeWithError<Self> for FieldErrors {
+    fn merge(before: Option<Self>, more: Self, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
+        before.unwrap_or_default().with(more.0)
+    }
+}
+
+impl DeserializeError for FieldErrors {
+    fn error<V: IntoValue>(
+        before: Option<Self>,
+        error: ErrorKind<'_, V>,
+        place: ValuePointerRef<'_>,
+    ) -> ControlFlow<Self, Self> {
+        let here = FieldPath::from(place);
+        let invalid = match error {
+            ErrorKind::MissingField { field } => Invalid::new(here.key(field), "must be given"),
+            ErrorKind::UnknownKey { key, accepted } => {
+                Invalid::new(here.key(key), format!("unknown field, expected {}", one_of(accepted)))
+            }
+            ErrorKind::IncorrectValueKind { actual, accepted } => Invalid::new(
+                here,
+                format!(
+                    "must be {}, not {}",
+                    in_words(accepted.first().copied()),
+                    in_words(Some(actual.kind()))
+                ),
+            ),
+            ErrorKind::UnknownValue { accepted, .. } => {
+                Invalid::new(here, format!("must be {}", one_of(accepted)))
+            }
+            ErrorKind::BadSequenceLen { expected, .. } => {
+                Invalid::new(here, format!("must have {expected} elements"))
+            }
+            ErrorKind::Unexpected { msg } => Invalid::new(here, msg),
+        };
+        before.unwrap_or_default().with([invalid])
+    }
+}
+
+fn one_of(names: &[&str]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [] => "none".into(),
+        [name] => name.clone(),
+        [one, other] => format!("{one} or {other}"),
+        _ => format!("one of {}", names.join(", ")),
+    }
+}
+
+fn in_words(kind: Option<ValueKind>) -> &'static str {
+    match kind {
+        Some(ValueKind::Null) => "null",
+        Some(ValueKind::Boolean) => "true or false",
+        Some(ValueKind::Integer | ValueKind::NegativeInteger | ValueKind::Float) => "a number",
+        Some(ValueKind::String) => "text",
+        Some(ValueKind::Sequence) => "a list",
+        Some(ValueKind::Map) | None => "an object",
+    }
+}
+
+/// Reads a value that is wrong or right as a whole, as Serde does.
+pub fn read_whole<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
+    value: Value<V>,
+    place: ValuePointerRef<'_>,
+) -> Result<T, E> {
+    serde_json::from_value(value.into()).map_err(|error| refusal::<E, V>(error.to_string(), place))
+}
+
+/// The error of a value that is wrong as a whole.
+pub fn refusal<E: DeserializeError, V: IntoValue>(
+    problem: impl Into<String>,
+    place: ValuePointerRef<'_>,
+) -> E {
+    deserr::take_cf_content(E::error::<V>(None, ErrorKind::Unexpected { msg: problem.into() }, place))
+}
+
+/// Implements deserr's trait for a type that is wrong or right as a whole, by what Serde says of it.
+macro_rules! whole {
+    ($name:ty) => {
+        impl<E: deserr::DeserializeError> deserr::Deserr<E> for $name {
+            fn deserialize_from_value<V: deserr::IntoValue>(
+                value: deserr::Value<V>,
+                place: deserr::ValuePointerRef<'_>,
+            ) -> Result<Self, E> {
+                $crate::domain::validation::read_whole(value, place)
+            }
+        }
+    };
+}
+pub(crate) use whole;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_to_people_and_points_for_machines() {
+        for (path, shown, pointer) in [
+            (FieldPath::ROOT, "body", ""),
+            ("table".into(), "table", "/table"),
+            (FieldPath::from("items").index(2).key("quantity"), "items[2].quantity", "/items/2/quantity"),
+            ("[0]".into(), "[0]", "/[0]"),
+            ("a.b/c~d".into(), "a.b/c~d", "/a.b~1c~0d"),
+        ] {
+            assert_eq!((path.to_string().as_str(), path.pointer().as_str()), (shown, pointer));
+        }
+    }
+
+    #[test]
+    fn no_more_errors_are_kept_than_anybody_reads() {
+        let errors = (0..100).map(|at| Invalid::new(FieldPath::from("items").index(at), "must be an object"));
+        match FieldErrors::default().with(errors) {
+            ControlFlow::Break(errors) => assert_eq!(errors.into_vec().len(), FieldErrors::CAPACITY),
+            ControlFlow::Continue(errors) => panic!("went on after {errors:?}"),
+        }
+    }
+}
