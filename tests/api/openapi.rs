@@ -128,13 +128,28 @@ fn it_has_the_routes_that_there_are_and_no_others() {
     assert_eq!(registered, documented);
 }
 
+/// Holds the route by which a test blocks a thread, in debug builds only.
+const DEBUG_ONLY: &str = "blocking_route";
+
+#[test]
+fn a_release_build_has_no_route_that_is_in_no_document() {
+    let routes = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/mod.rs");
+    let text = fs::read_to_string(routes).unwrap();
+    for (at, _) in text.match_indices(DEBUG_ONLY) {
+        let before: Vec<_> = text[..at].lines().rev().take(3).collect();
+        let gated = before.iter().any(|line| line.trim() == "#[cfg(debug_assertions)]");
+        assert!(gated, "{DEBUG_ONLY} is in a release build: {before:?}");
+    }
+    assert_eq!(text.matches(DEBUG_ONLY).count(), 3, "declared, asked for and registered");
+}
+
 /// Every route as the sources register it.
 fn routes() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
     let mut routes = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() || path.file_stem().is_some_and(|name| name == DEBUG_ONLY) {
             continue;
         }
         let text = fs::read_to_string(path).unwrap();

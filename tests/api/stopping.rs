@@ -129,7 +129,10 @@ async fn nothing_can_be_taken_when_neither_part_is_up() {
     answer.expect_problem(503, "unavailable");
     guest.get("/orders").await.expect_problem(503, "unavailable");
     let ready = bar.stranger().get("/readyz").await;
-    assert_eq!((ready.status, &ready.body["parts"]), (503, &json!({ "database": "down", "broker": "down" })));
+    assert_eq!(
+        (ready.status, &ready.body["parts"]),
+        (503, &json!({ "database": "down", "broker": "down", "http": "up" }))
+    );
     let missing = ready.body["missing"].as_array().expect("what is missing");
     for (missing, part) in missing.iter().zip(["database", "broker"]) {
         assert_eq!((&missing["part"], &missing["fails"][0]), (&json!(part), &json!("taking orders")));
