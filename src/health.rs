@@ -1,12 +1,17 @@
 //! Which parts are up, and whether that is enough.
 
-use crate::{queue::Broker, store::Store, telemetry::metrics::Part};
-use std::time::Duration;
-use tokio::time::timeout;
+use crate::{queue::Broker, recorder::takes_orders, store::Store, telemetry::metrics::Part};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// How long a part has to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The shortest time between two attempts to write, by which a database is asked that did not keep something.
+const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a role needs in order to be ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +22,7 @@ pub enum Needs {
     Both,
 }
 
-/// Looks at the parts.
+/// Looks at the parts. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
     /// The database.
@@ -28,6 +33,7 @@ pub struct Health {
     pub needs: Needs,
     /// Set once this process stops.
     pub stopping: CancellationToken,
+    writes: Arc<WriteProbe>,
 }
 
 /// How it stands.
@@ -37,12 +43,23 @@ pub struct Report {
     pub ready: bool,
     /// Whether this process is ending.
     pub stopping: bool,
-    /// Whether the database answers.
-    pub database: bool,
+    /// How the database stands.
+    pub database: DatabaseState,
     /// Whether the broker can be reached, where there is one.
     pub broker: Option<bool>,
     /// What that means, for each part that is down.
     pub missing: Vec<Missing>,
+}
+
+/// How a database stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// It answers, and keeps what it is given.
+    Up,
+    /// It answers, and keeps nothing: its disk is full, or it is a standby.
+    ReadOnly,
+    /// It does not answer.
+    Down,
 }
 
 /// A part that is down, and what that means here.
@@ -57,44 +74,110 @@ pub struct Missing {
 }
 
 impl Health {
+    /// Of these parts.
+    pub fn new(store: Store, broker: Option<Broker>, needs: Needs, stopping: CancellationToken) -> Self {
+        Self { store, broker, needs, stopping, writes: Arc::default() }
+    }
+
     /// Asks each part.
     pub async fn report(&self) -> Report {
-        let database = matches!(timeout(PATIENCE, self.store.ping()).await, Ok(Ok(())));
+        let database = self.database().await;
         let broker = self.broker.as_ref().map(Broker::is_up);
         let stopping = self.stopping.is_cancelled();
+        let writable = database == DatabaseState::Up;
         let enough = match self.needs {
-            Needs::Either => database || broker == Some(true),
-            Needs::Both => database && broker != Some(false),
+            Needs::Either => writable || broker == Some(true),
+            Needs::Both => writable && broker != Some(false),
         };
         let missing = self.missing(database, broker);
         Report { ready: enough && !stopping, stopping, database, broker, missing }
     }
 
-    fn missing(&self, database: bool, broker: Option<bool>) -> Vec<Missing> {
+    async fn database(&self) -> DatabaseState {
+        if !matches!(timeout(PATIENCE, self.store.ping()).await, Ok(Ok(()))) {
+            return DatabaseState::Down;
+        }
+        if self.writes.keeps_changes(&self.store).await { DatabaseState::Up } else { DatabaseState::ReadOnly }
+    }
+
+    fn missing(&self, database: DatabaseState, broker: Option<bool>) -> Vec<Missing> {
         let mut missing = Vec::new();
-        if !database {
-            missing.push(without_database(self.needs, broker));
+        match database {
+            DatabaseState::Up => {}
+            DatabaseState::ReadOnly => missing.push(with_read_only_database(self.needs, broker)),
+            DatabaseState::Down => missing.push(without_database(self.needs, broker)),
         }
         if broker == Some(false) {
-            missing.push(without_broker(self.needs, database));
+            missing.push(without_broker(self.needs, database == DatabaseState::Up));
         }
         missing
     }
 }
 
+/// Learns whether a database that failed to keep a change keeps others, by rehearsing one. Most of the time nothing failed, and
+/// nothing is asked.
+#[derive(Default)]
+struct WriteProbe(Mutex<Option<(Instant, bool)>>);
+
+impl WriteProbe {
+    async fn keeps_changes(&self, store: &Store) -> bool {
+        if !store.write_failed() {
+            return true;
+        }
+        // Whoever asks meanwhile waits for the same answer.
+        let mut last = self.0.lock().await;
+        let known = last.filter(|(asked, _)| asked.elapsed() < WRITE_PROBE_INTERVAL).map(|(_, kept)| kept);
+        if let Some(kept) = known {
+            return kept;
+        }
+        let asked = timeout(PATIENCE, takes_orders(store)).await;
+        let was_kept = last.is_none_or(|(_, kept)| kept);
+        let kept = match asked {
+            Ok(Ok(())) => {
+                store.note_written();
+                if !was_kept {
+                    tracing::info!("the database keeps changes again");
+                }
+                true
+            }
+            Ok(Err(error)) => {
+                if was_kept {
+                    tracing::error!(%error, "the database answers and keeps no changes");
+                }
+                false
+            }
+            Err(_) => {
+                if was_kept {
+                    tracing::error!("the database answers and keeps no change in time");
+                }
+                false
+            }
+        };
+        *last = Some((Instant::now(), kept));
+        kept
+    }
+}
+
 fn without_database(needs: Needs, broker: Option<bool>) -> Missing {
     let (works, fails): (&[_], &[_]) = match (needs, broker) {
-        (Needs::Either, Some(true)) => {
-            (&["taking orders, which wait at the broker (202)", MENU, TOKENS], &[READING, ACCOUNTS])
-        }
+        (Needs::Either, Some(true)) => (&[QUEUEING, MENU, TOKENS], &[READING, ACCOUNTS]),
         (Needs::Either, _) => (&[MENU, TOKENS], &["taking orders", READING, ACCOUNTS]),
-        (Needs::Both, _) => (&["keeping orders, which wait at the broker"], &["storing orders"]),
+        (Needs::Both, _) => WITHOUT_STORING,
     };
     Missing { part: Part::Database, works, fails }
 }
 
-fn without_broker(needs: Needs, database: bool) -> Missing {
-    let (works, fails): (&[_], &[_]) = match (needs, database) {
+fn with_read_only_database(needs: Needs, broker: Option<bool>) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, broker) {
+        (Needs::Either, Some(true)) => (&[QUEUEING, "reading orders", MENU, TOKENS], &[WORKING, ACCOUNTS]),
+        (Needs::Either, _) => (&["reading orders", MENU, TOKENS], &["taking orders", WORKING, ACCOUNTS]),
+        (Needs::Both, _) => WITHOUT_STORING,
+    };
+    Missing { part: Part::Database, works, fails }
+}
+
+fn without_broker(needs: Needs, writable: bool) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, writable) {
         (Needs::Either, true) => {
             (&["taking orders, which are stored directly (201)", READING, ACCOUNTS], &[])
         }
@@ -104,6 +187,11 @@ fn without_broker(needs: Needs, database: bool) -> Missing {
     Missing { part: Part::Broker, works, fails }
 }
 
+/// Of a role that stores orders: what works and what fails while none can be stored.
+const WITHOUT_STORING: (&[&str], &[&str]) =
+    (&["keeping orders, which wait at the broker"], &["storing orders"]);
+const QUEUEING: &str = "taking orders, which wait at the broker (202)";
+const WORKING: &str = "working orders";
 const MENU: &str = "reading the menu";
 const TOKENS: &str = "tokens that were given out";
 const READING: &str = "reading and working orders";

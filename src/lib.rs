@@ -17,7 +17,7 @@
 //! menu  accounts  recorder
 //! audit  once                                       who changed what; what is asked for again under a key
 //! queue  store  shutdown                            RabbitMQ; PostgreSQL and SQLite
-//! replies  secret  telemetry
+//! replies  secret  supervised_tasks  telemetry
 //! config  fault_injection
 //! domain                                            rules, no I/O
 //! ```
@@ -45,5 +45,6 @@ pub mod secret;
 pub mod seed;
 pub mod shutdown;
 pub mod store;
+pub mod supervised_tasks;
 pub mod telemetry;
 pub mod worker;

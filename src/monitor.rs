@@ -3,7 +3,7 @@
 
 use crate::{
     domain::{Instant as Moment, moves::Status, now},
-    health::Health,
+    health::{DatabaseState, Health},
     queue::Source,
     store::{Store, census},
     telemetry::metrics::{self, Connections, Label, OnBoard, Part, Queue},
@@ -63,11 +63,14 @@ impl Monitor {
         let up = |part: Part, up: bool| {
             metrics::database().up.with_label_values(&[part.value()]).set(f64::from(u8::from(up)));
         };
-        up(Part::Database, report.database);
+        let answers = report.database != DatabaseState::Down;
+        up(Part::Database, answers);
+        let read_only = report.database == DatabaseState::ReadOnly;
+        metrics::database().read_only.set(i64::from(read_only));
         if let Some(broker) = report.broker {
             up(Part::Broker, broker);
         }
-        join!(self.ask_database(report.database), self.ask_broker(), self.ask_oldest_waiting());
+        join!(self.ask_database(answers), self.ask_broker(), self.ask_oldest_waiting());
     }
 
     async fn ask_database(&self, is_up: bool) {

@@ -2,7 +2,7 @@
 
 use super::{exchange::Cause, thread_watchdog::ThreadWatchdog};
 use crate::{
-    health::{Health, Missing, Report},
+    health::{DatabaseState, Health, Missing, Report},
     telemetry::metrics::Label,
 };
 use actix_web::{
@@ -61,8 +61,8 @@ struct Parts {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, pattern = "^(up|down)$")]
     broker: Option<&'static str>,
-    /// `up` or `down`.
-    #[schema(pattern = "^(up|down)$")]
+    /// `up`, `down`, or `read-only` while it answers and keeps no changes.
+    #[schema(pattern = "^(up|down|read-only)$")]
     database: &'static str,
     /// `up`, or `stalled` while one of the threads that answer requests does not run.
     #[schema(pattern = "^(up|stalled)$")]
@@ -104,8 +104,13 @@ pub async fn ready(health: Data<Health>, watchdog: Data<ThreadWatchdog>) -> Http
     }
     let ready = ready && !stalled;
     let word = |up| if up { "up" } else { "down" };
+    let database = match database {
+        DatabaseState::Up => "up",
+        DatabaseState::ReadOnly => "read-only",
+        DatabaseState::Down => "down",
+    };
     let http = if stalled { "stalled" } else { "up" };
-    let parts = Parts { broker: broker.map(word), database: word(database), http };
+    let parts = Parts { broker: broker.map(word), database, http };
     let status = match (ready, stopping) {
         (_, true) => "stopping",
         (true, _) => "ready",

@@ -46,9 +46,10 @@ use crate::{
     menu::Menu,
     monitor::Monitor,
 };
+pub use actix_web::dev::ServerHandle;
 use actix_web::{
     App as ActixApp,
-    dev::{Server, ServerHandle},
+    dev::Server,
     middleware::{Compress, Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
@@ -131,34 +132,21 @@ pub fn serve(
     start(listener, capacity, origins, tls, drain, (watchdog, "api"), configure)
 }
 
-/// What answers those who watch over a process.
-pub struct Admin(ServerHandle);
-
-impl Admin {
-    /// Answers nobody any more.
-    pub async fn stop(self) {
-        self.0.stop(false).await;
-    }
-}
-
-/// Answers those who watch over a process, and nobody else, until it is stopped.
+/// The server for those who watch over a process, and nobody else, on this listener. It runs until its handle stops it.
 pub fn serve_admin(
     health: Health,
     monitor: Monitor,
     listener: TcpListener,
     drain: Duration,
     watchdog: &ThreadWatchdog,
-) -> io::Result<Admin> {
+) -> io::Result<Server> {
     let (health, monitor) = (Data::new(health), Data::new(monitor));
     let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS };
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(health.clone()).app_data(monitor.clone());
         config.configure(health::routes).configure(metrics::routes);
     };
-    let server = start(listener, capacity, Vec::new(), None, drain, (watchdog, "admin"), configure)?;
-    let admin = Admin(server.handle());
-    tokio::spawn(server);
-    Ok(admin)
+    start(listener, capacity, Vec::new(), None, drain, (watchdog, "admin"), configure)
 }
 
 fn start(

@@ -143,6 +143,8 @@ pub struct Broker {
     publishing_task: TaskTracker,
     connections: TaskTracker,
     stop: Arc<StopOnDrop>,
+    /// Set as soon as one of the tasks has ended, however.
+    ended: CancellationToken,
 }
 
 /// Ends the tasks in their order: what publishes, then the connections.
@@ -156,6 +158,12 @@ impl Drop for StopOnDrop {
         self.publishing.cancel();
         self.connections.cancel();
     }
+}
+
+/// Runs a task and sets `ended` when it is gone, also by a panic.
+async fn telling(ended: CancellationToken, task: impl Future<Output = ()>) {
+    let _guard = ended.drop_guard();
+    task.await;
 }
 
 impl Broker {
@@ -174,12 +182,13 @@ impl Broker {
             publishing: CancellationToken::new(),
             connections: CancellationToken::new(),
         });
+        let ended = CancellationToken::new();
         let connections = TaskTracker::new();
         let connect = |purpose: Purpose| {
             let (sender, current) = watch::channel(None);
             let arguments = address.named(&format!("shakerqueue {}", purpose.value()));
             let supervised = supervise(arguments, purpose, runtime.clone(), sender, stop.connections.clone());
-            connections.spawn_on(supervised, &runtime);
+            connections.spawn_on(telling(ended.clone(), supervised), &runtime);
             (ChannelPool::new(current.clone()), current)
         };
         let (publishing_pool, publishing) = connect(Purpose::Publishing);
@@ -196,7 +205,8 @@ impl Broker {
             confirm_within,
         };
         let publishing_task = TaskTracker::new();
-        publishing_task.spawn_on(publishing.run(messages, stop.publishing.clone()), &runtime);
+        let publishing = publishing.run(messages, stop.publishing.clone());
+        publishing_task.spawn_on(telling(ended.clone(), publishing), &runtime);
         let bound = Arc::new(Semaphore::new(MOST_WAITING));
         let publisher = Publisher { gate, bound, outgoing, _stop: stop.clone() };
         Ok(Self {
@@ -208,7 +218,13 @@ impl Broker {
             publishing_task,
             connections,
             stop,
+            ended,
         })
+    }
+
+    /// Resolves when one of the tasks behind it has ended: only after [`close`](Self::close), unless something is wrong.
+    pub async fn ended(self) {
+        self.ended.cancelled().await;
     }
 
     /// What publishes; every one shares the same channel and bounds.

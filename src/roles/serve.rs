@@ -12,13 +12,14 @@ use crate::{
     dead_letters::DeadLetters,
     deployment::Deployment,
     health::{Health, Needs},
-    http::{self, App, Capacity, Clients, ThreadWatchdog, Tls},
+    http::{self, App, Capacity, Clients, ServerHandle, ThreadWatchdog, Tls},
     intake::{Identity, Intake},
     menu::Menu,
     monitor::Monitor,
     recorder::Recorder,
     secret, seed, shutdown,
     store::settings,
+    supervised_tasks::SupervisedTasks,
     telemetry::{metrics, traces},
 };
 use chrono::TimeDelta;
@@ -32,10 +33,14 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// The setting that holds the key of order ids.
 const IDENTITY: &str = "identity_key";
+
+/// Those of the background tasks that the others rely on while they stop.
+const API_SERVER: &str = "api server";
+const RECORDER: &str = "recorder";
 
 /// How long requests under way may take after the listener closed; the rest of the bound is for what they accepted.
 fn drain(within: Duration, delay: Duration) -> Duration {
@@ -94,22 +99,20 @@ pub async fn serve(
     let store = &deployment.store;
     let previous: Vec<_> = serving.previous_secrets().cloned().collect();
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());
-    let background = TaskTracker::new();
-    background.spawn(menu.clone().keep_fresh(stop.clone()));
-    background.spawn(access.clone().keep_fresh(stop.clone()));
-    background.spawn(accounts::keep_tidy(store.clone(), stop.clone()));
+    let mut tasks = SupervisedTasks::default();
+    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
+    tasks.spawn("access", access.clone().keep_fresh(stop.clone()));
+    tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
     if let Some(tls) = tls.clone() {
-        background.spawn(tls.keep_fresh(stop.clone()));
+        tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
     }
-    background.close();
+    if let Some(broker) = deployment.broker.clone() {
+        tasks.spawn("broker", broker.ended());
+    }
+    let (recorder, recording) = Recorder::start(store.clone());
+    tasks.supervise(RECORDER, recording);
 
-    let (recorder, mut recording) = Recorder::start(store.clone());
-    let health = Health {
-        store: store.clone(),
-        broker: deployment.broker.clone(),
-        needs: Needs::Either,
-        stopping: stop.clone(),
-    };
+    let health = Health::new(store.clone(), deployment.broker.clone(), Needs::Either, stop.clone());
     let intake = Arc::new(Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity));
     let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
     let within = serving.stopping.within();
@@ -118,8 +121,10 @@ pub async fn serve(
         None => None,
         Some(reserved) => {
             let address = reserved.address()?;
-            let admin =
-                http::serve_admin(health.clone(), monitor.clone(), reserved.listen()?, within, &watchdog)?;
+            let listener = reserved.listen()?;
+            let server = http::serve_admin(health.clone(), monitor.clone(), listener, within, &watchdog)?;
+            let admin = server.handle();
+            tasks.spawn("admin server", startup::run_server(server));
             startup::say_where(address);
             Some(admin)
         }
@@ -152,36 +157,43 @@ pub async fn serve(
         tls,
     };
     let server = http::serve(app, listen()?, capacity, clients, drain(within, delay), &watchdog)?;
-    let handle = server.handle();
-    let server = tokio::spawn(server);
+    let api = server.handle();
+    tasks.spawn(API_SERVER, startup::run_server(server));
     ready(deployment.name);
 
-    tokio::select! {
-        () = stop.cancelled() => {}
-        // Without it no order could be stored any more: better ended and started anew.
-        _ = &mut recording => return Err(Failure::new("the task that stores orders ended")),
-    }
+    let failure = startup::until_stopped(&stop, &mut tasks).await;
     let deadline = Instant::now() + within;
     // `/readyz` says no from here on, and requests are still taken: load balancers need a moment to see it.
     sleep(delay).await;
-    let finished = timeout_at(deadline, async {
-        // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
-        handle.stop(true).await;
-        let _ = server.await;
-        if let Some(broker) = &deployment.broker {
-            broker.close(deadline.saturating_duration_since(Instant::now())).await;
-        }
-        // The last recorder went with the server.
-        let _ = recording.await;
-        background.wait().await;
-        if let Some(admin) = admin {
-            admin.stop().await;
-        }
-    })
-    .await;
+    let finished = timeout_at(deadline, finish(&deployment, tasks, api, admin, deadline)).await;
     traces.finish().await;
     deployment.store.close();
-    finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+    match failure {
+        Some(failure) => Err(failure),
+        None => finished.map_err(|_| startup::unfinished(within)),
+    }
+}
+
+/// Stops what was started, in an order in which nothing that was accepted is lost.
+async fn finish(
+    deployment: &Deployment,
+    mut tasks: SupervisedTasks,
+    api: ServerHandle,
+    admin: Option<ServerHandle>,
+    deadline: Instant,
+) {
+    // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
+    api.stop(true).await;
+    tasks.finish_task(API_SERVER).await;
+    if let Some(broker) = &deployment.broker {
+        broker.close(deadline.saturating_duration_since(Instant::now())).await;
+    }
+    // The last recorder went with the server.
+    tasks.finish_task(RECORDER).await;
+    if let Some(admin) = admin {
+        admin.stop(false).await;
+    }
+    tasks.finish().await;
 }
 
 /// What signs tokens.

@@ -1,9 +1,10 @@
-//! What roles do before they begin.
+//! What roles have in common: how they begin, and how they notice that they must end.
 
 use super::{Failure, say};
 use crate::{
     deployment::Deployment,
     store::{self, migrations::Schema},
+    supervised_tasks::SupervisedTasks,
 };
 use rand::random_range;
 use std::{
@@ -15,6 +16,7 @@ use tokio::{
     net::TcpSocket,
     time::{Instant, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long a database that does not answer is given: when everything starts at once it may be the last to be up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -100,6 +102,31 @@ impl Reserved {
 /// Says where those are answered who watch over this process.
 pub fn say_where(admin: SocketAddr) {
     say(format_args!("ShakerQueue tells its health and metrics on http://{admin}"));
+}
+
+/// Runs a server until its handle stops it.
+pub async fn run_server(server: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = server.await {
+        tracing::error!(%error, "a server failed");
+    }
+}
+
+/// Waits until the role is told to stop. Stops it as failed, which is returned, when one of its tasks ends before.
+pub async fn until_stopped(stop: &CancellationToken, tasks: &mut SupervisedTasks) -> Option<Failure> {
+    let ended = tokio::select! {
+        // First: tasks that were told to stop end as well.
+        biased;
+        () = stop.cancelled() => return None,
+        ended = tasks.first_end() => ended,
+    };
+    tracing::error!("{ended}: the process stops, to be started anew");
+    stop.cancel();
+    Some(Failure::new(ended.to_string()))
+}
+
+/// Why a role failed that was to stop.
+pub fn unfinished(within: Duration) -> Failure {
+    Failure::new(format!("not everything was finished within {} s", within.as_secs()))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Failure {

@@ -11,12 +11,16 @@ use crate::{
     http::{self, ThreadWatchdog},
     monitor::Monitor,
     shutdown,
+    supervised_tasks::SupervisedTasks,
     telemetry::{metrics, traces},
     worker::{Held, Worker},
 };
 use futures_util::{FutureExt, future::ready};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// The background task that all others are there for.
+const WORKER: &str = "worker";
 
 /// Stores orders until it is told to stop.
 pub async fn run(working: Working) -> Result<(), Failure> {
@@ -35,20 +39,20 @@ pub async fn run(working: Working) -> Result<(), Failure> {
 
     let within = working.stopping.within();
     let held = Held::default();
+    let mut tasks = SupervisedTasks::default();
+    tasks.spawn("broker", broker.clone().ended());
     let admin = match working.admin_addr {
         None => None,
         Some(address) => {
-            let health = Health {
-                store: deployment.store.clone(),
-                broker: Some(broker.clone()),
-                needs: Needs::Both,
-                stopping: stop.clone(),
-            };
+            let health =
+                Health::new(deployment.store.clone(), Some(broker.clone()), Needs::Both, stop.clone());
             let monitor = monitor(deployment.name, health.clone(), held.clone());
             let reserved = Reserved::new(address)?;
             let address = reserved.address()?;
             let watchdog = ThreadWatchdog::start()?;
-            let admin = http::serve_admin(health, monitor, reserved.listen()?, within, &watchdog)?;
+            let server = http::serve_admin(health, monitor, reserved.listen()?, within, &watchdog)?;
+            let admin = server.handle();
+            tasks.spawn("admin server", startup::run_server(server));
             startup::say_where(address);
             Some(admin)
         }
@@ -61,24 +65,25 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         retries: working.retry_seconds.iter().copied().map(Duration::from_secs).collect(),
         held,
     };
-    let mut working = tokio::spawn(worker.run(stop.clone()));
+    tasks.spawn(WORKER, worker.run(stop.clone()));
 
-    tokio::select! {
-        () = stop.cancelled() => {}
-        _ = &mut working => return Err(Failure::new("the task that stores orders ended")),
-    }
+    let failure = startup::until_stopped(&stop, &mut tasks).await;
     let deadline = Instant::now() + within;
     let finished = timeout_at(deadline, async {
-        let _ = working.await;
+        tasks.finish_task(WORKER).await;
         broker.close(deadline.saturating_duration_since(Instant::now())).await;
         if let Some(admin) = admin {
-            admin.stop().await;
+            admin.stop(false).await;
         }
+        tasks.finish().await;
     })
     .await;
     traces.finish().await;
     deployment.store.close();
-    finished.map_err(|_| Failure::new(format!("not everything was finished within {} s", within.as_secs())))
+    match failure {
+        Some(failure) => Err(failure),
+        None => finished.map_err(|_| startup::unfinished(within)),
+    }
 }
 
 /// Tells those who watch over it how this process is.

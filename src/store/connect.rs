@@ -59,7 +59,13 @@ impl Store {
     }
 
     fn new(pools: Pools, pulse: Pulse) -> Self {
-        Self { pools, runtime: Handle::current(), sqlite_writer: Arc::new(Semaphore::new(1)), pulse }
+        Self {
+            pools,
+            runtime: Handle::current(),
+            sqlite_writer: Arc::new(Semaphore::new(1)),
+            pulse,
+            write_failed: Arc::default(),
+        }
     }
 
     /// Whether the database answers.

@@ -46,7 +46,13 @@ use diesel_async::{
 };
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -74,6 +80,8 @@ pub struct Store {
     /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
     sqlite_writer: Arc<Semaphore>,
     pulse: Pulse,
+    /// Set by a transaction that failed for a reason that may pass, until one is known to be kept.
+    write_failed: Arc<AtomicBool>,
 }
 
 #[derive(Clone)]
@@ -138,7 +146,22 @@ impl Store {
         T: Send + 'static,
         W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
-        self.run(true, work).await
+        let outcome = self.run(true, work).await;
+        if outcome.as_ref().is_err_and(Error::may_pass) {
+            self.write_failed.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+
+    /// Returns whether a transaction failed, and none is known to have been kept since: the database may answer all questions
+    /// and keep nothing, because its disk is full or it is a standby.
+    pub fn write_failed(&self) -> bool {
+        self.write_failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a change was kept. A transaction that succeeds says it not by itself: it may have had nothing to change.
+    pub fn note_written(&self) {
+        self.write_failed.store(false, Ordering::Relaxed);
     }
 
     async fn run<T, W>(&self, transaction: bool, work: W) -> Result<T>

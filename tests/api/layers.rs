@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["menu", "accounts", "recorder"],
     &["audit", "once"],
     &["queue", "store", "shutdown"],
-    &["replies", "secret", "telemetry"],
+    &["replies", "secret", "supervised_tasks", "telemetry"],
     &["config", "fault_injection"],
     &["domain"],
 ];

@@ -106,13 +106,15 @@ async fn a_thread_that_runs_again_is_as_good_as_new() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_in_which_the_whole_process_was_paused_does_not_count() {
-    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "8")]).await;
+    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "10")]).await;
     let _blocked = serve.block(FOREVER_SECONDS);
+    serve.is_told_of().await;
     serve.role.signal("STOP");
     // Longer than a thread may be stalled, which is what this is about.
-    sleep(Duration::from_secs(9)).await;
+    sleep(Duration::from_secs(11)).await;
     serve.role.signal("CONT");
-    // It goes on, and has yet to find out that the thread does not run.
+    // Some looks later it still goes on.
+    sleep(Duration::from_secs(1)).await;
     serve.is_told_of().await;
     assert_eq!(serve.role.ended().await.code(), Some(1));
 }

@@ -95,6 +95,16 @@ impl Database {
         admin().await.batch_execute(&statement).await.expect("ALTER DATABASE");
     }
 
+    /// Lets PostgreSQL keep nothing in it, as a standby does, or everything again. Its connections are closed.
+    pub async fn make_read_only(&self, read_only: bool) {
+        let name = self.name();
+        let statements = format!(
+            "ALTER DATABASE {name} SET default_transaction_read_only = {read_only};
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        );
+        admin().await.batch_execute(&statements).await.expect("ALTER DATABASE");
+    }
+
     /// How many rows PostgreSQL has of these, such as `orders WHERE …`.
     pub async fn count(&self, rows: &str) -> i64 {
         self.client()

@@ -80,6 +80,11 @@ group! {
     Database, database {
         /// Whether it answers. Only those that there are: others would look as if they were down.
         up: GaugeVec = gauges_of("shakerqueue_part_up", "1 while that part answers.", &["part"]),
+        /// Whether it answers and keeps no changes.
+        read_only: IntGauge = number(
+            "shakerqueue_database_read_only",
+            "1 while the database answers and keeps no changes.",
+        ),
         /// In the pool.
         connections: By<Connections, IntGauge> = numbers(
             "shakerqueue_database_connections",

@@ -1,0 +1,38 @@
+//! A role ends as failed when one of its background tasks ends before it, instead of going on without it.
+
+use crate::support::{database::Database, executable::Role, installation::Installation, log::Log};
+
+/// Starts a role one of whose tasks ends at once, and waits for its end.
+async fn ends_without(task: &str, role: &str, environment: &[(&str, &str)]) {
+    let log = Log::new();
+    let settings =
+        [environment, &[("ADMIN_ADDR", "127.0.0.1:0"), ("SHAKERQUEUE_FAULT_ENDING_TASK", task)]].concat();
+    let role = Role::start_logging_to(log.file(), &[role], &settings);
+    assert_eq!(role.ended().await.code(), Some(1), "{task}");
+    let reason = format!("shakerqueue: the background task {task:?} ended: it returned");
+    assert!(log.text().contains(&reason), "{task}: {}", log.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serve_does_not_go_on_without_one_of_its_tasks() {
+    let database = Database::file();
+    let environment = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("SHUTDOWN_DELAY_SECONDS", "0"),
+    ];
+    for task in ["menu", "access", "tidy-up", "recorder", "admin server", "api server"] {
+        ends_without(task, "serve", &environment).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_does_not_go_on_without_its_broker_or_its_worker() {
+    let bar = Installation::new().await;
+    ends_without("broker", "serve", &bar.environment()).await;
+    for task in ["broker", "admin server", "worker"] {
+        ends_without(task, "work", &bar.environment()).await;
+    }
+    bar.prefix.clear().await;
+}
