@@ -37,6 +37,13 @@ fn signed_as(header: &Header, claims: &Value, secret: &str) -> String {
     encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
+/// A header by which what was signed is another text (RFC 7797).
+fn unencoded() -> Header {
+    let mut header = own_header(Algorithm::HS256);
+    header.extras.insert("b64", false);
+    Header { crit: Some(vec!["b64".into()]), ..header }
+}
+
 /// What the bar itself would put into a token, so that each test changes one thing.
 fn claims(account: &str) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -105,6 +112,15 @@ fn forged(account: &str) -> Vec<(String, String)> {
                 SECRET,
             ),
         ),
+        (
+            "with an extension that it says is critical",
+            signed_as(
+                &Header { crit: Some(vec!["exp".into()]), ..own_header(Algorithm::HS256) },
+                &good,
+                SECRET,
+            ),
+        ),
+        ("whose payload is not encoded", signed_as(&unencoded(), &good, SECRET)),
         ("HS384", signed(&good, Algorithm::HS384, SECRET)),
         ("HS512", signed(&good, Algorithm::HS512, SECRET)),
         ("with something behind it", format!("{token}.x")),
