@@ -116,8 +116,16 @@ impl Bar {
         let told = self
             .store
             .write(move |conn| {
-                once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
-                    .boxed()
+                async move {
+                    // Before the key is looked for: what was answered before is not for who may no longer see the order,
+                    // such as somebody who was staff when they asked first.
+                    if key.is_some() && !is_visible(conn, caller, id).await? {
+                        return Ok(Err(NotMoved::Unknown));
+                    }
+                    once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
+                        .await
+                }
+                .boxed()
             })
             .await?;
         if let Ok(Told::Now(order)) = &told {
@@ -149,6 +157,11 @@ async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order
         return Err(store::Error::unavailable("an order moved while it was held"));
     }
     Ok(Some(moved(order, step)))
+}
+
+/// Staff see all orders, also those that are no longer stored.
+async fn is_visible(conn: &mut Conn, caller: Caller, id: OrderId) -> store::Result<bool> {
+    Ok(caller.role.is_staff() || orders::find(conn, id).await?.is_some_and(|order| may_see(caller, &order)))
 }
 
 fn may_see(caller: Caller, order: &Order) -> bool {

@@ -28,13 +28,17 @@ use crate::{
     intake::{Queued, Request, Taken},
 };
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
+    FromRequest, HttpRequest, HttpResponse, Responder,
+    dev::Payload,
     http::{StatusCode, header},
     web::{Data, Path},
 };
 use deserr::Deserr;
 use serde::Deserialize;
-use std::time::Duration;
+use std::{
+    future::{Ready, ready},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 use utoipa::ToSchema;
 
@@ -244,6 +248,31 @@ pub struct Because {
     reason: Option<Note>,
 }
 
+/// A move that the caller may ask for, of an order that they may see or not. Judged before anything else of the request is
+/// looked at: whoever may not is told nothing about headers and bodies.
+pub struct Asked {
+    caller: Caller,
+    id: OrderId,
+    action: Move,
+}
+
+impl FromRequest for Asked {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let caller = SignedIn::from_request(request, payload).into_inner();
+        ready(caller.and_then(|SignedIn(caller)| {
+            let part = |name: &str| request.match_info().get(name).unwrap_or_default();
+            let action: Move = part("move").parse().map_err(|_| Problem::not_found("resource"))?;
+            if action != Move::Cancel && !caller.role.is_staff() {
+                return Err(Problem::not_permitted("This is for staff."));
+            }
+            Ok(Self { caller, id: order_id(part("id"))?, action })
+        }))
+    }
+}
+
 /// `POST /orders/{id}/start` and the other moves: the order as it now is.
 #[utoipa::path(post, path = "/orders/{id}/{move}", operation_id = "move_order", tag = "orders",
     security(("token" = [])),
@@ -254,24 +283,17 @@ pub struct Because {
         ForToken, Missing, IllegalMove, Changed, ForBody, KeyReused, Unavailable))]
 pub async fn act(
     app: Data<App>,
-    SignedIn(caller): SignedIn,
+    Asked { caller, id, action }: Asked,
     MayMatch(condition): MayMatch,
     request: HttpRequest,
-    path: Path<(String, String)>,
     OptionalJson(because): OptionalJson<Because>,
 ) -> Result<HttpResponse, Problem> {
-    let (id, action) = path.into_inner();
-    let action: Move = action.parse().map_err(|_| Problem::not_found("resource"))?;
-    if action != Move::Cancel && !caller.role.is_staff() {
-        return Err(Problem::not_permitted("This is for staff."));
-    }
     let reason = because.and_then(|because| because.reason);
     match (action, &reason) {
         (Move::Fail, None) => return Err(Invalid::new("reason", "must be given").into()),
         (Move::Fail | Move::Cancel, _) | (_, None) => {}
         (_, Some(_)) => return Err(Invalid::new("reason", "belongs to cancel and fail only").into()),
     }
-    let id = order_id(&id)?;
     let key = once::once(&request, caller, &reason, |order| moved(order).text())?;
     match app.bar.act(caller, id, action, reason, condition, key).await {
         // Accepted, but not on the board yet: there is nothing to move so far.

@@ -212,7 +212,8 @@ impl Intake {
             Some(_) if !caller.role.is_staff() => Err(NotTaken::NotForOthers),
             // Not the hot path: staff order for a guest now and then.
             Some(id) => match self.store.read(move |conn| users::by_id(conn, id).boxed()).await? {
-                Some(_) => Ok(id),
+                Some((customer, _)) if customer.active => Ok(id),
+                Some(_) => Err(Invalid::new("customer_id", "is switched off").into()),
                 None => Err(Invalid::new("customer_id", "there is no such customer").into()),
             },
         }

@@ -1,5 +1,7 @@
 //! Requests under an `Idempotency-Key` are done once, however often they are sent.
 
+mod authorisation;
+
 use crate::support::{
     Bar, Person,
     database::Kind,
