@@ -1,18 +1,12 @@
 //! The secret that signs tokens, where nobody set one, and what keys make of texts.
 
+mod file;
+
 use crate::config::LEAST_SECRET;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
-
-/// For its owner only.
-const MODE: u32 = 0o600;
+use std::path::{Path, PathBuf};
 
 /// The HMAC-SHA-256 of these texts, one behind the other.
 #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "HMAC takes a key of any length")]
@@ -37,30 +31,10 @@ pub fn beside(database: &Path) -> Result<SecretString, String> {
     let mut path = database.as_os_str().to_owned();
     path.push(".secret");
     let path = PathBuf::from(path);
-    let secret = read_or_make(&path).map_err(|error| format!("the secret in {}: {error}", path.display()))?;
+    let secret =
+        file::read_or_make(&path).map_err(|error| format!("the secret in {}: {error}", path.display()))?;
     if secret.expose_secret().len() < LEAST_SECRET {
         return Err(format!("the secret in {} must have at least {LEAST_SECRET} bytes", path.display()));
     }
     Ok(secret)
-}
-
-fn read_or_make(path: &Path) -> io::Result<SecretString> {
-    if !path.exists() {
-        // Written whole under another name, then linked: whoever looks sees all of it or none, and of two who make one
-        // at once the first wins.
-        let new = path.with_extension(format!("new{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new)?;
-        file.write_all(random_text().as_bytes())?;
-        file.sync_all()?;
-        let linked = fs::hard_link(&new, path);
-        fs::remove_file(&new)?;
-        match linked {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(path, Permissions::from_mode(MODE))?;
-    }
-    Ok(fs::read_to_string(path)?.trim().to_owned().into())
 }

@@ -72,6 +72,37 @@ async fn one_that_was_cut_short_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_start_at_once_both_have_the_same() {
+    let database = Database::file();
+    let ((one, here), (other, there)) = tokio::join!(serve(&database, &[]), serve(&database, &[]));
+    let account = json!({ "username": "Ana", "email": "ana@bar.example", "password": "a good password" });
+    let session = here.post("/register", account).await.expect(201);
+    let ana = there.signed_in(session["token"].as_str().unwrap());
+    assert_eq!(ana.get("/me").await.expect(200)["email"], "ana@bar.example");
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_others_can_write_there_is_none_and_one_must_be_given() {
+    let database = Database::file();
+    let folder = file_of(&database).parent().unwrap().to_owned();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let environment = [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0")];
+    let sentence = super::refuses(&["serve"], &environment).await;
+    assert!(sentence.contains("chmod go-w") && sentence.contains("JWT_SECRET"), "{sentence}");
+    let (role, stranger) = serve(&database, &[("JWT_SECRET", crate::support::bar::SECRET)]).await;
+    stranger.get("/recipes").await.expect(200);
+    role.stop().await;
+    // As anybody can make a file in a folder like /tmp.
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
+    let secret_file = file_of(&database).with_file_name("bar.db.secret");
+    std::os::unix::fs::symlink("/etc/hostname", &secret_file).unwrap();
+    let sentence = super::refuses(&["serve"], &environment).await;
+    assert!(sentence.contains("must be a regular file"), "{sentence}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_tells_who_lives() {
     let database = Database::file();
     let (role, stranger) = serve(&database, &[]).await;
