@@ -67,11 +67,12 @@ fn tokens(criterion: &mut Criterion) {
 fn limits(criterion: &mut Criterion) {
     let limits: config::RateLimits = "ordering=1000000".parse().expect("limits");
     let ordering = limits.policies().iter().filter(|policy| policy.kind == config::Kind::Ordering);
-    for budget in ordering.map(|policy| budget::Budget::new(*policy)) {
+    for budget in ordering.map(|policy| budget::Budget::new(*policy, 10)) {
+        let share = budget.share(1).expect("a share");
         // As many as are remembered, which is the worst.
-        assert!((0..16_384).all(|whose| budget.take(whose).is_ok()));
+        assert!((0..16_384).all(|whose| share.take(whose).is_ok()));
         criterion.bench_function(&format!("limit: take from {}", budget.policy().name), |bencher| {
-            bencher.iter(|| budget.take(black_box(7)));
+            bencher.iter(|| share.take(black_box(7)));
         });
     }
 }

@@ -82,6 +82,15 @@ pub struct Guard {
 
 type Name = [u8; 32];
 
+/// Somebody who says whose password they know, before it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimed {
+    /// Names the account and the address together, whether or not there is such an account.
+    pub name: u128,
+    /// The account signed in at this address lately.
+    pub is_known: bool,
+}
+
 /// An attempt to show that one knows a password.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -123,6 +132,15 @@ fn network(address: IpAddr) -> [u8; 16] {
 }
 
 impl Attempt {
+    /// Whose password somebody says to know. Changes nothing.
+    pub async fn claimed(&self, conn: &mut Conn, now: Instant) -> Result<Claimed> {
+        let own = login_attempts::find(conn, &self.own).await?;
+        Ok(Claimed {
+            name: self.own.first_chunk().copied().map_or(0, u128::from_be_bytes),
+            is_known: own.is_some_and(|own| is_known(&own, now)),
+        })
+    }
+
     /// Counts it as failed, or says how long it has to wait. Part of a transaction.
     pub async fn charge(&self, conn: &mut Conn, now: Instant) -> Result<Option<TimeDelta>> {
         let mut charged = Vec::new();

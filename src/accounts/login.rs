@@ -1,6 +1,6 @@
 //! Showing that one knows a password.
 
-use super::{Accounts, Caller, Denied, SignedIn, guard::Attempt, password::Verdict, personal};
+use super::{Accounts, Caller, Claimed, Denied, SignedIn, guard::Attempt, password::Verdict, personal};
 use crate::{
     audit,
     domain::{
@@ -23,6 +23,18 @@ const TRIES: usize = 3;
 type Known = Option<(User, String)>;
 
 impl Accounts {
+    /// Whose password somebody at this address says to know. Takes as long whether or not there is such an account.
+    pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<Claimed, Denied> {
+        match self.guard.login(email, address) {
+            Some(attempt) => {
+                let asked =
+                    self.store.read(move |conn| async move { attempt.claimed(conn, now()).await }.boxed());
+                Ok(asked.await?)
+            }
+            None => Ok(Claimed { name: 0, is_known: false }),
+        }
+    }
+
     /// Signs in from this address. Takes as long for an e-mail without an account.
     pub async fn login(
         &self,

@@ -11,7 +11,7 @@ mod token;
 
 pub use crate::store::users::Filter;
 pub use access::Access;
-pub use guard::Guard;
+pub use guard::{Claimed, Guard};
 pub use password::{Passwords, Turn, Verdict, is_guessable};
 pub use refresh::RefreshToken;
 pub use session::{SignedIn, keep_tidy};

@@ -41,6 +41,26 @@ pub struct SignedIn {
 }
 
 impl Accounts {
+    /// Whose session goes on with a refresh token, as far as its first part tells: none if no session does. Changes nothing. A token
+    /// that was used before still names its session, which it will end.
+    pub async fn owner(&self, shown: &RefreshToken) -> Result<Option<Caller>, Denied> {
+        let (session, at) = (shown.session, now());
+        let asked = self.store.read(move |conn| {
+            async move {
+                let found = sessions::find(conn, session).await?;
+                let Some(found) = found.filter(|found| found.ended_at.is_none() && found.expires_at > at)
+                else {
+                    return Ok(None);
+                };
+                let user = users::by_id(conn, found.user_id).await?;
+                let user = user.map(|(user, _)| user).filter(|user| user.active);
+                Ok(user.map(|user| Caller { id: user.id, role: user.role, session }))
+            }
+            .boxed()
+        });
+        Ok(asked.await?)
+    }
+
     /// Goes on with the session of this refresh token, as the account now is. An old token ends its session: of two who have
     /// it, one is not its owner.
     pub async fn refresh(&self, shown: RefreshToken) -> Result<SignedIn, Denied> {

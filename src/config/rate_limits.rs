@@ -17,6 +17,8 @@ pub enum Kind {
     Reading,
     /// All else.
     Writing,
+    /// Whatever comes without a valid token, of each of the kinds above.
+    Anonymous,
 }
 
 /// Whose requests are counted.
@@ -47,7 +49,8 @@ pub struct Policy {
 const MOST: u32 = 10_000_000;
 
 /// What holds unless something else is said.
-const USUAL: [Policy; 14] = [
+const USUAL: [Policy; 15] = [
+    usual("anonymous-address", Kind::Anonymous, Whose::Address, 12_000),
     usual("login", Kind::Login, Whose::Account, 10),
     usual("login-address", Kind::Login, Whose::Address, 120),
     usual("refresh", Kind::Refresh, Whose::Account, 20),
@@ -126,6 +129,7 @@ mod tests {
         assert_eq!(of("ordering=7, reading-address=10000000", "ordering"), Some(7));
         assert_eq!(of("ordering=7, reading-address=10000000", "reading-address"), Some(10_000_000));
         assert_eq!(of("ordering=7", "ordering-staff"), Some(600));
+        assert_eq!(of("anonymous-address=7", "anonymous-address"), Some(7));
         assert_eq!(of("off", "ordering"), None);
     }
 

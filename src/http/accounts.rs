@@ -5,6 +5,7 @@ use super::{
     address::client_address,
     body::Json,
     caller::SignedIn,
+    limits::SignIn,
     once,
     openapi::{
         AccountInactive, EmailTaken, ForBody, ForToken, Key, KeyReused, NotPermitted, TooManyFailures,
@@ -54,11 +55,13 @@ pub struct Registration {
 pub async fn register(
     app: Data<App>,
     request: HttpRequest,
+    limits: SignIn,
     Json(registration): Json<Registration>,
 ) -> Result<impl Responder, Problem> {
     let Registration { username, email, password } = registration;
     let (address, key) = (client_address(&request), once::key(&request)?);
     let key = key.as_ref().map(IdempotencyKey::as_str);
+    limits.registration()?;
     let signed_in = app.accounts.register(username, email, &password, address, key).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, "/me"))

@@ -5,13 +5,17 @@ use super::{
     address::client_address,
     body::Json,
     caller::SignedIn,
+    limits::SignIn,
     openapi::{
         AccountInactive, ForBody, ForToken, SessionEnded, TooManyFailures, Unavailable, WrongPassword,
     },
     problem::Problem,
     views::SignedInView,
 };
-use crate::{accounts::RefreshToken, domain::Invalid};
+use crate::{
+    accounts::{Denied, RefreshToken},
+    domain::Invalid,
+};
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use deserr::Deserr;
 use secrecy::SecretString;
@@ -40,9 +44,13 @@ pub struct Login {
 pub async fn login(
     app: Data<App>,
     request: HttpRequest,
+    limits: SignIn,
     Json(login): Json<Login>,
 ) -> Result<impl Responder, Problem> {
     let (password, address) = (SecretString::from(login.password), client_address(&request));
+    if limits.counts() {
+        limits.login(app.accounts.claimed(&login.email, address).await?)?;
+    }
     Ok(answer(app.accounts.login(&login.email, &password, address).await?))
 }
 
@@ -63,9 +71,17 @@ pub struct Refresh {
     responses(
         (status = 200, description = "The account as it now is, and the next tokens.", body = SignedInView),
         SessionEnded, ForBody, Unavailable))]
-pub async fn refresh(app: Data<App>, Json(refresh): Json<Refresh>) -> Result<impl Responder, Problem> {
+pub async fn refresh(
+    app: Data<App>,
+    limits: SignIn,
+    Json(refresh): Json<Refresh>,
+) -> Result<impl Responder, Problem> {
     let token = RefreshToken::parse(&refresh.refresh_token)
         .ok_or_else(|| Invalid::new("refresh_token", "must be one as it was given out"))?;
+    if limits.counts() {
+        let owner = app.accounts.owner(&token).await?;
+        limits.refresh(owner.ok_or(Denied::SessionEnded)?)?;
+    }
     Ok(answer(app.accounts.refresh(token).await?))
 }
 

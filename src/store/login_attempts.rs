@@ -36,13 +36,18 @@ fn row<'a>(name: &'a [u8], attempts: &Attempts, forget_at: Instant) -> Row<'a> {
     Row { name, failures, failed_at, succeeded_at, forget_at }
 }
 
+/// What is known under this name now.
+pub async fn find(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
+    Ok(on!(conn, c => login_attempts::table.find(name).select(Attempts::as_select()).first(c)).optional()?)
+}
+
 /// What is known under this name, which nobody else changes until this transaction ends.
 pub async fn lock(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
     if let Conn::Pg(conn) = conn {
         let query = login_attempts::table.find(name).select(login_attempts::failures).for_update();
         let _: Option<i32> = query.first(&mut **conn).await.optional()?;
     }
-    Ok(on!(conn, c => login_attempts::table.find(name).select(Attempts::as_select()).first(c)).optional()?)
+    find(conn, name).await
 }
 
 /// The same where nothing needs to be known yet: of two who begin at once the second waits for the first.

@@ -44,13 +44,18 @@ pub async fn add(conn: &mut Conn, session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// A session as it is now.
+pub async fn find(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
+    Ok(on!(conn, c => sessions::table.find(id).select(Session::as_select()).first(c)).optional()?)
+}
+
 /// A session, which nobody else changes until this transaction ends.
 pub async fn lock(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
     if let Conn::Pg(conn) = conn {
         let query = sessions::table.find(id).select(sessions::id).for_update();
         let _: Option<SessionId> = query.first(&mut **conn).await.optional()?;
     }
-    Ok(on!(conn, c => sessions::table.find(id).select(Session::as_select()).first(c)).optional()?)
+    find(conn, id).await
 }
 
 /// Writes down that a session's tokens were given out anew.

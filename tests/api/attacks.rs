@@ -23,8 +23,13 @@ async fn a_path_that_is_written_in_another_way_is_under_the_same_limit() {
     for path in ["/login", "/%6cogin", "/l%6fgin"] {
         ask(path).await.expect_problem(429, "too-many-requests");
     }
-    ask("/%72egister").await.expect_problem(422, "invalid");
-    ask("/registe%72").await.expect_problem(429, "too-many-requests");
+    let register = async |path: &str| {
+        let account =
+            json!({ "username": "Ana", "email": "ana@bar.example", "password": "seven green limes" });
+        bar.stranger().post(path, account).await
+    };
+    register("/%72egister").await.expect(201);
+    register("/registe%72").await.expect_problem(429, "too-many-requests");
     bar.close().await;
 }
 

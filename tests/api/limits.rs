@@ -1,6 +1,7 @@
 //! How many requests are answered, and what clients are told about it.
 
 mod addresses;
+mod nobody;
 
 use crate::support::{
     Bar,
@@ -39,11 +40,11 @@ async fn each_answer_says_what_is_left() {
     let bar = with_limits("on", &[]).await;
     let (stranger, guest, employee) = (bar.stranger(), bar.guest().await, bar.employee().await);
     for (person, path, policies) in [
-        (&stranger, "/recipes", r#""reading-address";q=12000;w=60"#),
+        (&stranger, "/recipes", r#""anonymous-address";q=12000;w=60"#),
         (&guest, "/orders", r#""reading";q=300;w=60, "reading-address";q=12000;w=60"#),
         (&employee, "/orders", r#""reading-staff";q=3000;w=60"#),
         // Whatever becomes of the request.
-        (&stranger, "/me", r#""reading-address";q=12000;w=60"#),
+        (&stranger, "/me", r#""anonymous-address";q=12000;w=60"#),
         (&guest, "/nothing", r#""reading";q=300;w=60, "reading-address";q=12000;w=60"#),
         (&guest, "/orders?limit=0", r#""reading";q=300;w=60, "reading-address";q=12000;w=60"#),
     ] {
@@ -67,7 +68,7 @@ async fn each_answer_says_what_is_left() {
         (Method::PUT, "/me/password", "login"),
         (Method::POST, "/login", "login"),
         (Method::POST, "/token/refresh", "refresh"),
-        (Method::POST, "/register", "registration-address"),
+        (Method::POST, "/register", "anonymous-address"),
         (Method::HEAD, "/recipes", "reading"),
         (Method::OPTIONS, "/recipes", "reading"),
     ] {
@@ -130,7 +131,7 @@ async fn a_forged_token_counts_for_nobody_but_its_address() {
     let guest = bar.guest().await;
     let forger = bar.holder_of(&format!("{}x", guest.token()));
     for _ in 0..20 {
-        assert_eq!(left(&forger.get("/orders").await)[0].0, "reading-address");
+        assert_eq!(left(&forger.get("/orders").await)[0].0, "anonymous-address");
     }
     assert_eq!(left(&guest.get("/orders").await)[0], ("reading".to_owned(), 4));
     bar.close().await;

@@ -1,22 +1,35 @@
-//! How many requests are answered: by account for who is signed in, and by address. In this process; others count for
-//! themselves.
+//! Limits on how many requests are answered: by account for who is signed in, by address for everybody. In this process; others
+//! count for themselves.
+//!
+//! Who shows no valid token is nobody, and spends what nobody needs who is signed in: `anonymous-address`. That is taken before
+//! anything else of the request is looked at, so that too many are refused cheaply. Signing in, going on and registering come without a
+//! token by nature: what they cost beyond that is known when the body is read (see [`SignIn`]).
 
 mod budget;
+mod crowd;
+mod sign_in;
 
 use super::{address::client_address, caller, problem::Problem};
-use crate::config::{Kind, Policy, RateLimits, Whose};
+use crate::{
+    accounts::Caller,
+    config::{Kind, Policy, RateLimits, Whose},
+};
 use actix_web::{
-    HttpRequest,
+    HttpMessage, HttpRequest,
     http::{
         Method,
         header::{HeaderMap, HeaderName, HeaderValue},
     },
     web::Bytes,
 };
-use budget::{Budget, WINDOW};
+use budget::{Budget, Share, WINDOW};
+use crowd::Crowds;
+pub use sign_in::SignIn;
+use sign_in::{Door, Pending};
 use std::{
     fmt::Write,
     net::{IpAddr, Ipv6Addr},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -26,85 +39,188 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 /// The network of an IPv6 address, which is one customer's.
 const NETWORK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
+/// The bits of an address's key that no address uses: of IPv4 the last 48 are (`::ffff:a.b.c.d`), of IPv6 the network's.
+const PART: u32 = 48;
 
 /// What those who watch over the process ask for is not counted.
 pub const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
+/// The accounts at one address for which its budgets are once more as large as they are set,
+const ACCOUNTS_PER_SHARE: u32 = 10;
+/// and how often at most: beyond that an address is no bar but somebody with many accounts.
+const MAX_SHARES: u32 = 10;
+
 /// What is counted, by kind of request and by who asks.
-pub struct Limits(Vec<((Kind, Option<Whose>), Under)>);
+pub struct Limits {
+    under: Vec<((Kind, Who), Under)>,
+    crowds: Crowds,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Somebody without a valid token.
+    Nobody,
+    /// A customer, or an account of which no more is known.
+    Customer,
+    /// An employee or admin.
+    Staff,
+}
 
 /// The budgets that a request is under.
 struct Under {
     own: Option<Arc<Budget>>,
     shared: Option<Arc<Budget>>,
-    /// Both, as the client is told.
-    policies: HeaderValue,
+    /// Both, as the client is told, for each multiple of the shared one.
+    policies: Vec<HeaderValue>,
 }
 
 /// What became of a request under its budgets.
 pub struct Allowance {
+    told: Told,
+    refused: Option<Refused>,
+    /// What it is told instead, if more was taken later.
+    later: Option<Rc<Pending>>,
+}
+
+/// What the client is told.
+struct Told {
     policies: HeaderValue,
     left: HeaderValue,
-    refused: Option<Refused>,
 }
 
 /// Why there is no answer, and for how long.
 struct Refused {
     policy: Policy,
+    per_minute: u32,
     wait: Duration,
 }
 
 impl Limits {
     /// Fresh budgets under these policies.
     pub fn new(limits: &RateLimits) -> Self {
-        let budgets: Vec<_> = limits.policies().iter().map(|policy| Arc::new(Budget::new(*policy))).collect();
+        let budget = |policy: &Policy| Arc::new(Budget::new(*policy, ceiling(policy)));
+        let budgets: Vec<_> = limits.policies().iter().map(budget).collect();
         let of = |kind: Kind, whose: Whose| {
             let budget =
                 budgets.iter().find(|budget| (budget.policy().kind, budget.policy().whose) == (kind, whose));
             budget.cloned()
         };
-        let kinds =
-            [Kind::Login, Kind::Refresh, Kind::Registration, Kind::Ordering, Kind::Reading, Kind::Writing];
+        let kinds = [
+            Kind::Ordering,
+            Kind::Reading,
+            Kind::Writing,
+            Kind::Anonymous,
+            Kind::Login,
+            Kind::Refresh,
+            Kind::Registration,
+        ];
         let all = kinds.into_iter().flat_map(|kind| {
-            [None, Some(Whose::Account), Some(Whose::Staff)].map(|whose| {
-                let own = whose.and_then(|whose| of(kind, whose).or_else(|| of(kind, Whose::Account)));
+            [Who::Customer, Who::Staff, Who::Nobody].map(|who| {
+                let account = || of(kind, Whose::Account);
+                let own = match who {
+                    Who::Nobody => None,
+                    Who::Customer => account(),
+                    Who::Staff => of(kind, Whose::Staff).or_else(account),
+                };
                 // Guests may share the address of the bar with its staff: they can't keep them from work.
-                let apart = whose == Some(Whose::Staff) && own.is_some();
+                let apart = who == Who::Staff && own.is_some();
                 let shared = of(kind, Whose::Address).filter(|_| !apart);
-                ((kind, whose), own, shared)
+                ((kind, who), own, shared)
             })
         });
-        Self(all.filter_map(|(who, own, shared)| Some((who, Under::new(own, shared)?))).collect())
+        let under = all.filter_map(|(who, own, shared)| Some((who, Under::new(own, shared)?))).collect();
+        Self { under, crowds: Crowds::new() }
     }
 
     /// Takes one request from the budgets that it is under. None if it is under none.
     pub fn admit(&self, request: &HttpRequest) -> Option<Allowance> {
         // As routes are found by it: not as the client wrote it, which may be in many ways.
         let path = request.match_info().as_str();
-        if self.0.is_empty() || WATCHED.contains(&path) {
+        if self.under.is_empty() || WATCHED.contains(&path) {
             return None;
         }
         let kind = kind(request.method(), path);
         // Who makes an account has none that would count.
         let caller = if kind == Kind::Registration { None } else { caller::known(request) };
-        let whose = caller.map(|caller| if caller.role.is_staff() { Whose::Staff } else { Whose::Account });
-        let (_, Under { own, shared, policies }) = self.0.iter().find(|(who, _)| *who == (kind, whose))?;
-        let own = own.iter().zip(caller).map(|(budget, caller)| (budget, caller.id.0.as_u128()));
-        let shared = shared.iter().map(|budget| (budget, key(client_address(request))));
-        // The own budget first: who has used it up takes nothing from those who share the address.
-        Allowance::of(own.chain(shared), policies.clone())
+        match caller {
+            Some(caller) => self.account(kind, caller, || key(client_address(request))),
+            None => self.nobody(Door::of(request.method(), path), request),
+        }
+    }
+
+    /// One request of somebody who is signed in.
+    fn account(&self, kind: Kind, caller: Caller, address: impl FnOnce() -> u128) -> Option<Allowance> {
+        let (who, id) = (Who::of(caller), caller.id.0.as_u128());
+        let under = self.under(kind, who)?;
+        let shared = under.shared.as_ref().map(|_| {
+            let address = address();
+            let shares = 1 + self.crowds.note(address, id) / ACCOUNTS_PER_SHARE;
+            // Those who do not know whose password they try have another part of it.
+            let key = if kind == Kind::Login { sign_in::known_at(address) } else { address };
+            (key, usize::try_from(shares).unwrap_or(usize::MAX))
+        });
+        under.take(Some(id), shared)
+    }
+
+    /// One request without a valid token. Each door has a part of its own, so that rubbish elsewhere closes none of them.
+    fn nobody(&self, door: Option<Door>, request: &HttpRequest) -> Option<Allowance> {
+        let address = key(client_address(request));
+        let part = door.map_or(address, |door| door.part_of(address));
+        let mut allowance = self.under(Kind::Anonymous, Who::Nobody)?.take(None, Some((part, 1)))?;
+        if door.is_some() && allowance.refused.is_none() {
+            let pending = Rc::new(Pending::new(address, &allowance.told));
+            request.extensions_mut().insert(Rc::clone(&pending));
+            allowance.later = Some(pending);
+        }
+        Some(allowance)
+    }
+
+    fn under(&self, kind: Kind, who: Who) -> Option<&Under> {
+        self.under.iter().find(|(one, _)| *one == (kind, who)).map(|(_, under)| under)
+    }
+}
+
+impl Who {
+    fn of(caller: Caller) -> Self {
+        if caller.role.is_staff() { Self::Staff } else { Self::Customer }
+    }
+}
+
+/// How many times as large a policy's budgets may become. What looks at passwords or makes accounts stays as it is set: who makes many
+/// accounts must not get more guesses, or more accounts, by that.
+fn ceiling(policy: &Policy) -> u32 {
+    match (policy.whose, policy.kind) {
+        (Whose::Address, Kind::Refresh | Kind::Ordering | Kind::Reading | Kind::Writing) => MAX_SHARES,
+        _ => 1,
     }
 }
 
 impl Under {
     fn new(own: Option<Arc<Budget>>, shared: Option<Arc<Budget>>) -> Option<Self> {
-        let policies: Vec<_> = own
-            .iter()
-            .chain(&shared)
-            .map(|budget| format!("\"{}\";q={};w={WINDOW}", budget.policy().name, budget.policy().per_minute))
-            .collect();
-        let header = HeaderValue::try_from(policies.join(", ")).ok().filter(|header| !header.is_empty());
-        header.map(|policies| Self { own, shared, policies })
+        let said = |budget: &Arc<Budget>, share: &Share| {
+            format!("\"{}\";q={};w={WINDOW}", budget.policy().name, share.per_minute)
+        };
+        let first = own.as_ref().and_then(|budget| Some(said(budget, budget.share(1)?)));
+        let both = |second| [first.clone(), second].into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let policies: Vec<_> = match &shared {
+            Some(budget) => budget.shares().iter().map(|share| both(Some(said(budget, share)))).collect(),
+            None => vec![both(None)],
+        };
+        let policies = policies.into_iter().filter(|policies| !policies.is_empty());
+        let policies: Vec<_> = policies.filter_map(|policies| HeaderValue::try_from(policies).ok()).collect();
+        (!policies.is_empty()).then_some(Self { own, shared, policies })
+    }
+
+    /// Takes one of each: of the account's own, and of this multiple of what others share with it.
+    fn take(&self, own: Option<u128>, shared: Option<(u128, usize)>) -> Option<Allowance> {
+        let multiple = shared.map_or(1, |(_, multiple)| multiple);
+        let policies = self.policies.get(multiple.saturating_sub(1)).or(self.policies.last())?.clone();
+        let own = self.own.iter().zip(own).map(|(budget, whose)| (budget, whose, 1));
+        let shared =
+            self.shared.iter().zip(shared).map(|(budget, (whose, multiple))| (budget, whose, multiple));
+        // The own budget first: who has used it up takes nothing from those who share the address.
+        Allowance::of(own.chain(shared), policies)
     }
 }
 
@@ -130,41 +246,48 @@ fn key(address: IpAddr) -> u128 {
 
 impl Allowance {
     /// Takes from one budget after the other until one has none.
-    fn of<'a>(budgets: impl Iterator<Item = (&'a Arc<Budget>, u128)>, policies: HeaderValue) -> Option<Self> {
+    fn of<'a>(
+        budgets: impl Iterator<Item = (&'a Arc<Budget>, u128, usize)>,
+        policies: HeaderValue,
+    ) -> Option<Self> {
         // Long enough for two.
         let mut said = String::with_capacity(80);
         let mut refused = None;
-        for (budget, whose) in budgets {
-            let [before, after] = budget.said();
+        for (budget, whose, multiple) in budgets {
+            let share = budget.share(multiple)?;
+            let [before, after] = &share.said;
             said.push_str(if said.is_empty() { "" } else { ", " });
             said.push_str(before);
             // A string takes whatever is written.
-            match budget.take(whose) {
+            match share.take(whose) {
                 Ok(left) => {
                     let _ = write!(said, "{left}");
                     said.push_str(after);
                 }
                 Err(wait) => {
                     let _ = write!(said, "0;t={}", seconds(wait));
-                    refused = Some(Refused { policy: *budget.policy(), wait });
+                    refused =
+                        Some(Refused { policy: *budget.policy(), per_minute: share.per_minute.get(), wait });
                     break;
                 }
             }
         }
-        Some(Self { policies, left: HeaderValue::from_maybe_shared(Bytes::from(said)).ok()?, refused })
+        let left = HeaderValue::from_maybe_shared(Bytes::from(said)).ok()?;
+        Some(Self { told: Told { policies, left }, refused, later: None })
     }
 
     /// The answer to a request that is too many.
     pub fn refusal(&self) -> Option<Problem> {
-        let Refused { policy, wait } = self.refused.as_ref()?;
-        let detail = format!("{}: more than {} requests a minute.", policy.name, policy.per_minute);
+        let Refused { policy, per_minute, wait } = self.refused.as_ref()?;
+        let detail = format!("{}: more than {per_minute} requests a minute.", policy.name);
         Some(Problem::too_many(detail, seconds(*wait)))
     }
 
     /// Tells the client.
     pub fn tell(self, headers: &mut HeaderMap) {
-        headers.insert(RATE_LIMIT_POLICY, self.policies);
-        headers.insert(RATE_LIMIT, self.left);
+        let Told { policies, left } = self.later.and_then(|later| later.told()).unwrap_or(self.told);
+        headers.insert(RATE_LIMIT_POLICY, policies);
+        headers.insert(RATE_LIMIT, left);
     }
 }
 
