@@ -12,7 +12,15 @@ use actix_web::{
         header::{HeaderMap, HeaderName},
     },
 };
-use std::time::Instant;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use std::{num::NonZero, sync::LazyLock, time::Instant};
+
+/// The answers with 5xx that are logged one by one: so many a second, and so many at once. While a part is down every request
+/// may be one, and anybody can send those.
+const LOGGED_PER_SECOND: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(9);
+const LOGGED_AT_ONCE: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(99);
+static LOGGED: LazyLock<DefaultDirectRateLimiter> =
+    LazyLock::new(|| RateLimiter::direct(Quota::per_second(LOGGED_PER_SECOND).allow_burst(LOGGED_AT_ONCE)));
 
 /// Those whose names may be told: anybody can invent others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -91,6 +99,7 @@ impl Observed {
             };
         }
         match status {
+            500.. if LOGGED.check().is_err() => metrics::http().unlogged_answers.inc(),
             // A defect of ours.
             500 => line!(error),
             501.. => line!(warn),

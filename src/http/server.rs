@@ -8,6 +8,7 @@ use super::{
     connection::{HEAD_WITHIN, IDLE, Watched},
     tls::Tls,
 };
+use crate::telemetry::metrics;
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
@@ -85,7 +86,11 @@ async fn accept(stream: TcpStream, tls: Option<Tls>) -> io::Result<(Stream, Prot
     let peer = stream.peer_addr().ok();
     let stream = match tls {
         None => Watched::new(Either::Left(stream), false),
-        Some(tls) => Watched::new(Either::Right(Box::new(tls.accept(stream).await?)), true),
+        Some(tls) => {
+            let encrypted = tls.accept(stream).await;
+            let encrypted = encrypted.inspect_err(|_| metrics::http().failed_handshakes.inc())?;
+            Watched::new(Either::Right(Box::new(encrypted)), true)
+        }
     };
     Ok((stream, Protocol::Http1, peer))
 }

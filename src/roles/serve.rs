@@ -20,7 +20,7 @@ use crate::{
     secret, seed, shutdown,
     store::settings,
     supervised_tasks::SupervisedTasks,
-    telemetry::{metrics, traces},
+    telemetry::{metrics, report_unlogged, traces},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -103,6 +103,7 @@ pub async fn serve(
     tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
     tasks.spawn("access", access.clone().keep_fresh(stop.clone()));
     tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
+    tasks.spawn("summary of the log", report_unlogged(stop.clone()));
     if let Some(tls) = tls.clone() {
         tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
     }

@@ -12,7 +12,7 @@ use crate::{
     monitor::Monitor,
     shutdown,
     supervised_tasks::SupervisedTasks,
-    telemetry::{metrics, traces},
+    telemetry::{metrics, report_unlogged, traces},
     worker::{Held, Worker},
 };
 use futures_util::{FutureExt, future::ready};
@@ -53,6 +53,7 @@ pub async fn run(working: Working) -> Result<(), Failure> {
             let server = http::serve_admin(health, monitor, reserved.listen()?, within, &watchdog)?;
             let admin = server.handle();
             tasks.spawn("admin server", startup::run_server(server));
+            tasks.spawn("summary of the log", report_unlogged(stop.clone()));
             startup::say_where(address);
             Some(admin)
         }

@@ -1,5 +1,6 @@
 //! Logs, to standard error: standard output belongs to what a command answers.
 
+use super::client_noise::{Quiet, malformed_requests};
 use crate::{
     config::{LogFormat, Logging},
     domain::now,
@@ -17,7 +18,7 @@ use tracing::{Level, Metadata};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{LevelFilter, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt::layer,
     layer::SubscriberExt,
     registry,
@@ -59,9 +60,11 @@ pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default
 /// `warn` up.
 pub fn start(logging: Logging) -> LogFlush {
     let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| USUAL.to_owned());
-    let understood = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(asked);
+    let understood = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(&asked);
     let is_wrong = understood.is_err();
     let filter = understood.unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let filter =
+        filter.and(filter_fn(is_discreet).with_max_level_hint(LevelFilter::TRACE)).and(Quiet::new(&asked));
     let colours = std::io::stderr().is_terminal();
     // A log that can't be written (a full disk, a reader that left or takes its time) must not stop the bar.
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES);
@@ -77,7 +80,7 @@ pub fn start(logging: Logging) -> LogFlush {
         }
     };
     // It can only be started once; a test may have been first.
-    let _ = registry().with(filter_fn(is_discreet)).with(filter).with(lines).try_init();
+    let _ = registry().with(malformed_requests()).with(lines.with_filter(filter)).try_init();
     if is_wrong {
         tracing::warn!("RUST_LOG can't be read; the log is as usual");
     }

@@ -1,11 +1,13 @@
 //! Logs, metrics and traces, and what ties them to requests.
 
+mod client_noise;
 mod collector;
 mod logs;
 pub mod metrics;
 pub mod traces;
 
 pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
+pub use client_noise::report_unlogged;
 
 use std::sync::Arc;
 use traces::Place;

@@ -49,14 +49,31 @@ const DOUBTFUL: [&str; 12] = [
     "X-Folded: a\r\n Transfer-Encoding: chunked",
 ];
 
+/// Such a request, with one behind it that must not be answered.
+fn doubtful(headers: &str) -> String {
+    let smuggled = "0\r\n\r\nGET /recipes HTTP/1.1\r\nHost: bar\r\n\r\n";
+    format!("POST /orders HTTP/1.1\r\nHost: bar\r\n{headers}\r\n\r\n{smuggled}")
+}
+
+/// Every request of this page, as bytes: those that can't be read, and all others.
+pub fn requests() -> (Vec<String>, Vec<String>) {
+    let asked = ["/login", "/%6cogin", "/%6C%6F%67%69%6E", "/l%6fgin", "/%72egister", "/registe%72"];
+    let account = json!({ "email": "nobody@bar.example", "password": "a good password" }).to_string();
+    let asked = asked.map(|path| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: bar\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{account}",
+            account.len()
+        )
+    });
+    (DOUBTFUL.map(doubtful).to_vec(), asked.to_vec())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_read() {
     let bar = Bar::open(Kind::Sqlite).await;
     for headers in DOUBTFUL {
         let mut raw = Raw::open(&bar.url).await;
-        let smuggled = "0\r\n\r\nGET /recipes HTTP/1.1\r\nHost: bar\r\n\r\n";
-        let request = format!("POST /orders HTTP/1.1\r\nHost: bar\r\n{headers}\r\n\r\n{smuggled}");
-        raw.send(request.as_bytes()).await;
+        raw.send(doubtful(headers).as_bytes()).await;
         let mut answers = Vec::new();
         while raw.more(&mut answers).await {}
         let answers = String::from_utf8_lossy(&answers);

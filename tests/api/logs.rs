@@ -1,5 +1,7 @@
 //! The log, as those read it who look for what went wrong, and as machines do.
 
+mod flood;
+
 use crate::support::{
     Person, database::Database, eventually, executable::Role, installation::Installation, log::Log,
     person::send, raw::Raw,

@@ -1,7 +1,7 @@
 //! Requests, connections, accounts.
 
 use super::{
-    super::kinds::{By, counters, gauge, histograms_of, label, number},
+    super::kinds::{By, counter, counters, gauge, histograms_of, label, number},
     REQUEST_SECONDS, group,
 };
 use prometheus::{Gauge, HistogramVec, IntCounter, IntGauge};
@@ -27,6 +27,19 @@ group! {
         thread_stall: Gauge = gauge(
             "shakerqueue_http_thread_stall_seconds",
             "How long the thread that has been stalled longest has not run.",
+        ),
+        /// Answered with 400 or 431 before anything of ours saw them.
+        malformed_requests: IntCounter = counter(
+            "shakerqueue_http_malformed_requests_total",
+            "Requests that could not be read.",
+        ),
+        /// Connections that never became encrypted.
+        failed_handshakes: IntCounter =
+            counter("shakerqueue_tls_handshakes_failed_total", "TLS handshakes of clients that failed."),
+        /// Answers with 5xx beyond those that are logged one by one.
+        unlogged_answers: IntCounter = counter(
+            "shakerqueue_http_unlogged_answers_total",
+            "Answers with 5xx that were too many for the log.",
         ),
     }
 }
