@@ -13,6 +13,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     join,
     sync::Mutex,
+    task::spawn_blocking,
     time::{Instant, timeout},
 };
 
@@ -30,6 +31,14 @@ pub struct Monitor {
     health: Health,
     oldest_waiting: Arc<OldestWaiting>,
     asked: Arc<Mutex<Option<Instant>>>,
+    text: Arc<Mutex<Option<Text>>>,
+}
+
+/// All metrics as they were then.
+#[derive(Clone)]
+struct Text {
+    at: Instant,
+    text: Arc<[u8]>,
 }
 
 impl Monitor {
@@ -43,19 +52,28 @@ impl Monitor {
         if health.broker.is_some() {
             metrics::broker();
         }
-        Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default() }
+        Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default(), text: Arc::default() }
     }
 
-    /// All metrics, as text.
-    pub async fn metrics(&self) -> Vec<u8> {
+    /// All metrics, as text, as they are now.
+    pub async fn metrics(&self) -> Arc<[u8]> {
+        let came = Instant::now();
         let mut asked = self.asked.lock().await;
         if asked.is_none_or(|asked| asked.elapsed() > FRESH) {
             self.ask().await;
             *asked = Some(Instant::now());
         }
         drop(asked);
+        // There may be thousands of lines: one text at a time is written, on another thread, for all who wait for it.
+        let mut last = self.text.lock().await;
+        if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= came) {
+            return text.clone();
+        }
+        let at = Instant::now();
         self.show_connections();
-        metrics::text()
+        let text: Arc<[u8]> = spawn_blocking(metrics::text).await.unwrap_or_default().into();
+        *last = Some(Text { at, text: text.clone() });
+        text
     }
 
     async fn ask(&self) {

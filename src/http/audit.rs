@@ -102,5 +102,5 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let mut page = app.trail.page(filter, after, limit + 1).await?;
     let next = query.cut(&mut page, limit, LIST, Entry::place, None);
     let entries = page.into_iter().map(EntryView::from).collect();
-    Ok(query::page(&request, next.as_deref(), &TrailView { entries, next_cursor: next.clone() }))
+    query::page(&request, next.as_deref(), TrailView { entries, next_cursor: next.clone() }).await
 }

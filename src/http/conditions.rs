@@ -169,19 +169,26 @@ impl Serialize for Tag {
     }
 }
 
-/// What may be kept and asked about again, by anyone: with a tag made of all that is in it, or 304 where the client has it.
-pub fn show_public(request: &HttpRequest, view: &impl Serialize) -> HttpResponse {
-    let body = serde_json::to_vec(view).unwrap_or_default();
+/// An answer that may be kept and asked about again, by anyone: with a tag made of all that is in it, or 304 where the client
+/// has it.
+pub fn show_public(request: &HttpRequest, tag: &str, answer: impl FnOnce() -> HttpResponse) -> HttpResponse {
+    let mut response = if has(request, tag) { HttpResponse::NotModified().finish() } else { answer() };
+    let headers = response.headers_mut();
+    // Weak: compression gives the same menu other bytes.
+    if let Ok(tag) = HeaderValue::try_from(format!("W/\"{tag}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// An entity tag that is made of these bytes, without quotes.
+pub fn content_tag(bytes: &[u8]) -> String {
     let mut tag = String::with_capacity(32);
-    for byte in Sha256::digest(&body).iter().take(16) {
+    for byte in Sha256::digest(bytes).iter().take(16) {
         let _ = write!(tag, "{byte:02x}");
     }
-    let known = has(request, &tag);
-    let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    // Weak: compression gives the same menu other bytes.
-    response.insert_header((header::ETAG, format!("W/\"{tag}\"")));
-    response.insert_header((header::CACHE_CONTROL, "no-cache"));
-    if known { response.finish() } else { response.content_type("application/json").body(body) }
+    tag
 }
 
 #[cfg(test)]

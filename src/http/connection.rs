@@ -50,6 +50,15 @@ impl Progress {
         Busy(self.clone())
     }
 
+    /// Whether the request that is to be answered was there before the one before it ended. Says so once.
+    pub fn has_waiting_request(&self) -> bool {
+        let waits = matches!(self.phase.get(), Phase::Idle(_));
+        if waits {
+            self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN));
+        }
+        waits
+    }
+
     fn heard(&self) {
         if let Phase::Idle(_) = self.phase.get() {
             self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN + ANSWER));

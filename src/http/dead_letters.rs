@@ -117,7 +117,7 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
     let next = query.cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0), None);
     let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
-    Ok(query::page(&request, next.as_deref(), &DeadLettersView { dead_letters, next_cursor: next.clone() }))
+    query::page(&request, next.as_deref(), DeadLettersView { dead_letters, next_cursor: next.clone() }).await
 }
 
 /// `GET /dead-letters/{id}`: one with its message.

@@ -1,22 +1,23 @@
 //! The API's page for people: Swagger UI, built in (`build.rs`), so that it needs no other server.
 
-use super::problem::Problem;
+use super::{asset::Asset, documents::documents, problem::Problem};
 use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    http::header::{self, AcceptEncoding, ContentType, Encoding, Header},
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
     web::Path,
 };
-use flate2::read::GzDecoder;
-use std::io::Read;
+use std::{collections::HashMap, io};
 
 /// What the page may load: its own scripts and styles, and the API. Swagger UI keeps its icons in its style sheet (`data:`).
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 /// For how long a part may be kept, in seconds: it changes with the program only.
-const KEPT: &str = "max-age=3600";
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("max-age=3600");
 
-/// A part of the page: its name, what it is, and itself, compressed (gzip).
+/// A part of the page: its name, its media type, and itself, compressed (gzip).
 struct Part(&'static str, &'static str, &'static [u8]);
 
 macro_rules! part {
@@ -37,14 +38,23 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     PARTS.iter().map(|Part(name, ..)| *name)
 }
 
+/// The page itself.
+pub fn page_asset() -> Asset {
+    Asset::of("text/html; charset=utf-8", include_str!("docs/index.html"))
+}
+
+/// The parts by name.
+pub fn part_assets() -> io::Result<HashMap<&'static str, Asset>> {
+    PARTS.iter().map(|Part(name, kind, gzip)| Ok((*name, Asset::unpacked(kind, gzip)?))).collect()
+}
+
 /// `GET /docs`: this API, to read and to try out. Works without other servers.
 #[utoipa::path(get, path = "/docs", operation_id = "show_docs", tag = "system",
     responses((status = 200, description = "A page for people.", body = String, content_type = "text/html")))]
-pub async fn page() -> impl Responder {
-    HttpResponse::Ok()
-        .content_type(ContentType::html())
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .body(include_str!("docs/index.html"))
+pub async fn page(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut response = documents().await?.docs.answer(&request);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    Ok(response)
 }
 
 /// `GET /docs/{name}`: a part of that page.
@@ -54,23 +64,10 @@ pub async fn page() -> impl Responder {
         (status = 200, description = "The part.",
             content((String = "text/css"), (String = "text/javascript"), (String = "text/plain"))),
         super::openapi::Missing))]
-pub async fn part(request: HttpRequest, name: Path<String>) -> Result<impl Responder, Problem> {
-    let Part(_, kind, compressed) = PARTS
-        .iter()
-        .find(|Part(known, ..)| *known == name.as_str())
-        .ok_or_else(|| Problem::not_found("part of the page"))?;
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((header::CONTENT_TYPE, *kind))
-        .insert_header((header::CACHE_CONTROL, KEPT))
-        .insert_header((header::VARY, "accept-encoding"));
-    let gzip = Encoding::gzip();
-    if AcceptEncoding::parse(&request)
-        .is_ok_and(|accepted| accepted.negotiate([gzip.clone()].iter()) == Some(gzip))
-    {
-        return Ok(response.insert_header((header::CONTENT_ENCODING, "gzip")).body(*compressed));
-    }
-    let mut plain = Vec::new();
-    GzDecoder::new(*compressed).read_to_end(&mut plain).map_err(|error| Problem::internal(&error))?;
-    Ok(response.body(plain))
+pub async fn part(request: HttpRequest, name: Path<String>) -> Result<HttpResponse, Problem> {
+    let parts = &documents().await?.docs_parts;
+    let part = parts.get(name.as_str()).ok_or_else(|| Problem::not_found("part of the page"))?;
+    let mut response = part.answer(&request);
+    response.headers_mut().insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    Ok(response)
 }

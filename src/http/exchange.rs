@@ -3,6 +3,7 @@
 
 use super::{
     connection::Progress,
+    encoding::HeadOnly,
     head,
     limits::{Allowance, Limits},
     observe::Observed,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::health::Health;
 use actix_web::{
-    Error, HttpResponse, ResponseError,
+    Error, HttpMessage, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
@@ -26,6 +27,7 @@ use actix_web::{
 };
 use futures_util::FutureExt;
 use std::{panic::AssertUnwindSafe, rc::Rc};
+use tokio::task::yield_now;
 
 /// Where things are that are no JSON, and may be asked for as what they are.
 const PAGES: [&str; 3] = ["/docs", "/metrics", "/problems"];
@@ -52,6 +54,7 @@ pub async fn around_cors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    take_turn(request.conn_data::<Rc<Progress>>().map(AsRef::as_ref)).await;
     let id = RequestId::of(request.request());
     let response = next.call(request).await?.map_into_boxed_body();
     if response.headers().contains_key(REQUEST_ID) {
@@ -64,14 +67,23 @@ pub async fn around_cors(
     Ok(response)
 }
 
+/// Lets other connections have their turn before a request that was there when the one before it ended. The framework answers
+/// a whole row of those at once, which can be long and hold up everybody else on its thread.
+async fn take_turn(connection: Option<&Progress>) {
+    if connection.is_some_and(Progress::has_waiting_request) {
+        yield_now().await;
+    }
+}
+
 /// The layer around all routes.
 pub async fn exchange(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let connection = request.conn_data::<Rc<Progress>>().cloned();
+    take_turn(connection.as_deref()).await;
     let id = RequestId::of(request.request());
     let observed = Observed::begin(request.request(), &id);
-    let connection = request.conn_data::<Rc<Progress>>().cloned();
     let _busy = connection.as_ref().map(Progress::begin);
     let encrypted = connection.as_ref().is_some_and(|connection| connection.encrypted);
     let stopping = request.app_data::<Data<Health>>().is_some_and(|health| health.stopping.is_cancelled());
@@ -79,6 +91,7 @@ pub async fn exchange(
     if request.method() == Method::HEAD {
         // The connection remembers that it was asked for no body.
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(HeadOnly);
     }
     let allowance = request.app_data::<Data<Limits>>().and_then(|limits| limits.admit(request.request()));
     let answered = id.clone().scope(observed.place(), async {
@@ -223,6 +236,10 @@ pub const EXPOSED: [&str; 13] = [
     "Vary",
     request_id::HEADER,
 ];
+
+#[cfg(test)]
+#[path = "exchange_turns.rs"]
+mod turns;
 
 #[cfg(test)]
 mod tests {

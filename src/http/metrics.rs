@@ -1,10 +1,11 @@
 //! `GET /metrics`.
 
+use super::encoding::{Unsent, is_head_only};
 use crate::{monitor::Monitor, telemetry::metrics};
 use actix_web::{
-    HttpResponse, Responder,
+    HttpRequest, HttpResponse,
     http::header,
-    web::{self, Data, ServiceConfig},
+    web::{self, Bytes, Data, ServiceConfig},
 };
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -15,8 +16,11 @@ pub fn routes(config: &mut ServiceConfig) {
 #[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "system",
     summary = "What this process counts and measures",
     responses((status = 200, description = "In Prometheus' text format. Not here where `ADMIN_ADDR` is set.", body = String, content_type = "text/plain")))]
-pub async fn show(monitor: Data<Monitor>) -> impl Responder {
-    HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE))
-        .body(monitor.metrics().await)
+pub async fn show(monitor: Data<Monitor>, request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE));
+    if is_head_only(&request) {
+        return response.body(Unsent::unmade());
+    }
+    response.body(Bytes::from_owner(monitor.metrics().await))
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address;
+mod asset;
 mod audit;
 #[cfg(debug_assertions)]
 mod blocking_route;
@@ -12,13 +13,17 @@ mod connection;
 mod cors;
 mod dead_letters;
 mod docs;
+mod documents;
+mod encoding;
 mod exchange;
 mod head;
 mod health;
 mod kind;
 mod limits;
+mod menu_page;
 mod metrics;
 mod observe;
+mod offload;
 mod once;
 mod openapi;
 mod orders;
@@ -50,11 +55,13 @@ pub use actix_web::dev::ServerHandle;
 use actix_web::{
     App as ActixApp,
     dev::Server,
-    middleware::{Compress, Condition, from_fn},
+    middleware::{Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
+use encoding::encode;
 use exchange::{around_cors, exchange};
 use limits::Limits;
+use menu_page::MenuPage;
 pub use openapi::document;
 use problem::Problem;
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
@@ -117,9 +124,10 @@ pub fn serve(
     let (health, monitor) = (Data::new(app.health.clone()), app.monitor.clone().map(Data::new));
     let app = Data::new(app);
     let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
+    let menu_page = Data::new(MenuPage::default());
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(app.clone()).app_data(health.clone());
-        config.app_data(proxies.clone()).app_data(limits.clone());
+        config.app_data(proxies.clone()).app_data(limits.clone()).app_data(menu_page.clone());
         if let Some(monitor) = monitor.clone() {
             config.app_data(monitor).configure(metrics::routes);
         }
@@ -164,7 +172,7 @@ fn start(
     let app = move || {
         watchdog.watch_this_thread(name);
         ActixApp::new()
-            .wrap(Compress::default())
+            .wrap(from_fn(encode))
             .wrap(from_fn(exchange))
             .wrap(cors::layer(&origins))
             .wrap(Condition::new(!origins.is_empty(), from_fn(around_cors)))

@@ -119,7 +119,7 @@ pub async fn list(
             query.cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0), searched);
     }
     let orders = page.into_iter().map(OrderView::from).collect();
-    Ok(query::page(&request, next.as_deref(), &OrdersView { orders, next_cursor: next.clone() }))
+    query::page(&request, next.as_deref(), OrdersView { orders, next_cursor: next.clone() }).await
 }
 
 /// Which orders the caller asks for: customers have their own.

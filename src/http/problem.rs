@@ -229,7 +229,7 @@ impl Problem {
         Self::new(kind::INTERNAL, "Something went wrong here; it has been noted.").because(cause)
     }
 
-    fn unavailable(cause: &dyn fmt::Display) -> Self {
+    pub fn unavailable(cause: &dyn fmt::Display) -> Self {
         Self::new(kind::UNAVAILABLE, "This can't be done right now. Please try again in a moment.")
             .because(cause)
     }

@@ -1,8 +1,15 @@
 //! Reading query strings, with errors that name the parameter.
 
-use super::problem::Problem;
+use super::{
+    encoding::{Unsent, is_head_only},
+    offload::offload,
+    problem::Problem,
+};
 use crate::domain::{Instant, Invalid, text::Search};
-use actix_web::{HttpRequest, HttpResponse, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
+};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -151,7 +158,13 @@ pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
 }
 
 /// A page of a list, with a header that leads to the next one (RFC 8288): the same request with another cursor.
-pub fn page(request: &HttpRequest, cursor: Option<&str>, view: &impl Serialize) -> HttpResponse {
+///
+/// It may be large, so that no thread that answers writes it; for a head it is not written at all.
+pub async fn page(
+    request: &HttpRequest,
+    cursor: Option<&str>,
+    view: impl Serialize + Send + 'static,
+) -> Result<HttpResponse, Problem> {
     let mut response = HttpResponse::Ok();
     if let Some(cursor) = cursor {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -160,7 +173,12 @@ pub fn page(request: &HttpRequest, cursor: Option<&str>, view: &impl Serialize) 
         let link = format!("<{}?{}>; rel=\"next\"", request.path(), query.finish());
         response.insert_header((header::LINK, link));
     }
-    response.json(view)
+    response.content_type(ContentType::json());
+    if is_head_only(request) {
+        return Ok(response.body(Unsent::unmade()));
+    }
+    let json = offload(move || serde_json::to_vec(&view)).await?;
+    Ok(response.body(json.map_err(|error| Problem::internal(&error))?))
 }
 
 /// A place in a list as clients carry it around: opaque to them.

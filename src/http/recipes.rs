@@ -5,6 +5,7 @@ use super::{
     body::Json,
     caller::Staff,
     conditions::{self, MayMatch, MustMatch},
+    menu_page::MenuPage,
     once::{self, Reply},
     openapi::{
         Changed, Drinks, ForBody, ForQuery, ForToken, IfMatch, Key, KeyReused, Missing, MustHaveMatch,
@@ -20,7 +21,7 @@ use crate::domain::{
 };
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
-    http::StatusCode,
+    http::{StatusCode, header::ContentType},
     web::{Data, Path},
 };
 use deserr::Deserr;
@@ -34,18 +35,30 @@ use utoipa::ToSchema;
         (status = 200, description = "The menu.", body = MenuView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         ForQuery))]
-pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    app: Data<App>,
+    page: Data<MenuPage>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["q", "available", "build"])?;
     let (search, available) = (query.search()?, query.flag("available")?);
     let build: Option<Build> = query.parsed("build")?;
     let menu = app.menu.current();
+    if search.is_none() && available.is_none() && build.is_none() {
+        let edition = page.of(menu).await?;
+        return Ok(conditions::show_public(&request, &edition.tag, || edition.asset.answer(&request)));
+    }
     let wanted = menu.recipes().iter().filter(|recipe| {
         search.as_ref().is_none_or(|search| recipe.formula.mentions(search))
             && available.is_none_or(|available| recipe.available == available)
             && build.is_none_or(|build| recipe.formula.build == build)
     });
     let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();
-    Ok(conditions::show_public(&request, &MenuView { recipes, next_cursor: None }))
+    let json = serde_json::to_vec(&MenuView { recipes, next_cursor: None });
+    let json = json.map_err(|error| Problem::internal(&error))?;
+    let tag = conditions::content_tag(&json);
+    let answer = || HttpResponse::Ok().content_type(ContentType::json()).body(json);
+    Ok(conditions::show_public(&request, &tag, answer))
 }
 
 /// `GET /recipes/{id}`: one drink, by id or by name.

@@ -48,7 +48,7 @@ pub async fn list(app: Data<App>, _: Admin, request: HttpRequest) -> Result<impl
     let searched = searched.map(|(at, id)| (at, id.0));
     let next = query.cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0), searched);
     let users = page.into_iter().map(UserView::from).collect();
-    Ok(query::page(&request, next.as_deref(), &UsersView { users, next_cursor: next.clone() }))
+    query::page(&request, next.as_deref(), UsersView { users, next_cursor: next.clone() }).await
 }
 
 /// `GET /users/{id}`: an account.

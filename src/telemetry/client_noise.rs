@@ -22,6 +22,8 @@ use tracing_subscriber::{
 /// The library that reads requests. It logs each one that it can't read as an error of its own.
 const HTTP_LIBRARY: &str = "actix_http";
 const HTTP_DISPATCHER: &str = "actix_http::h1::dispatcher";
+/// At `debug` it repeats headers of the requests that it refuses.
+const HTTP_DECODER: &str = "actix_http::h1::decoder";
 /// The library that decrypts. It warns of each handshake that makes no sense; as a client it returns its errors as well.
 const TLS_LIBRARY: &str = "rustls";
 /// The beginnings of what the dispatcher logs because of what a client sent, or did not read. The first ends each request that
@@ -45,7 +47,9 @@ impl Quiet {
     }
 
     fn shows(&self, about: &Metadata<'_>) -> bool {
-        self.shows_tls || !about.target().starts_with(TLS_LIBRARY)
+        let target = about.target();
+        (self.shows_tls || !target.starts_with(TLS_LIBRARY))
+            && (self.shows_http || !target.starts_with(HTTP_DECODER))
     }
 }
 
@@ -214,6 +218,7 @@ mod tests {
         tracing::error!(target: HTTP_DISPATCHER, "Response payload stream error: {:?}", "ours");
         tracing::error!(target: HTTP_DISPATCHER, "stream");
         tracing::warn!(target: "rustls::check", "Received a ClientHello");
+        tracing::debug!(target: HTTP_DECODER, "illegal Content-Length");
         tracing::warn!(target: "shakerqueue", "of our own");
     }
 

@@ -6,8 +6,8 @@ mod logs;
 pub mod metrics;
 pub mod traces;
 
-pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
 pub use client_noise::report_unlogged;
+pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
 
 use std::sync::Arc;
 use traces::Place;

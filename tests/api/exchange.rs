@@ -95,14 +95,25 @@ async fn the_log_names_the_request_that_failed_here() {
 async fn head_is_get_without_the_body() {
     let bar = Bar::open(Kind::Sqlite).await;
     let employee = bar.employee().await;
-    for path in ["/healthz", "/recipes", "/recipes/negroni", "/orders", "/nothing", "/problems/invalid"] {
+    for path in [
+        "/healthz",
+        "/recipes",
+        "/recipes/negroni",
+        "/orders",
+        "/nothing",
+        "/problems/invalid",
+        "/docs/start.js",
+    ] {
         let (get, head) = (employee.get(path).await, send(employee.request(Method::HEAD, path)).await);
         assert_eq!(head.status, get.status, "{path}");
         assert_eq!(head.text, "", "{path}");
         for header in ["content-type", "etag", "cache-control"] {
             assert_eq!(head.header(header), get.header(header), "{path}: {header}");
         }
-        assert_eq!(head.header("content-length"), Some(get.text.len().to_string().as_str()), "{path}");
+        // Of lists nobody knows it who has not made them.
+        let length = get.text.len().to_string();
+        let known = (path != "/orders").then_some(length.as_str());
+        assert_eq!(head.header("content-length"), known, "{path}");
     }
     assert_eq!(send(employee.request(Method::HEAD, "/login")).await.status, 405);
     bar.close().await;

@@ -1,5 +1,6 @@
 //! One measurement each: a row of the report.
 
+mod answer_cpu;
 mod answer_time;
 mod board;
 mod drain;
@@ -126,6 +127,7 @@ pub const ALL: &[Row] = &[
     row!("drain", drain, "a backlog of 200,000 orders, by one worker and by two"),
     row!("embedded", embedded, "orders recorded in SQLite"),
     row!("answer-time", answer_time, "POST /orders at half of peak, by the clock"),
+    row!("answer-cpu", answer_cpu, "thread time of every GET and HEAD, with and without gzip"),
     row!("board", board, "from the answer until the board shows the order, at half of peak"),
     row!("logins", logins, "POST /orders while others sign in"),
     Row {

@@ -24,10 +24,10 @@ use self::{
     moves::EachMove,
 };
 use super::{
-    accounts, audit, dead_letters, docs, health, metrics, orders, problem::Problem, problem_pages, recipes,
-    sessions, users,
+    accounts, audit, dead_letters, docs, documents::documents, health, metrics, orders, problem::Problem,
+    problem_pages, recipes, sessions, users,
 };
-use actix_web::{HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -51,8 +51,8 @@ pub fn document() -> &'static str {
 /// `GET /openapi.json`: this document.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "get_document", tag = "system",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
-pub async fn show() -> impl Responder {
-    HttpResponse::Ok().content_type("application/json").body(document())
+pub async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    Ok(documents().await?.openapi.answer(&request))
 }
 
 /// The fields of an object.

@@ -1,0 +1,80 @@
+//! A document that is the same for everybody: made once, plain and compressed, and shared by all answers.
+
+use super::encoding::accepts_gzip;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web::Bytes,
+};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use std::io::{self, Read, Write};
+
+/// What an answer says of both forms: which one it has depends on the request.
+const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+/// A document of one media type in both forms.
+pub struct Asset {
+    media_type: HeaderValue,
+    plain: Bytes,
+    gzip: Bytes,
+}
+
+impl Asset {
+    /// Compresses it: not for threads that answer.
+    pub fn of(media_type: &'static str, plain: impl Into<Bytes>) -> Self {
+        let plain = plain.into();
+        let gzip = gzip(&plain).into();
+        Self { media_type: HeaderValue::from_static(media_type), plain, gzip }
+    }
+
+    /// Unpacks what is compressed already: not for threads that answer.
+    pub fn unpacked(media_type: &'static str, gzip: &'static [u8]) -> io::Result<Self> {
+        let mut plain = Vec::new();
+        GzDecoder::new(gzip).read_to_end(&mut plain)?;
+        let media_type = HeaderValue::from_static(media_type);
+        Ok(Self { media_type, plain: plain.into(), gzip: Bytes::from_static(gzip) })
+    }
+
+    /// Answers with the form that the client can read; nothing is copied.
+    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.insert_header((header::CONTENT_TYPE, self.media_type.clone()));
+        response.insert_header((header::VARY, VARIES));
+        if accepts_gzip(request) {
+            let gzip = HeaderValue::from_static("gzip");
+            response.insert_header((header::CONTENT_ENCODING, gzip)).body(self.gzip.clone())
+        } else {
+            response.body(self.plain.clone())
+        }
+    }
+}
+
+/// Compresses with little effort. Writing to memory does not fail.
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    let _ = encoder.write_all(plain);
+    encoder.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::{body::MessageBody, test::TestRequest};
+
+    fn body(asset: &Asset, encoding: &'static str) -> Bytes {
+        let request = TestRequest::get().insert_header((header::ACCEPT_ENCODING, encoding)).to_http_request();
+        asset.answer(&request).into_body().try_into_bytes().expect("there at once")
+    }
+
+    #[test]
+    fn all_answers_share_one_copy_of_each_form() {
+        let asset = Asset::of("text/plain", "x".repeat(100_000));
+        for (encoding, whole) in [("gzip", &asset.gzip), ("identity", &asset.plain)] {
+            for _ in 0..2 {
+                let body = body(&asset, encoding);
+                assert_eq!((body.as_ptr(), body.len()), (whole.as_ptr(), whole.len()), "{encoding}");
+            }
+        }
+        assert!(asset.gzip.len() * 10 < asset.plain.len());
+    }
+}
