@@ -83,12 +83,13 @@ async fn the_log_names_the_request_that_failed_here() {
     let request =
         reqwest::Client::new().post(format!("{url}/login")).header("X-Request-Id", "round-7").json(&login);
     send(request).await.expect_problem(503, "unavailable");
+    database.bring_back().await;
+    // Its last lines are written then.
+    serve.stop().await;
     let logged = fs::read_to_string(log.path()).unwrap();
     let line = logged.lines().find(|line| line.contains("status=503")).unwrap_or_else(|| panic!("{logged}"));
     assert!(line.contains("round-7"), "{line}");
     assert!(!logged.contains("password123"), "{logged}");
-    database.bring_back().await;
-    serve.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
