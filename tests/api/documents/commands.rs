@@ -32,7 +32,7 @@ fn the_check_sees_what_is_not_run() {
     for command in [
         "make drinks",
         "make chaos WINE=red",
-        "make bench ROW=wine",
+        "make bench ROW=vinegar",
         "shakerqueue pour",
         "shakerqueue seed --wine red",
         "seed --wine",
