@@ -1,5 +1,8 @@
 //! Working the queue: looking at orders, claiming and moving them.
 
+mod history;
+mod waiters;
+
 pub use crate::store::lists::{Filter, Page, Place};
 
 use crate::{
@@ -18,6 +21,9 @@ use crate::{
 };
 use chrono::TimeDelta;
 use futures_util::{FutureExt, TryFutureExt};
+use std::time::Duration;
+use tokio::time::timeout;
+use waiters::Waiters;
 
 /// Why an order was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -36,15 +42,36 @@ pub enum NotMoved {
     Store(#[from] store::Error),
 }
 
+/// The end of waiting for an order.
+#[derive(Debug)]
+pub enum Waited {
+    /// It is stored.
+    Stored(Box<Order>),
+    /// It was not stored in time.
+    TimedOut,
+    /// Too many wait: nobody waited.
+    Declined,
+}
+
 /// The orders of the bar.
 pub struct Bar {
     store: Store,
+    waiters: Waiters,
 }
 
 impl Bar {
     /// The orders in this store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { waiters: Waiters::new(store.clone()), store }
+    }
+
+    /// Waits until an order is stored that the caller may see.
+    pub async fn until_stored(&self, caller: Caller, id: OrderId, within: Duration) -> Waited {
+        let Some(stored) = self.waiters.register(id) else { return Waited::Declined };
+        match timeout(within, stored).await {
+            Ok(Ok(order)) if may_see(caller, &order) => Waited::Stored(Box::new(order)),
+            _ => Waited::TimedOut,
+        }
     }
 
     /// An order that is stored and that the caller may see.
@@ -78,7 +105,7 @@ impl Bar {
             .read(move |conn| {
                 async move {
                     match orders::find(conn, id).await? {
-                        Some(order) if may_see(caller, &order) => Ok(Some(moves::history(conn, id).await?)),
+                        Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
                         _ => Ok(None),
                     }
                 }

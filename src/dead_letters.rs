@@ -12,6 +12,7 @@ use crate::{
         now,
     },
     intake::message,
+    recorder,
     store::{
         self, Conn, Store, dead_letters,
         record::{self, Recording},
@@ -83,7 +84,8 @@ impl DeadLetters {
 type Decided = store::Result<Result<DeadLetter, NotResolved>>;
 
 async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
-    let Some((letter, payload)) = dead_letters::lock(conn, id).await? else {
+    // Not locked yet: whoever stores an order has its id first and its letters after that, and so must this.
+    let Some((letter, payload)) = dead_letters::find(conn, id).await? else {
         return Ok(Err(NotResolved::Unknown));
     };
     if matches!(letter.resolution, Some((Resolution::Replayed, ..))) {
@@ -93,12 +95,23 @@ async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decide
         Ok(order) => order,
         Err(error) => return Ok(Err(NotResolved::Unstorable(error.to_string()))),
     };
-    match record::record(conn, &Arc::from([order]), now()).await?.first() {
-        Some(Recording::Stored | Recording::AlreadyThere) => {
-            resolve(conn, letter, Resolution::Replayed, by).await
+    let (order_id, at) = (order.id, now());
+    match record::record(conn, &Arc::from([order]), at).await?.first() {
+        Some(Recording::Stored | Recording::AlreadyThere) => {}
+        Some(Recording::KeyReused | Recording::Conflict) | None => {
+            return Ok(Err(NotResolved::Unstorable(record::CONFLICT.into())));
         }
-        Some(Recording::Conflict) | None => Ok(Err(NotResolved::Unstorable(record::CONFLICT.into()))),
     }
+    let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
+        return Ok(Err(NotResolved::Unknown));
+    };
+    let resolved = match letter.resolution {
+        // By somebody else, in the meantime.
+        Some((Resolution::Replayed, ..)) => Ok(letter),
+        _ => resolve(conn, letter, Resolution::Replayed, by).await?,
+    };
+    recorder::resolve_letters(conn, &[order_id], at).await?;
+    Ok(resolved)
 }
 
 async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {

@@ -8,7 +8,7 @@
 
 use crate::{
     config::{Database, Servers},
-    intake::{BrokerFirst, Direct, OrderSink},
+    intake::{BrokerFirst, Direct, OrderSink, StoredOrders},
     queue::{Broker, Settings},
     recorder::Recorder,
     store::Store,
@@ -125,7 +125,11 @@ impl Deployment {
     /// Where `serve` puts accepted orders.
     pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
         match &self.broker {
-            Some(broker) => Box::new(BrokerFirst { publisher: broker.publisher(), recorder }),
+            Some(broker) => Box::new(BrokerFirst {
+                publisher: broker.publisher(),
+                recorder,
+                stored: StoredOrders::start(self.store.clone()),
+            }),
             None => Box::new(Direct(recorder)),
         }
     }

@@ -11,7 +11,7 @@ DO $$ BEGIN
     IF EXISTS (SELECT FROM orders) THEN RAISE 'there are orders already'; END IF;
 END $$;
 -- Empties nothing; but a server with wal_level = minimal writes no log for what is put into a table after this.
-TRUNCATE orders, order_lines, order_moves;
+TRUNCATE orders, order_lines, order_moves, orders_not_taken;
 
 -- Keys and indexes are made anew at the end, from what the migrations made: sorting once is faster than 100 million insertions.
 CREATE TEMPORARY TABLE made_anew ON COMMIT DROP AS

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     accounts::Caller,
-    bar::{Filter, NotMoved, Page, Place},
+    bar::{Filter, NotMoved, Page, Place, Waited},
     domain::{
         Invalid,
         ids::{OrderId, RecipeId, UserId},
@@ -39,7 +39,7 @@ use std::{
     future::{Ready, ready},
     time::Duration,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 /// How long an order that was stored before is waited for to be read.
@@ -63,7 +63,7 @@ pub async fn place(
     Json(order): Json<Request>,
 ) -> Result<impl Responder, Problem> {
     let key = once::key(&request)?;
-    let wait = prefer::wait(&request);
+    let mut wait = prefer::wait(&request);
     let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
     let id = order.id;
     let stored = match (taken, wait) {
@@ -72,7 +72,7 @@ pub async fn place(
         (Taken::Stored(None), _) => {
             timeout(SHOWN_WITHIN, app.bar.find(caller, id)).await.ok().and_then(Result::ok).flatten()
         }
-        (Taken::Queued, Some(wait)) => until_stored(&app, caller, id, wait).await,
+        (Taken::Queued, Some(_)) => until_stored(&app, caller, id, &mut wait).await,
         (Taken::Queued, None) => None,
     };
     let mut response = match (taken, &stored) {
@@ -173,9 +173,9 @@ pub async fn show(
 ) -> Result<impl Responder, Problem> {
     let id = order_id(&id)?;
     let mut standing = standing(&app, caller, id).await?;
-    let wait = prefer::wait(&request);
-    if let (Standing::Queued(_), Some(wait)) = (&standing, wait)
-        && let Some(order) = until_stored(&app, caller, id, wait).await
+    let mut wait = prefer::wait(&request);
+    if let Standing::Queued(_) = standing
+        && let Some(order) = until_stored(&app, caller, id, &mut wait).await
     {
         standing = Standing::Stored(Box::new(order));
     }
@@ -332,23 +332,20 @@ async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Pr
     Ok(if app.bar.is_lost(id).await? { Standing::Lost } else { Standing::Queued(queued) })
 }
 
-/// The order as soon as it is stored, if that is within `wait`.
-async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: Duration) -> Option<Order> {
-    let deadline = Instant::now() + wait;
-    let mut pause = Duration::from_millis(10);
-    loop {
-        // While the database is away the order just is not stored yet.
-        if let Ok(Some(order)) = app.bar.find(caller, id).await {
-            return Some(order);
+/// The order as soon as it is stored, if that is within `wait`; where too many wait, `wait` is taken away.
+async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: &mut Option<Duration>) -> Option<Order> {
+    let within = (*wait)?;
+    let waited = tokio::select! {
+        waited = app.bar.until_stored(caller, id, within) => waited,
+        // Accepted is accepted: the client learns that before this process ends.
+        () = app.health.stopping.cancelled() => Waited::TimedOut,
+    };
+    match waited {
+        Waited::Stored(order) => Some(*order),
+        Waited::TimedOut => None,
+        Waited::Declined => {
+            *wait = None;
+            None
         }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        tokio::select! {
-            () = sleep_until(deadline.min(Instant::now() + pause)) => {}
-            // Accepted is accepted: the client learns that before this process ends.
-            () = app.health.stopping.cancelled() => return None,
-        }
-        pause = (pause * 2).min(Duration::from_millis(320));
     }
 }

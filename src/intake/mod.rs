@@ -4,12 +4,14 @@ mod identity;
 pub mod message;
 mod request;
 mod sink;
+mod stored;
 mod waiting;
 
 pub use crate::recorder::Refusal;
 pub use identity::Identity;
 pub use request::{IdempotencyKey, Item, Request};
 pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
+pub use stored::StoredOrders;
 
 use crate::{
     accounts::Caller,
@@ -149,6 +151,13 @@ impl Intake {
                 self.accepted.insert(order.id, Arc::clone(&order));
             }
             return Ok((taken, order));
+        }
+        // Another process may have taken one under this key, or this one before it was started.
+        if self.accepted.get(&order.id).is_none()
+            && let Some(stored) = self.sink.stored(order.id).await
+        {
+            let is_repeat = stored.fingerprint == order.fingerprint();
+            return if is_repeat { Ok((Taken::Stored(None), order)) } else { Err(NotTaken::Conflict) };
         }
         // Of several at once under one key the first to come here decides what is ordered.
         let mut is_first = false;

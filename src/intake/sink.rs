@@ -1,12 +1,16 @@
 //! Where accepted orders go.
 
-use super::{NotTaken, message};
+use super::{NotTaken, message, stored::StoredOrders};
 use crate::{
-    domain::{self, order::NewOrder},
+    domain::{self, ids::OrderId, order::NewOrder},
     queue::{PublishError, Publisher},
     recorder::{Outcome, Recorder},
+    store::record::Content,
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -26,6 +30,9 @@ pub enum Taken {
 pub trait OrderSink: Send + Sync {
     /// Takes an order. Taking the same order twice is harmless.
     fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>>;
+
+    /// The content of the order that is stored under an id, where [`Self::take`] alone would not find it, and it is known in time.
+    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<Content>>;
 }
 
 /// Stores orders at once.
@@ -37,11 +44,18 @@ pub struct BrokerFirst {
     pub publisher: Publisher,
     /// The way round it.
     pub recorder: Recorder,
+    /// The orders whose keys are used.
+    pub stored: StoredOrders,
 }
 
 impl OrderSink for Direct {
     fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>> {
         store(&self.0, order, Instant::now() + PATIENCE).boxed()
+    }
+
+    fn stored(&self, _: OrderId) -> BoxFuture<'_, Option<Content>> {
+        // Storing an order finds it.
+        ready(None).boxed()
     }
 }
 
@@ -65,13 +79,17 @@ impl OrderSink for BrokerFirst {
         }
         .boxed()
     }
+
+    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<Content>> {
+        self.stored.find(id).boxed()
+    }
 }
 
 async fn store(recorder: &Recorder, order: Arc<NewOrder>, deadline: Instant) -> Result<Taken, NotTaken> {
     match recorder.record(Arc::unwrap_or_clone(order), deadline).await {
         Outcome::Recorded(at) => Ok(Taken::Stored(Some(at))),
         Outcome::AlreadyThere => Ok(Taken::Stored(None)),
-        Outcome::Conflict => Err(NotTaken::Conflict),
+        Outcome::KeyReused | Outcome::Conflict => Err(NotTaken::Conflict),
         Outcome::Refused(refusal) => Err(NotTaken::Refused(refusal)),
         Outcome::TryLater | Outcome::Failed(_) => Err(NotTaken::Unavailable),
         Outcome::Undecided => Err(NotTaken::Undecided),

@@ -2,12 +2,14 @@
 //! single orders, which it gathers into batches.
 
 mod gathering;
+mod letters;
 
 pub use gathering::Recorder;
+pub use letters::resolve_letters;
 
 use crate::{
-    domain::{Instant, now, order::NewOrder},
-    store::{Error, Store, record, record::Recording},
+    domain::{Instant, ids::OrderId, now, order::NewOrder},
+    store::{Conn, Error, Store, record, record::Recording},
     telemetry::{
         metrics::{self, Label, Recorded},
         traces::{Place, Span},
@@ -30,7 +32,9 @@ pub enum Outcome {
     Recorded(Instant),
     /// It was stored before.
     AlreadyThere,
-    /// Another order is stored under its id.
+    /// Another order of the same customer is stored under its id: they used a key twice.
+    KeyReused,
+    /// Another customer's order is stored under its id.
     Conflict,
     /// The database refuses it.
     Refused(Refusal),
@@ -105,7 +109,7 @@ fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<O
 async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
     let (batch, at) = (Arc::clone(batch), now());
     let (begun, orders) = (Tick::now(), batch.len());
-    let recording = store.write(move |conn| async move { record::record(conn, &batch, at).await }.boxed());
+    let recording = store.write(move |conn| write(conn, batch, at).boxed());
     let recorded = recording.await?;
     // Only what was stored: a database that is away refuses at once, and would look fast.
     let metrics = metrics::recorder();
@@ -113,6 +117,17 @@ async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>,
     metrics.batch_orders.observe(orders as f64);
     metrics.batch_duration.observe(begun.elapsed().as_secs_f64());
     Ok(recorded.into_iter().map(|recording| Outcome::of(recording, at)).collect())
+}
+
+/// Stores the orders of a batch, and resolves what dead letters they left before. Belongs in a transaction.
+async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Instant) -> Result<Vec<Recording>, Error> {
+    let recorded = record::record(conn, &batch, at).await?;
+    let is_stored = |recording: &Recording| matches!(recording, Recording::Stored | Recording::AlreadyThere);
+    let outcomes = batch.iter().zip(&recorded);
+    let stored: Vec<OrderId> =
+        outcomes.filter(|(_, recording)| is_stored(recording)).map(|(order, _)| order.id).collect();
+    resolve_letters(conn, &stored, at).await?;
+    Ok(recorded)
 }
 
 /// Counts what became of orders.
@@ -188,6 +203,7 @@ impl Outcome {
         match self {
             Self::Recorded(_) => Recorded::Recorded,
             Self::AlreadyThere => Recorded::Duplicate,
+            Self::KeyReused => Recorded::KeyReused,
             Self::Conflict => Recorded::Conflict,
             Self::Refused(_) => Recorded::Refused,
             Self::Failed(_) => Recorded::Failed,
@@ -200,6 +216,7 @@ impl Outcome {
         match recording {
             Recording::Stored => Self::Recorded(at),
             Recording::AlreadyThere => Self::AlreadyThere,
+            Recording::KeyReused => Self::KeyReused,
             Recording::Conflict => Self::Conflict,
         }
     }

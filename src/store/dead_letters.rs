@@ -1,6 +1,6 @@
 //! Accepted messages that could not become orders, kept as they came.
 
-use super::{Conn, Result, on, schema::dead_letters};
+use super::{Conn, Result, on, record, schema::dead_letters};
 use crate::domain::{
     Instant,
     dead_letter::{DeadLetter, Resolution},
@@ -61,8 +61,34 @@ pub fn id_of(order: Option<OrderId>, payload: &[u8]) -> DeadLetterId {
     DeadLetterId(Uuid::new_v5(&order.map_or(Uuid::NAMESPACE_OID, |id| id.0), payload))
 }
 
-/// Keeps a letter with its message, unless it is there already. Whether it was not.
+/// Keeps a letter of an order with this fingerprint, if that is known, and returns true if it is new and open. If its order is stored
+/// meanwhile it is kept as one that is resolved; if another order is stored under its id, it is open.
+///
+/// Belongs in a transaction. Several letters are to be kept in the order of their orders' ids, as these are stored, so that nobody
+/// deadlocks.
+pub async fn keep_unless_stored(
+    conn: &mut Conn,
+    letter: &DeadLetter,
+    payload: &[u8],
+    fingerprint: Option<[u8; 32]>,
+) -> Result<bool> {
+    let mut letter = letter.clone();
+    if let Some(id) = letter.order_id {
+        record::reserve(conn, id, letter.created_at).await?;
+        let stored = record::contents(conn, vec![id]).await?.remove(&id);
+        let is_its_own = |stored: record::Content| {
+            fingerprint.is_none_or(|fingerprint| stored.fingerprint == fingerprint)
+        };
+        if stored.is_some_and(is_its_own) {
+            letter.resolution = Some((Resolution::Replayed, letter.created_at, None));
+        }
+    }
+    Ok(keep(conn, &letter, payload).await? && letter.resolution.is_none())
+}
+
+/// Keeps a letter with its message as it is, unless it is there already. True if it was not.
 pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Result<bool> {
+    let (resolution, resolved_at) = letter.resolution.map(|(what, at, _)| (what, at)).unzip();
     let row = (
         dead_letters::id.eq(letter.id),
         dead_letters::order_id.eq(letter.order_id),
@@ -71,6 +97,9 @@ pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Resul
         dead_letters::attempts.eq(i32::try_from(letter.attempts).unwrap_or(i32::MAX)),
         dead_letters::first_failed_at.eq(letter.first_failed_at),
         dead_letters::created_at.eq(letter.created_at),
+        dead_letters::resolution.eq(resolution),
+        dead_letters::resolved_at.eq(resolved_at),
+        dead_letters::resolved_by.eq(letter.resolution.and_then(|(.., by)| by)),
     );
     let kept = on!(conn, c => diesel::insert_into(dead_letters::table).values(&row).on_conflict_do_nothing().execute(c))?;
     Ok(kept > 0)
@@ -90,6 +119,26 @@ pub async fn of(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
         .select(dead_letters::order_id)
         .load(c))?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// True if any letter waits for a decision. Takes the same little time however many letters there are.
+pub async fn any_open(conn: &mut Conn) -> Result<bool> {
+    Ok(
+        on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::resolution.is_null()))).get_result(c))?,
+    )
+}
+
+/// Open letters of these orders, `limit` at most, about which nobody else decides until this transaction ends.
+pub async fn lock_open_of(conn: &mut Conn, ids: &[OrderId], limit: i64) -> Result<Vec<DeadLetterId>> {
+    let open = dead_letters::table
+        .filter(dead_letters::order_id.eq_any(ids).and(dead_letters::resolution.is_null()))
+        .order(dead_letters::id)
+        .select(dead_letters::id)
+        .limit(limit);
+    Ok(match conn {
+        Conn::Pg(conn) => open.for_update().load(&mut **conn).await?,
+        Conn::Sqlite(conn) => open.load(&mut **conn).await?,
+    })
 }
 
 /// A letter and its message.

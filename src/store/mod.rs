@@ -16,6 +16,7 @@ pub mod lists;
 pub mod login_attempts;
 pub mod migrations;
 pub mod moves;
+pub mod not_taken;
 pub mod orders;
 mod pulse;
 pub mod recipes;

@@ -76,6 +76,13 @@ pub async fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 
+/// Those of these orders that are stored.
+pub async fn find_all(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<Order>> {
+    let rows: Vec<OrderRow> =
+        on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select()).load(c))?;
+    with_lines(conn, rows).await
+}
+
 /// Which of these are stored.
 pub async fn stored(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
     Ok(on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select(orders::id).load(c))?)

@@ -116,6 +116,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    orders_not_taken (order_id, number) {
+        order_id -> Uuid,
+        number -> Int4,
+        fingerprint -> Bytea,
+        placed_by -> Uuid,
+        noted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     recipes (id) {
         id -> Uuid,
         name -> Text,
@@ -183,6 +196,7 @@ diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> recipes (recipe_id));
 diesel::joinable!(order_moves -> orders (order_id));
 diesel::joinable!(order_moves -> users (actor_id));
+diesel::joinable!(orders_not_taken -> orders (order_id));
 diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -193,6 +207,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     order_lines,
     order_moves,
     orders,
+    orders_not_taken,
     recipes,
     sessions,
     settings,

@@ -1,12 +1,16 @@
-//! What becomes of messages that can't be stored: those that may be storable later come again after a pause, the others are
-//! kept as dead letters. Either way they are safe before they are acknowledged.
+//! Handles messages that could not be recorded: those that may be storable later come again after a pause, another content under a
+//! used key is noted in the history of the order that has the key, and the rest becomes dead letters. Each is safe before it is
+//! acknowledged.
 
 use super::Worker;
 use crate::{
-    domain::{Instant, dead_letter::DeadLetter, ids::OrderId, now, text::printable},
-    intake::{Refusal, message::Undecodable},
+    domain::{Instant, dead_letter::DeadLetter, ids::OrderId, now, order::NewOrder, text::printable},
+    intake::{
+        Refusal,
+        message::{self, Undecodable},
+    },
     queue::{Delivery, Postponed, Tag},
-    store::{dead_letters, record},
+    store::{dead_letters, not_taken, record},
     telemetry::metrics,
 };
 use futures_util::{FutureExt, future::join_all};
@@ -24,11 +28,21 @@ pub(super) enum Reason {
     Final(String),
     /// Perhaps it can later.
     MayPass(String),
+    /// Another order of its customer has its key: nothing was promised but one of the two.
+    KeyReused(not_taken::Entry),
 }
 
 impl Reason {
     pub(super) fn conflict() -> Self {
         Self::Final(record::CONFLICT.into())
+    }
+
+    pub(super) fn key_reused(order: &NewOrder) -> Self {
+        Self::KeyReused(not_taken::Entry {
+            order_id: order.id,
+            fingerprint: order.fingerprint(),
+            placed_by: order.placed_by,
+        })
     }
 
     /// Escapes and shortens it: it may quote the message, and neither a database nor the log takes everything of that.
@@ -37,6 +51,7 @@ impl Reason {
         match self {
             Self::Final(why) => Self::Final(short(why)),
             Self::MayPass(why) => Self::MayPass(short(why)),
+            Self::KeyReused(entry) => Self::KeyReused(entry),
         }
     }
 }
@@ -80,12 +95,14 @@ impl Worker {
     /// Puts messages out of the way of the others and returns the tags of those that are safe there.
     pub(super) async fn set_aside(&self, messages: Vec<Unstorable>) -> Vec<Tag> {
         let (mut later, mut pauses, mut never) = (Vec::new(), Vec::new(), Vec::new());
+        let mut reused = Vec::new();
         for (delivery, order, reason) in messages {
             let failures = delivery.failures.and_one_more(now());
             let tried = usize::try_from(failures.count).unwrap_or(usize::MAX);
             let delivery = Delivery { failures, ..delivery };
             let reason = reason.shortened();
             match (reason, self.retries.get(tried.saturating_sub(1))) {
+                (Reason::KeyReused(entry), _) => reused.push((delivery.tag, entry)),
                 (Reason::MayPass(why), Some(&pause)) => {
                     pauses.push(pause);
                     later.push((delivery, order, why));
@@ -114,6 +131,7 @@ impl Worker {
             );
         }
         let mut safe = self.keep(never).await;
+        safe.extend(self.note(reused).await);
         let postponing = later.into_iter().zip(pauses).map(|(message, pause)| self.postpone(message, pause));
         safe.extend(join_all(postponing).await.into_iter().flatten());
         safe
@@ -136,13 +154,30 @@ impl Worker {
         }
     }
 
+    /// Notes in the histories of stored orders that others under their keys were not taken.
+    async fn note(&self, reused: Vec<(Tag, not_taken::Entry)>) -> Vec<Tag> {
+        if reused.is_empty() {
+            return Vec::new();
+        }
+        let (tags, entries): (Vec<_>, Vec<_>) = reused.into_iter().unzip();
+        let at = now();
+        match self.store.write(move |conn| not_taken::note(conn, entries, at).boxed()).await {
+            Ok(()) => tags,
+            Err(error) => {
+                tracing::warn!(%error, "failed to note orders under used keys: they stay with the broker");
+                Vec::new()
+            }
+        }
+    }
+
     /// Keeps what can't be stored as dead letters.
     async fn keep(&self, messages: Vec<Failed>) -> Vec<Tag> {
         let at = now();
-        let letters: Vec<_> = messages
+        let mut letters: Vec<_> = messages
             .into_iter()
             .map(|(delivery, order, reason)| (delivery.tag, letter(delivery, order, reason, at)))
             .collect();
+        letters.sort_unstable_by_key(|(_, Letter { letter, .. })| (letter.order_id, letter.id));
         let tags = letters.iter().map(|(tag, _)| *tag).collect();
         if letters.is_empty()
             || self.keep_all(letters.iter().map(|(_, letter)| letter.clone()).collect()).await
@@ -159,32 +194,39 @@ impl Worker {
         kept
     }
 
-    async fn keep_all(&self, letters: Vec<(DeadLetter, Vec<u8>)>) -> bool {
+    /// Keeps letters, which must be sorted by their orders, in one transaction.
+    async fn keep_all(&self, letters: Vec<Letter>) -> bool {
         let kept = self.store.write(move |conn| {
             async move {
-                let mut new = 0;
-                for (letter, payload) in &letters {
-                    new += u64::from(dead_letters::keep(conn, letter, payload).await?);
+                let mut open = 0;
+                for Letter { letter, payload, fingerprint } in letters {
+                    let kept = dead_letters::keep_unless_stored(conn, &letter, &payload, fingerprint);
+                    open += u64::from(kept.await?);
                 }
-                Ok(new)
+                Ok(open)
             }
             .boxed()
         });
-        let kept = kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept"));
-        metrics::worker().dead_letters.inc_by(*kept.as_ref().unwrap_or(&0));
-        kept.is_ok()
+        let open = kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept"));
+        metrics::worker().dead_letters.inc_by(*open.as_ref().unwrap_or(&0));
+        open.is_ok()
     }
 }
 
+/// A dead letter to keep.
+#[derive(Clone)]
+struct Letter {
+    letter: DeadLetter,
+    payload: Vec<u8>,
+    /// The content of its order, where the message can be read.
+    fingerprint: Option<[u8; 32]>,
+}
+
 /// The letter that a message becomes, and what is kept of the message.
-fn letter(
-    delivery: Delivery,
-    order_id: Option<OrderId>,
-    mut reason: String,
-    at: Instant,
-) -> (DeadLetter, Vec<u8>) {
+fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at: Instant) -> Letter {
     let Delivery { body: mut payload, failures, .. } = delivery;
     let id = dead_letters::id_of(order_id, &payload);
+    let fingerprint = message::decode(&payload).ok().map(|order| order.fingerprint());
     if payload.len() > MOST_PAYLOAD {
         payload.truncate(MOST_PAYLOAD);
         reason += " (and its message was too large to be kept whole)";
@@ -198,5 +240,5 @@ fn letter(
         created_at: at,
         resolution: None,
     };
-    (letter, payload)
+    Letter { letter, payload, fingerprint }
 }

@@ -168,9 +168,8 @@ impl Worker {
                 Outcome::TryLater | Outcome::Undecided => {
                     open.insert(delivery.tag.message());
                 }
-                Outcome::Conflict => {
-                    aside.push((delivery, Some(order.id), Reason::conflict()));
-                }
+                Outcome::KeyReused => aside.push((delivery, Some(order.id), Reason::key_reused(order))),
+                Outcome::Conflict => aside.push((delivery, Some(order.id), Reason::conflict())),
                 Outcome::Refused(refusal) => aside.push((delivery, Some(order.id), refusal.into())),
                 Outcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
             }

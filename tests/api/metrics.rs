@@ -56,7 +56,7 @@ impl Scrape {
 }
 
 /// Waits until a series has this value.
-async fn becomes(url: &str, series: &str, value: f64) {
+pub async fn becomes(url: &str, series: &str, value: f64) {
     eventually(&format!("{series} to be {value}"), async || {
         let now = Scrape::of(url).await.get(series);
         let same = if value.is_nan() { now.is_nan() } else { (now - value).abs() < f64::EPSILON };

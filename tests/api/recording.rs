@@ -28,7 +28,7 @@ struct Cellar {
     store: Store,
     customer: UserId,
     drink: Drink,
-    _database: Database,
+    database: Database,
 }
 
 impl Cellar {
@@ -52,7 +52,14 @@ impl Cellar {
             .unwrap();
         let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
         let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
-        Self { store, customer, drink, _database: database }
+        Self { store, customer, drink, database }
+    }
+
+    /// A customer of the demo data.
+    async fn somebody_else(&self) -> UserId {
+        let email = Email::try_from("user@example.com").unwrap();
+        let found = self.store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed());
+        found.await.unwrap().unwrap().0.id
     }
 
     fn order(&self) -> NewOrder {
@@ -114,6 +121,8 @@ macro_rules! contract {
     };
 }
 
+mod letters;
+
 contract! {
     async fn what_is_recorded_reads_as_it_was_placed(cellar) {
         let mut order = cellar.order();
@@ -138,12 +147,15 @@ contract! {
         assert_eq!(stored.placed.lines.len(), 1);
     }
 
-    async fn another_order_under_the_same_id_is_a_conflict(cellar) {
+    async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(cellar) {
         let first = cellar.order();
-        let mut second = first.clone();
+        let (mut second, mut strange) = (first.clone(), first.clone());
         second.note = Note::try_from("another one").ok();
-        assert_eq!(cellar.record(&[first.clone(), second.clone()]).await, [RECORDED, Outcome::Conflict]);
-        assert_eq!(cellar.record(&[second, first]).await, [Outcome::Conflict, Outcome::AlreadyThere]);
+        strange.customer_id = cellar.somebody_else().await;
+        let batch = [first.clone(), second.clone(), strange.clone()];
+        assert_eq!(cellar.record(&batch).await, [RECORDED, Outcome::KeyReused, Outcome::Conflict]);
+        let batch = [strange, second, first];
+        assert_eq!(cellar.record(&batch).await, [Outcome::Conflict, Outcome::KeyReused, Outcome::AlreadyThere]);
     }
 
     async fn what_can_not_be_stored_does_not_hold_back_the_others(cellar) {

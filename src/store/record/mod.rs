@@ -29,8 +29,36 @@ pub enum Recording {
     Stored,
     /// It was stored before.
     AlreadyThere,
-    /// Another order is stored under its id.
+    /// Another order of the same customer is stored under its id: they used a key twice.
+    KeyReused,
+    /// Another customer's order is stored under its id.
     Conflict,
+}
+
+/// A stored order, as far as it decides about another one under the same id.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The customer whose order it is.
+    pub customer_id: UserId,
+    /// The fingerprint of what was ordered.
+    pub fingerprint: Vec<u8>,
+}
+
+impl Content {
+    fn of(order: &NewOrder) -> Self {
+        Self { customer_id: order.customer_id, fingerprint: order.fingerprint().to_vec() }
+    }
+
+    /// Compares this with an order under the same id.
+    fn meets(&self, order: &NewOrder) -> Recording {
+        if self.fingerprint == order.fingerprint() {
+            Recording::AlreadyThere
+        } else if self.customer_id == order.customer_id {
+            Recording::KeyReused
+        } else {
+            Recording::Conflict
+        }
+    }
 }
 
 /// Why an order whose id is taken can't be stored, for staff.
@@ -64,20 +92,18 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
         Conn::Sqlite(conn) => sqlite::insert(conn, unique.into_iter().cloned().collect(), at).await?,
     };
     let there =
-        fingerprints(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
+        contents(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
     Ok(batch
         .iter()
         .map(|order| {
             if stored.remove(&order.id) {
                 return Recording::Stored;
             }
-            let same = match there.get(&order.id) {
-                Some(fingerprint) => fingerprint[..] == order.fingerprint(),
-                None => {
-                    first_of.get(&order.id).is_some_and(|first| first.fingerprint() == order.fingerprint())
-                }
-            };
-            if same { Recording::AlreadyThere } else { Recording::Conflict }
+            match (there.get(&order.id), first_of.get(&order.id)) {
+                (Some(there), _) => there.meets(order),
+                (None, Some(first)) => Content::of(first).meets(order),
+                (None, None) => Recording::Conflict,
+            }
         })
         .collect())
 }
@@ -109,10 +135,25 @@ pub async fn rehearse(conn: &mut Conn, at: Instant) -> Result<()> {
     Ok(())
 }
 
-async fn fingerprints(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Vec<u8>>> {
+/// The contents of those of these orders that are stored.
+pub async fn contents(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Content>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(OrderId, Vec<u8>)> = on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select((orders::id, orders::fingerprint)).load(c))?;
-    Ok(rows.into_iter().collect())
+    let rows: Vec<(OrderId, UserId, Vec<u8>)> = on!(conn, c => orders::table
+        .filter(orders::id.eq_any(ids))
+        .select((orders::id, orders::customer_id, orders::fingerprint))
+        .load(c))?;
+    let content = |(id, customer_id, fingerprint)| (id, Content { customer_id, fingerprint });
+    Ok(rows.into_iter().map(content).collect())
+}
+
+/// Keeps everybody else from storing this order until the transaction ends, and waits for whoever is doing so: what is read
+/// afterwards is true until then.
+pub async fn reserve(conn: &mut Conn, id: OrderId, at: Instant) -> Result<()> {
+    match conn {
+        Conn::Pg(conn) => postgres::reserve(conn, id, at).await,
+        // It has one writer at a time.
+        Conn::Sqlite(_) => Ok(()),
+    }
 }

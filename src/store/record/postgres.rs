@@ -38,6 +38,16 @@ const INSERT: &str = "
     )
     SELECT id FROM new";
 
+/// Takes an id as storing an order would, in anybody's name: the primary key is the lock, and costs those who store nothing.
+const TAKE_ID: &str = "
+    INSERT INTO orders (id, customer_id, placed_by, status, priority, due_at, placed_at, recorded_at, updated_at, version,
+                        fingerprint)
+    SELECT $1, users.id, users.id, 'pending', 1, $2, $2, $2, $2, 1, ''::bytea FROM users LIMIT 1
+    ON CONFLICT (id) DO NOTHING";
+
+/// Takes back what [`TAKE_ID`] put in; the id stays taken until the transaction ends.
+const TAKE_BACK: &str = "DELETE FROM orders WHERE id = $1";
+
 #[derive(QueryableByName)]
 struct New {
     #[diesel(sql_type = SqlUuid)]
@@ -72,6 +82,15 @@ pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Instant) -> Res
         .load(conn)
         .await?;
     Ok(new.into_iter().map(|new| OrderId(new.id)).collect())
+}
+
+/// See [`super::reserve`].
+pub async fn reserve(conn: &mut PgConn, id: OrderId, at: Instant) -> Result<()> {
+    let take = sql_query(TAKE_ID).bind::<SqlUuid, _>(id.0).bind::<Timestamptz, _>(at.0);
+    if take.execute(conn).await? > 0 {
+        sql_query(TAKE_BACK).bind::<SqlUuid, _>(id.0).execute(conn).await?;
+    }
+    Ok(())
 }
 
 fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {

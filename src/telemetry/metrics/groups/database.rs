@@ -13,7 +13,9 @@ label! {
         Recorded = "recorded",
         /// It was stored before.
         Duplicate = "duplicate",
-        /// Another order has its id.
+        /// Another order of the same customer has its id.
+        KeyReused = "key_reused",
+        /// Another customer's order has its id.
         Conflict = "conflict",
         /// The database refuses it.
         Refused = "refused",

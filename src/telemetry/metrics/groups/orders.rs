@@ -38,6 +38,18 @@ label! {
     }
 }
 
+label! {
+    /// The answer to a look-up of a key.
+    LookedUp, "outcome" {
+        /// An order is stored under it.
+        Stored = "stored",
+        /// None is.
+        NotStored = "not_stored",
+        /// The database did not say in time.
+        Unanswered = "unanswered",
+    }
+}
+
 group! {
     /// Orders that come in.
     Intake, intake {
@@ -48,6 +60,11 @@ group! {
         ),
         /// Not taken.
         refused: By<Refused, IntCounter> = counters("shakerqueue_orders_refused_total", "Orders that were not taken."),
+        /// Of keys that this process does not know.
+        lookups: By<LookedUp, IntCounter> = counters(
+            "shakerqueue_key_lookups_total",
+            "Idempotency keys of orders that were looked up in the database.",
+        ),
     }
 }
 

@@ -1,0 +1,171 @@
+//! Of one order there is a row or an open dead letter, also when both are about to be written at once.
+
+use super::*;
+use crate::support::eventually;
+use shakerqueue::{
+    domain::{
+        dead_letter::{DeadLetter, Resolution},
+        ids::DeadLetterId,
+    },
+    store::dead_letters::{self, keep_unless_stored},
+};
+use tokio::sync::oneshot;
+
+fn letter(order: &NewOrder, payload: &[u8]) -> DeadLetter {
+    DeadLetter {
+        id: dead_letters::id_of(Some(order.id), payload),
+        order_id: Some(order.id),
+        reason: "the bar was on fire".into(),
+        attempts: 3,
+        first_failed_at: now(),
+        created_at: now(),
+        resolution: None,
+    }
+}
+
+impl Cellar {
+    /// Keeps a letter of this order. True if it is open.
+    async fn keep(&self, order: &NewOrder, payload: &'static [u8], fingerprint: Option<[u8; 32]>) -> bool {
+        let letter = letter(order, payload);
+        let keeping = self.store.write(move |conn| {
+            async move { keep_unless_stored(conn, &letter, payload, fingerprint).await }.boxed()
+        });
+        keeping.await.unwrap()
+    }
+
+    async fn resolution(&self, id: DeadLetterId) -> Option<Resolution> {
+        let (letter, _) =
+            self.store.read(move |conn| dead_letters::find(conn, id).boxed()).await.unwrap().unwrap();
+        letter.resolution.map(|(what, _, by)| {
+            assert_eq!(by, None, "nobody decided it");
+            what
+        })
+    }
+
+    async fn resolution_of(&self, order: &NewOrder, payload: &[u8]) -> Option<Resolution> {
+        self.resolution(dead_letters::id_of(Some(order.id), payload)).await
+    }
+
+    /// Waits until somebody waits for a lock of PostgreSQL's.
+    async fn until_somebody_waits(&self) {
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("one of the two to wait for the other", async || {
+            (self.database.count(waiting).await > 0).then_some(())
+        })
+        .await;
+    }
+}
+
+contract! {
+    async fn recording_an_order_resolves_its_letters_and_no_others(cellar) {
+        let (order, other) = (cellar.order(), cellar.order());
+        assert!(cellar.keep(&order, b"one", Some(order.fingerprint())).await);
+        assert!(cellar.keep(&order, b"two", None).await);
+        assert!(cellar.keep(&other, b"one", None).await);
+        let mut batch = cellar.orders(20);
+        batch.push(order.clone());
+        assert_eq!(cellar.record(&batch).await, vec![RECORDED; 21]);
+        for payload in [&b"one"[..], b"two"] {
+            assert_eq!(cellar.resolution_of(&order, payload).await, Some(Resolution::Replayed));
+        }
+        assert_eq!(cellar.resolution_of(&other, b"one").await, None);
+    }
+
+    async fn a_letter_of_an_order_that_is_stored_is_not_open(cellar) {
+        let order = cellar.order();
+        cellar.record(std::slice::from_ref(&order)).await;
+        assert!(!cellar.keep(&order, b"one", Some(order.fingerprint())).await);
+        assert!(!cellar.keep(&order, b"in a newer format", None).await);
+        assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
+        let another = NewOrder { note: Note::try_from("another one").ok(), ..order.clone() };
+        assert!(cellar.keep(&order, b"of somebody else", Some(another.fingerprint())).await, "a conflict");
+        // Looking for it has left the order as it was.
+        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+        assert_eq!((stored.placed, stored.version), (order, 1));
+    }
+
+    async fn recording_and_keeping_at_once_leave_no_open_letter(cellar) {
+        for _ in 0..20 {
+            let orders = cellar.orders(10);
+            let (store, batch) = (cellar.store.clone(), orders.clone());
+            let recording = tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await });
+            let (store, mut kept) = (cellar.store.clone(), orders.clone());
+            kept.sort_unstable_by_key(|order| order.id);
+            let keeping = tokio::spawn(async move {
+                let keeping = store.write(move |conn| async move {
+                    for order in &kept {
+                        keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order.fingerprint())).await?;
+                    }
+                    Ok(())
+                }.boxed());
+                keeping.await.unwrap();
+            });
+            let outcomes: Vec<_> = recording.await.unwrap().into_iter().map(timeless).collect();
+            keeping.await.unwrap();
+            assert_eq!(outcomes, vec![RECORDED; 10]);
+            for order in &orders {
+                assert_eq!(cellar.resolution_of(order, b"one").await, Some(Resolution::Replayed));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
+    let cellar = Cellar::new(Kind::Postgres).await;
+    let order = cellar.order();
+    let (end, ends) = oneshot::channel::<()>();
+    let (store, batch): (_, Arc<[NewOrder]>) = (cellar.store.clone(), Arc::from([order.clone()]));
+    let (begun, has_begun) = oneshot::channel();
+    let recording = tokio::spawn(async move {
+        let recording = store.write(move |conn| {
+            async move {
+                shakerqueue::store::record::record(conn, &batch, now()).await?;
+                begun.send(()).unwrap();
+                ends.await.unwrap();
+                Ok(())
+            }
+            .boxed()
+        });
+        recording.await
+    });
+    has_begun.await.unwrap();
+    let keeping = cellar.keep(&order, b"one", Some(order.fingerprint()));
+    let (is_open, ()) = tokio::join!(keeping, async {
+        cellar.until_somebody_waits().await;
+        end.send(()).unwrap();
+    });
+    recording.await.unwrap().unwrap();
+    assert!(!is_open);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
+    let cellar = Cellar::new(Kind::Postgres).await;
+    let order = cellar.order();
+    let (end, ends) = oneshot::channel::<()>();
+    let (begun, has_begun) = oneshot::channel();
+    let (store, kept) = (cellar.store.clone(), letter(&order, b"one"));
+    let keeping = tokio::spawn(async move {
+        let keeping = store.write(move |conn| {
+            async move {
+                let is_open = keep_unless_stored(conn, &kept, b"one", None).await?;
+                begun.send(()).unwrap();
+                ends.await.unwrap();
+                Ok(is_open)
+            }
+            .boxed()
+        });
+        keeping.await
+    });
+    has_begun.await.unwrap();
+    let batch = [order.clone()];
+    let recording = cellar.record(&batch);
+    let (outcomes, ()) = tokio::join!(recording, async {
+        cellar.until_somebody_waits().await;
+        end.send(()).unwrap();
+    });
+    assert!(keeping.await.unwrap().unwrap(), "it was open when it was kept");
+    assert_eq!(outcomes, [RECORDED]);
+    assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
+}

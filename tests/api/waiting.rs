@@ -1,0 +1,81 @@
+//! `Prefer: wait=N`, by many clients at once.
+
+use crate::support::{
+    Bar,
+    broker::{self, Prefix},
+    database::{Database, Kind},
+    eventually,
+    installation::Installation,
+    person::{id, send},
+};
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+const WAITERS: i64 = 200;
+
+/// The transactions of a PostgreSQL database so far, of those connections that are closed: each query outside of one is one.
+const TRANSACTIONS: &str =
+    "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_who_wait_ask_the_database_no_more_often_than_one() {
+    let prefix = Prefix::new();
+    let flags = ["--amqp-url", &broker::url(), "--queue-prefix", &prefix.name];
+    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let guest = bar.guest().await;
+    let up = async || (bar.stranger().get("/readyz").await.body["parts"]["broker"] == "up").then_some(());
+    eventually("the broker to be up", up).await;
+    // No worker stores it.
+    let order = guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
+    let path = format!("/orders/{}", id(&order));
+
+    let client = bar.database.client().await;
+    let before: i64 = client.query_one(TRANSACTIONS, &[]).await.unwrap().get(0);
+    let waiting =
+        (0..WAITERS).map(|_| send(guest.request(Method::GET, &path).header("Prefer", "wait=4")));
+    for answer in join_all(waiting).await {
+        assert_eq!(answer.header("preference-applied"), Some("wait=4"));
+        assert_eq!(answer.expect(200)["status"], "queued");
+    }
+    // What its connections did is counted when they end.
+    let database = bar.shut().await;
+    let after: i64 = database.client().await.query_one(TRANSACTIONS, &[]).await.unwrap().get(0);
+    // Each of them looks for the order once, among the orders and among the dead letters, before it waits. The rest are the
+    // queries of all of them, and what the bar does besides.
+    let besides = after - before - 2 * WAITERS;
+    assert!(besides < 2 * WAITERS, "{besides} more queries, by {WAITERS} who waited");
+    prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_who_wait_have_their_orders_once_they_are_stored_also_while_others_go_away() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    let placing = (0..20).map(|number| {
+        let order = json!({ "recipe": "Negroni", "note": format!("order {number}") });
+        send(guest.request(Method::POST, "/orders").header("Prefer", "wait=30").json(&order))
+    });
+    let placing = tokio::spawn(join_all(placing.collect::<Vec<_>>()));
+    let order = guest.post("/orders", json!({ "recipe": "Mojito" })).await.expect(202);
+    let wait = || guest.request(Method::GET, &format!("/orders/{}", id(&order))).header("Prefer", "wait=30");
+    let gone = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
+    let reading = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
+    eventually("all orders to be at the broker", async || {
+        (bar.prefix.waiting().await > 0).then_some(())
+    })
+    .await;
+    gone.abort();
+    let work = bar.work().await;
+    for answer in placing.await.unwrap() {
+        assert_eq!(answer.header("preference-applied"), Some("wait=30"));
+        assert_eq!(answer.expect(201)["status"], "pending");
+    }
+    for answer in reading.await.unwrap() {
+        assert_eq!(answer.expect(200)["status"], "pending");
+    }
+    work.stop().await;
+    serve.stop().await;
+    bar.prefix.clear().await;
+}
