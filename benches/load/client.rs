@@ -9,7 +9,7 @@ use hyper::{
     Request,
     body::Bytes,
     client::conn::http1::{self, SendRequest},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -293,4 +293,14 @@ pub fn orders(token: &str, drinks: &[String]) -> Requests {
         })
         .collect();
     Arc::new(move |number| prepared[usize::try_from(number).unwrap_or_default() % prepared.len()].clone())
+}
+
+/// The same requests, each under a key of its own.
+pub fn keyed(requests: Requests) -> Requests {
+    Arc::new(move |number| {
+        let mut request = requests(number);
+        let key = HeaderValue::try_from(format!("order-{number}")).expect("visible characters");
+        request.headers_mut().insert("idempotency-key", key);
+        request
+    })
 }

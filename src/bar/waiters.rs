@@ -156,8 +156,7 @@ mod tests {
     async fn no_more_wait_than_there_is_room_for_and_who_goes_away_makes_room() {
         let folder = tempfile::tempdir().unwrap();
         let waiters = Waiters::new(Store::sqlite(&folder.path().join("bar.db"), 1).unwrap());
-        let waiting: Vec<_> =
-            (0..MAX_WAITERS).map(|_| waiters.register(OrderId::fresh()).unwrap()).collect();
+        let waiting: Vec<_> = (0..MAX_WAITERS).map(|_| waiters.register(OrderId::fresh()).unwrap()).collect();
         assert!(waiters.register(OrderId::fresh()).is_none());
         drop(waiting);
         let ended = async {

@@ -80,7 +80,7 @@ impl Action {
 /// Who acted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// An operator at the command line.
+    /// An operator at the command line, or the product itself.
     System,
     /// The holder of this account.
     Account(UserId),

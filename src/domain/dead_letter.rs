@@ -31,6 +31,6 @@ pub struct DeadLetter {
     pub first_failed_at: Instant,
     /// When it was given up.
     pub created_at: Instant,
-    /// What was decided about it, when, and by whom: nobody for an operator at the command line.
+    /// What was decided about it, when, and by whom: nobody for an operator at the command line, and where its order was stored.
     pub resolution: Option<(Resolution, Instant, Option<UserId>)>,
 }

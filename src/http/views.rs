@@ -156,7 +156,7 @@ impl ToSchema for StandingView {
     }
 }
 
-/// One move of an order.
+/// One move of an order. Where `from` and `to` are the same the order did not move: another order under its key was not taken.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HistoryEntry)]
 pub struct MoveView {

@@ -76,9 +76,8 @@ pub async fn keep_unless_stored(
     if let Some(id) = letter.order_id {
         record::reserve(conn, id, letter.created_at).await?;
         let stored = record::contents(conn, vec![id]).await?.remove(&id);
-        let is_its_own = |stored: record::Content| {
-            fingerprint.is_none_or(|fingerprint| stored.fingerprint == fingerprint)
-        };
+        let is_its_own =
+            |stored: record::Content| fingerprint.is_none_or(|fingerprint| stored.fingerprint == fingerprint);
         if stored.is_some_and(is_its_own) {
             letter.resolution = Some((Resolution::Replayed, letter.created_at, None));
         }

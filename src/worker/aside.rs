@@ -177,7 +177,7 @@ impl Worker {
             .into_iter()
             .map(|(delivery, order, reason)| (delivery.tag, letter(delivery, order, reason, at)))
             .collect();
-        letters.sort_unstable_by_key(|(_, Letter { letter, .. })| (letter.order_id, letter.id));
+        letters.sort_unstable_by_key(|(_, Letter { head, .. })| (head.order_id, head.id));
         let tags = letters.iter().map(|(tag, _)| *tag).collect();
         if letters.is_empty()
             || self.keep_all(letters.iter().map(|(_, letter)| letter.clone()).collect()).await
@@ -199,8 +199,8 @@ impl Worker {
         let kept = self.store.write(move |conn| {
             async move {
                 let mut open = 0;
-                for Letter { letter, payload, fingerprint } in letters {
-                    let kept = dead_letters::keep_unless_stored(conn, &letter, &payload, fingerprint);
+                for Letter { head, payload, fingerprint } in letters {
+                    let kept = dead_letters::keep_unless_stored(conn, &head, &payload, fingerprint);
                     open += u64::from(kept.await?);
                 }
                 Ok(open)
@@ -216,7 +216,7 @@ impl Worker {
 /// A dead letter to keep.
 #[derive(Clone)]
 struct Letter {
-    letter: DeadLetter,
+    head: DeadLetter,
     payload: Vec<u8>,
     /// The content of its order, where the message can be read.
     fingerprint: Option<[u8; 32]>,
@@ -231,7 +231,7 @@ fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at:
         payload.truncate(MOST_PAYLOAD);
         reason += " (and its message was too large to be kept whole)";
     }
-    let letter = DeadLetter {
+    let head = DeadLetter {
         id,
         order_id,
         reason,
@@ -240,5 +240,5 @@ fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at:
         created_at: at,
         resolution: None,
     };
-    Letter { letter, payload, fingerprint }
+    Letter { head, payload, fingerprint }
 }

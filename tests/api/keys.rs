@@ -69,8 +69,10 @@ async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_
     let bar = Installation::new().await;
     let ((here, here_url), (there, there_url)) = tokio::join!(bar.serve(), bar.serve());
     let guest = bar.sign_in(&here_url, "user@example.com").await;
-    let (admin, staff) =
-        (bar.sign_in(&here_url, "admin@example.com").await, bar.sign_in(&here_url, "employee@example.com").await);
+    let (admin, staff) = (
+        bar.sign_in(&here_url, "admin@example.com").await,
+        bar.sign_in(&here_url, "employee@example.com").await,
+    );
     // Neither knows of the other, and nothing is stored yet.
     let order = guest.post_once("round", "/orders", json!({ "recipe": "Negroni" })).await.expect(202);
     let other = guest.at(&there_url).post_once("round", "/orders", json!({ "recipe": "Mojito" })).await;
@@ -101,7 +103,8 @@ async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_
     // Another customer's is no repeat of anybody's.
     let stranger = admin.get("/me").await.expect(200);
     bar.prefix.publish(order_id, &content(&stranger, "a")).await;
-    eventually("the dead letter", async || (bar.database.count("dead_letters").await == 1).then_some(())).await;
+    eventually("the dead letter", async || (bar.database.count("dead_letters").await == 1).then_some(()))
+        .await;
     let letters = admin.get("/dead-letters").await.expect(200);
     assert!(letters["dead_letters"][0]["reason"].as_str().unwrap().contains("another order"), "{letters}");
 

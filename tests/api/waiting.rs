@@ -32,8 +32,7 @@ async fn two_hundred_who_wait_ask_the_database_no_more_often_than_one() {
 
     let client = bar.database.client().await;
     let before: i64 = client.query_one(TRANSACTIONS, &[]).await.unwrap().get(0);
-    let waiting =
-        (0..WAITERS).map(|_| send(guest.request(Method::GET, &path).header("Prefer", "wait=4")));
+    let waiting = (0..WAITERS).map(|_| send(guest.request(Method::GET, &path).header("Prefer", "wait=4")));
     for answer in join_all(waiting).await {
         assert_eq!(answer.header("preference-applied"), Some("wait=4"));
         assert_eq!(answer.expect(200)["status"], "queued");
@@ -62,10 +61,8 @@ async fn all_who_wait_have_their_orders_once_they_are_stored_also_while_others_g
     let wait = || guest.request(Method::GET, &format!("/orders/{}", id(&order))).header("Prefer", "wait=30");
     let gone = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
     let reading = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
-    eventually("all orders to be at the broker", async || {
-        (bar.prefix.waiting().await > 0).then_some(())
-    })
-    .await;
+    eventually("all orders to be at the broker", async || (bar.prefix.waiting().await > 0).then_some(()))
+        .await;
     gone.abort();
     let work = bar.work().await;
     for answer in placing.await.unwrap() {

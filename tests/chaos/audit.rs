@@ -70,6 +70,7 @@ pub async fn audit(scene: &Scene) -> Result<Verdict> {
         verdict.other(finding.clone());
     }
     let letters = dead_letters(&database, scene, &mut verdict).await?;
+    reused_keys(&database, scene, &mut verdict).await?;
     let rows = orders(&database).await?;
     compare(&scene.load.ledger(), rows, &letters, &mut verdict);
     for row in database.query(BROKEN_HISTORIES, &[]).await? {
@@ -89,8 +90,12 @@ pub async fn audit(scene: &Scene) -> Result<Verdict> {
 fn compare(ledger: &Ledger, mut rows: HashMap<String, Vec<Row>>, letters: &[String], verdict: &mut Verdict) {
     for (number, attempt) in ledger.attempts.iter().enumerate() {
         let name = note(number);
-        let rows = rows.remove(&name).unwrap_or_default();
-        judge(&name, attempt, &rows, letters, verdict);
+        let of = |name: &str| rows.get(name).map(Vec::as_slice).unwrap_or_default();
+        let rival = attempt.rival.map_or(&[][..], |rival| of(&note(rival)));
+        judge(&name, attempt, of(&name), rival, letters, verdict);
+    }
+    for number in 0..ledger.attempts.len() {
+        rows.remove(&note(number));
     }
     for (note, rows) in rows {
         verdict.other(format!("orders that nobody asked for, {note:?}: {}", Row::shown(&rows)));
@@ -98,16 +103,30 @@ fn compare(ledger: &Ledger, mut rows: HashMap<String, Vec<Row>>, letters: &[Stri
     refusals(ledger, verdict);
 }
 
-fn judge(name: &str, attempt: &Attempt, rows: &[Row], letters: &[String], verdict: &mut Verdict) {
+/// `rival`: what the database has of the other order under the same key. Of several contents one is kept, and that is what was
+/// promised of each.
+fn judge(
+    name: &str,
+    attempt: &Attempt,
+    rows: &[Row],
+    rival: &[Row],
+    letters: &[String],
+    verdict: &mut Verdict,
+) {
     let has = || format!("{name} {attempt}; the database has {}", Row::shown(rows));
     let ids = attempt.ids();
     let dead = ids.iter().any(|id| letters.iter().any(|letter| letter == id));
+    let other_is_kept = rival.iter().any(|row| ids.contains(&row.id.as_str()));
     match (attempt.fate(), rows) {
         (_, [_, _, ..]) => {
             verdict.doubled += 1;
             verdict.lines.push(format!("doubled: {}", has()));
         }
-        (Fate::Accepted, []) if !dead => {
+        (_, [_]) if !rival.is_empty() => {
+            verdict.doubled += 1;
+            verdict.lines.push(format!("both under one key: {} and {}", has(), Row::shown(rival)));
+        }
+        (Fate::Accepted, []) if !dead && !other_is_kept => {
             verdict.lost += 1;
             verdict.lines.push(format!("lost: {}", has()));
         }
@@ -122,10 +141,13 @@ fn judge(name: &str, attempt: &Attempt, rows: &[Row], letters: &[String], verdic
     }
 }
 
-/// All orders are good and all guests are signed in: nothing but a lack of means is a reason to refuse.
+/// All orders are good and all guests are signed in: nothing but a lack of means is a reason to refuse, and a key that is used.
 fn refusals(ledger: &Ledger, verdict: &mut Verdict) {
     for (number, attempt) in ledger.attempts.iter().enumerate() {
-        let unfounded = |word: &Word| matches!(word, Word::Refused(why) if why.starts_with('4'));
+        let key_used =
+            |why: &str| attempt.rival.is_some() && why.starts_with("422 /problems/idempotency-key-reused");
+        let unfounded =
+            |word: &Word| matches!(word, Word::Refused(why) if why.starts_with('4') && !key_used(why));
         if attempt.answers.iter().any(|answer| unfounded(&answer.word)) {
             verdict.other(format!("a good order was refused: {} {attempt}", note(number)));
         }
@@ -162,4 +184,14 @@ async fn dead_letters(database: &Client, scene: &Scene, verdict: &mut Verdict) -
         verdict.other(format!("a bad message did not become a dead letter: {id}"));
     }
     Ok(letters.into_iter().map(|(id, _)| id).collect())
+}
+
+/// Every stored order whose key was used for another one must say so in its history.
+async fn reused_keys(database: &Client, scene: &Scene, verdict: &mut Verdict) -> Result<()> {
+    let query = "SELECT reused.id FROM unnest($1::text[]) AS reused (id)
+                 WHERE NOT EXISTS (SELECT FROM orders_not_taken n WHERE n.order_id = reused.id::uuid)";
+    for row in database.query(query, &[&scene.reused]).await? {
+        verdict.other(format!("nothing says that a key was used twice: {}", row.get::<_, String>(0)));
+    }
+    Ok(())
 }

@@ -41,6 +41,8 @@ pub struct Attempt {
     pub keyed: bool,
     /// The lines, as the database should have them.
     pub lines: String,
+    /// The attempt that used the same key for another order: one of the two is kept.
+    pub rival: Option<usize>,
     pub answers: Vec<Answer>,
 }
 
@@ -84,6 +86,9 @@ impl Attempt {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", if self.keyed { "with a key" } else { "without a key" })?;
+        if let Some(rival) = self.rival {
+            write!(f, " that {} has too", note(rival))?;
+        }
         for answer in &self.answers {
             write!(f, "; {answer}")?;
         }
@@ -100,8 +105,17 @@ pub struct Ledger {
 impl Ledger {
     /// A new attempt's number.
     pub fn open(&mut self, keyed: bool, lines: String) -> usize {
-        self.attempts.push(Attempt { keyed, lines, answers: Vec::new() });
+        self.attempts.push(Attempt { keyed, lines, rival: None, answers: Vec::new() });
         self.attempts.len() - 1
+    }
+
+    /// Two attempts under one key.
+    pub fn rivals(&mut self, first: usize, second: usize) {
+        for (number, rival) in [(first, second), (second, first)] {
+            if let Some(attempt) = self.attempts.get_mut(number) {
+                attempt.rival = Some(rival);
+            }
+        }
     }
 
     pub fn note(&mut self, number: usize, answer: Answer) {

@@ -29,7 +29,7 @@ const PAUSE: std::ops::Range<u64> = 10..40;
 const MOST_REPEATS: usize = 5;
 const REPEAT_AFTER: std::ops::Range<u64> = 100..700;
 /// How long a guest waits for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// People at work.
 pub struct Load {
@@ -84,6 +84,19 @@ impl Load {
         Arc::clone(&self.counter.gate).write_owned().await
     }
 
+    /// Asks for two orders under one key at once, one at each `serve`.
+    pub async fn rivals(&self, http: &Client, rng: &mut StdRng) {
+        let counter = &self.counter;
+        let key = Uuid::from_u128(rng.random()).to_string();
+        let (first, second) = (opened(counter, rng, true), opened(counter, rng, true));
+        counter.ledger().rivals(first.0, second.0);
+        let (mut one, mut other) = (StdRng::from_rng(rng), StdRng::from_rng(rng));
+        tokio::join!(
+            ask(counter, http, &mut one, first, Some(&key), 0),
+            ask(counter, http, &mut other, second, Some(&key), 1),
+        );
+    }
+
     /// Waits until everybody has finished what they began.
     pub async fn stop(&mut self) {
         self.stop.cancel();
@@ -119,8 +132,8 @@ async fn guest(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut
     }
 }
 
-/// One attempt. True if it was not taken.
-async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
+/// An attempt that is about to be made: its number, and what it asks for.
+fn opened(counter: &Counter, rng: &mut StdRng, keyed: bool) -> (usize, Value) {
     let items: Vec<(String, u8)> = (0..rng.random_range(1..=3))
         .map(|_| {
             let drink = counter.drinks.get(rng.random_range(0..counter.drinks.len().max(1)));
@@ -128,16 +141,33 @@ async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
         })
         .collect();
     let lines: Vec<_> = items.iter().map(|(recipe, quantity)| format!("{quantity} {recipe}")).collect();
-    let keyed = rng.random_bool(0.5);
     let number = counter.ledger().open(keyed, lines.join(", "));
     let items: Vec<_> =
         items.iter().map(|(recipe, quantity)| json!({ "recipe": recipe, "quantity": quantity })).collect();
-    let body = json!({ "items": items, "table": rng.random_range(1..40).to_string(), "note": note(number) });
-    let key = keyed.then(|| Uuid::from_u128(rng.random()).to_string());
-    let mut by = rng.random_range(0..2);
+    let table = rng.random_range(1..40).to_string();
+    (number, json!({ "items": items, "table": table, "note": note(number) }))
+}
+
+/// One attempt. True if it was not taken.
+async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
+    let key = rng.random_bool(0.5).then(|| Uuid::from_u128(rng.random()).to_string());
+    let asked = opened(counter, rng, key.is_some());
+    let by = rng.random_range(0..2);
+    ask(counter, http, rng, asked, key.as_deref(), by).await
+}
+
+/// Asks for an order, under a key several times, at one `serve` after the other. True if it was not taken.
+async fn ask(
+    counter: &Counter,
+    http: &Client,
+    rng: &mut StdRng,
+    (number, body): (usize, Value),
+    key: Option<&str>,
+    mut by: usize,
+) -> bool {
     for _ in 0..MOST_REPEATS {
         let mut request = counter.post(http, by, "/orders", &counter.tokens.guest).json(&body);
-        if let Some(key) = &key {
+        if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
         let asked = Instant::now();

@@ -41,6 +41,8 @@ pub struct Scene {
     pub rng: StdRng,
     /// The ids of orders that must be found dead, each once.
     pub dead: Vec<String>,
+    /// The ids of stored orders whose histories must say that another one came under their key.
+    pub reused: Vec<String>,
     /// What was wrong on the way.
     pub findings: Vec<String>,
     pub clock: Option<Clock>,
@@ -98,7 +100,7 @@ impl Scene {
         };
         let load = Load::start(addresses, &tokens, &servers.data.drinks, &mut rng)?;
         servers.data.tokens = Some(tokens);
-        let (dead, findings) = (Vec::new(), Vec::new());
+        let (dead, reused, findings) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             serves: at_bar,
             works: behind,
@@ -109,6 +111,7 @@ impl Scene {
             prefix,
             rng,
             dead,
+            reused,
             findings,
             clock,
             disk,

@@ -6,6 +6,7 @@ mod board;
 mod drain;
 mod embedded;
 mod intake;
+mod keyed_intake;
 mod logins;
 mod memory;
 mod size;
@@ -123,6 +124,7 @@ macro_rules! row {
 
 pub const ALL: &[Row] = &[
     row!("intake", intake, "orders answered 202 after the confirm, workers stopped"),
+    row!("keyed-intake", keyed_intake, "the same under an Idempotency-Key each, against the same without"),
     row!("whole-way", whole_way, "orders stored while as many come in"),
     row!("drain", drain, "a backlog of 200,000 orders, by one worker and by two"),
     row!("embedded", embedded, "orders recorded in SQLite"),

@@ -91,8 +91,7 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
         Conn::Pg(conn) => postgres::insert(conn, &unique, at).await?,
         Conn::Sqlite(conn) => sqlite::insert(conn, unique.into_iter().cloned().collect(), at).await?,
     };
-    let there =
-        contents(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
+    let there = contents(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
     Ok(batch
         .iter()
         .map(|order| {

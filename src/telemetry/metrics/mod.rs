@@ -7,8 +7,9 @@ mod groups;
 mod kinds;
 
 pub use groups::{
-    Connections, KeptBy, Login, LookedUp, MovedTo, OnBoard, Part, Published, Purpose, Queue, Recorded, Redelivered,
-    Refused, accounts, board, broker, database, http, intake, moves, process, recorder, waiting, worker,
+    Connections, KeptBy, Login, LookedUp, MovedTo, OnBoard, Part, Published, Purpose, Queue, Recorded,
+    Redelivered, Refused, accounts, board, broker, database, http, intake, moves, process, recorder, waiting,
+    worker,
 };
 pub use kinds::{By, Label, Open};
 

@@ -4,6 +4,7 @@ mod broker;
 mod clock;
 mod database;
 mod disk;
+mod keys;
 mod links;
 mod messages;
 mod poison;
@@ -169,6 +170,9 @@ pub const ALL: &[Fault] = &[
     }),
     Fault::new("poison-storm", "hundreds of bad messages are in the queue", |s, t| {
         Box::pin(poison::storm(s, t))
+    }),
+    Fault::new("keys-reused", "guests use one key for two orders, at both serves at once", |s, t| {
+        Box::pin(keys::reused(s, t))
     }),
     Fault::new("everything", "lines fail and processes are killed, all mixed up", |s, t| {
         Box::pin(storm::everything(s, t))

@@ -14,6 +14,8 @@ const EACH: usize = 50;
 /// Known things that a message may be about.
 struct Known {
     customer: String,
+    /// Somebody else.
+    bartender: String,
     recipe: String,
     name: String,
     /// Orders that are stored.
@@ -32,6 +34,10 @@ pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
             publisher.publish(id, body).await.map_err(|error| format!("a bad message: {error}"))?;
             scene.dead.push(id.to_string());
         }
+        if let Some((id, body)) = reused(&known, stored) {
+            publisher.publish(id, body).await.map_err(|error| format!("a used key: {error}"))?;
+            scene.reused.push(id.to_string());
+        }
         sleep(pause).await;
     }
     drop(publisher);
@@ -42,33 +48,45 @@ pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
 async fn known(scene: &Scene) -> Result<Known> {
     let database = scene.servers.data.postgres.client(&scene.database).await?;
     let customer = database.query_one("SELECT id::text FROM users WHERE role = 'customer'", &[]).await?;
+    let bartender = database.query_one("SELECT id::text FROM users WHERE role = 'employee'", &[]).await?;
     let recipe = database.query_one("SELECT id::text, name FROM recipes LIMIT 1", &[]).await?;
     let limit = i64::try_from(EACH)?;
     let orders = database.query("SELECT id::text FROM orders ORDER BY id LIMIT $1", &[&limit]).await?;
     Ok(Known {
         customer: customer.get(0),
+        bartender: bartender.get(0),
         recipe: recipe.get(0),
         name: recipe.get(1),
         orders: orders.iter().map(|row| row.get(0)).collect(),
     })
 }
 
+/// A message in this version.
+fn message(version: u32, order: &Value) -> Vec<u8> {
+    json!({ "version": version, "order": order }).to_string().into_bytes()
+}
+
+/// An order that is good, but for what is changed.
+fn order(known: &Known, id: &str, change: &dyn Fn(&mut Value)) -> Value {
+    let mut order = json!({
+        "id": id, "customer_id": known.customer, "placed_by": known.customer, "table": null, "note": "bad",
+        "lines": [{ "recipe": { "id": known.recipe, "name": known.name }, "quantity": 1, "note": null }],
+        "priority": 1, "due_at": Utc::now(), "placed_at": Utc::now(),
+    });
+    change(&mut order);
+    order
+}
+
+/// Another order of the same customer under the id of a stored one: no dead letter.
+fn reused(known: &Known, stored: &str) -> Option<(Uuid, Vec<u8>)> {
+    Some((stored.parse().ok()?, message(1, &order(known, stored, &|_| {}))))
+}
+
 /// One of each kind, with the id under which it is to be found.
 fn bad(known: &Known, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
-    let order = |id: &str, change: &dyn Fn(&mut Value)| {
-        let mut order = json!({
-            "id": id, "customer_id": known.customer, "placed_by": known.customer, "table": null, "note": "bad",
-            "lines": [{ "recipe": { "id": known.recipe, "name": known.name }, "quantity": 1, "note": null }],
-            "priority": 1, "due_at": Utc::now(), "placed_at": Utc::now(),
-        });
-        change(&mut order);
-        order
-    };
-    let message =
-        |version: u32, order: &Value| json!({ "version": version, "order": order }).to_string().into_bytes();
     let new = |version: u32, change: &dyn Fn(&mut Value)| {
         let id = Uuid::now_v7();
-        (id, message(version, &order(&id.to_string(), change)))
+        (id, message(version, &order(known, &id.to_string(), change)))
     };
     let mut all = vec![
         (Uuid::now_v7(), b"not JSON".to_vec()),
@@ -81,7 +99,8 @@ fn bad(known: &Known, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
         new(1, &|order| order["lines"][0]["recipe"]["id"] = json!(Uuid::now_v7())),
     ];
     if let Ok(id) = stored.parse() {
-        all.push((id, message(1, &order(stored, &|_| {}))));
+        let of_another = |order: &mut Value| order["customer_id"] = json!(known.bartender);
+        all.push((id, message(1, &order(known, stored, &of_another))));
     }
     all
 }
