@@ -8,7 +8,7 @@ pub use crate::store::lists::{Filter, Page, Place};
 use crate::{
     accounts::Caller,
     domain::{
-        ids::OrderId,
+        ids::{OrderId, UserId},
         moves::{Move, Mover, Status},
         now,
         order::{HistoryEntry, Order},
@@ -16,7 +16,7 @@ use crate::{
         text::Note,
     },
     once::{Once, Told, once},
-    store::{self, Conn, Store, dead_letters, lists, moves, orders},
+    store::{self, Conn, Store, cancellations::Cancellation, dead_letters, lists, moves, orders, users},
     telemetry::metrics::{self, MovedTo},
 };
 use chrono::TimeDelta;
@@ -51,6 +51,17 @@ pub enum Waited {
     TimedOut,
     /// Too many wait: nobody waited.
     Declined,
+}
+
+/// Why a customer's orders were not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCustomer {
+    /// There is none of this id.
+    #[error("no such customer")]
+    Unknown,
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
 }
 
 /// The orders of the bar.
@@ -126,6 +137,38 @@ impl Bar {
             .await?;
         if let Ok(Told::Now(Some(order))) = &told {
             count(order.status);
+        }
+        told
+    }
+
+    /// Cancels all of a customer's orders that are pending or in progress, once. None: there is no such customer.
+    pub async fn cancel_all(
+        &self,
+        staff: Caller,
+        customer_id: UserId,
+        reason: Option<Note>,
+        key: Option<Once<Vec<OrderId>>>,
+    ) -> Result<Told<Vec<OrderId>>, NoCustomer> {
+        let cancellation =
+            Cancellation { customer_id, in_progress: true, untouched: None, actor_id: staff.id, reason };
+        let told = self
+            .store
+            .write(move |conn| {
+                once(conn, key, move |conn| {
+                    async move {
+                        if users::by_id(conn, customer_id).await?.is_none() {
+                            return Ok(Err(NoCustomer::Unknown));
+                        }
+                        Ok(Ok(cancellation.run(conn).await?))
+                    }
+                    .boxed()
+                })
+                .boxed()
+            })
+            .await?;
+        if let Ok(Told::Now(cancelled)) = &told {
+            let cancelled = u64::try_from(cancelled.len()).unwrap_or_default();
+            metrics::moves().moves.of(MovedTo::Cancelled).inc_by(cancelled);
         }
         told
     }

@@ -1,9 +1,11 @@
 //! Every setting, read in one place from flags and the environment.
 
+mod ordering;
 mod proxies;
 mod rate_limits;
 
 use clap::{Args, ValueEnum};
+pub use ordering::{OpenOrders, Ordering};
 pub use proxies::Proxies;
 pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
@@ -150,6 +152,10 @@ pub struct Serving {
     /// differ, such as `ordering=100,login-address=500`. Unless it is `off`, wrong passwords slow down those that follow.
     #[arg(long, env = "RATE_LIMITS", value_name = "on|off|NAME=N,…", default_value = "on")]
     pub rate_limits: RateLimits,
+
+    /// How much a guest may order.
+    #[command(flatten)]
+    pub ordering: Ordering,
 
     /// The certificate with which to speak HTTPS, in PEM, followed by those it was signed with. Read again when it
     /// changes. Unset: HTTP.

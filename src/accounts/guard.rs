@@ -8,7 +8,7 @@
 //! not keep its owner waiting; and who is signed in stays so.
 
 use crate::{
-    domain::{Instant, ids::SessionId},
+    domain::{Instant, ids::SessionId, network::client_network},
     secret::mac,
     store::{
         Conn, Result,
@@ -111,7 +111,7 @@ impl Guard {
     pub fn login(&self, email: &str, address: IpAddr) -> Option<Attempt> {
         let key = self.key?;
         let account = mac(&key, [b"account".as_slice(), email.trim().to_ascii_lowercase().as_bytes()]);
-        let address = mac(&key, [b"address".as_slice(), &network(address)]);
+        let address = mac(&key, [b"address".as_slice(), &client_network(address).to_be_bytes()]);
         let own = mac(&key, [b"both".as_slice(), &account, &address]);
         Some(Attempt { own, shared: Some((account, address)) })
     }
@@ -120,14 +120,6 @@ impl Guard {
     pub fn within(&self, session: SessionId) -> Option<Attempt> {
         let own = mac(&self.key?, [b"session".as_slice(), session.0.as_bytes()]);
         Some(Attempt { own, shared: None })
-    }
-}
-
-/// What one client has: an address, or in version 6 all 2⁶⁴ of a network.
-fn network(address: IpAddr) -> [u8; 16] {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => (address.to_bits() >> 64 << 64).to_be_bytes(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Accounts: registering, signing in, and who may do what.
 
 mod access;
+mod deactivation;
 mod guard;
 mod line;
 mod login;
@@ -11,6 +12,7 @@ mod token;
 
 pub use crate::store::users::Filter;
 pub use access::Access;
+pub use deactivation::keep_cancelling;
 pub use guard::{Claimed, Guard};
 pub use password::{Passwords, Turn, Verdict, is_guessable};
 pub use refresh::RefreshToken;
@@ -232,7 +234,8 @@ impl Accounts {
         Ok((found, after))
     }
 
-    /// Sets what an account may do. Every process goes by it within seconds. One that is switched off is signed out everywhere.
+    /// Sets what an account may do. Every process goes by it within seconds. One that is switched off is signed out everywhere,
+    /// and its pending orders are cancelled.
     pub async fn set_access(
         &self,
         by: UserId,
@@ -241,7 +244,7 @@ impl Accounts {
         active: Option<bool>,
         condition: Condition,
     ) -> Result<User, Denied> {
-        let changed = self
+        let (changed, cancelled) = self
             .store
             .write(move |conn| {
                 async move {
@@ -262,15 +265,18 @@ impl Accounts {
                     }
                     let after = users::set_access(conn, id, role, active, now()).await?;
                     let Some(after) = after else { return Ok(Err(Denied::Unknown)) };
+                    let mut cancelled = 0;
                     if active == Some(false) {
                         sessions::end_all(conn, id, None, now()).await?;
+                        cancelled = deactivation::cancel_pending(conn, by, id).await?;
                     }
                     audit::record_access(conn, by, &before, &after).await?;
-                    Ok(Ok(after))
+                    Ok(Ok((after, cancelled)))
                 }
                 .boxed()
             })
             .await??;
+        deactivation::count(cancelled);
         self.access.note_change().await;
         Ok(changed)
     }

@@ -7,6 +7,7 @@ pub mod dead_letter;
 pub mod fuzz;
 pub mod ids;
 pub mod moves;
+pub mod network;
 pub mod object;
 pub mod order;
 pub mod recipe;

@@ -123,6 +123,11 @@ impl NewOrder {
         None
     }
 
+    /// The number of its drinks.
+    pub fn drinks(&self) -> u32 {
+        self.lines.iter().map(|line| u32::from(line.quantity.get())).sum()
+    }
+
     /// Tells a repeat from another order under the same id: the SHA-256 of what was ordered and for whom.
     /// When it was placed does not count.
     pub fn fingerprint(&self) -> [u8; 32] {

@@ -98,6 +98,7 @@ fn right_bodies() -> Vec<Value> {
         json!({ "role": "employee", "active": true }),
         json!({ "available": true }),
         json!({ "reason": "out of limes" }),
+        json!({ "customer_id": "01a203c7-a828-7562-865f-b3ef9919e243", "reason": "out of limes" }),
         json!({ "recipe": "Negroni", "quantity": 2, "table": "4", "note": "birthday" }),
         json!({ "items": [{ "recipe": "Negroni", "note": "no ice" }, { "recipe": "Gin Fizz", "quantity": 3 }] }),
         json!({ "name": "House Spritz", "build": "collins", "glass": "wine", "method": "Build over ice.",
@@ -138,6 +139,7 @@ fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
         read::<users::Change>(body),
         read::<recipes::Availability>(body),
         read::<orders::Because>(body),
+        read::<orders::CancelAll>(body),
         read::<Request>(body),
         read::<Formula>(body),
     ]

@@ -67,6 +67,8 @@ kinds! {
         "The dead letter's order is stored already.";
     SOLD_OUT: CONFLICT, "sold-out", "Sold out",
         "A drink can't be had right now. Nothing was ordered.";
+    TOO_MANY_OPEN: CONFLICT, "too-many-open", "Too many open",
+        "The customer has as many open orders or drinks as they may have; detail says which limit it is. Open is what is queued, pending or in progress. Nothing was ordered: order again when an order is ready, or after cancelling one.";
     UNSTORABLE: CONFLICT, "unstorable", "Unstorable",
         "The dead letter's order can't be stored now either; detail says why.";
     PRECONDITION_FAILED: PRECONDITION_FAILED, "precondition-failed", "Precondition failed",

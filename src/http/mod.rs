@@ -226,6 +226,7 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(web::resource("/dead-letters/{id}/replay").route(web::post().to(dead_letters::replay)))
         .service(web::resource("/orders/next").route(web::post().to(orders::next)))
+        .service(web::resource("/orders/cancel").route(web::post().to(orders::cancel_all)))
         .service(web::resource("/orders/{id}").route(web::get().to(orders::show)))
         .service(web::resource("/orders/{id}/history").route(web::get().to(orders::history)))
         .service(web::resource("/orders/{id}/{move}").route(web::post().to(orders::act)));

@@ -61,6 +61,12 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT.as_u16(), location: None, tag: None, body: String::new() }
     }
 
+    /// What has no state of its own.
+    pub fn stateless(status: StatusCode, view: &impl Serialize) -> Self {
+        let body = serde_json::to_string(view).unwrap_or_default();
+        Self { status: status.as_u16(), location: None, tag: None, body }
+    }
+
     /// Where it is from now on.
     #[must_use]
     pub fn at(self, location: String) -> Self {

@@ -2,18 +2,19 @@
 
 use super::{
     App,
+    address::client_address,
     body::{Json, OptionalJson},
     caller::{SignedIn, Staff},
     conditions::{self, MayMatch},
     once::{self, Reply},
     openapi::{
         self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing,
-        NotPermitted, SoldOut, Tag, Unavailable, Wait,
+        NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
     },
     prefer,
     problem::Problem,
     query::{self, Query, wrong},
-    views::{HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
+    views::{CancelledView, HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
     accounts::Caller,
@@ -34,7 +35,7 @@ use actix_web::{
     web::{Data, Path},
 };
 use deserr::Deserr;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     future::{Ready, ready},
     time::Duration,
@@ -55,7 +56,7 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(250);
             headers(("Location" = String), ("ETag" = String), ("Preference-Applied" = String))),
         (status = 202, description = "It is safe and will be stored.", body = OrderView,
             headers(("Location" = String), ("Preference-Applied" = String))),
-        ForToken, NotPermitted, SoldOut, ForBody, KeyReused, Unavailable))]
+        ForToken, NotPermitted, SoldOut, TooManyOpen, ForBody, KeyReused, Unavailable))]
 pub async fn place(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -64,7 +65,7 @@ pub async fn place(
 ) -> Result<impl Responder, Problem> {
     let key = once::key(&request)?;
     let mut wait = prefer::wait(&request);
-    let (taken, order) = app.intake.place(caller, order, key.as_ref()).await?;
+    let (taken, order) = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
     let id = order.id;
     let stored = match (taken, wait) {
         (Taken::Stored(Some(at)), _) => Some(Order::recorded(NewOrder::clone(&order), at)),
@@ -237,6 +238,45 @@ fn claim(order: &Option<Order>) -> Reply {
 
 fn moved(order: &Order) -> Reply {
     Reply::new(StatusCode::OK, order.stamp(), &OrderView::from(order.clone()))
+}
+
+/// Whose orders shall be cancelled.
+#[derive(Deserialize, Deserr, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
+#[schema(as = CancelAll, examples(json!({ "customer_id": "01a203c7-a828-7562-865f-b3ef9919e243" })))]
+pub struct CancelAll {
+    /// Whose.
+    customer_id: UserId,
+    /// Why, for the orders' history.
+    #[deserr(default)]
+    reason: Option<Note>,
+}
+
+/// `POST /orders/cancel`: cancels what a customer has on the board, pending or in progress.
+#[utoipa::path(post, path = "/orders/cancel", operation_id = "cancel_orders", tag = "orders",
+    security(("token" = ["employee"])),
+    summary = "Cancels all open orders of a customer",
+    params(Key),
+    request_body = CancelAll,
+    responses(
+        (status = 200, description = "Which were cancelled: at most 10,000 that were pending and 10,000 that were in progress. \
+            Orders that are queued are not among them.",
+            body = CancelledView, headers(("Idempotency-Replayed" = String))),
+        ForToken, ForBody, KeyReused, Unavailable))]
+pub async fn cancel_all(
+    app: Data<App>,
+    Staff(caller): Staff,
+    request: HttpRequest,
+    Json(asked): Json<CancelAll>,
+) -> Result<HttpResponse, Problem> {
+    let key = once::once(&request, caller, &asked, |cancelled| all_cancelled(cancelled).text())?;
+    let CancelAll { customer_id, reason } = asked;
+    once::answer(&app.bar.cancel_all(caller, customer_id, reason, key).await?, all_cancelled)
+}
+
+fn all_cancelled(order_ids: &Vec<OrderId>) -> Reply {
+    Reply::stateless(StatusCode::OK, &CancelledView { cancelled: order_ids.len(), order_ids })
 }
 
 /// Why an order is called off or can't be made.

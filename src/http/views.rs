@@ -303,6 +303,16 @@ pub struct OrdersView {
     pub next_cursor: Option<String>,
 }
 
+/// Orders that were cancelled together.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CancelledOrders, examples(json!({ "cancelled": 1, "order_ids": ["01a203c7-a828-7562-865f-b3ef9919e243"] })))]
+pub struct CancelledView<'a> {
+    /// How many there were.
+    pub cancelled: usize,
+    /// Which they were: the latest first, those that were pending before those that were in progress.
+    pub order_ids: &'a [OrderId],
+}
+
 /// The moves of an order.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]

@@ -2,6 +2,7 @@
 
 mod identity;
 pub mod message;
+mod open_orders;
 mod request;
 mod sink;
 mod stored;
@@ -9,12 +10,14 @@ mod waiting;
 
 pub use crate::recorder::Refusal;
 pub use identity::Identity;
+pub use open_orders::{OpenOrders, TooManyOpen};
 pub use request::{IdempotencyKey, Item, Request};
 pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
 pub use stored::StoredOrders;
 
 use crate::{
     accounts::Caller,
+    config::{self, Ordering},
     domain::{
         Instant, Invalid,
         ids::{OrderId, UserId},
@@ -30,7 +33,7 @@ use crate::{
 };
 use futures_util::FutureExt;
 use quick_cache::{Weighter, sync::Cache};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use waiting::Waiting;
 
 /// How many accepted orders are remembered until they can be read from the database.
@@ -55,6 +58,9 @@ pub enum NotTaken {
     /// Another order was placed under the same key.
     #[error("another order was placed under this key")]
     Conflict,
+    /// The customer has as many open orders as they may have.
+    #[error(transparent)]
+    TooManyOpen(#[from] TooManyOpen),
     /// It could not be stored, though it looked well.
     #[error("refused: {0}")]
     Refused(Refusal),
@@ -77,6 +83,9 @@ pub struct Intake {
     identity: Identity,
     accepted: Cache<OrderId, Arc<NewOrder>, Bytes>,
     waiting: Waiting,
+    open: Arc<OpenOrders>,
+    /// The most drinks of one order.
+    max_drinks: Option<u32>,
 }
 
 /// About how much memory an order takes.
@@ -103,19 +112,34 @@ pub enum Queued {
 
 impl Intake {
     /// Takes orders from this menu into this sink.
-    pub fn new(menu: Menu, sink: Box<dyn OrderSink>, store: Store, identity: Identity) -> Self {
+    pub fn new(
+        menu: Menu,
+        sink: Box<dyn OrderSink>,
+        store: Store,
+        identity: Identity,
+        settings: &Ordering,
+    ) -> Self {
         let accepted = Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, Bytes);
-        Self { menu, sink, store, identity, accepted, waiting: Waiting::default() }
+        let open = Arc::new(OpenOrders::new(settings));
+        let is_limited = settings.open_orders != config::OpenOrders::Off;
+        let max_drinks = is_limited.then_some(settings.drinks_per_order);
+        Self { menu, sink, store, identity, accepted, waiting: Waiting::default(), open, max_drinks }
     }
 
-    /// Takes an order: on success it is safe at the broker or in the database.
+    /// Counts open orders, which needs to be kept up.
+    pub fn open_orders(&self) -> Arc<OpenOrders> {
+        Arc::clone(&self.open)
+    }
+
+    /// Takes an order from this address: on success it is safe at the broker or in the database.
     pub async fn place(
         &self,
         caller: Caller,
+        address: IpAddr,
         request: Request,
         key: Option<&IdempotencyKey>,
     ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
-        let outcome = self.take(caller, request, key).await;
+        let outcome = self.take(caller, address, request, key).await;
         match &outcome {
             Ok((Taken::Queued, order)) => {
                 metrics::intake().accepted.of(KeptBy::Broker).inc();
@@ -135,6 +159,7 @@ impl Intake {
     async fn take(
         &self,
         caller: Caller,
+        address: IpAddr,
         request: Request,
         key: Option<&IdempotencyKey>,
     ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
@@ -142,9 +167,41 @@ impl Intake {
         let order = match (self.order(customer_id, caller.id, request.clone(), key), key) {
             (Ok(order), _) => Arc::new(order),
             // The menu has changed since, perhaps: what was taken before is answered as it was then.
-            (Err(refusal), Some(key)) => self.earlier(customer_id, request, key).await?.ok_or(refusal)?,
+            (Err(refusal), Some(key)) => {
+                self.earlier(customer_id, request.clone(), key).await?.ok_or(refusal)?
+            }
             (Err(refusal), None) => return Err(refusal),
         };
+        let is_staff = caller.role.is_staff();
+        let admitted = if is_staff { Ok(None) } else { self.open.admit(&order, address) };
+        let (order, reservation) = match (admitted, key) {
+            (Ok(reservation), _) => (order, reservation),
+            // What was taken before is no further order.
+            (Err(too_many), Some(key)) => match self.earlier(customer_id, request, key).await {
+                Ok(earlier) => (earlier.ok_or(too_many)?, None),
+                // Nobody can say whether it is a repeat.
+                Err(NotTaken::Store(error)) if error.may_pass() => (order, None),
+                Err(refusal) => return Err(refusal),
+            },
+            (Err(too_many), None) => return Err(too_many.into()),
+        };
+        let outcome = self.keep(order, key).await;
+        match (&outcome, reservation) {
+            (_, None) => {}
+            (Ok(_), Some(reservation)) => reservation.accepted(),
+            // It may be kept: it counts for a while.
+            (Err(NotTaken::Undecided), Some(reservation)) => drop(reservation),
+            (Err(_), Some(reservation)) => reservation.released(),
+        }
+        outcome
+    }
+
+    /// Keeps an order safe.
+    async fn keep(
+        &self,
+        order: Arc<NewOrder>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
         if key.is_none() {
             let taken = self.sink.take(Arc::clone(&order)).await?;
             if taken == Taken::Queued {
@@ -237,6 +294,7 @@ impl Intake {
     ) -> Result<NewOrder, NotTaken> {
         let menu = self.menu.current();
         let (table, note) = (request.table.clone(), request.note.clone());
+        let is_list = request.is_list();
         let items = request.into_items()?;
         if !(1..=MOST_LINES).contains(&items.len()) {
             return Err(Invalid::new("items", format!("must have 1 to {MOST_LINES} lines")).into());
@@ -256,6 +314,11 @@ impl Intake {
         }
         if !wrong.is_empty() {
             return Err(NotTaken::Invalid(wrong));
+        }
+        let drinks: u32 = lines.iter().map(|line| u32::from(line.quantity.get())).sum();
+        if let Some(most) = self.max_drinks.filter(|most| drinks > *most) {
+            let problem = format!("has {drinks} drinks, and an order may have {most}");
+            return Err(Invalid::new(if is_list { "items" } else { "quantity" }, problem).into());
         }
         let placed_at = now();
         Ok(NewOrder {
@@ -281,6 +344,7 @@ fn refused(error: &NotTaken) -> Refused {
         NotTaken::SoldOut(_) => Refused::SoldOut,
         NotTaken::NotForOthers => Refused::NotPermitted,
         NotTaken::Conflict => Refused::Conflict,
+        NotTaken::TooManyOpen(_) => Refused::TooManyOpen,
         NotTaken::Refused(_) => Refused::Unstorable,
         NotTaken::Unavailable | NotTaken::Store(store::Error::Unavailable(_)) => Refused::Unavailable,
         NotTaken::Undecided | NotTaken::Store(store::Error::Undecided(_)) => Refused::Undecided,

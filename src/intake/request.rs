@@ -27,7 +27,7 @@ pub struct Request {
     /// How many of it.
     #[deserr(default)]
     quantity: Option<Quantity>,
-    /// Several drinks, instead of `recipe` and `quantity`.
+    /// Several drinks, instead of `recipe` and `quantity`: 100 at most in all, or as many as the bar has set.
     #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
     #[deserr(default)]
     items: Option<Vec<Object<Item>>>,
@@ -77,6 +77,11 @@ impl Request {
         same_place
             && items.len() == order.lines.len()
             && items.iter().map(|(_, item)| item).zip(&order.lines).all(same)
+    }
+
+    /// Whether it orders by `items`.
+    pub(super) fn is_list(&self) -> bool {
+        self.items.is_some()
     }
 
     /// The lines, each with the field that names its recipe.

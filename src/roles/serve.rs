@@ -99,22 +99,14 @@ pub async fn serve(
     let store = &deployment.store;
     let previous: Vec<_> = serving.previous_secrets().cloned().collect();
     let lifetime = TimeDelta::minutes(serving.token_minutes.into());
-    let mut tasks = SupervisedTasks::default();
-    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
-    tasks.spawn("access", access.clone().keep_fresh(stop.clone()));
-    tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
-    tasks.spawn("summary of the log", report_unlogged(stop.clone()));
-    if let Some(tls) = tls.clone() {
-        tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
-    }
-    if let Some(broker) = deployment.broker.clone() {
-        tasks.spawn("broker", broker.ended());
-    }
+    let mut tasks = background(&deployment, &stop, &menu, &access, tls.clone());
     let (recorder, recording) = Recorder::start(store.clone());
     tasks.supervise(RECORDER, recording);
 
     let health = Health::new(store.clone(), deployment.broker.clone(), Needs::Either, stop.clone());
-    let intake = Arc::new(Intake::new(menu.clone(), deployment.sink(recorder), store.clone(), identity));
+    let sink = deployment.sink(recorder);
+    let intake = Arc::new(Intake::new(menu.clone(), sink, store.clone(), identity, &serving.ordering));
+    tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
     let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
     let within = serving.stopping.within();
     let watchdog = ThreadWatchdog::start()?;
@@ -173,6 +165,30 @@ pub async fn serve(
         Some(failure) => Err(failure),
         None => finished.map_err(|_| startup::unfinished(within)),
     }
+}
+
+/// Starts what goes on beside answering, until `stop`.
+fn background(
+    deployment: &Deployment,
+    stop: &CancellationToken,
+    menu: &Menu,
+    access: &Access,
+    tls: Option<Tls>,
+) -> SupervisedTasks {
+    let store = &deployment.store;
+    let mut tasks = SupervisedTasks::default();
+    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
+    tasks.spawn("access", access.clone().keep_fresh(stop.clone()));
+    tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
+    tasks.spawn("summary of the log", report_unlogged(stop.clone()));
+    tasks.spawn("deactivation", accounts::keep_cancelling(store.clone(), stop.clone()));
+    if let Some(tls) = tls {
+        tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
+    }
+    if let Some(broker) = deployment.broker.clone() {
+        tasks.spawn("broker", broker.ended());
+    }
+    tasks
 }
 
 /// Stops what was started, in an order in which nothing that was accepted is lost.

@@ -229,7 +229,7 @@ async fn far(
 
 /// No order that waits was placed before this; none if none waits. So to find a customer's among them, those that they placed
 /// earlier need not be read.
-async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Instant>> {
+pub(super) async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Instant>> {
     let first_due: Option<Instant> = on!(conn, c => orders::table
         .filter(stands(Status::Pending))
         .order((orders::due_at, orders::id))

@@ -6,6 +6,7 @@
 
 mod append_only;
 pub mod audit;
+pub mod cancellations;
 pub mod census;
 mod connect;
 pub mod dead_letters;
@@ -17,6 +18,7 @@ pub mod login_attempts;
 pub mod migrations;
 pub mod moves;
 pub mod not_taken;
+pub mod open_orders;
 pub mod orders;
 mod pulse;
 pub mod recipes;

@@ -73,31 +73,52 @@ struct MoveRow {
 
 /// Makes a move and writes it down. False if the order has moved since it was seen. Belongs in a transaction.
 pub async fn make(conn: &mut Conn, step: &Step) -> Result<bool> {
-    let number = step.version + 1;
     let standing = Standing {
         status: step.to,
         status_reason: step.reason.as_ref(),
         bartender_id: step.bartender_id,
         updated_at: step.at,
-        version: number,
+        version: step.version + 1,
     };
     let seen = orders::version.eq(step.version).and(orders::status.eq(step.from));
     let moved = on!(conn, c => diesel::update(orders::table.find(step.order_id).filter(seen)).set(&standing).execute(c))?;
     if moved == 0 {
         return Ok(false);
     }
-    let row = MoveRow {
-        order_id: step.order_id,
-        number,
-        from_status: step.from,
-        to_status: step.to,
-        actor_id: step.actor_id,
-        reason: step.reason.clone(),
-        moved_at: step.at,
-        request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
-    };
-    on!(conn, c => diesel::insert_into(order_moves::table).values(&row).execute(c))?;
+    on!(conn, c => diesel::insert_into(order_moves::table).values(&MoveRow::of(step)).execute(c))?;
     Ok(true)
+}
+
+/// Writes down moves that are made, in the same transaction.
+pub(super) async fn write_down(conn: &mut Conn, steps: &[Step]) -> Result<()> {
+    let rows: Vec<MoveRow> = steps.iter().map(MoveRow::of).collect();
+    match conn {
+        Conn::Pg(conn) => {
+            diesel::insert_into(order_moves::table).values(&rows).execute(&mut **conn).await?;
+        }
+        // It takes one row at a time.
+        Conn::Sqlite(conn) => {
+            for row in &rows {
+                diesel::insert_into(order_moves::table).values(row).execute(&mut **conn).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl MoveRow {
+    fn of(step: &Step) -> Self {
+        Self {
+            order_id: step.order_id,
+            number: step.version + 1,
+            from_status: step.from,
+            to_status: step.to,
+            actor_id: step.actor_id,
+            reason: step.reason.clone(),
+            moved_at: step.at,
+            request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
+        }
+    }
 }
 
 /// Where an order stood before its latest move.

@@ -148,6 +148,21 @@ pub async fn access_changed_since(conn: &mut Conn, since: Instant) -> Result<Vec
         .load(c))?)
 }
 
+/// Inactive accounts whose role or activity changed at or after `since`, with when, `limit` at most: the latest ones.
+pub async fn deactivated_since(
+    conn: &mut Conn,
+    since: Instant,
+    limit: i64,
+) -> Result<Vec<(UserId, Instant)>> {
+    Ok(on!(conn, c => users::table
+        .filter(users::access_changed_at.ge(since).and(users::access_changed_at.ne(users::created_at)))
+        .filter(users::active.eq(false))
+        .order(users::access_changed_at.desc())
+        .select((users::id, users::access_changed_at))
+        .limit(limit)
+        .load(c))?)
+}
+
 /// Which accounts to list: all conditions together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {

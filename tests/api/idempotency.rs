@@ -226,6 +226,7 @@ async fn a_key_that_can_not_be_one_is_refused_wherever_it_counts() {
         ("/recipes", water("Water")),
         ("/orders", json!({ "recipe": "Negroni" })),
         ("/orders/next", json!({})),
+        ("/orders/cancel", json!({ "customer_id": order["customer_id"] })),
         (&start, json!({})),
     ];
     for (path, body) in paths {

@@ -30,6 +30,7 @@ mod lists;
 mod logs;
 mod menu;
 mod metrics;
+mod open_orders;
 mod openapi;
 mod orders;
 mod plans;

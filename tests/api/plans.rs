@@ -9,9 +9,13 @@ use crate::support::{
     person::{id, send},
 };
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
-use shakerqueue::domain::now;
+use shakerqueue::{
+    domain::now,
+    store::{Store, cancellations, open_orders, users},
+};
 
 /// Entries of a page.
 const PAGE: u64 = 10;
@@ -82,6 +86,9 @@ async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
     asked.push(Asked::read(&admin, "/metrics", live + PAGE));
     asked.push(Asked::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
     asked.push(Asked::post(&staff, "/orders/next", Value::Null));
+    // It passes by what this customer had since the first of those that wait, and by all that is in progress.
+    let (path, body) = ("/orders/cancel", json!({ "customer_id": id(&customer) }));
+    asked.push(Asked { most: live + 2 * PAGE, ..Asked::post(&staff, path, body) });
     let board = staff.get("/orders?status=pending&limit=10").await.expect(200);
     let mut waiting = board["orders"].as_array().expect("orders").iter();
     let mut order = move || format!("/orders/{}", id(waiting.next_back().expect("an order that waits")));
@@ -199,6 +206,21 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
         }
     }
     asked
+}
+
+/// What processes ask by themselves about so many customers.
+async fn background(store: &Store, customers: i64) {
+    let reading = store.read(move |conn| {
+        async move {
+            let page = users::page(conn, users::Filter::default(), None, customers).await?;
+            let ids: Vec<_> = page.into_iter().map(|user| user.id).collect();
+            let since = now() - TimeDelta::hours(24);
+            open_orders::of_customers(conn, &ids, since, 20_000).await?;
+            cancellations::with_untouched(conn, &ids, since).await
+        }
+        .boxed()
+    });
+    reading.await.expect("an answer");
 }
 
 /// The cursor behind so many pages, or as many as there are; none if there is one page only.

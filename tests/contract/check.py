@@ -78,7 +78,7 @@ def deployment(name, program, log):
     """A deployment of its own with the demo data: its URL, and a function that runs SQL on its database."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    settings = {"BIND_ADDR": f"127.0.0.1:{port}", "BCRYPT_COST": "4", "JWT_SECRET": SECRET, "RATE_LIMITS": "off", "SHUTDOWN_DELAY_SECONDS": "0"}
+    settings = {"BIND_ADDR": f"127.0.0.1:{port}", "BCRYPT_COST": "4", "JWT_SECRET": SECRET, "RATE_LIMITS": "off", "OPEN_ORDERS": "off", "SHUTDOWN_DELAY_SECONDS": "0"}
     with contextlib.ExitStack() as stack:
         if name == "embedded":
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shakerqueue-contract-"))

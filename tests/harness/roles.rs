@@ -29,7 +29,7 @@ const NO_LIMIT: &str = "login=10000000,login-address=10000000,refresh=10000000,r
 pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = User::myself().command(&[], env!("CARGO_BIN_EXE_shakerqueue"));
     // One token lasts for all that is done with it.
-    command.envs([("RATE_LIMITS", NO_LIMIT), ("TOKEN_MINUTES", "1440")]);
+    command.envs([("RATE_LIMITS", NO_LIMIT), ("OPEN_ORDERS", "off"), ("TOKEN_MINUTES", "1440")]);
     command.args(arguments).envs(settings.iter().cloned());
     command
 }

@@ -91,6 +91,9 @@ fn detail(kind: &Kind) -> &'static str {
         "not-permitted" => "This is for staff.",
         "illegal-move" => "The order is pending: that can't be done with it.",
         "precondition-failed" => "The recipe has changed since. Please read it again.",
+        "too-many-open" => {
+            "A customer can have 10 open orders: please wait until one is ready, or cancel one."
+        }
         "sold-out" => "Margarita is sold out.",
         "too-large" => "A body may have at most 65536 bytes.",
         _ => kind.about,

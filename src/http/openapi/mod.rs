@@ -16,7 +16,7 @@ pub use parameters::{
 pub use problems::{
     AccountInactive, Changed, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin,
     Missing, MustHaveMatch, NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut, TooManyFailures,
-    Unavailable, Unstorable, WrongPassword,
+    TooManyOpen, Unavailable, Unstorable, WrongPassword,
 };
 
 use self::{
@@ -91,6 +91,7 @@ fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Valu
         orders::list,
         orders::place,
         orders::next,
+        orders::cancel_all,
         orders::show,
         orders::history,
         orders::act,

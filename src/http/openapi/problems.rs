@@ -61,6 +61,8 @@ sets! {
     Unstorable: UNSTORABLE;
     /// A drink is sold out.
     SoldOut: SOLD_OUT;
+    /// A customer has too many open orders.
+    TooManyOpen: TOO_MANY_OPEN;
     /// A key stands for something else, or is none.
     KeyReused: IDEMPOTENCY_KEY_REUSED, INVALID;
 }

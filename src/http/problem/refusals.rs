@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     accounts::Denied,
-    bar::NotMoved,
+    bar::{NoCustomer, NotMoved},
     dead_letters::NotResolved,
     domain::Invalid,
     intake::{NotTaken, Refusal},
@@ -37,6 +37,7 @@ impl From<NotTaken> for Problem {
                 kind::IDEMPOTENCY_KEY_REUSED,
                 "Another order was placed under this Idempotency-Key.",
             ),
+            NotTaken::TooManyOpen(too_many) => Self::new(kind::TOO_MANY_OPEN, too_many.to_string()),
             // The menu is ours, so it is the customer that is not there: a token of another installation.
             NotTaken::Refused(Refusal::Unknown(_)) => Self::not_signed_in(),
             NotTaken::Refused(Refusal::Other(reason)) => Self::internal(&reason),
@@ -63,6 +64,15 @@ impl From<NotMoved> for Problem {
                 problem
             }
             NotMoved::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoCustomer> for Problem {
+    fn from(error: NoCustomer) -> Self {
+        match error {
+            NoCustomer::Unknown => Invalid::new("customer_id", "there is no such customer").into(),
+            NoCustomer::Store(error) => error.into(),
         }
     }
 }

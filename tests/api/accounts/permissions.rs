@@ -45,6 +45,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
     ("GET", "/orders", SignedIn),
     ("POST", "/orders", SignedIn),
     ("POST", "/orders/next", Staff),
+    ("POST", "/orders/cancel", Staff),
     ("GET", "/orders/{id}", SignedIn),
     ("GET", "/orders/{id}/history", SignedIn),
     ("POST", "/orders/{id}/start", Staff),

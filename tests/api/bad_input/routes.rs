@@ -73,6 +73,7 @@ async fn a_method_that_a_resource_does_not_have_is_a_405_that_lists_those_it_has
         ("POST", "/recipes/negroni/availability", "PUT"),
         ("DELETE", "/orders", "GET, POST"),
         ("GET", "/orders/next", "POST"),
+        ("GET", "/orders/cancel", "POST"),
         ("PUT", "/orders/7", "GET"),
         ("DELETE", "/orders/7", "GET"),
         ("POST", "/orders/7/history", "GET"),

@@ -119,6 +119,7 @@ async fn each_operation_succeeds_as_it_says() {
         (&admin, "undo_order", order, None, 200),
         (&admin, "undo_order", order, None, 200),
         (&admin, "cancel_order", order, None, 200),
+        (&admin, "cancel_orders", "", Some(json!({ "customer_id": account })), 200),
         (&admin, "get_order", order, None, 200),
         (&admin, "get_history", order, None, 200),
         (&admin, "list_audit_entries", "", None, 200),

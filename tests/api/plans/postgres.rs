@@ -1,6 +1,6 @@
 //! What PostgreSQL counts: scans of whole tables, and entries that were read of indexes.
 
-use super::requests;
+use super::{background, requests};
 use crate::support::{
     Bar,
     database::{Database, Kind},
@@ -71,6 +71,22 @@ async fn no_request_reads_more_of_many_orders_than_it_shows() {
             wrong.push(format!(
                 "{}: {scans} scans of whole tables, {read} entries read of indexes",
                 asked.name
+            ));
+        }
+        before = now;
+    }
+    for customers in [1, 1000] {
+        let store = database.store();
+        for _ in 0..REPEATS {
+            background(&store, customers).await;
+        }
+        store.close();
+        let now = counted(&client).await;
+        let (scans, read) = (now.0 - before.0, u64::try_from(now.1 - before.1).expect("counting up"));
+        // What is live, twice: of the others nobody has anything of today.
+        if scans > 0 || read > 2 * LIVE * REPEATS {
+            wrong.push(format!(
+                "open orders of {customers}: {scans} scans of whole tables, {read} entries read"
             ));
         }
         before = now;

@@ -1,6 +1,6 @@
 //! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
 
-use super::requests;
+use super::{background, requests};
 use crate::support::{
     Bar, Person,
     database::{Database, Kind},
@@ -124,6 +124,13 @@ async fn no_statement_reads_all_orders() {
             }
         }
     }
+    let store = bar.database.store();
+    background(&store, 100).await;
+    store.close();
+    let own = heard().into_iter().filter(|statement| statement.contains("FROM `orders`"));
+    let own: Vec<_> = own.map(|statement| (wrong(&mut conn, &statement, ""), statement)).collect();
+    assert_eq!(own.len(), 2, "{own:?}");
+    all_wrong.extend(own.into_iter().filter_map(|(wrong, _)| wrong));
     assert!(looked_at > 100, "only {looked_at} statements were heard");
     assert!(all_wrong.is_empty(), "\n{}", all_wrong.join("\n"));
     bar.close().await;

@@ -29,6 +29,9 @@ async fn every_setting_is_shown_with_its_default() {
         ("serve", "HTTP_THREADS", "Unset"),
         ("serve", "HTTP_CONNECTIONS", "[default: 4096]"),
         ("serve", "RATE_LIMITS", "[default: on]"),
+        ("serve", "OPEN_ORDERS", "[default: 10]"),
+        ("serve", "NEW_ACCOUNTS_DRINKS", "[default: 60]"),
+        ("serve", "DRINKS_PER_ORDER", "[default: 100]"),
         ("serve", "TRUSTED_PROXIES", "Unset"),
         ("serve", "TLS_CERT_FILE", "Unset"),
         ("serve", "TLS_KEY_FILE", "private key"),
@@ -63,7 +66,8 @@ async fn no_setting_is_forgotten() {
     let mut read: BTreeSet<String> = ["RUST_LOG".to_owned()].into();
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let roles = fs::read_dir(src.join("roles")).unwrap().map(|file| file.unwrap().path());
-    for file in roles.chain([src.join("config.rs")]) {
+    let config = fs::read_dir(src.join("config")).unwrap().map(|file| file.unwrap().path());
+    for file in roles.chain(config).chain([src.join("config.rs")]) {
         let text = fs::read_to_string(file).unwrap();
         read.extend(
             text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),

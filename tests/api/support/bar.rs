@@ -44,7 +44,7 @@ impl Bar {
     /// Opens on this database with more flags.
     pub async fn open_on(database: Database, flags: &[&str]) -> Self {
         let mut all = vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1"];
-        all.extend(["--rate-limits", "off"]);
+        all.extend(["--rate-limits", "off", "--open-orders", "off"]);
         all.extend(["--shutdown-seconds", "10", "--shutdown-delay-seconds", "0"]);
         all.extend(["--database-url", &database.url, "--jwt-secret", SECRET]);
         all.extend(flags);

@@ -11,7 +11,11 @@ use tokio::{
 /// A command with nothing of this process's environment in it, and without limits that a test would run into.
 pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shakerqueue"));
-    command.args(arguments).env_clear().env("RATE_LIMITS", "off").envs(environment.iter().copied());
+    command
+        .args(arguments)
+        .env_clear()
+        .envs([("RATE_LIMITS", "off"), ("OPEN_ORDERS", "off")])
+        .envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }

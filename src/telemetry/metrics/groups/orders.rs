@@ -27,6 +27,8 @@ label! {
         NotPermitted = "not_permitted",
         /// Another order has its key.
         Conflict = "conflict",
+        /// Its customer has too many open orders.
+        TooManyOpen = "too_many_open",
         /// The database refuses it.
         Unstorable = "unstorable",
         /// Nothing that could keep it is up.
