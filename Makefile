@@ -1,6 +1,6 @@
 # `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api check-deploy check-workflows check-release ci up observe down logs clean
+.PHONY: help run build test fuzz chaos bench microbench fmt lint doc deny audit schema check-schema openapi check-api check-deploy check-workflows check-release ci up observe down logs clean app-role-password
 
 # docker compose where its engine runs, else podman-compose. Or say it: make up COMPOSE='podman compose'
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; \
@@ -11,6 +11,9 @@ WORKERS ?= 1
 NO_DEPS = $(if $(findstring podman-compose,$(COMPOSE)),--no-deps)
 # A secret that fits into a URL.
 RANDOM = random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+# A secret that a .env of an earlier version lacks.
+add_secret = grep -q '^$(1)=.' .env || { $(RANDOM); [ -z "$$(tail -c 1 .env)" ] || echo >>.env; \
+	  printf '$(1)=%s\n' "$$(random)" >>.env; echo "added a random $(1) to .env"; }
 # Podman keeps an image's health check only in Docker's format.
 export BUILDAH_FORMAT = docker
 
@@ -83,14 +86,12 @@ check-deploy: ## Check alerts, their tests and the dashboard, also against docs/
 ci: ## Run all that CI runs
 	bash .ci/run
 
-up: .env ## Build the image, start the scaled-out deployment in containers (WORKERS=4 for more)
+up: .env app-role-password ## Build the image, start the scaled-out deployment in containers (WORKERS=4 for more)
 	$(COMPOSE) up --build -d $(NO_DEPS) --scale work=$(WORKERS)
 	@echo "http://localhost:8080 (the API), http://localhost:15672 (RabbitMQ)"
 
-observe: .env ## Like up, with Prometheus and Grafana
-	@grep -q '^GRAFANA_PASSWORD=.' .env || { $(RANDOM); [ -z "$$(tail -c 1 .env)" ] || echo >>.env; \
-	  printf 'GRAFANA_PASSWORD=%s\n' "$$(random)" >>.env; \
-	  echo "added a random GRAFANA_PASSWORD to .env"; }
+observe: .env app-role-password ## Like up, with Prometheus and Grafana
+	@$(call add_secret,GRAFANA_PASSWORD)
 	$(COMPOSE) --profile observe up --build -d $(NO_DEPS) --scale work=$(WORKERS)
 	@echo "http://localhost:8080 (the API), http://localhost:15672 (RabbitMQ), http://localhost:9090 (Prometheus)"
 	@echo "http://localhost:3000 (Grafana: admin, with GRAFANA_PASSWORD of .env)"
@@ -104,8 +105,11 @@ logs: ## Follow the containers' logs
 clean: ## Remove what was built
 	cargo clean
 
+app-role-password: .env
+	@$(call add_secret,APP_ROLE_PASSWORD)
+
 .env:
 	@umask 077; $(RANDOM); \
-	printf 'JWT_SECRET=%s\nPOSTGRES_PASSWORD=%s\nRABBITMQ_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \
-	  "$$(random)" "$$(random)" "$$(random)" "$$(random)" >$@
+	printf 'JWT_SECRET=%s\nPOSTGRES_PASSWORD=%s\nAPP_ROLE_PASSWORD=%s\nRABBITMQ_PASSWORD=%s\nGRAFANA_PASSWORD=%s\n' \
+	  "$$(random)" "$$(random)" "$$(random)" "$$(random)" "$$(random)" >$@
 	@echo "wrote .env with random secrets"

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::{
-    config::{Database, Logging, Serving, Working},
+    config::{Logging, Serving, Working},
     roles, telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -26,8 +26,8 @@ enum Role {
     Work(Working),
     /// Migrates the database and fills it: the menu, and an account for each role. Safe to repeat.
     Seed(roles::seed::Seeding),
-    /// Brings the database to this version's schema.
-    Migrate(Database),
+    /// Brings the database to this version's schema; on PostgreSQL also makes the role that `serve` and `work` use.
+    Migrate(roles::migrate::MigrateArgs),
     /// Shows accepted orders that could not be stored, and decides about them.
     DeadLetters(roles::dead_letters::Deciding),
     /// Asks a running role whether it is well; exits with 1 if not.
@@ -43,7 +43,7 @@ impl Cli {
             Role::Serve(serving) => roles::serve::run(*serving).await,
             Role::Work(working) => roles::work::run(working).await,
             Role::Seed(seeding) => roles::seed::run(seeding).await,
-            Role::Migrate(database) => roles::migrate::run(database).await,
+            Role::Migrate(args) => roles::migrate::run(args).await,
             Role::DeadLetters(deciding) => roles::dead_letters::run(deciding).await,
             Role::Health(asking) => roles::health::run(asking).await,
             Role::Openapi => roles::openapi::run(),

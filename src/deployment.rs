@@ -141,6 +141,16 @@ impl Deployment {
         })
     }
 
+    /// Makes sure that the database is a server's, which has roles.
+    pub fn need_roles(&self) -> Result<(), Unsuitable> {
+        if self.file.is_some() {
+            return Err(Unsuitable(
+                "--app-role needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: a SQLite file has no roles".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// Whether the database migrates itself when it is opened.
     pub fn migrates_itself(&self) -> bool {
         self.file.is_some()

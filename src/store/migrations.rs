@@ -1,6 +1,6 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
-use super::{Conn, Error, Pools, Result, Store, append_only, blocking, connect::pg_connection, on};
+use super::{Conn, Error, PgConn, Pools, Result, Store, append_only, blocking, connect::pg_connection, on};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::{
     QueryDsl, QueryableByName, connection::SimpleConnection, result::DatabaseErrorKind, sql_types::Bool,
@@ -8,7 +8,7 @@ use diesel::{
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::{collections::BTreeSet, fmt::Display};
 use tokio::task::spawn_blocking;
 
@@ -54,13 +54,8 @@ impl Store {
     pub async fn migrate(&self) -> Result<()> {
         match &self.pools {
             Pools::Pg(_, url) => {
-                // A connection of its own: migrations may take longer than any statement of a request.
-                let options = "-c statement_timeout=0 -c lock_timeout=60000";
-                let mut conn =
-                    pg_connection(url.expose_secret(), options).await.map_err(Error::unavailable)?;
-                conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
-                // The harness blocks its thread. Closing the connection releases the lock.
-                let mut harness = AsyncMigrationHarness::new(conn);
+                // The harness blocks its thread.
+                let mut harness = AsyncMigrationHarness::new(alone(url).await?);
                 let migrated = spawn_blocking(move || {
                     harness.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
                     Ok::<_, Error>(harness.into_inner())
@@ -103,6 +98,15 @@ impl Store {
             Schema::Current
         })
     }
+}
+
+/// A connection to PostgreSQL for changing the schema, of one process at a time: closing it lets in the next. It is none of the
+/// pool's, for migrations may take longer than any statement of a request.
+pub(super) async fn alone(url: &SecretString) -> Result<PgConn> {
+    let options = "-c statement_timeout=0 -c lock_timeout=60000";
+    let mut conn = pg_connection(url.expose_secret(), options).await.map_err(Error::unavailable)?;
+    conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    Ok(conn)
 }
 
 fn failure(error: &dyn Display) -> diesel::result::Error {

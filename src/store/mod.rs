@@ -4,6 +4,7 @@
 //! runtime, never inside a request's own future: a client that goes away can cancel its request, but not
 //! half of a transaction.
 
+pub mod app_role;
 mod append_only;
 pub mod audit;
 pub mod cancellations;

@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod app_role;
 mod attacks;
 mod audit;
 mod bad_input;

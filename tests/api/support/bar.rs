@@ -46,7 +46,7 @@ impl Bar {
         let mut all = vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1"];
         all.extend(["--rate-limits", "off", "--open-orders", "off"]);
         all.extend(["--shutdown-seconds", "10", "--shutdown-delay-seconds", "0"]);
-        all.extend(["--database-url", &database.url, "--jwt-secret", SECRET]);
+        all.extend(["--database-url", &database.app_url, "--jwt-secret", SECRET]);
         all.extend(flags);
         let serving = Flags::parse_from(all).serving;
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,10 +1,13 @@
 //! A database for each test.
 
 use secrecy::SecretString;
-use shakerqueue::store::Store;
+use shakerqueue::store::{Store, app_role::RoleName};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
+
+/// The password of the role that is called as its database.
+pub const APP_PASSWORD: &str = "letters, digits & more";
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +18,10 @@ pub enum Kind {
 
 /// An empty database with the schema. It goes with its owner.
 pub struct Database {
+    /// As its owner, who migrates it.
     pub url: String,
+    /// As `serve` and `work` use it: once it is migrated, PostgreSQL's by a role that may read and write rows and nothing else.
+    pub app_url: String,
     _file: Option<TempDir>,
     server: Option<Dropped>,
 }
@@ -25,10 +31,13 @@ impl Database {
         match kind {
             Kind::Sqlite => Self::file(),
             Kind::Postgres => {
-                let database = Self::empty().await;
+                let mut database = Self::empty().await;
                 let store = database.store();
                 store.migrate().await.expect("migrations");
+                let role: RoleName = database.name().parse().expect("a name");
+                store.grant_app_role(&role, &APP_PASSWORD.into()).await.expect("a role");
                 store.close();
+                database.app_url = database.url_as(database.name());
                 database
             }
         }
@@ -38,7 +47,7 @@ impl Database {
     pub fn file() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("bar.db").display());
-        Self { url, _file: Some(folder), server: None }
+        Self { app_url: url.clone(), url, _file: Some(folder), server: None }
     }
 
     /// A database on the server without any table.
@@ -52,17 +61,25 @@ impl Database {
     /// A name on the server under which somebody else will make a database.
     pub fn reserved() -> Self {
         let name = format!("bar_{}", Uuid::new_v4().simple());
-        Self { url: url_of(&name), _file: None, server: Some(Dropped(name)) }
+        let url = url_of(&name);
+        Self { app_url: url.clone(), url, _file: None, server: Some(Dropped(name)) }
+    }
+
+    /// It as this role, which has the tests' password.
+    pub fn url_as(&self, role: &str) -> String {
+        let mut url = url::Url::parse(&self.url).expect("a URL");
+        url.set_username(role).and_then(|()| url.set_password(Some(APP_PASSWORD))).expect("an account");
+        url.into()
     }
 
     /// One that goes with somebody else.
     pub fn at(url: String) -> Self {
-        Self { url, _file: None, server: None }
+        Self { app_url: url.clone(), url, _file: None, server: None }
     }
 
     /// The same database for someone else. It goes with its owner, not with who borrowed it.
     pub fn lent(&self) -> Self {
-        Self::at(self.url.clone())
+        Self { app_url: self.app_url.clone(), ..Self::at(self.url.clone()) }
     }
 
     /// The database through the product's own store.
@@ -159,6 +176,8 @@ impl Drop for Dropped {
                     .await
                     .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
                     .await;
+                let _ =
+                    admin().await.batch_execute(&format!("DROP ROLE IF EXISTS {name}, {name}_owner")).await;
             });
         });
         let _ = dropping.join();

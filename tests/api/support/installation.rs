@@ -4,7 +4,7 @@ use super::{
     Person,
     bar::SECRET,
     broker::{self, Prefix},
-    database::Database,
+    database::{APP_PASSWORD, Database},
     eventually,
     executable::{Role, run},
 };
@@ -22,20 +22,25 @@ pub struct Installation {
 impl Installation {
     /// Migrated and seeded, as an operator would.
     pub async fn new() -> Self {
-        let this = Self {
+        let mut this = Self {
             database: Database::empty().await,
             amqp_url: broker::url(),
             prefix: Prefix::new(),
             http: Client::new(),
         };
-        let seeded = run(&["seed"], &this.environment()).await;
-        assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+        let (role, owner) = (this.database.name(), ("DATABASE_URL", this.database.url.as_str()));
+        for command in [["migrate", "--app-role", role].as_slice(), &["seed"]] {
+            let password: &[_] = if command.len() > 1 { &[("APP_ROLE_PASSWORD", APP_PASSWORD)] } else { &[] };
+            let done = run(command, &[password, &[owner]].concat()).await;
+            assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+        }
+        this.database.app_url = this.database.url_as(this.database.name());
         this
     }
 
     pub fn environment(&self) -> Vec<(&str, &str)> {
         vec![
-            ("DATABASE_URL", &self.database.url),
+            ("DATABASE_URL", &self.database.app_url),
             ("AMQP_URL", &self.amqp_url),
             ("QUEUE_PREFIX", &self.prefix.name),
             ("JWT_SECRET", SECRET),

@@ -3,7 +3,7 @@
 use super::{block, folder, run, with};
 use crate::{
     dead_letters::{keep, message},
-    support::{on_both, person::id},
+    support::{database::Database, on_both, person::id},
 };
 use std::fs;
 use uuid::Uuid;
@@ -15,6 +15,17 @@ async fn a_bar_gets_its_own_menu_and_admin() {
     fs::write(folder.join("menu.json"), &block.prints).unwrap();
     let promised = block.commands.split_once("# ").expect("what it says").1;
     assert_eq!(run(&block.commands, &folder, &[]).await, promised);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serve_and_work_get_a_role_of_their_own() {
+    let database = Database::empty().await;
+    let commands = block("docs/operations.md", "export APP_ROLE_PASSWORD=").commands;
+    // One that goes with the database: roles are the whole server's.
+    let commands = with(&commands, "shakerqueue_app", database.name());
+    let (_kept, folder) = folder();
+    let printed = run(&commands, &folder, &[("DATABASE_URL", &database.url)]).await;
+    assert!(printed.contains(database.name()), "{printed}");
 }
 
 on_both! {
