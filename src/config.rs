@@ -129,9 +129,13 @@ pub struct Serving {
     #[arg(long, env = "HTTP_THREADS", value_name = "N", value_parser = count::<1, 256>)]
     pub http_threads: Option<usize>,
 
-    /// The most connections of clients at a time; more wait to be let in.
+    /// The most connections of clients at a time; more wait to be let in. An address has a quarter of them, a trusted proxy all.
     #[arg(long, env = "HTTP_CONNECTIONS", value_name = "N", default_value_t = 4096, value_parser = count::<1, 100_000>)]
     pub http_connections: usize,
+
+    /// The most bytes of answers that clients have not taken yet; beyond them requests are answered with 503.
+    #[arg(long, env = "HTTP_ANSWER_BYTES", value_name = "N", default_value_t = 256 << 20, value_parser = count::<{ 4 << 20 }, { 64 << 30 }>)]
+    pub http_answer_bytes: usize,
 
     /// Origins of web pages whose scripts may use the API, such as `https://bar.example`, or `*` for any. Unset: none but its own.
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]

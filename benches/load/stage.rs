@@ -88,11 +88,17 @@ impl Stage {
 
     /// A `serve` alone, on a SQLite file in a new folder.
     pub async fn embedded(&self) -> Result<(Role, Tokens)> {
+        self.embedded_with(&[]).await
+    }
+
+    /// The same with more settings.
+    pub async fn embedded_with(&self, more: &[(String, String)]) -> Result<(Role, Tokens)> {
         let file = self.folder.join(format!("embedded-{}.db", self.number()));
-        let settings = [
+        let mut settings = vec![
             ("DATABASE_URL".to_owned(), format!("sqlite://{}", file.display())),
             ("JWT_SECRET".to_owned(), SECRET.to_owned()),
         ];
+        settings.extend_from_slice(more);
         let mut seed = command(&["seed"], &settings);
         if !timeout(PATIENCE, seed.output()).await??.status.success() {
             return Err("seed failed".into());

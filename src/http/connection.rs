@@ -3,9 +3,13 @@
 //! The framework bounds the first head of a connection and the time between requests, but neither a later head that comes
 //! byte by byte nor an answer that nobody reads.
 
+mod progress;
+
+use super::per_address::AddressSlot;
 use crate::telemetry::metrics::{self, Open};
+pub use progress::{Busy, Progress};
+use progress::{Phase, Slowness};
 use std::{
-    cell::Cell,
     io,
     pin::Pin,
     rc::Rc,
@@ -13,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take},
     time::{Instant, Sleep, sleep_until},
 };
 
@@ -21,92 +25,45 @@ use tokio::{
 pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 pub const IDLE: Duration = Duration::from_secs(75);
-/// How long a client may take none of what is sent to it.
-const UNREAD: Duration = Duration::from_secs(20);
 /// The framework answers a first head that is late, before the connection is cut.
 const ANSWER: Duration = Duration::from_secs(1);
-
-/// Where a connection stands. It lives on one thread, together with its requests.
-pub struct Progress {
-    phase: Cell<Phase>,
-    /// Whether it is encrypted.
-    pub encrypted: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    /// Nothing of a request is there; one must begin in time.
-    Idle(Instant),
-    /// Some of a head is there; all of it must be in time.
-    Head(Instant),
-    /// A request is being answered: who does that watches over its time.
-    Busy,
-}
-
-impl Progress {
-    /// A request is there. It is being answered until what this returns is dropped.
-    pub fn begin(self: &Rc<Self>) -> Busy {
-        self.phase.set(Phase::Busy);
-        Busy(self.clone())
-    }
-
-    /// Whether the request that is to be answered was there before the one before it ended. Says so once.
-    pub fn has_waiting_request(&self) -> bool {
-        let waits = matches!(self.phase.get(), Phase::Idle(_));
-        if waits {
-            self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN));
-        }
-        waits
-    }
-
-    fn heard(&self) {
-        if let Phase::Idle(_) = self.phase.get() {
-            self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN + ANSWER));
-        }
-    }
-
-    /// What was sent is part of an answer that goes on.
-    fn said(&self) {
-        match self.phase.get() {
-            Phase::Idle(_) => self.phase.set(Phase::Idle(Instant::now() + IDLE)),
-            Phase::Head(until) => {
-                self.phase.set(Phase::Head(until.max(Instant::now() + HEAD_WITHIN)));
-            }
-            Phase::Busy => {}
-        }
-    }
-}
-
-/// A request that is being answered.
-pub struct Busy(Rc<Progress>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.phase.set(Phase::Idle(Instant::now() + IDLE));
-    }
-}
+/// Bytes of heads that are read before any of them is answered. The framework parses all that it has, at about 1 kB for a
+/// request of 25 bytes.
+const READ_AT_ONCE: usize = 2 * 1024;
 
 /// A connection with a clock.
 pub struct Watched<S> {
-    stream: S,
+    stream: Take<S>,
     /// Counted as long as this lives.
     _open: Open,
+    _slot: Option<AddressSlot>,
     progress: Rc<Progress>,
     /// Wakes at the next deadline, or earlier: it is set back only once it has rung.
     alarm: Pin<Box<Sleep>>,
-    /// Since when the client takes nothing.
-    unread_since: Option<Instant>,
+    /// Bytes that were read since there were none to be read, or since the framework looked at them.
+    read: usize,
+    /// There since the client did not take something at once, until it has taken all that is at hand.
+    slow: Option<Slowness>,
+}
+
+impl<S: AsyncRead> Watched<S> {
+    /// From now on it is the client's turn. The connection is one of those that its address may have.
+    pub fn new(stream: S, encrypted: bool, slot: Option<AddressSlot>) -> Self {
+        let until = Instant::now() + HEAD_WITHIN + ANSWER;
+        let progress = Progress::new(until, encrypted, slot.as_ref().map(AddressSlot::bytes));
+        Self {
+            stream: stream.take(0),
+            _open: Open::new(&metrics::http().connections),
+            _slot: slot,
+            progress,
+            alarm: Box::pin(sleep_until(until)),
+            read: 0,
+            slow: None,
+        }
+    }
 }
 
 impl<S> Watched<S> {
-    /// From now on it is the client's turn.
-    pub fn new(stream: S, encrypted: bool) -> Self {
-        let until = Instant::now() + HEAD_WITHIN + ANSWER;
-        let progress = Rc::new(Progress { phase: Cell::new(Phase::Head(until)), encrypted });
-        let open = Open::new(&metrics::http().connections);
-        Self { stream, _open: open, progress, alarm: Box::pin(sleep_until(until)), unread_since: None }
-    }
-
     /// Where it stands.
     pub fn progress(&self) -> Rc<Progress> {
         self.progress.clone()
@@ -128,13 +85,14 @@ impl<S> Watched<S> {
     }
 
     /// Waits for the client to take something.
-    fn sent<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.unread_since = None;
-            return outcome;
+    fn blocked<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.progress.block();
+        let until = self.slow.get_or_insert_with(Slowness::from_now).deadline();
+        let waited = self.wait(cx, until);
+        if waited.is_ready() {
+            metrics::http().slow_readers.inc();
         }
-        let since = *self.unread_since.get_or_insert_with(Instant::now);
-        self.wait(cx, since + UNREAD)
+        waited
     }
 }
 
@@ -144,45 +102,78 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let phase = this.progress.phase.get();
+        let mut readable = this.progress.readable();
+        if readable == 0 {
+            this.progress.wait(cx);
+            return Poll::Pending;
+        }
+        if !matches!(phase, Phase::Busy) {
+            readable = READ_AT_ONCE.saturating_sub(this.read);
+            if readable == 0 {
+                // There may be more: the framework comes back at once, after it has dealt with what it has.
+                this.read = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+        this.stream.set_limit(readable as u64);
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if outcome.is_ready() {
-            if buffer.filled().len() > before {
-                self.progress.heard();
+            let bytes = buffer.filled().len() - before;
+            this.read += bytes;
+            if bytes > 0 {
+                this.progress.heard(bytes);
             }
             return outcome;
         }
-        match self.progress.phase.get() {
+        this.read = 0;
+        match phase {
             // While it takes nothing, that is what it must do first.
-            Phase::Idle(until) | Phase::Head(until) if self.unread_since.is_none() => self.wait(cx, until),
+            Phase::Idle(until) | Phase::Head(until) if this.slow.is_none() => this.wait(cx, until),
             _ => Poll::Pending,
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if outcome.is_ready() {
-            self.progress.said();
+        let Poll::Ready(outcome) = Pin::new(self.stream.get_mut()).poll_write(cx, bytes) else {
+            return self.blocked(cx);
+        };
+        self.progress.said();
+        if let (Ok(bytes), Some(slow)) = (&outcome, &mut self.slow) {
+            slow.took(*bytes);
         }
-        self.sent(cx, outcome)
+        Poll::Ready(outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
-        self.sent(cx, outcome)
+        let Poll::Ready(outcome) = Pin::new(self.stream.get_mut()).poll_flush(cx) else {
+            return self.blocked(cx);
+        };
+        // The framework flushes once it has written all that it was given.
+        self.progress.written();
+        if !self.progress.more.get() {
+            self.slow = None;
+        }
+        Poll::Ready(outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.sent(cx, outcome)
+        let Poll::Ready(outcome) = Pin::new(self.stream.get_mut()).poll_shutdown(cx) else {
+            return self.blocked(cx);
+        };
+        Poll::Ready(outcome)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{progress::UNREAD, *};
+    use actix_web::http::header::{self, HeaderMap, HeaderValue};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
         time::{sleep, timeout},
@@ -193,7 +184,7 @@ mod tests {
     /// A connection, and the client's end of it, which takes 64 bytes at a time.
     fn connected() -> (Watched<DuplexStream>, DuplexStream) {
         let (server, client) = duplex(64);
-        (Watched::new(server, false), client)
+        (Watched::new(server, false, None), client)
     }
 
     /// How long it takes until reading ends with an error.
@@ -273,18 +264,111 @@ mod tests {
         assert!((UNREAD..UNREAD + SOON).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     }
 
+    /// Takes so many bytes each time that so much time has passed, until there are no more.
+    async fn take(mut client: DuplexStream, bytes: usize, every: Duration) -> usize {
+        let (mut all, mut some) = (0, vec![0; bytes]);
+        loop {
+            sleep(every).await;
+            match client.read(&mut some).await {
+                Ok(0) | Err(_) => return all,
+                Ok(more) => all += more,
+            }
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_is_read_slowly_arrives() {
-        let (mut watched, mut client) = connected();
+        let (mut watched, client) = connected();
         let _busy = watched.progress().begin();
-        let reader = tokio::spawn(async move {
-            let (mut all, mut some) = (0, [0; 16]);
-            while all < 1000 {
-                sleep(UNREAD / 2).await;
-                all += client.read(&mut some).await.expect("more");
+        let reader = tokio::spawn(take(client, 64, Duration::from_millis(10)));
+        let begun = Instant::now();
+        watched.write_all(&vec![b'x'; 300_000]).await.expect("read in the end");
+        assert!(begun.elapsed() > 2 * UNREAD);
+        drop(watched);
+        assert_eq!(reader.await.expect("no panic"), 300_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_read_too_slowly_is_given_up() {
+        let (mut watched, client) = connected();
+        let progress = watched.progress();
+        let _busy = progress.begin();
+        tokio::spawn(take(client, 64, SOON));
+        let begun = Instant::now();
+        // Piece by piece, of which each but the last has more behind it.
+        progress.more.set(true);
+        let error = loop {
+            let written = match watched.write_all(&[b'x'; 200]).await {
+                Ok(()) => watched.flush().await,
+                failed => failed,
+            };
+            if let Err(error) = written {
+                break error;
             }
-        });
-        watched.write_all(&[b'x'; 1000]).await.expect("read in the end");
-        reader.await.expect("all of it");
+            assert!(begun.elapsed() < 3 * UNREAD, "it goes on");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!((UNREAD..UNREAD + 2 * SOON).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_small_parts_may_be_read_as_they_come() {
+        let (mut watched, client) = connected();
+        let _busy = watched.progress().begin();
+        tokio::spawn(take(client, 64, SOON));
+        let begun = Instant::now();
+        while begun.elapsed() < 10 * UNREAD {
+            watched.write_all(&[b'x'; 100]).await.expect("taken before there is more");
+            watched.flush().await.expect("taken");
+            sleep(2 * SOON).await;
+        }
+    }
+
+    /// How much can be read without waiting.
+    async fn readable(watched: &mut Watched<DuplexStream>) -> usize {
+        let (mut all, mut some) = (0, [0; 8192]);
+        while let Ok(Ok(bytes)) = timeout(Duration::from_millis(10), watched.read(&mut some)).await {
+            all += bytes;
+        }
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn little_is_read_behind_a_request_that_is_being_answered() {
+        let (server, mut client) = duplex(1 << 20);
+        let mut watched = Watched::new(server, false, None);
+        let progress = watched.progress();
+        client.write_all(&vec![b'x'; 300_000]).await.expect("room");
+        let busy = progress.begin();
+        assert_eq!(readable(&mut watched).await, 4096);
+        assert_eq!(readable(&mut watched).await, 0);
+        // A body is, once it is asked for.
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("1000"));
+        progress.expect_body(&headers);
+        assert_eq!(readable(&mut watched).await, 1000);
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        progress.expect_body(&headers);
+        progress.expect_body(&headers);
+        assert_eq!(readable(&mut watched).await, 112 * 1024);
+        // A second one is there at once in the framework's buffer, so that the answer is no end to reading.
+        drop((progress.begin(), progress.begin()));
+        assert_eq!(readable(&mut watched).await, 0);
+        drop(busy);
+        assert!(readable(&mut watched).await > 10_000, "all that is left");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_read_of_a_client_that_does_not_read() {
+        let (server, mut client) = duplex(100);
+        let mut watched = Watched::new(server, false, None);
+        client.write_all(b"GET").await.expect("room");
+        let written = timeout(SOON, watched.write_all(&[b'x'; 150])).await;
+        assert!(written.is_err(), "the client reads nothing");
+        assert_eq!(readable(&mut watched).await, 0);
+        let mut answer = [0; 100];
+        client.read_exact(&mut answer).await.expect("what was written");
+        watched.flush().await.expect("nothing waits");
+        assert_eq!(readable(&mut watched).await, 3);
     }
 }

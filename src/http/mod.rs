@@ -2,6 +2,7 @@
 
 mod accounts;
 mod address;
+mod answers;
 mod asset;
 mod audit;
 #[cfg(debug_assertions)]
@@ -27,6 +28,7 @@ mod offload;
 mod once;
 mod openapi;
 mod orders;
+mod per_address;
 mod prefer;
 mod problem;
 mod problem_pages;
@@ -58,18 +60,20 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
+use answers::{AnswerBudget, bounded};
 use encoding::encode;
 use exchange::{around_cors, exchange};
 use limits::Limits;
 use menu_page::MenuPage;
 pub use openapi::document;
+use per_address::AddressLimits;
 use problem::Problem;
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 pub use thread_watchdog::ThreadWatchdog;
 pub use tls::Tls;
 
 /// For those who watch over a process, and nobody else.
-const ADMIN_CONNECTIONS: usize = 256;
+pub const ADMIN_CONNECTIONS: usize = 256;
 
 /// What handlers work with.
 pub struct App {
@@ -98,6 +102,8 @@ pub struct Capacity {
     pub threads: usize,
     /// Connections that are open.
     pub connections: usize,
+    /// Bytes of answers under way.
+    pub answer_bytes: usize,
 }
 
 /// Who may come, and how.
@@ -123,10 +129,14 @@ pub fn serve(
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(app.health.clone()), app.monitor.clone().map(Data::new));
     let app = Data::new(app);
+    // Load tests come from one address.
+    let addresses = (!limits.policies().is_empty())
+        .then(|| Arc::new(AddressLimits::new(capacity.connections, proxies.clone())));
     let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
     let menu_page = Data::new(MenuPage::default());
+    let answers = Data::from(AnswerBudget::new(capacity.answer_bytes));
     let configure = move |config: &mut ServiceConfig| {
-        config.app_data(app.clone()).app_data(health.clone());
+        config.app_data(app.clone()).app_data(health.clone()).app_data(answers.clone());
         config.app_data(proxies.clone()).app_data(limits.clone()).app_data(menu_page.clone());
         if let Some(monitor) = monitor.clone() {
             config.app_data(monitor).configure(metrics::routes);
@@ -137,7 +147,7 @@ pub fn serve(
         }
         config.configure(health::routes).configure(routes);
     };
-    start(listener, capacity, origins, tls, drain, (watchdog, "api"), configure)
+    start(listener, capacity, origins, (tls, addresses), drain, (watchdog, "api"), configure)
 }
 
 /// The server for those who watch over a process, and nobody else, on this listener. It runs until its handle stops it.
@@ -149,19 +159,20 @@ pub fn serve_admin(
     watchdog: &ThreadWatchdog,
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(health), Data::new(monitor));
-    let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS };
+    // Answers are not bounded here: nobody reaches it but those who watch.
+    let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS, answer_bytes: usize::MAX };
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(health.clone()).app_data(monitor.clone());
         config.configure(health::routes).configure(metrics::routes);
     };
-    start(listener, capacity, Vec::new(), None, drain, (watchdog, "admin"), configure)
+    start(listener, capacity, Vec::new(), (None, None), drain, (watchdog, "admin"), configure)
 }
 
 fn start(
     listener: TcpListener,
     capacity: Capacity,
     origins: Vec<Origin>,
-    tls: Option<Tls>,
+    (tls, addresses): (Option<Tls>, Option<Arc<AddressLimits>>),
     drain: Duration,
     (watchdog, name): (&ThreadWatchdog, &'static str),
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
@@ -173,6 +184,7 @@ fn start(
         watchdog.watch_this_thread(name);
         ActixApp::new()
             .wrap(from_fn(encode))
+            .wrap(from_fn(bounded))
             .wrap(from_fn(exchange))
             .wrap(cors::layer(&origins))
             .wrap(Condition::new(!origins.is_empty(), from_fn(around_cors)))
@@ -180,7 +192,7 @@ fn start(
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     };
-    server::start(app, listener, capacity, tls, drain)
+    server::start(app, listener, capacity, tls, addresses, drain)
 }
 
 /// Every route but those about health.

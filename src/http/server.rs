@@ -5,7 +5,9 @@
 
 use super::{
     Capacity,
+    answers::SLICE,
     connection::{HEAD_WITHIN, IDLE, Watched},
+    per_address::{AddressLimits, TooManyConnections},
     tls::Tls,
 };
 use crate::telemetry::metrics;
@@ -17,10 +19,12 @@ use actix_web::{
     dev::{AppConfig, Server, Service},
     rt::net::TcpStream,
 };
+use socket2::SockRef;
 use std::{
     fmt,
     io::{self, ErrorKind},
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 use tokio_rustls::server::TlsStream;
@@ -29,14 +33,19 @@ use tokio_util::either::Either;
 /// How long what a client still sends is read, after an answer that it did not wait for.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Bytes of an answer that the system holds for a connection (Linux: twice as many, with what it needs itself). It would take
+/// some MB of each for a client that begins fast and then stalls.
+const SEND_BUFFER: usize = 128 * 1024;
+
 type Stream = Watched<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
 
 /// Answers with `app` on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
 pub fn start<F, I, S, B>(
     app: F,
     listener: TcpListener,
-    Capacity { threads, connections }: Capacity,
+    Capacity { threads, connections, .. }: Capacity,
     tls: Option<Tls>,
+    addresses: Option<Arc<AddressLimits>>,
     drain: Duration,
 ) -> io::Result<Server>
 where
@@ -50,6 +59,8 @@ where
     <S::Service as Service<actix_http::Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
+    // Connections have what their listener has.
+    SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
     let server = Server::build()
         // Signals belong to the process: it has more to stop than this server.
         .disable_signals()
@@ -58,7 +69,7 @@ where
         .shutdown_timeout(drain.as_secs().max(1));
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
-        let (stopping, tls) = (stopping.clone(), tls.clone());
+        let (stopping, tls, addresses) = (stopping.clone(), tls.clone(), addresses.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -67,30 +78,43 @@ where
             .client_request_timeout(HEAD_WITHIN)
             .client_disconnect_timeout(LINGER)
             .keep_alive(IDLE)
+            .h1_write_buffer_size(SLICE)
             .on_connect_ext(|stream: &Stream, data| {
                 data.insert(stream.progress());
             })
             .finish(map_config(app().into_factory().map_err(|error| error.into().error_response()), |()| {
                 AppConfig::default()
             }));
-        fn_service(move |stream| accept(stream, tls.clone())).and_then(http.map_err(|error| {
-            // Not worth a line each: whoever connects can cause them.
-            tracing::trace!(%error, "a connection ended");
-            ErrorKind::Other.into()
-        }))
+        fn_service(move |stream| accept(stream, tls.clone(), addresses.clone())).and_then(http.map_err(
+            |error| {
+                // Not worth a line each: whoever connects can cause them.
+                tracing::trace!(%error, "a connection ended");
+                ErrorKind::Other.into()
+            },
+        ))
     })?;
     Ok(server.run())
 }
 
-async fn accept(stream: TcpStream, tls: Option<Tls>) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
-    let peer = stream.peer_addr().ok();
+async fn accept(
+    stream: TcpStream,
+    tls: Option<Tls>,
+    addresses: Option<Arc<AddressLimits>>,
+) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
+    let peer = stream.peer_addr()?;
+    // One that is too many is closed without a word, which costs least.
+    let slot = match addresses.map(|addresses| addresses.admit(peer.ip())) {
+        None => None,
+        Some(Ok(slot)) => slot,
+        Some(Err(TooManyConnections)) => return Err(ErrorKind::ConnectionRefused.into()),
+    };
     let stream = match tls {
-        None => Watched::new(Either::Left(stream), false),
+        None => Watched::new(Either::Left(stream), false, slot),
         Some(tls) => {
             let encrypted = tls.accept(stream).await;
             let encrypted = encrypted.inspect_err(|_| metrics::http().failed_handshakes.inc())?;
-            Watched::new(Either::Right(Box::new(encrypted)), true)
+            Watched::new(Either::Right(Box::new(encrypted)), true, slot)
         }
     };
-    Ok((stream, Protocol::Http1, peer))
+    Ok((stream, Protocol::Http1, Some(peer)))
 }

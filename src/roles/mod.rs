@@ -3,6 +3,7 @@
 pub mod dead_letters;
 pub mod health;
 pub mod migrate;
+mod open_files;
 pub mod openapi;
 pub mod seed;
 pub mod serve;

@@ -1,7 +1,9 @@
 //! `shakerqueue serve`
 
 use super::{
-    Failure, say,
+    Failure,
+    open_files::Files,
+    say,
     startup::{self, Reserved, patiently},
 };
 use crate::{
@@ -80,6 +82,9 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(&'static str),
 ) -> Result<(), Failure> {
+    let threads =
+        serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get)).unwrap_or(1);
+    let capacity = capacity(&serving, threads)?;
     let traces = traces::start(&serving.tracing, "serve").map_err(Failure::new)?;
     let admin = serving.admin_addr.map(Reserved::new).transpose()?;
     // What can be wrong is found before anything is written.
@@ -141,8 +146,6 @@ pub async fn serve(
     };
     // What is under way needs time as well.
     let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
-    let threads = serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get));
-    let capacity = Capacity { threads: threads.unwrap_or(1), connections: serving.http_connections };
     let clients = Clients {
         origins: serving.cors_origins,
         proxies: serving.trusted_proxies,
@@ -211,6 +214,16 @@ async fn finish(
         admin.stop(false).await;
     }
     tasks.finish().await;
+}
+
+/// How much is done at a time, as far as the system allows.
+fn capacity(serving: &Serving, threads: usize) -> Result<Capacity, Failure> {
+    let watchers = if serving.admin_addr.is_some() { http::ADMIN_CONNECTIONS } else { 0 };
+    // Each thread rounds up what it has of the connections.
+    let files =
+        Files { database: serving.servers.database.database_connections, others: watchers + 2 * threads };
+    let connections = files.allow(serving.http_connections)?;
+    Ok(Capacity { threads, connections, answer_bytes: serving.http_answer_bytes })
 }
 
 /// What signs tokens.

@@ -1,7 +1,9 @@
 //! `shakerqueue work`
 
 use super::{
-    Failure, say,
+    Failure,
+    open_files::Files,
+    say,
     startup::{self, Reserved},
 };
 use crate::{
@@ -25,6 +27,8 @@ const WORKER: &str = "worker";
 /// Stores orders until it is told to stop.
 pub async fn run(working: Working) -> Result<(), Failure> {
     let stop = shutdown::on_signal()?;
+    let database = working.servers.database.database_connections;
+    Files { database, others: http::ADMIN_CONNECTIONS }.allow(0)?;
     let traces = traces::start(&working.tracing, "work").map_err(Failure::new)?;
     let deployment = Deployment::choose(&working.servers)?;
     let broker = deployment.need_broker()?.clone();

@@ -38,7 +38,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
 }
 
 /// What the system says of the process' memory; kernels other than Linux say nothing.
-fn megabytes(role: &Role, field: &str) -> Result<f64> {
+pub fn megabytes(role: &Role, field: &str) -> Result<f64> {
     let id = role.id().ok_or("serve does not run")?;
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("no such field")?;

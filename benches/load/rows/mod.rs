@@ -10,6 +10,7 @@ mod keyed_intake;
 mod logins;
 mod memory;
 mod size;
+mod stalled;
 mod ten_million;
 mod whole_way;
 
@@ -137,5 +138,13 @@ pub const ALL: &[Row] = &[
         ..row!("ten-million", ten_million, "lists and moves, 10,000,000 orders against 10,000 (only by name)")
     },
     row!("memory", memory, "memory of serve: idle, at peak, and afterwards"),
+    Row {
+        long: true,
+        ..row!(
+            "stalled",
+            stalled,
+            "memory of serve with 4,096 clients that read nothing, by route (only by name)"
+        )
+    },
     row!("size", size, "the release binary"),
 ];

@@ -237,7 +237,7 @@ fn kind(method: &Method, path: &str) -> Kind {
 }
 
 /// Whom an address stands for. IPv4 and IPv6 can't be mixed up: what IPv4 is mapped to is in no network of IPv6.
-fn key(address: IpAddr) -> u128 {
+pub fn key(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() & NETWORK.to_bits(),

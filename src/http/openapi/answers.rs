@@ -2,6 +2,7 @@
 
 use super::{examples, fields};
 use crate::http::{
+    answers::ALWAYS_ANSWERED,
     kind::{self, Kind},
     limits::WATCHED,
     once,
@@ -66,6 +67,7 @@ pub fn complete(document: &mut Value) {
     }
     for (path, item) in fields(document.get_mut("paths")) {
         let counted = !WATCHED.contains(&path.as_str());
+        let bounded = !ALWAYS_ANSWERED.contains(&path.as_str());
         for (method, operation) in fields(Some(item)) {
             for parameter in
                 operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()
@@ -76,7 +78,7 @@ pub fn complete(document: &mut Value) {
                     parameter.insert("allowEmptyValue".into(), true.into());
                 }
             }
-            answers(method, counted, operation);
+            answers(method, (counted, bounded), operation);
         }
     }
 }
@@ -85,8 +87,8 @@ fn header(&(name, kind, required, about): &(&str, &str, bool, &str)) -> (String,
     (name.into(), json!({ "description": about, "required": required, "schema": { "type": kind } }))
 }
 
-/// The answers of one operation.
-fn answers(method: &str, counted: bool, operation: &mut Value) {
+/// The answers of one operation, whose requests are counted, and whose answers need memory that there may not be.
+fn answers(method: &str, (counted, bounded): (bool, bool), operation: &mut Value) {
     let needs_role = operation.pointer("/security/0/token/0").is_some();
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     let mut kinds = vec![kind::INTERNAL];
@@ -98,6 +100,9 @@ fn answers(method: &str, counted: bool, operation: &mut Value) {
     }
     if counted {
         kinds.push(kind::TOO_MANY_REQUESTS);
+    }
+    if bounded {
+        kinds.push(kind::UNAVAILABLE);
     }
     responses.retain(|name, _| match name.split_once(' ') {
         Some((_, name)) => {

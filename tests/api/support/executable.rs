@@ -20,6 +20,22 @@ pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command 
     command
 }
 
+/// The same under limits of open files, a soft and a hard one.
+pub fn limited(limits: (u32, u32), arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let plain = shakerqueue(arguments, environment);
+    let mut command = Command::new("/bin/sh");
+    let (soft, hard) = limits;
+    let script = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+    command
+        .args(["-c", &script])
+        .arg(plain.as_std().get_program())
+        .args(plain.as_std().get_args())
+        .env_clear();
+    command.envs(plain.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
 /// Runs a command to its end.
 pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     timeout(PATIENCE, shakerqueue(arguments, environment).output())
@@ -95,6 +111,11 @@ impl Role {
         let pid = self.pid().to_string();
         let sent = std::process::Command::new("kill").args([format!("-{name}"), pid]).status().expect("kill");
         assert!(sent.success());
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Waits for its end.

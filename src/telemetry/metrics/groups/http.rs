@@ -41,6 +41,26 @@ group! {
             "shakerqueue_http_unlogged_answers_total",
             "Answers with 5xx that were too many for the log.",
         ),
+        /// Closed at once.
+        connections_refused: IntCounter = counter(
+            "shakerqueue_http_connections_refused_total",
+            "Connections that were closed because their address had as many as it may.",
+        ),
+        /// Closed while an answer was under way.
+        slow_readers: IntCounter = counter(
+            "shakerqueue_http_slow_readers_total",
+            "Connections that were closed because the client took its answer too slowly.",
+        ),
+        /// Held now.
+        answer_bytes: IntGauge = number(
+            "shakerqueue_http_answer_bytes",
+            "Bytes reserved for answers that clients have not taken yet.",
+        ),
+        /// Not made.
+        answers_refused: IntCounter = counter(
+            "shakerqueue_http_answers_refused_total",
+            "Requests answered with 503 because answers under way took all the memory that they may.",
+        ),
     }
 }
 

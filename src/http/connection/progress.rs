@@ -1,0 +1,228 @@
+//! The state that a connection shares with the requests that it carries. Both live on one thread.
+
+use crate::http::answers::Reservation;
+use actix_web::http::header::{self, HeaderMap};
+use std::{
+    cell::Cell,
+    future::poll_fn,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+use super::{ANSWER, HEAD_WITHIN, IDLE};
+
+/// Bytes read of requests that are pipelined behind the one being answered.
+const READ_AHEAD: usize = 4 * 1024;
+/// The most that is read for one body, with its framing. The framework polls without end once its buffer holds 128 KiB.
+const MAX_BODY_READ: usize = 112 * 1024;
+
+/// The state of a connection.
+pub struct Progress {
+    pub(super) phase: Cell<Phase>,
+    /// Encrypted with TLS.
+    pub encrypted: bool,
+    /// Bytes of answers under way to the client's address; `None` where the address has no limit.
+    pub address_bytes: Option<Arc<AtomicUsize>>,
+    /// Requests and answers under way: more than one only while an answer is handed to the connection.
+    busy: Cell<usize>,
+    /// What may be read before the request under way is answered.
+    read_ahead: Cell<usize>,
+    /// A chunked body was read since the connection was idle: its size is unknown, so that there is one allowance for all.
+    chunked: Cell<bool>,
+    /// The client takes nothing at the moment.
+    blocked: Cell<bool>,
+    /// The answer under way has more bytes at hand than were given to the connection.
+    pub(in crate::http) more: Cell<bool>,
+    /// Of answers that were handed to the connection and are not written yet.
+    unwritten: Cell<Vec<Reservation>>,
+    /// The connection's task, where it waits for one of the above.
+    waiting: Cell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Phase {
+    /// Nothing of a request is there; one must begin in time.
+    Idle(Instant),
+    /// Some of a head is there; all of it must be in time.
+    Head(Instant),
+    /// A request is being answered: who does that watches over its time.
+    Busy,
+}
+
+impl Progress {
+    pub(super) fn new(
+        first_head: Instant,
+        encrypted: bool,
+        address_bytes: Option<Arc<AtomicUsize>>,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Head(first_head)),
+            encrypted,
+            address_bytes,
+            busy: Cell::default(),
+            read_ahead: Cell::new(READ_AHEAD),
+            chunked: Cell::default(),
+            blocked: Cell::default(),
+            more: Cell::default(),
+            unwritten: Cell::default(),
+            waiting: Cell::default(),
+        })
+    }
+
+    /// A request is there. It is being answered until what this returns is dropped.
+    pub fn begin(self: &Rc<Self>) -> Busy {
+        self.phase.set(Phase::Busy);
+        self.busy.set(self.busy.get() + 1);
+        Busy(self.clone())
+    }
+
+    /// Whether the request that is to be answered was there before the one before it ended. Says so once.
+    pub fn has_waiting_request(&self) -> bool {
+        let waits = matches!(self.phase.get(), Phase::Idle(_));
+        if waits {
+            // Its turn comes before more is read.
+            self.phase.set(Phase::Busy);
+        }
+        waits
+    }
+
+    /// Allows for the body that these headers announce to be read.
+    pub fn expect_body(&self, headers: &HeaderMap) {
+        let length = if headers.contains_key(header::TRANSFER_ENCODING) {
+            if self.chunked.replace(true) { 0 } else { MAX_BODY_READ }
+        } else {
+            let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+            length.and_then(|length| length.parse().ok()).unwrap_or(0)
+        };
+        self.read_ahead.set(self.read_ahead.get().saturating_add(length).min(MAX_BODY_READ));
+        if length > 0 {
+            self.wake();
+        }
+    }
+
+    /// Waits until the client has taken the answers before this one: none is made for a client that takes none.
+    pub async fn all_taken(&self) {
+        poll_fn(|cx| {
+            if self.blocked.get() {
+                self.wait(cx);
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Holds this until what was handed to the connection is written, or the connection is gone.
+    pub fn hold_until_written(&self, reservation: Reservation) {
+        let mut unwritten = self.unwritten.take();
+        unwritten.push(reservation);
+        self.unwritten.set(unwritten);
+    }
+
+    /// How much may be read now.
+    pub(super) fn readable(&self) -> usize {
+        match self.phase.get() {
+            _ if self.blocked.get() => 0,
+            Phase::Busy => self.read_ahead.get(),
+            Phase::Idle(_) | Phase::Head(_) => {
+                self.read_ahead.set(READ_AHEAD);
+                self.chunked.set(false);
+                usize::MAX
+            }
+        }
+    }
+
+    /// So much was read.
+    pub(super) fn heard(&self, bytes: usize) {
+        match self.phase.get() {
+            Phase::Idle(_) => self.phase.set(Phase::Head(Instant::now() + HEAD_WITHIN + ANSWER)),
+            Phase::Head(_) => {}
+            Phase::Busy => self.read_ahead.set(self.read_ahead.get().saturating_sub(bytes)),
+        }
+    }
+
+    /// What was sent is part of an answer that goes on.
+    pub(super) fn said(&self) {
+        match self.phase.get() {
+            Phase::Idle(_) => self.phase.set(Phase::Idle(Instant::now() + IDLE)),
+            Phase::Head(until) => {
+                self.phase.set(Phase::Head(until.max(Instant::now() + HEAD_WITHIN)));
+            }
+            Phase::Busy => {}
+        }
+    }
+
+    /// The client took nothing.
+    pub(super) fn block(&self) {
+        self.blocked.set(true);
+    }
+
+    /// All that was handed to the connection is written.
+    pub(super) fn written(&self) {
+        let mut unwritten = self.unwritten.take();
+        unwritten.clear();
+        self.unwritten.set(unwritten);
+        if self.blocked.replace(false) {
+            self.wake();
+        }
+    }
+
+    /// The task is woken when more may be read or answered.
+    pub(super) fn wait(&self, cx: &Context<'_>) {
+        self.waiting.set(Some(cx.waker().clone()));
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.waiting.take() {
+            task.wake();
+        }
+    }
+}
+
+/// A request that is being answered.
+pub struct Busy(Rc<Progress>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let left = self.0.busy.get().saturating_sub(1);
+        self.0.busy.set(left);
+        if left == 0 {
+            self.0.phase.set(Phase::Idle(Instant::now() + IDLE));
+            self.0.wake();
+        }
+    }
+}
+
+/// How long a client takes over what is sent to it.
+pub(super) struct Slowness {
+    since: Instant,
+    latest: Instant,
+    taken: u64,
+}
+
+/// How long a client may take none of what is sent to it.
+pub(super) const UNREAD: Duration = Duration::from_secs(20);
+/// Bytes a second that a client must take on average, after the first [`UNREAD`], of what is ready to be sent.
+pub(super) const MIN_RATE: u64 = 4 * 1024;
+
+impl Slowness {
+    pub(super) fn from_now() -> Self {
+        let now = Instant::now();
+        Self { since: now, latest: now, taken: 0 }
+    }
+
+    pub(super) fn took(&mut self, bytes: usize) {
+        self.taken = self.taken.saturating_add(bytes as u64);
+        self.latest = Instant::now();
+    }
+
+    /// When the client must have taken more.
+    pub(super) fn deadline(&self) -> Instant {
+        let on_average =
+            self.since + UNREAD + Duration::from_millis(self.taken.saturating_mul(1000) / MIN_RATE);
+        on_average.min(self.latest + UNREAD)
+    }
+}

@@ -1,0 +1,108 @@
+//! The system's limit of open files.
+
+use crate::support::{
+    PATIENCE, Person,
+    database::Database,
+    eventually,
+    executable::{Role, limited},
+    raw::Raw,
+};
+use reqwest::Client;
+use serde_json::json;
+use std::fs::{self, File};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// What a `serve` on one thread, with `ADMIN_ADDR` and usual settings, needs beside its clients' connections.
+const BESIDE: usize = 64 + 3 * 10 + 256 + 2;
+
+fn environment(database: &Database) -> [(&str, &str); 5] {
+    [
+        ("DATABASE_URL", database.url.as_str()),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("ADMIN_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("HTTP_THREADS", "1"),
+    ]
+}
+
+/// Asks on a connection that is kept.
+async fn ask(raw: &mut Raw, path: &str, token: &str) -> u16 {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: bar\r\nAuthorization: Bearer {token}\r\n\r\n");
+    raw.send(head.as_bytes()).await;
+    raw.answer().await.expect("an answer").status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_database_its_own() {
+    let (database, folder) = (Database::file(), TempDir::new().expect("a folder"));
+    let log = folder.path().join("log");
+    let connections = 100;
+    let limit = u32::try_from(BESIDE + connections).expect("small");
+    let mut command = limited((128, limit), &["serve", "--demo"], &environment(&database));
+    command.stderr(File::create(&log).expect("a log"));
+    let mut role = Role::of(command);
+    let (admin, url) = (role.admin_url().await, role.url().await);
+    eventually("the log says so", async || {
+        let log = fs::read_to_string(&log).expect("the log");
+        log.contains(&format!("HTTP_CONNECTIONS is lowered from 4096 to {connections}")).then_some(())
+    })
+    .await;
+    let http = Client::new();
+    let login = json!({ "email": "user@example.com", "password": "password123" });
+    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
+    let token = answer["token"].as_str().expect("a token");
+    // With the one that is kept after signing in these are all.
+    let mut all = Vec::new();
+    for _ in 1..connections {
+        let mut raw = Raw::open(&url).await;
+        assert_eq!(ask(&mut raw, "/healthz", token).await, 200);
+        all.push(raw);
+    }
+    // One more has to wait, also where each of the others needs the database.
+    let mut waiting = Raw::open(&url).await;
+    waiting.send(b"GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n").await;
+    let asked: Vec<_> = all
+        .into_iter()
+        .map(|mut raw| {
+            let token = token.to_owned();
+            tokio::spawn(async move {
+                let status = ask(&mut raw, "/orders", &token).await;
+                (raw, status)
+            })
+        })
+        .collect();
+    let mut all = Vec::new();
+    for asked in asked {
+        let (raw, status) = timeout(PATIENCE, asked).await.expect("an answer in time").expect("no panic");
+        assert_eq!(status, 200);
+        all.push(raw);
+    }
+    Person::new(&http, &admin, None).get("/readyz").await.expect(200);
+    all.clear();
+    assert_eq!(waiting.answer().await.expect("its turn").status, 200);
+    role.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_soft_limit_is_raised_to_what_is_needed() {
+    let database = Database::file();
+    let mut role = Role::of(limited((128, 8192), &["serve"], &environment(&database)));
+    role.url().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", role.id())).expect("its limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("of files");
+    let soft = files.split_whitespace().nth(3).expect("the soft one");
+    assert_eq!(soft, (BESIDE + 4096).to_string(), "{files}");
+    role.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_that_leaves_no_clients_is_refused_at_start() {
+    let database = Database::file();
+    let mut command = limited((128, 128), &["serve"], &environment(&database));
+    let output = timeout(PATIENCE, command.output()).await.expect("an end in time").expect("it starts");
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert!(complained.contains(&format!("raise the hard limit to {}", BESIDE + 4096)), "{complained}");
+}
