@@ -114,7 +114,7 @@ async fn answers_that_nobody_reads_take_no_more_memory_than_they_may() {
     let refused = bar.guest.get("/orders?limit=100").await;
     assert!(refused.header("retry-after").is_some(), "{refused:?}");
     refused.expect_problem(503, "unavailable");
-    for path in ["/healthz", "/readyz", "/recipes", "/docs/swagger-ui-bundle.js"] {
+    for path in ["/healthz", "/readyz", "/recipes", "/docs"] {
         bar.stranger().get(path).await.expect(200);
     }
     for _ in 0..10 {
@@ -187,7 +187,7 @@ async fn requests_in_a_pipeline_are_all_answered() {
         .map(|number| match number % 3 {
             0 => "GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n".to_owned(),
             1 => {
-                "POST /nothing HTTP/1.1\r\nHost: bar\r\nContent-Length: 700\r\n\r\n".to_owned()
+                "POST /login HTTP/1.1\r\nHost: bar\r\nContent-Type: application/json\r\nContent-Length: 700\r\n\r\n".to_owned()
                     + &"x".repeat(700)
             }
             _ => "POST /orders HTTP/1.1\r\nHost: bar\r\nContent-Length: 0\r\n\r\n".to_owned(),
@@ -198,7 +198,8 @@ async fn requests_in_a_pipeline_are_all_answered() {
     let receive = async {
         let (mut answers, mut bytes) = (0, Vec::new());
         while answers < 400 {
-            tokio::io::AsyncReadExt::read_buf(&mut reader, &mut bytes).await.expect("more");
+            let read = tokio::io::AsyncReadExt::read_buf(&mut reader, &mut bytes).await.expect("more");
+            assert!(read > 0, "hung up after {answers}");
             answers = String::from_utf8_lossy(&bytes).matches("HTTP/1.1 ").count();
         }
     };
