@@ -6,9 +6,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Reserved for each answer before anything is done. What changes something is answered with less: the largest
-/// order, 20 lines with notes, takes about 30 kB.
-const STANDARD: usize = 32 * 1024;
+/// Bytes reserved for each answer before anything is done. What changes something is answered with less (the largest order
+/// takes about 30 kB), and so is the menu of a usual bar.
+const STANDARD: usize = 64 * 1024;
 
 /// Bytes that answers under way may take.
 ///
