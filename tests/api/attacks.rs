@@ -89,7 +89,7 @@ const KEYS: [&str; 9] = ["[0]", "[A]", "[9", "]", "..", ".", "~1", "a/b", ""];
 /// Each route that reads a body, with one that is right but for a field that the test adds.
 fn bodies() -> Vec<(Method, &'static str, Value)> {
     let order = json!({ "items": [{ "recipe": "Negroni" }] });
-    let recipe = json!({ "name": "Spritz", "build": "built", "glass": "wine", "method": "Build.",
+    let recipe = json!({ "name": "Spritz", "build": "built", "glass": "goblet", "method": "Build.",
         "ingredients": [{ "name": "prosecco", "amount": 90, "unit": "ml" }] });
     vec![
         (Method::POST, "/login", json!({ "email": "a@example.com", "password": "seven limes" })),
