@@ -50,9 +50,9 @@ async fn a_row_of_requests_lets_another_connection_have_its_turn() {
         })
         .finish(map_config(app, |()| AppConfig::default()));
     let server = server.new_service(()).await.expect("a server");
-    rt::spawn(server.call((Watched::new(server_of_other, false), Protocol::Http1, None)));
+    rt::spawn(server.call((Watched::new(server_of_other, false, None), Protocol::Http1, None)));
     read_answers(&mut other, 1).await;
-    rt::spawn(server.call((Watched::new(server_of_row, false), Protocol::Http1, None)));
+    rt::spawn(server.call((Watched::new(server_of_row, false, None), Protocol::Http1, None)));
     row.write_all("GET /row HTTP/1.1\r\nHost: bar\r\n\r\n".repeat(ROW).as_bytes()).await.expect("sent");
     read_answers(&mut row, ROW).await;
     let answered = answered.borrow();
