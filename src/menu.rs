@@ -55,7 +55,13 @@ impl Snapshot {
     fn new(edition: String, recipes: Vec<Recipe>) -> Self {
         let recipes: Vec<_> = recipes.into_iter().map(Arc::new).collect();
         let by_id = recipes.iter().map(|recipe| (recipe.id, Arc::clone(recipe))).collect();
-        let by_name = recipes.iter().map(|recipe| (recipe.formula.name.key(), Arc::clone(recipe))).collect();
+        let mut by_name = HashMap::with_capacity(recipes.len());
+        // Of two drinks with one name, which only an earlier release let in, the first has it.
+        let mut oldest_first: Vec<_> = recipes.iter().collect();
+        oldest_first.sort_by_key(|recipe| (recipe.created_at, recipe.id));
+        for recipe in oldest_first {
+            by_name.entry(recipe.formula.name.key()).or_insert_with(|| Arc::clone(recipe));
+        }
         Self { edition: Some(edition), recipes, by_id, by_name }
     }
 
@@ -67,7 +73,7 @@ impl Snapshot {
     /// A recipe by id or by name, whatever its case.
     pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
         let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
-        by_id.or_else(|| self.by_name.get(&id_or_name.trim().to_lowercase()))
+        by_id.or_else(|| self.by_name.get(&Name::key_of(id_or_name)))
     }
 }
 

@@ -14,6 +14,7 @@ pub mod recipe;
 mod schema;
 pub mod stamp;
 pub mod text;
+mod unicode;
 pub mod validation;
 mod whole;
 pub mod working_order;

@@ -6,7 +6,7 @@ use super::{
     moves::Status,
     schema,
     stamp::Stamp,
-    text::{Name, Note, Table},
+    text::{Name, Note, Table, deserialize_stored, deserialize_stored_option},
     validation,
     whole::Whole,
 };
@@ -66,6 +66,7 @@ pub struct Drink {
     /// Which recipe.
     pub id: RecipeId,
     /// What it was called.
+    #[serde(deserialize_with = "deserialize_stored")]
     pub name: Name,
 }
 
@@ -77,6 +78,7 @@ pub struct Line {
     /// How many.
     pub quantity: Quantity,
     /// What the guest added, such as "no ice".
+    #[serde(default, deserialize_with = "deserialize_stored_option")]
     #[schema(required)]
     pub note: Option<Note>,
 }
@@ -96,8 +98,10 @@ pub struct NewOrder {
     /// What to make: 1 to [`MOST_LINES`].
     pub lines: Vec<Line>,
     /// Where to.
+    #[serde(default, deserialize_with = "deserialize_stored_option")]
     pub table: Option<Table>,
     /// What the guest added about the whole order.
+    #[serde(default, deserialize_with = "deserialize_stored_option")]
     pub note: Option<Note>,
     /// Its class, 1 (quickest) to 4; see [`super::working_order`].
     pub priority: u8,
@@ -141,8 +145,9 @@ impl NewOrder {
         part(self.table.as_ref().map_or("", Table::as_str).as_bytes());
         part(self.note.as_ref().map_or("", Note::as_str).as_bytes());
         for line in &self.lines {
-            // By name, as guests order: a recipe that was taken off the menu and put back has another id.
-            part(line.recipe.name.key().as_bytes());
+            // By name, as guests order: a recipe that was taken off the menu and put back has another id. In lower case and no
+            // more, whatever names are found by: what was stored with this print must be told from others for good.
+            part(line.recipe.name.as_str().to_lowercase().as_bytes());
             part(&[line.quantity.get()]);
             part(line.note.as_ref().map_or("", Note::as_str).as_bytes());
         }

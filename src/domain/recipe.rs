@@ -6,7 +6,7 @@ use super::{
     object::Object,
     schema,
     stamp::Stamp,
-    text::{Method, Name, Search},
+    text::{Method, Name, Search, deserialize_stored},
     validation,
     whole::Whole,
     words,
@@ -137,6 +137,20 @@ pub struct Ingredients(Vec<Ingredient>);
 impl Ingredients {
     /// The most.
     const MOST: usize = 20;
+
+    /// Reads what was stored, perhaps under rules of an earlier release.
+    pub fn from_stored(json: serde_json::Value) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Stored {
+            #[serde(deserialize_with = "deserialize_stored")]
+            name: Name,
+            amount: Amount,
+            unit: Unit,
+        }
+        let stored: Vec<Stored> = serde_json::from_value(json)?;
+        let ingredient = |Stored { name, amount, unit }| Ingredient { name, amount, unit };
+        Ok(Self(stored.into_iter().map(ingredient).collect()))
+    }
 }
 
 impl PartialSchema for Ingredients {

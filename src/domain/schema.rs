@@ -1,5 +1,7 @@
 //! What the API's document says of types that Serde reads and writes as plain text and numbers: it can't see their limits.
 
+use super::{text::Form, unicode::invisible_ranges};
+use std::sync::LazyLock;
 use utoipa::{
     Number,
     openapi::{
@@ -23,21 +25,24 @@ macro_rules! described {
 pub(crate) use described;
 
 /// Text of 1 to `most` characters that can be shown.
-pub fn text(about: &str, most: usize) -> RefOr<Schema> {
-    string(about).min_length(Some(1)).max_length(Some(most)).pattern(Some(shown())).into()
+pub fn text(about: &str, form: Form, most: usize) -> RefOr<Schema> {
+    string(about).min_length(Some(1)).max_length(Some(most)).pattern(Some(taken(form))).into()
 }
 
-/// What [`super::text`] takes, as a regular expression (ECMA-262): neither begins nor ends what remains without the space
-/// around it with space, and nothing in it is forbidden.
-fn shown() -> String {
-    let visible = format!("[^{SPACE}{FORBIDDEN}]");
-    format!("^[{SPACE}]*{visible}([^{FORBIDDEN}]*{visible})?[{SPACE}]*$")
+/// What [`super::text`] takes, as a regular expression (ECMA-262): in a line nothing is invisible but the space around it, and in
+/// prose something is not. Joiners within emoji and words, which a line may have, are beyond what an expression can say.
+fn taken(form: Form) -> String {
+    static INVISIBLE: LazyLock<String> = LazyLock::new(invisible_ranges);
+    let invisible = INVISIBLE.as_str();
+    let visible = format!("[^{SPACE}{invisible}]");
+    match form {
+        Form::Line => format!("^[{SPACE}]*{visible}([^{invisible}]*{visible})?[{SPACE}]*$"),
+        Form::Prose => visible,
+    }
 }
 
 /// What is cut off (Unicode's `White_Space`), within brackets.
 const SPACE: &str = r"\x09-\x0d\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
-/// What may not be in a text: control characters but for tab and line feed, and what is not seen.
-const FORBIDDEN: &str = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\ufeff\u202a-\u202e\u2066-\u2069";
 
 /// An e-mail address of at most `most` characters.
 pub fn email(about: &str, most: usize) -> RefOr<Schema> {
@@ -79,15 +84,21 @@ fn string(about: &str) -> ObjectBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{account::Email, text::Note};
+    use crate::domain::{
+        account::Email,
+        text::{Name, Note},
+    };
     use proptest::prelude::*;
     use regex::Regex;
 
     proptest! {
         #[test]
-        fn the_expression_for_texts_is_their_rule(text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}]{0,6}") {
-            let fits = Regex::new(&shown()).unwrap().is_match(&text);
-            prop_assert_eq!(fits, Note::try_from(text).is_ok());
+        fn the_expressions_for_texts_are_their_rules(
+            text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}\u{2800}\u{e000}\u{f0000}]{0,6}"
+        ) {
+            let fits = |form| Regex::new(&taken(form)).unwrap().is_match(&text);
+            prop_assert_eq!(fits(Form::Line), Name::try_from(text.as_str()).is_ok(), "{:?}", text);
+            prop_assert_eq!(fits(Form::Prose), Note::try_from(text.as_str()).is_ok(), "{:?}", text);
         }
 
         #[test]

@@ -1,36 +1,104 @@
 //! Text of a bounded length, checked once at the edge.
 
-use serde::{Deserialize, Serialize};
+use super::unicode::{caseless, composed, is_invisible, marked};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Why a text was refused, readable after the field's name.
 pub type Problem = String;
 
-/// Checks the length in characters and that the text can be shown and stored, and cuts off the space around it.
-fn checked(text: &str, most: usize) -> Result<String, Problem> {
+/// What may be in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A name: one line, in which every character is seen. What is not is refused, because a name must be what it looks like.
+    Line,
+    /// What people write to each other. What is not seen is removed: nobody typed it on purpose, and no drink waits for it.
+    Prose,
+}
+
+/// Checks the length in characters and that the text can be shown and stored, cuts off the space around it and composes it (NFC).
+fn checked(text: &str, form: Form, max: usize) -> Result<String, Problem> {
+    let too_long = || format!("must be at most {max} characters");
     // As it was sent, as the API's document counts too.
-    if text.chars().nth(most).is_some() {
-        return Err(format!("must be at most {most} characters"));
+    if text.chars().nth(max).is_some() {
+        return Err(too_long());
     }
+    let text = match form {
+        Form::Line => visible_line(text.trim())?,
+        Form::Prose => without_invisible(text),
+    };
     let text = text.trim();
     if text.is_empty() {
         return Err("must not be empty".into());
     }
-    // Control characters have no place in a name or a note, and PostgreSQL stores no NUL.
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+    // Composing makes a few characters more of some.
+    let text = composed(text);
+    if text.chars().nth(max).is_some() { Err(too_long()) } else { Ok(text.into_owned()) }
+}
+
+fn visible_line(line: &str) -> Result<String, Problem> {
+    // Fast for nearly all names.
+    if !line.chars().any(is_invisible) {
+        return Ok(line.to_owned());
+    }
+    let hidden = marked(line).into_iter().find(|(_, hidden)| *hidden);
+    match hidden {
+        None => Ok(line.to_owned()),
+        Some(('\n' | '\r' | '\u{2028}' | '\u{2029}', _)) => Err("must be one line".into()),
+        Some((character, _)) => {
+            Err(format!("must not contain invisible characters, such as U+{:04X}", u32::from(character)))
+        }
+    }
+}
+
+fn without_invisible(text: &str) -> String {
+    // Fast for nearly all texts.
+    let text = text.replace("\r\n", "\n");
+    if !text.chars().any(is_invisible) {
+        return text;
+    }
+    let kept = |(character, hidden): (char, bool)| match character {
+        '\r' | '\u{2028}' | '\u{2029}' => Some('\n'),
+        '\n' | '\t' => Some(character),
+        _ => (!hidden).then_some(character),
+    };
+    marked(&text).into_iter().filter_map(kept).collect()
+}
+
+/// Checks what was taken before, perhaps under rules of an earlier release: what is stored or under way stays as it is.
+fn stored(text: String, max: usize) -> Result<String, Problem> {
+    if text.chars().nth(max).is_some() {
+        return Err(format!("must be at most {max} characters"));
+    }
+    if text.trim().is_empty() {
+        return Err("must not be empty".into());
+    }
+    if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\t')) {
         return Err("must not contain control characters".into());
     }
-    // Nor has what is not seen, or turns round what is. (Joiners stay: some scripts and emoji need them.)
-    if text
-        .chars()
-        .any(|c| matches!(c, '\u{200b}' | '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
-    {
-        return Err("must not contain invisible characters".into());
-    }
-    Ok(text.to_owned())
+    Ok(text)
+}
+
+/// Text that was taken before: read without the rules on what is taken now.
+pub trait StoredText: Sized {
+    /// The text as it is.
+    fn from_stored(text: String) -> Result<Self, Problem>;
+}
+
+/// Reads text of a message or a row with Serde.
+pub fn deserialize_stored<'de, T: StoredText, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::from_stored(String::deserialize(deserializer)?).map_err(de::Error::custom)
+}
+
+/// Reads text of a message or a row with Serde, if there is one.
+pub fn deserialize_stored_option<'de, T: StoredText, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(T::from_stored).transpose().map_err(de::Error::custom)
 }
 
 macro_rules! text {
-    ($(#[doc = $about:literal])+ $name:ident, $most:literal) => {
+    ($(#[doc = $about:literal])+ $name:ident, $form:ident, $most:literal) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -48,13 +116,19 @@ macro_rules! text {
 
         super::validation::whole!($name);
 
-        super::schema::described!($name: super::schema::text(concat!($($about),+), Self::MOST));
+        super::schema::described!($name: super::schema::text(concat!($($about),+), Form::$form, Self::MOST));
+
+        impl StoredText for $name {
+            fn from_stored(text: String) -> Result<Self, Problem> {
+                stored(text, Self::MOST).map(Self)
+            }
+        }
 
         impl TryFrom<&str> for $name {
             type Error = Problem;
 
             fn try_from(text: &str) -> Result<Self, Problem> {
-                checked(text, Self::MOST).map(Self)
+                checked(text, Form::$form, Self::MOST).map(Self)
             }
         }
 
@@ -82,42 +156,47 @@ macro_rules! text {
 
 text!(
     /// What a guest or bartender adds in words.
-    Note, 200
+    Note, Prose, 200
 );
 text!(
     /// Where the guest sits.
-    Table, 40
+    Table, Line, 40
 );
 text!(
     /// How an account is called.
-    Username, 60
+    Username, Line, 60
 );
 text!(
     /// How a drink, a glass, an ingredient or a garnish is called.
-    Name, 80
+    Name, Line, 80
 );
 text!(
     /// How a drink is made.
-    Method, 1000
+    Method, Prose, 1000
 );
 
 text!(
     /// What somebody looks for: some of the characters of a text, whatever their case.
-    Search, 80
+    Search, Prose, 80
 );
 
 impl Search {
     /// Whether it is found in one of these texts. Decided here, because databases differ in what they know of cases.
     pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        let wanted = self.0.to_lowercase();
-        texts.into_iter().any(|text| text.to_lowercase().contains(&wanted))
+        let wanted = caseless(&self.0);
+        texts.into_iter().any(|text| caseless(text).contains(&wanted))
     }
 }
 
 impl Name {
-    /// What a name is found by: two names that differ only in case are the same.
+    /// The key that a name is found by: names that differ only in case, width or spaces are one.
     pub fn key(&self) -> String {
-        self.0.to_lowercase()
+        Self::key_of(&self.0)
+    }
+
+    /// The key that a name would have.
+    pub fn key_of(name: &str) -> String {
+        caseless(name)
     }
 }
 
@@ -150,9 +229,42 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_stored_is_refused() {
-        assert!(Note::try_from("no\u{0}ice").is_err());
-        assert!(Note::try_from("\u{200b}").is_err() && Note::try_from("\u{202e}eci on").is_err());
-        assert!(Note::try_from("no ice\nplease").is_ok());
+    fn a_name_is_what_it_looks_like() {
+        for name in [
+            "Gin\nFizz",
+            "Gin\tFizz",
+            "Gin\u{ad}Fizz",
+            "\u{3164}",
+            "\u{2800}",
+            "Negroni\u{200e}",
+            "a\u{e000}",
+        ] {
+            assert!(Name::try_from(name).is_err(), "{name:?}");
+            assert!(Table::try_from(name).is_err() && Username::try_from(name).is_err(), "{name:?}");
+        }
+        assert_eq!(Name::try_from("Gin\nFizz"), Err("must be one line".into()));
+        let problem = Name::try_from("Negroni\u{202e}").unwrap_err();
+        assert!(problem.ends_with("U+202E"), "{problem}");
+        assert_eq!(Name::try_from(" Pin\u{303}a Colada\n").map(String::from), Ok("Piña Colada".into()));
+        assert!(Username::try_from("👩\u{200d}🍳").is_ok());
+        // Composing makes two of each of these.
+        assert!(Table::try_from("\u{958}".repeat(40)).is_err());
+    }
+
+    #[test]
+    fn of_what_people_write_to_each_other_only_what_nobody_sees_is_removed() {
+        let note = |text: &str| Note::try_from(text).map(String::from);
+        assert_eq!(note("no\u{0}ice\u{202e}"), Ok("noice".into()));
+        assert_eq!(note("no ice\r\nplease\u{2028}now"), Ok("no ice\nplease\nnow".into()));
+        assert_eq!(note("👩\u{200d}🍳 \u{1faea} \u{378}"), Ok("👩\u{200d}🍳 \u{1faea} \u{378}".into()));
+        assert_eq!(note("\u{200b}\u{3164}"), Err("must not be empty".into()));
+    }
+
+    #[test]
+    fn what_was_taken_before_stays_as_it_is() {
+        for name in ["Gin\nFizz", "Pin\u{303}a", " Negroni\u{2060}"] {
+            assert_eq!(Name::from_stored(name.into()).map(String::from), Ok(name.into()));
+        }
+        assert!(Name::from_stored("x".repeat(81)).is_err() && Name::from_stored("a\u{0}".into()).is_err());
     }
 }

@@ -5,7 +5,7 @@ use crate::domain::{
     ids::UserId,
     object::Object,
     order::{Line, NewOrder, Quantity},
-    text::{Note, Table},
+    text::{Name, Note, Table},
     validation::FieldPath,
 };
 use deserr::Deserr;
@@ -70,7 +70,7 @@ impl Request {
         let same_place = self.table == order.table && self.note == order.note;
         let Ok(items) = self.into_items() else { return false };
         let same = |(item, line): (&Item, &Line)| {
-            let by_name = item.recipe.trim().to_lowercase() == line.recipe.name.key();
+            let by_name = Name::key_of(&item.recipe) == line.recipe.name.key();
             let by_id = item.recipe.parse() == Ok(line.recipe.id);
             (by_name || by_id) && item.quantity == line.quantity && item.note == line.note
         };

@@ -1,6 +1,11 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
-use super::{Conn, Error, PgConn, Pools, Result, Store, append_only, blocking, connect::pg_connection, on};
+use super::{
+    Conn, Error, PgConn, Pools, Result, Store, append_only, blocking,
+    connect::pg_connection,
+    on,
+    recipe_keys::{self, KeyCollision},
+};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::{
     QueryDsl, QueryableByName, connection::SimpleConnection, result::DatabaseErrorKind, sql_types::Bool,
@@ -78,6 +83,11 @@ impl Store {
                 });
                 migrated.await??;
             }
+        }
+        for KeyCollision { first, second } in self.write(|conn| recipe_keys::refresh(conn).boxed()).await? {
+            tracing::warn!(
+                "two drinks on the menu have one name, {first:?} and {second:?}: the second can only be ordered by its id; rename it"
+            );
         }
         Ok(())
     }

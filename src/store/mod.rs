@@ -22,6 +22,7 @@ pub mod not_taken;
 pub mod open_orders;
 pub mod orders;
 mod pulse;
+mod recipe_keys;
 pub mod recipes;
 pub mod record;
 #[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]

@@ -13,7 +13,7 @@ use crate::domain::{
     moves::Status,
     order::Quantity,
     recipe::{Build, Ingredients, PreparationSeconds},
-    text::{Method, Name, Note, Table, Username},
+    text::{Method, Name, Note, StoredText, Table, Username},
 };
 use diesel::{
     backend::Backend,
@@ -100,11 +100,11 @@ macro_rules! text {
     };
 }
 text!(EmailProxy, Email, |text| text.try_into());
-text!(MethodProxy, Method, |text| text.try_into());
-text!(NameProxy, Name, |text| text.try_into());
-text!(NoteProxy, Note, |text| text.try_into());
-text!(TableProxy, Table, |text| text.try_into());
-text!(UsernameProxy, Username, |text| text.try_into());
+text!(MethodProxy, Method, |text| Method::from_stored(text.to_owned()));
+text!(NameProxy, Name, |text| Name::from_stored(text.to_owned()));
+text!(NoteProxy, Note, |text| Note::from_stored(text.to_owned()));
+text!(TableProxy, Table, |text| Table::from_stored(text.to_owned()));
+text!(UsernameProxy, Username, |text| Username::from_stored(text.to_owned()));
 text!(ActionProxy, Action, str::parse);
 text!(BuildProxy, Build, str::parse);
 text!(ResolutionProxy, Resolution, str::parse);
@@ -170,9 +170,9 @@ impl FromSql<Timestamptz, Sqlite> for Instant {
     }
 }
 
-/// What is kept as JSON, read back through the type's own check.
+/// What is kept as JSON, read back through a check of its own.
 macro_rules! json {
-    ($proxy:ident, $rust:ty) => {
+    ($proxy:ident, $rust:ty, $read:expr) => {
         proxy!($proxy, $rust, Json);
 
         impl ToSql<Json, Pg> for $rust {
@@ -194,10 +194,11 @@ macro_rules! json {
             serde_json::Value: FromSql<Json, DB>,
         {
             fn from_sql(raw: DB::RawValue<'_>) -> deserialize::Result<Self> {
-                Ok(serde_json::from_value(serde_json::Value::from_sql(raw)?)?)
+                let read: fn(serde_json::Value) -> serde_json::Result<Self> = $read;
+                Ok(read(serde_json::Value::from_sql(raw)?)?)
             }
         }
     };
 }
-json!(ChangesProxy, Changes);
-json!(IngredientsProxy, Ingredients);
+json!(ChangesProxy, Changes, serde_json::from_value);
+json!(IngredientsProxy, Ingredients, Ingredients::from_stored);

@@ -6,30 +6,11 @@ use crate::support::{
     broker,
     database::{Database, Kind},
 };
-use diesel_async::SimpleAsyncConnection;
 use futures_util::{FutureExt, future::join_all};
-use shakerqueue::store::{Conn, users};
+use shakerqueue::store::users;
 
 /// A migration that no version has yet.
 const AHEAD: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
-
-async fn move_ahead(database: &Database) {
-    let store = database.store();
-    store
-        .write(|conn| {
-            async move {
-                match conn {
-                    Conn::Pg(conn) => conn.batch_execute(AHEAD).await?,
-                    Conn::Sqlite(conn) => conn.batch_execute(AHEAD).await?,
-                }
-                Ok(())
-            }
-            .boxed()
-        })
-        .await
-        .unwrap();
-    store.close();
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_does_not_start_on_a_database_that_nobody_migrated() {
@@ -71,7 +52,7 @@ async fn no_role_touches_a_database_of_a_later_version() {
         let database = Database::new(kind).await;
         let url = ("DATABASE_URL", database.url.as_str());
         does(&["migrate"], &[url]).await;
-        move_ahead(&database).await;
+        database.execute(AHEAD).await;
         let mut commands = vec![
             vec!["serve"],
             vec!["serve", "--migrate"],

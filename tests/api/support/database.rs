@@ -1,7 +1,9 @@
 //! A database for each test.
 
+use diesel_async::SimpleAsyncConnection;
+use futures_util::FutureExt;
 use secrecy::SecretString;
-use shakerqueue::store::{Store, app_role::RoleName};
+use shakerqueue::store::{Conn, Store, app_role::RoleName};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -88,6 +90,23 @@ impl Database {
             Some(path) => Store::sqlite(path.as_ref(), 4).expect("a store"),
             None => Store::postgres(&SecretString::from(self.url.as_str()), 8).expect("a store"),
         }
+    }
+
+    /// Runs statements that this program has no words for.
+    pub async fn execute(&self, statements: &str) {
+        let (store, statements) = (self.store(), statements.to_owned());
+        let executed = store.write(|conn| {
+            async move {
+                match conn {
+                    Conn::Pg(conn) => conn.batch_execute(&statements).await?,
+                    Conn::Sqlite(conn) => conn.batch_execute(&statements).await?,
+                }
+                Ok(())
+            }
+            .boxed()
+        });
+        executed.await.expect("executed");
+        store.close();
     }
 
     /// What it is called on the server.

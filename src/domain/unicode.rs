@@ -1,0 +1,225 @@
+//! Rules on text by the properties of Unicode: forms in which equal texts are equal bytes, and characters that nobody sees.
+
+use icu_casemap::CaseMapperBorrowed;
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::{
+    CodePointMapData, CodePointSetData,
+    props::{
+        Alphabetic, DefaultIgnorableCodePoint, Emoji, EmojiModifier, ExtendedPictographic, GeneralCategory,
+        GeneralCategoryGroup, Script,
+    },
+};
+use std::{borrow::Cow, fmt::Write, ops::RangeInclusive};
+
+const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
+const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
+const CASES: CaseMapperBorrowed<'static> = CaseMapperBorrowed::new();
+
+/// Control, format and private characters, and the separators of lines and paragraphs. Surrogates are no `char`.
+const INVISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Control
+    .union(GeneralCategoryGroup::Format)
+    .union(GeneralCategoryGroup::PrivateUse)
+    .union(GeneralCategoryGroup::LineSeparator)
+    .union(GeneralCategoryGroup::ParagraphSeparator);
+/// A pattern of no dots, which is a symbol by its category.
+const BRAILLE_BLANK: char = '\u{2800}';
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+const BLACK_FLAG: char = '\u{1f3f4}';
+
+/// Scripts in which a joiner between two letters changes how a word is written (UAX 31, 2.3).
+const JOINING_SCRIPTS: [Script; 17] = [
+    Script::Arabic,
+    Script::Bengali,
+    Script::Devanagari,
+    Script::Gujarati,
+    Script::Gurmukhi,
+    Script::Kannada,
+    Script::Khmer,
+    Script::Malayalam,
+    Script::Mongolian,
+    Script::Myanmar,
+    Script::Nko,
+    Script::Oriya,
+    Script::Sinhala,
+    Script::Syriac,
+    Script::Tamil,
+    Script::Telugu,
+    Script::Tibetan,
+];
+
+/// The composed form (NFC): what looks the same because it is made of the same is the same.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { NFC.normalize(text) }
+}
+
+/// What two texts share that differ only in case, width, ligatures, what nobody sees, or the kind and
+/// number of spaces: NFKC with full case folding.
+pub fn caseless(text: &str) -> String {
+    let folded = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+        let text: String = text.chars().filter(|character| !ignorable.contains(*character)).collect();
+        // Folding can undo the normal form, and the form can bring what folds further (Unicode 3.13, D146).
+        let once = CASES.fold_string(&NFKC.normalize(&text)).into_owned();
+        NFKC.normalize(&CASES.fold_string(&NFKC.normalize(&once))).into_owned()
+    };
+    folded.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Characters that nobody sees, where nothing beside them needs them. Tab and line feed are among them.
+pub fn is_invisible(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    INVISIBLE.contains(CodePointMapData::<GeneralCategory>::new().get(character))
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || character == BRAILLE_BLANK
+}
+
+/// Each character of a text, and whether it is invisible and nothing beside it needs it: emoji are put together by joiners and
+/// selectors, and some scripts write words apart with them.
+pub fn marked(text: &str) -> Vec<(char, bool)> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut marked = Vec::with_capacity(characters.len());
+    for (at, &character) in characters.iter().enumerate() {
+        let (before, after) = characters.split_at_checked(at).unwrap_or_default();
+        let next = after.get(1).copied();
+        marked.push((character, is_invisible(character) && !is_needed(character, before, next)));
+    }
+    marked
+}
+
+fn is_needed(character: char, before: &[char], next: Option<char>) -> bool {
+    let Some(&last) = before.last() else { return false };
+    match character {
+        ZERO_WIDTH_JOINER => joins_letters(last, next) || joins_emoji(before, next),
+        ZERO_WIDTH_NON_JOINER => joins_letters(last, next),
+        // As text or as a picture.
+        '\u{fe0e}' | '\u{fe0f}' => CodePointSetData::new::<Emoji>().contains(last),
+        // Which form of an ideograph.
+        '\u{e0100}'..='\u{e01ef}' => script(last) == Script::Han,
+        '\u{180b}'..='\u{180d}' | '\u{180f}' => script(last) == Script::Mongolian,
+        // Of a region, in the flag that it makes.
+        '\u{e0020}'..='\u{e007f}' => last_but(before, is_tag) == Some(BLACK_FLAG),
+        _ => false,
+    }
+}
+
+fn joins_letters(last: char, next: Option<char>) -> bool {
+    let same =
+        |next: char| script(next) == script(last) && CodePointSetData::new::<Alphabetic>().contains(next);
+    JOINING_SCRIPTS.contains(&script(last)) && next.is_some_and(same)
+}
+
+fn joins_emoji(before: &[char], next: Option<char>) -> bool {
+    let pictographs = CodePointSetData::new::<ExtendedPictographic>();
+    let skin_tones = CodePointSetData::new::<EmojiModifier>();
+    let modifies = |character: char| character == '\u{fe0f}' || skin_tones.contains(character);
+    let first = last_but(before, modifies);
+    first.is_some_and(|first| pictographs.contains(first))
+        && next.is_some_and(|next| pictographs.contains(next))
+}
+
+/// The last character but for those that only change it.
+fn last_but(characters: &[char], changes: impl Fn(char) -> bool) -> Option<char> {
+    characters.iter().rev().copied().find(|character| !changes(*character))
+}
+
+fn is_tag(character: char) -> bool {
+    ('\u{e0020}'..='\u{e007e}').contains(&character)
+}
+
+fn script(character: char) -> Script {
+    CodePointMapData::<Script>::new().get(character)
+}
+
+/// Every invisible character, as ranges within the brackets of a regular expression (ECMA-262). Those beyond U+FFFF stand for
+/// themselves, since dialects differ in how they are escaped.
+pub fn invisible_ranges() -> String {
+    let mut ranges: Vec<RangeInclusive<char>> = Vec::new();
+    for character in ('\0'..=char::MAX).filter(|character| is_invisible(*character)) {
+        match ranges.last_mut() {
+            Some(last) if is_next(*last.end(), character) => *last = *last.start()..=character,
+            _ => ranges.push(character..=character),
+        }
+    }
+    ranges.iter().fold(String::new(), |mut text, range| {
+        for (at, end) in [*range.start(), *range.end()].into_iter().enumerate() {
+            if at == 1 && range.start() == range.end() {
+                continue;
+            }
+            let dash = if at == 1 { "-" } else { "" };
+            // A string takes whatever is written.
+            let _ = match u16::try_from(u32::from(end)) {
+                Ok(unit) => write!(text, "{dash}\\u{unit:04x}"),
+                Err(_) => write!(text, "{dash}{end}"),
+            };
+        }
+        text
+    })
+}
+
+fn is_next(character: char, next: char) -> bool {
+    u32::from(character) + 1 == u32::from(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hidden(text: &str) -> usize {
+        marked(text).into_iter().filter(|(_, hidden)| *hidden).count()
+    }
+
+    #[test]
+    fn what_nobody_sees_is_found() {
+        for character in "\u{0}\u{7f}\u{85}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\u{2028}\u{2060}\u{2066}\u{2800}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{f0000}\u{10fffd}\n\t".chars() {
+            assert!(is_invisible(character), "{character:?}");
+            assert_eq!(hidden(&format!("a{character}b")), 1, "{character:?}");
+        }
+        for character in "aßñ漢\u{301}\u{93e} \u{a0}\u{3000}🍸\u{1faea}\u{378}".chars() {
+            assert!(!is_invisible(character), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn emoji_and_scripts_keep_what_joins_them() {
+        for text in [
+            "👩\u{200d}🍳",
+            "👩🏽\u{200d}🍳",
+            "❤\u{fe0f}\u{200d}🔥",
+            "☕\u{fe0e}",
+            "1\u{fe0f}\u{20e3}",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "葛\u{e0100}",
+        ] {
+            assert_eq!(hidden(text), 0, "{text}");
+        }
+        for text in
+            ["a\u{200d}b", "👩\u{200d}", "\u{200d}👩", "a\u{fe0f}", "a\u{e0067}", "می\u{200c}a", "a\u{200c}ی"]
+        {
+            assert_eq!(hidden(text), 1, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_looks_the_same_has_one_key() {
+        for (one, other) in [
+            ("Piña Colada", "PIN\u{303}A  COLADA"),
+            ("ﬁzz", "FIZZ"),
+            ("Ｇｉｎ", "gin"),
+            ("Μαστίχας", "ΜΑΣΤΊΧΑΣ"),
+            ("Weißbier", "WEISSBIER"),
+            ("Gin\u{a0}Fizz", " g\u{ad}in fizz\u{200b} "),
+        ] {
+            assert_eq!(caseless(one), caseless(other));
+            assert_eq!(caseless(&caseless(one)), caseless(one));
+        }
+        assert_ne!(caseless("Pina Colada"), caseless("Piña Colada"));
+        assert_eq!(composed("n\u{303}"), "ñ");
+    }
+}

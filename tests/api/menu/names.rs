@@ -1,0 +1,87 @@
+//! Which names are one, and what a name may be made of.
+
+use super::water_with;
+use crate::support::{Bar, database::Kind, on_both};
+use serde_json::{Value, json};
+use tokio::join;
+
+fn recipe(name: &str) -> Value {
+    water_with("name", json!(name))
+}
+
+on_both! {
+    async fn names_that_look_the_same_are_one(bar) {
+            let (employee, guest) = (bar.employee().await, bar.guest().await);
+        let added = employee.post("/recipes", recipe(" Crème  de\u{a0}Pin\u{303}a ")).await.expect(201);
+        assert_eq!(added["name"], "Crème  de\u{a0}Piña");
+        for name in ["Crème de Piña", "CRE\u{300}ME DE PIÑA", "Ｃｒème de Piña"] {
+            employee.post("/recipes", recipe(name)).await.expect_problem(409, "recipe-exists");
+            let order = guest.post("/orders", json!({ "recipe": name })).await.expect(201);
+            assert_eq!(order["items"][0]["recipe"]["id"], added["id"], "{name}");
+        }
+        let found = guest.get("/recipes?q=CRE%CC%80ME").await.expect(200);
+        assert_eq!(found["recipes"].as_array().map(Vec::len), Some(1), "{found}");
+    }
+
+    async fn a_name_is_one_line_of_what_can_be_seen(bar) {
+            let (employee, guest) = (bar.employee().await, bar.guest().await);
+        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{e000}"] {
+            let problem = employee.post("/recipes", recipe(name)).await.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["field"], "name", "{name:?}: {problem}");
+            let order = json!({ "recipe": "Negroni", "table": name });
+            let problem = guest.post("/orders", order).await.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["field"], "table", "{name:?}: {problem}");
+            let account = json!({ "username": name, "email": "a@bar.example", "password": "seven green limes" });
+            let problem = bar.stranger().post("/register", account).await.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["field"], "username", "{name:?}: {problem}");
+        }
+        employee.post("/recipes", recipe("👩\u{200d}🍳 Special")).await.expect(201);
+    }
+
+    async fn a_note_loses_what_nobody_sees_and_nothing_else(bar) {
+            let note = "no\u{200b} ice\r\nfor 👩\u{200d}🍳\u{2028}\u{1faea}\u{0}";
+        let order = json!({ "recipe": "Negroni", "note": note });
+        let order = bar.guest().await.post("/orders", order).await.expect(201);
+        assert_eq!(order["note"], "no ice\nfor 👩\u{200d}🍳\n\u{1faea}");
+    }
+}
+
+async fn names_get_their_keys_anew(kind: Kind) {
+    let bar = Bar::open(kind).await;
+    bar.employee().await.post("/recipes", recipe("Piña\u{a0}Spritz")).await.expect(201);
+    let database = bar.shut().await;
+    // As an earlier release let them in: a key of its rule, and a second drink that looks the same.
+    database
+        .execute("UPDATE recipes SET name_key = 'pin\u{303}a\u{a0}spritz' WHERE name LIKE 'Pi%Spritz'")
+        .await;
+    database
+        .execute(
+            "UPDATE recipes SET name = 'Moji\u{ad}to\nRoyal', name_key = 'moji\u{ad}to\nroyal' WHERE name = 'Mojito'",
+        )
+        .await;
+    database
+        .execute(
+            "UPDATE recipes SET name = 'NEGRONI\u{a0}', name_key = 'negroni\u{a0}' WHERE name = 'Daiquiri'",
+        )
+        .await;
+    let store = database.store();
+    store.migrate().await.expect("migrated");
+    store.close();
+    assert_eq!(database.count("recipes WHERE name_key = 'piña spritz'").await, 1);
+    assert_eq!(database.count("recipes WHERE name_key = 'mojito royal'").await, 1);
+    assert_eq!(database.count("recipes WHERE name_key = 'negroni\u{a0}'").await, 1);
+    let bar = Bar::open_on(database, &[]).await;
+    let guest = bar.guest().await;
+    let order = guest.post("/orders", json!({ "recipe": "piña spritz" })).await.expect(201);
+    assert_eq!(order["items"][0]["recipe"]["name"], "Piña\u{a0}Spritz");
+    // Of two the one that came first has the name; all that is stored can be read.
+    let order = guest.post("/orders", json!({ "recipe": "negroni" })).await.expect(201);
+    assert_eq!(order["items"][0]["recipe"]["name"], "Negroni");
+    guest.get("/recipes").await.expect(200);
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_of_an_earlier_release_get_their_keys_anew() {
+    join!(names_get_their_keys_anew(Kind::Sqlite), names_get_their_keys_anew(Kind::Postgres));
+}
