@@ -39,6 +39,23 @@ pub struct Servers {
     /// Names the broker's exchanges and queues, so that several systems can share one broker.
     #[arg(long, env = "QUEUE_PREFIX", value_name = "NAME", default_value = "shakerqueue")]
     pub queue_prefix: String,
+
+    /// The broker's management API, which tells the policies of its queues: `http://USER:PASSWORD@HOST:15672`. Unset: port 15672 of
+    /// the broker's host, with the user of `AMQP_URL`. Where it does not answer, `serve` finds out by probes what policies do.
+    #[arg(long, env = "AMQP_MANAGEMENT_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    pub amqp_management_url: Option<SecretString>,
+
+    /// How long to wait before an order that the database refuses, for a reason that may pass, is tried again: once after each
+    /// of these times, in seconds. After that it is a dead letter. The same for `serve`, which looks where such orders wait.
+    #[arg(long, env = "RETRY_SECONDS", value_name = "N,N,…", default_value = "1,5,30,120,600", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub retry_seconds: Vec<u64>,
+}
+
+impl Servers {
+    /// The pauses before an order is tried again that could not be stored.
+    pub fn retries(&self) -> Vec<Duration> {
+        self.retry_seconds.iter().copied().map(Duration::from_secs).collect()
+    }
 }
 
 /// How the log is written. What is logged says `RUST_LOG`.
@@ -186,6 +203,12 @@ pub struct Serving {
     #[arg(long)]
     pub migrate: bool,
 
+    /// Where there is a broker: how long its queues must be seen empty, while workers take orders and the database stores them,
+    /// until an accepted order that is not stored counts as gone, in seconds. It then reads 404 `no-longer-stored`, and is
+    /// published again where it is remembered. Longer than a worker may hold an order.
+    #[arg(long, env = "QUEUE_SETTLE_SECONDS", value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub queue_settle_seconds: u64,
+
     /// How long to go on as before after the signal, in seconds, while `/readyz` tells load balancers to send nothing more
     /// here. Counts towards `SHUTDOWN_SECONDS`.
     #[arg(long, env = "SHUTDOWN_DELAY_SECONDS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..=600))]
@@ -210,11 +233,6 @@ pub struct Working {
     /// Where traces go.
     #[command(flatten)]
     pub tracing: Tracing,
-
-    /// How long to wait before an order that the database refuses, for a reason that may pass, is tried again: once after each
-    /// of these times, in seconds. After that it is a dead letter.
-    #[arg(long, env = "RETRY_SECONDS", value_name = "N,N,…", default_value = "1,5,30,120,600", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub retry_seconds: Vec<u64>,
 
     /// The most orders stored in one transaction.
     #[arg(long, env = "BATCH_SIZE", value_name = "N", default_value_t = 500, value_parser = count::<1, 2000>)]

@@ -8,7 +8,7 @@
 
 use crate::{
     config::{Database, Servers},
-    intake::{BrokerFirst, Direct, OrderSink, StoredOrders},
+    intake::{BrokerFirst, Direct, OrderSink, Settlement, StoredOrders},
     queue::{Broker, Settings},
     recorder::Recorder,
     store::Store,
@@ -65,7 +65,9 @@ impl Deployment {
             )),
             ("postgres" | "postgresql", None) => Self::postgres("one server", &servers.database, None),
             ("postgres" | "postgresql", Some(url)) => {
-                let broker = Broker::start(Settings::new(url.clone(), servers.queue_prefix.clone()))
+                let management_url = servers.amqp_management_url.clone();
+                let settings = Settings::new(url.clone(), servers.queue_prefix.clone());
+                let broker = Broker::start(Settings { management_url, ..settings })
                     .map_err(|error| Unsuitable(format!("AMQP_URL: {error}")))?;
                 Self::postgres("scaled out", &servers.database, Some(broker))
             }
@@ -75,7 +77,13 @@ impl Deployment {
 
     /// The database of an installation, for roles that need no more of it.
     pub fn database(database: Database) -> Result<Self, Unsuitable> {
-        Self::choose(&Servers { database, amqp_url: None, queue_prefix: String::new() })
+        Self::choose(&Servers {
+            database,
+            amqp_url: None,
+            queue_prefix: String::new(),
+            amqp_management_url: None,
+            retry_seconds: Vec::new(),
+        })
     }
 
     fn embedded(path: &Path, database: &Database) -> Result<Self, Unsuitable> {
@@ -125,12 +133,21 @@ impl Deployment {
     /// Where `serve` puts accepted orders.
     pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
         match &self.broker {
-            Some(broker) => Box::new(BrokerFirst {
-                publisher: broker.publisher(),
-                recorder,
-                stored: StoredOrders::start(self.store.clone()),
-            }),
+            Some(broker) => {
+                broker.watch_safety();
+                let stored = StoredOrders::start(self.store.clone());
+                Box::new(BrokerFirst { publisher: broker.publisher(), recorder, stored })
+            }
             None => Box::new(Direct(recorder)),
+        }
+    }
+
+    /// What tells whether an accepted order may still be on its way to the database.
+    pub fn settlement(&self) -> Settlement {
+        match &self.broker {
+            Some(_) => Settlement::unknown(),
+            // What is accepted is stored.
+            None => Settlement::complete(),
         }
     }
 

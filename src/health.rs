@@ -63,10 +63,12 @@ pub enum DatabaseState {
 }
 
 /// A part that is down, and what that means here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// Which.
     pub part: Part,
+    /// Why, where that is known.
+    pub reason: Option<Arc<str>>,
     /// What is done without it.
     pub works: &'static [&'static str],
     /// What is not.
@@ -108,7 +110,8 @@ impl Health {
             DatabaseState::Down => missing.push(without_database(self.needs, broker)),
         }
         if broker == Some(false) {
-            missing.push(without_broker(self.needs, database == DatabaseState::Up));
+            let reason = self.broker.as_ref().and_then(Broker::loses_orders);
+            missing.push(Missing { reason, ..without_broker(self.needs, database == DatabaseState::Up) });
         }
         missing
     }
@@ -164,7 +167,7 @@ fn without_database(needs: Needs, broker: Option<bool>) -> Missing {
         (Needs::Either, _) => (&[MENU, TOKENS], &["taking orders", READING, ACCOUNTS]),
         (Needs::Both, _) => WITHOUT_STORING,
     };
-    Missing { part: Part::Database, works, fails }
+    Missing { part: Part::Database, reason: None, works, fails }
 }
 
 fn with_read_only_database(needs: Needs, broker: Option<bool>) -> Missing {
@@ -173,7 +176,7 @@ fn with_read_only_database(needs: Needs, broker: Option<bool>) -> Missing {
         (Needs::Either, _) => (&["reading orders", MENU, TOKENS], &["taking orders", WORKING, ACCOUNTS]),
         (Needs::Both, _) => WITHOUT_STORING,
     };
-    Missing { part: Part::Database, works, fails }
+    Missing { part: Part::Database, reason: None, works, fails }
 }
 
 fn without_broker(needs: Needs, writable: bool) -> Missing {
@@ -184,7 +187,7 @@ fn without_broker(needs: Needs, writable: bool) -> Missing {
         (Needs::Either, false) => (&[MENU, TOKENS], &["taking orders"]),
         (Needs::Both, _) => (&[], &["taking orders from the queue; each serve stores its own meanwhile"]),
     };
-    Missing { part: Part::Broker, works, fails }
+    Missing { part: Part::Broker, reason: None, works, fails }
 }
 
 /// Of a role that stores orders: what works and what fails while none can be stored.

@@ -43,14 +43,18 @@ struct MissingView {
     /// Which part: `database`, `broker`, or `http`, the threads that answer requests.
     #[schema(pattern = "^(database|broker|http)$")]
     part: &'static str,
+    /// Why, for people, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    reason: Option<String>,
     /// What it does without it, for people.
     #[schema(examples("taking orders, which are stored directly (201)"))]
     works: &'static [&'static str],
 }
 
 impl From<Missing> for MissingView {
-    fn from(Missing { part, works, fails }: Missing) -> Self {
-        Self { fails, part: part.value(), works }
+    fn from(Missing { part, reason, works, fails }: Missing) -> Self {
+        Self { fails, part: part.value(), reason: reason.map(|reason| reason.to_string()), works }
     }
 }
 
@@ -73,6 +77,7 @@ struct Parts {
 const STALLED_THREADS: MissingView = MissingView {
     fails: &["requests on connections whose thread does not run; the process ends when it stays so"],
     part: "http",
+    reason: None,
     works: &["requests on other connections"],
 };
 

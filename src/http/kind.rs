@@ -49,6 +49,8 @@ kinds! {
         "The account is switched off. An admin can switch it on again.";
     NOT_FOUND: NOT_FOUND, "not-found", "Not found",
         "There is nothing under this path, or it is not for this account to see.";
+    NO_LONGER_STORED: NOT_FOUND, "no-longer-stored", "No longer stored",
+        "The order was accepted here, and is gone: it was cleaned up, or the database was restored to an earlier state, or the broker lost it. It can't come back by itself.";
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
         "The resource does not have this method. The header Allow lists those it has.";
     NOT_ACCEPTABLE: NOT_ACCEPTABLE, "not-acceptable", "Not acceptable",

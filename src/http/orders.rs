@@ -8,7 +8,7 @@ use super::{
     conditions::{self, MayMatch},
     once::{self, Reply},
     openapi::{
-        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing,
+        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing, MissingOrder,
         NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
     },
     prefer,
@@ -165,7 +165,7 @@ async fn drinks(app: &App, id_or_name: &str) -> Result<Vec<RecipeId>, Problem> {
         (status = 200, description = "The order.", body = StandingView,
             headers(("ETag" = String), ("Preference-Applied" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String), ("Preference-Applied" = String))),
-        ForToken, Missing, Unavailable))]
+        ForToken, MissingOrder, Unavailable))]
 pub async fn show(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -189,7 +189,9 @@ pub async fn show(
         Standing::Queued(Queued::Whole(order)) => {
             StandingView::Whole(OrderView::from(order.as_ref().clone()))
         }
-        Standing::Queued(Queued::Elsewhere) => StandingView::Unstored(UnstoredView::queued(id)),
+        Standing::Queued(Queued::Elsewhere | Queued::Gone) => {
+            StandingView::Unstored(UnstoredView::queued(id))
+        }
         Standing::Lost => StandingView::Unstored(UnstoredView::lost(id)),
     };
     Ok(prefer::applied_to(HttpResponse::Ok().json(view), wait))
@@ -199,7 +201,7 @@ pub async fn show(
 #[utoipa::path(get, path = "/orders/{id}/history", operation_id = "get_history", tag = "orders",
     security(("token" = [])),
     params(("id" = OrderId, Path, description = "Which order.")),
-    responses((status = 200, description = "Its moves.", body = HistoryView), ForToken, Missing, Unavailable))]
+    responses((status = 200, description = "Its moves.", body = HistoryView), ForToken, MissingOrder, Unavailable))]
 pub async fn history(
     app: Data<App>,
     SignedIn(caller): SignedIn,
@@ -320,7 +322,7 @@ impl FromRequest for Asked {
     responses(
         (status = 200, description = "The order as it now is.", body = OrderView,
             headers(("ETag" = String), ("Idempotency-Replayed" = String))),
-        ForToken, Missing, IllegalMove, Changed, ForBody, KeyReused, Unavailable))]
+        ForToken, MissingOrder, IllegalMove, Changed, ForBody, KeyReused, Unavailable))]
 pub async fn act(
     app: Data<App>,
     Asked { caller, id, action }: Asked,
@@ -369,7 +371,15 @@ async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Pr
     }
     let customer = (!caller.role.is_staff()).then_some(caller.id);
     let Some(queued) = app.intake.queued(id, customer) else { return Err(Problem::not_found("order")) };
-    Ok(if app.bar.is_lost(id).await? { Standing::Lost } else { Standing::Queued(queued) })
+    match queued {
+        _ if app.bar.is_lost(id).await? => Ok(Standing::Lost),
+        // Once more: it may have been stored between the two looks.
+        Queued::Gone => match app.bar.find(caller, id).await? {
+            Some(order) => Ok(Standing::Stored(Box::new(order))),
+            None => Err(Problem::no_longer_stored()),
+        },
+        queued => Ok(Standing::Queued(queued)),
+    }
 }
 
 /// The order as soon as it is stored, if that is within `wait`; where too many wait, `wait` is taken away.

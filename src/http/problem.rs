@@ -117,6 +117,11 @@ impl Problem {
         Self::new(kind::NOT_FOUND, format!("There is no such {what}."))
     }
 
+    /// 404 for an order that was accepted and is gone.
+    pub fn no_longer_stored() -> Self {
+        Self::new(kind::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
+    }
+
     /// 401.
     pub fn not_signed_in() -> Self {
         Self::new(kind::NOT_SIGNED_IN, "This needs a valid token: Authorization: Bearer TOKEN.")

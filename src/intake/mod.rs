@@ -1,9 +1,12 @@
 //! Taking orders: from what a guest asks for to an order that is safe.
 
+mod accepted;
 mod identity;
 pub mod message;
 mod open_orders;
+mod recovery;
 mod request;
+mod settlement;
 mod sink;
 mod stored;
 mod waiting;
@@ -11,7 +14,9 @@ mod waiting;
 pub use crate::recorder::Refusal;
 pub use identity::Identity;
 pub use open_orders::{OpenOrders, TooManyOpen};
+pub use recovery::Recovery;
 pub use request::{IdempotencyKey, Item, Request};
+pub use settlement::Settlement;
 pub use sink::{BrokerFirst, Direct, OrderSink, Taken};
 pub use stored::StoredOrders;
 
@@ -31,6 +36,7 @@ use crate::{
     store::{self, Store, orders, users},
     telemetry::metrics::{self, KeptBy, Refused},
 };
+use accepted::Accepted;
 use futures_util::FutureExt;
 use quick_cache::{Weighter, sync::Cache};
 use std::{net::IpAddr, sync::Arc};
@@ -81,7 +87,8 @@ pub struct Intake {
     sink: Box<dyn OrderSink>,
     store: Store,
     identity: Identity,
-    accepted: Cache<OrderId, Arc<NewOrder>, Bytes>,
+    accepted: Cache<OrderId, Arc<Accepted>, Bytes>,
+    settlement: Settlement,
     waiting: Waiting,
     open: Arc<OpenOrders>,
     /// The most drinks of one order.
@@ -92,8 +99,9 @@ pub struct Intake {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<OrderId, Arc<NewOrder>> for Bytes {
-    fn weight(&self, _: &OrderId, order: &Arc<NewOrder>) -> u64 {
+impl Weighter<OrderId, Arc<Accepted>> for Bytes {
+    fn weight(&self, _: &OrderId, accepted: &Arc<Accepted>) -> u64 {
+        let order = &accepted.order;
         let note = |note: &Option<Note>| note.as_ref().map_or(0, |note| note.as_str().len());
         let line = |line: &Line| size_of::<Line>() + line.recipe.name.as_str().len() + note(&line.note);
         let lines: usize = order.lines.iter().map(line).sum();
@@ -101,13 +109,15 @@ impl Weighter<OrderId, Arc<NewOrder>> for Bytes {
     }
 }
 
-/// An order that is accepted but not stored yet, as far as this process knows it.
+/// An order that is accepted but not stored, as far as this process knows it.
 #[derive(Debug, Clone)]
 pub enum Queued {
     /// Accepted here.
     Whole(Arc<NewOrder>),
     /// Accepted by another process of this installation.
     Elsewhere,
+    /// Accepted, and no longer on its way: it was stored and is deleted, or was lost.
+    Gone,
 }
 
 impl Intake {
@@ -118,12 +128,14 @@ impl Intake {
         store: Store,
         identity: Identity,
         settings: &Ordering,
+        settlement: Settlement,
     ) -> Self {
         let accepted = Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, Bytes);
         let open = Arc::new(OpenOrders::new(settings));
         let is_limited = settings.open_orders != config::OpenOrders::Off;
         let max_drinks = is_limited.then_some(settings.drinks_per_order);
-        Self { menu, sink, store, identity, accepted, waiting: Waiting::default(), open, max_drinks }
+        let waiting = Waiting::default();
+        Self { menu, sink, store, identity, accepted, settlement, waiting, open, max_drinks }
     }
 
     /// Counts open orders, which needs to be kept up.
@@ -205,7 +217,9 @@ impl Intake {
         if key.is_none() {
             let taken = self.sink.take(Arc::clone(&order)).await?;
             if taken == Taken::Queued {
-                self.accepted.insert(order.id, Arc::clone(&order));
+                let accepted = Accepted::new(Arc::clone(&order));
+                accepted.set_published(now());
+                self.accepted.insert(order.id, Arc::new(accepted));
             }
             return Ok((taken, order));
         }
@@ -220,14 +234,20 @@ impl Intake {
         let mut is_first = false;
         let first = self.accepted.get_or_insert_with(&order.id, || {
             is_first = true;
-            Ok::<_, NotTaken>(Arc::clone(&order))
+            Ok::<_, NotTaken>(Arc::new(Accepted::new(Arc::clone(&order))))
         })?;
-        if first.fingerprint() != order.fingerprint() {
+        if first.order.fingerprint() != order.fingerprint() {
             return Err(NotTaken::Conflict);
         }
         // Each of them is given on, in case the first one does not get through: under one id they are one order.
-        match self.sink.take(Arc::clone(&first)).await {
-            Ok(taken) => Ok((taken, first)),
+        match self.sink.take(Arc::clone(&first.order)).await {
+            Ok(taken) => {
+                match taken {
+                    Taken::Queued => first.set_published(now()),
+                    Taken::Stored(_) => first.set_stored(),
+                }
+                Ok((taken, Arc::clone(&first.order)))
+            }
             Err(error) => {
                 // What may have been kept is remembered, so that nothing else is taken under its key.
                 if is_first && !matches!(error, NotTaken::Undecided) {
@@ -240,13 +260,19 @@ impl Intake {
 
     /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
     pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<Queued> {
-        match self.accepted.get(&id) {
-            Some(order) if customer.is_none_or(|customer| order.customer_id == customer) => {
-                Some(Queued::Whole(order))
+        let (queued, is_gone) = match self.accepted.get(&id) {
+            Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
+                let is_gone = accepted.is_stored()
+                    || accepted.published_at().is_some_and(|at| self.settlement.is_settled(at));
+                (Queued::Whole(Arc::clone(&accepted.order)), is_gone)
             }
-            Some(_) => None,
-            None => self.identity.gave(id, customer).then_some(Queued::Elsewhere),
-        }
+            Some(_) => return None,
+            None if self.identity.gave(id, customer) => {
+                (Queued::Elsewhere, self.settlement.is_settled_elsewhere(id, now()))
+            }
+            None => return None,
+        };
+        Some(if is_gone { Queued::Gone } else { queued })
     }
 
     /// The order that was placed under this key before, if this is a repeat of it.
@@ -258,7 +284,7 @@ impl Intake {
     ) -> Result<Option<Arc<NewOrder>>, NotTaken> {
         let id = self.identity.derived(customer, key.as_str());
         let order = match self.accepted.get(&id) {
-            Some(order) => Some(order),
+            Some(accepted) => Some(Arc::clone(&accepted.order)),
             None => self
                 .store
                 .read(move |conn| orders::find(conn, id).boxed())

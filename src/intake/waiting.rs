@@ -90,7 +90,8 @@ impl Waiting {
     }
 }
 
-async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
+/// Which of these orders are stored, or dead letters.
+pub(super) async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
     let asked = store.read(move |conn| {
         async move {
             let mut settled = orders::stored(conn, &ids).await?;

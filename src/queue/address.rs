@@ -18,11 +18,15 @@ const LONGEST_PREFIX: usize = 200;
 /// Why the broker cannot be addressed: one sentence that never repeats the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct BadUrl(&'static str);
+pub struct BadUrl(pub(super) &'static str);
 
 /// What a connection is opened with. It has no `Debug`, for it holds the password.
 #[derive(Clone)]
-pub(super) struct Address(OpenConnectionArguments);
+pub(super) struct Address {
+    arguments: OpenConnectionArguments,
+    user: String,
+    password: String,
+}
 
 impl Address {
     /// Reads `amqp://USER:PASSWORD@HOST:PORT/VHOST`; what is left out is `guest`, `localhost`, 5672 and `/`.
@@ -57,12 +61,25 @@ impl Address {
             .credentials(SecurityCredentials::new_plain(&user, &password))
             .virtual_host(&vhost(url.path())?)
             .heartbeat(HEARTBEAT);
-        Ok(Self(arguments))
+        Ok(Self { arguments, user, password })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.arguments.get_host()
+    }
+
+    pub(super) fn vhost(&self) -> &str {
+        self.arguments.get_virtual_host()
+    }
+
+    /// The user and the password.
+    pub(super) fn credentials(&self) -> (String, String) {
+        (self.user.clone(), self.password.clone())
     }
 
     /// The arguments of a connection that the broker's tools list under `name`.
     pub(super) fn named(&self, name: &str) -> OpenConnectionArguments {
-        let mut arguments = self.0.clone();
+        let mut arguments = self.arguments.clone();
         arguments.connection_name(name);
         arguments
     }
@@ -91,7 +108,7 @@ fn vhost(path: &str) -> Result<String, BadUrl> {
     }
 }
 
-fn decode(text: &str) -> Result<String, BadUrl> {
+pub(super) fn decode(text: &str) -> Result<String, BadUrl> {
     percent_decode_str(text)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
@@ -104,7 +121,7 @@ mod tests {
     use super::*;
 
     fn parsed(url: &str) -> Result<(String, u16, String, SecurityCredentials), BadUrl> {
-        Address::parse(url).map(|Address(arguments)| {
+        Address::parse(url).map(|Address { arguments, .. }| {
             (
                 arguments.get_host().to_owned(),
                 arguments.get_port(),

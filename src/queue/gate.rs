@@ -1,5 +1,6 @@
 //! Whether publishing is possible right now: asked before every publish, so that no caller waits for an absent broker.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -20,8 +21,22 @@ pub(super) enum State {
     Closed,
 }
 
+/// How publishing stands.
+#[derive(Debug, Clone)]
+struct Status {
+    state: State,
+    /// Why the broker would lose what is published, if it would.
+    loses: Option<Arc<str>>,
+}
+
+impl Status {
+    fn is_up(&self) -> bool {
+        self.state == State::Up && self.loses.is_none()
+    }
+}
+
 pub(super) struct Gate {
-    state: watch::Sender<State>,
+    status: watch::Sender<Status>,
     started: Instant,
     /// Milliseconds after `started`.
     next_probe: AtomicU64,
@@ -30,18 +45,33 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new() -> Self {
         Self {
-            state: watch::Sender::new(State::Down),
+            status: watch::Sender::new(Status { state: State::Down, loses: None }),
             started: Instant::now(),
             next_probe: AtomicU64::new(0),
         }
     }
 
     pub(super) fn state(&self) -> State {
-        *self.state.borrow()
+        self.status.borrow().state
+    }
+
+    /// Whether orders can be published and are safe then.
+    pub(super) fn is_up(&self) -> bool {
+        self.status.borrow().is_up()
+    }
+
+    /// Why the broker would lose what is published, if it would.
+    pub(super) fn loses(&self) -> Option<Arc<str>> {
+        self.status.borrow().loses.clone()
+    }
+
+    /// Stops callers from publishing while there is a reason why the broker would lose their messages.
+    pub(super) fn set_loses(&self, why: Option<Arc<str>>) {
+        self.status.send_modify(|status| status.loses = why);
     }
 
     pub(super) fn set(&self, new: State) {
-        self.state.send_if_modified(|state| {
+        self.status.send_if_modified(|Status { state, .. }| {
             let change = *state != new && *state != State::Closed;
             if change {
                 *state = new;
@@ -52,12 +82,17 @@ impl Gate {
 
     pub(super) async fn until_up(&self) {
         // The sender is `self`, so that the wait cannot fail.
-        let _ = self.state.subscribe().wait_for(|state| *state == State::Up).await;
+        let _ = self.status.subscribe().wait_for(Status::is_up).await;
     }
 
     /// Whether a message may be published now.
     pub(super) fn admits(&self) -> bool {
-        match self.state() {
+        let (state, loses) = {
+            let status = self.status.borrow();
+            (status.state, status.loses.is_some())
+        };
+        match state {
+            _ if loses => false,
             State::Up => true,
             State::Stalled => self.may_probe(self.started.elapsed()),
             State::Down | State::Closed => false,
@@ -95,6 +130,17 @@ mod tests {
         assert!(gate.may_probe(stalled) && !gate.may_probe(stalled));
         let later = stalled + PROBE_EVERY;
         assert!(gate.may_probe(later) && !gate.may_probe(later));
+    }
+
+    #[test]
+    fn nothing_is_admitted_while_it_would_be_lost() {
+        let gate = Gate::new();
+        gate.set(State::Up);
+        gate.set_loses(Some("a policy".into()));
+        assert!(!gate.admits() && !gate.is_up());
+        assert_eq!(gate.state(), State::Up, "it still answers");
+        gate.set_loses(None);
+        assert!(gate.admits() && gate.is_up());
     }
 
     #[test]

@@ -15,8 +15,11 @@ mod connection;
 mod failures;
 mod gate;
 mod held;
+mod management;
+mod policies;
 mod publisher;
 mod publishing;
+mod safety;
 mod subscription;
 mod topology;
 mod tracker;
@@ -46,8 +49,10 @@ use calls::CALL_WITHIN;
 use channels::ChannelPool;
 use connection::{Current, supervise};
 use gate::{Gate, State};
+use management::Management;
 use publisher::{MOST_WAITING, Message, Route};
 use publishing::Publishing;
+use safety::{Findings, Safety};
 use topology::Topology;
 
 use crate::telemetry::Scope;
@@ -70,12 +75,14 @@ pub struct Settings {
     pub prefix: String,
     /// How long the broker may take to confirm a message.
     pub confirm_within: Duration,
+    /// Where the broker's management API is, if not at port 15672 of the same host.
+    pub management_url: Option<SecretString>,
 }
 
 impl Settings {
     /// The settings with their default deadline.
     pub fn new(url: SecretString, prefix: impl Into<String>) -> Self {
-        Self { url, prefix: prefix.into(), confirm_within: CONFIRM_WITHIN }
+        Self { url, prefix: prefix.into(), confirm_within: CONFIRM_WITHIN, management_url: None }
     }
 }
 
@@ -140,6 +147,7 @@ pub struct Broker {
     publishing_pool: ChannelPool,
     consuming_pool: ChannelPool,
     publisher: Publisher,
+    management: Management,
     publishing_task: TaskTracker,
     connections: TaskTracker,
     stop: Arc<StopOnDrop>,
@@ -174,9 +182,12 @@ impl Broker {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(settings: Settings) -> Result<Self, BadUrl> {
-        let Settings { url, prefix, confirm_within } = settings;
+        let Settings { url, prefix, confirm_within, management_url } = settings;
         let address = Address::parse(url.expose_secret())?;
         address::check_prefix(&prefix)?;
+        let management =
+            management_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
+        let management = Management::new(management, &address, &prefix)?;
         let runtime = Handle::current();
         let stop = Arc::new(StopOnDrop {
             publishing: CancellationToken::new(),
@@ -215,6 +226,7 @@ impl Broker {
             publishing_pool,
             consuming_pool,
             publisher,
+            management,
             publishing_task,
             connections,
             stop,
@@ -227,6 +239,25 @@ impl Broker {
         self.ended.cancelled().await;
     }
 
+    /// Watches from now on whether the broker keeps messages; while it would lose them, it is [not up](Self::is_up). To be called
+    /// once, by who publishes orders that nobody else remembers. It ends when the broker is [closed](Self::close).
+    pub fn watch_safety(&self) {
+        let safety = Safety {
+            topology: self.topology.clone(),
+            pool: self.consuming_pool.clone(),
+            publisher: self.publisher.clone(),
+            management: self.management.clone(),
+            findings: Findings::new(self.publisher.gate.clone()),
+        };
+        let watching = safety.run(self.stop.publishing.clone());
+        self.publishing_task.spawn(telling(self.ended.clone(), watching));
+    }
+
+    /// Why the broker would lose orders, if it would.
+    pub fn loses_orders(&self) -> Option<Arc<str>> {
+        self.publisher.gate.loses()
+    }
+
     /// What publishes; every one shares the same channel and bounds.
     pub fn publisher(&self) -> Publisher {
         self.publisher.clone()
@@ -234,7 +265,7 @@ impl Broker {
 
     /// Whether a publish right now would reach the broker and, going by the last ones, be confirmed.
     pub fn is_up(&self) -> bool {
-        self.publisher.gate.state() == State::Up
+        self.publisher.gate.is_up()
     }
 
     /// Resolves when [`is_up`](Self::is_up), which may be never.
@@ -274,6 +305,28 @@ impl Broker {
             }
             depth => depth,
         }
+    }
+
+    /// Whether no order waits in any queue while workers take orders. Those that a worker holds are not seen. `delays` are the
+    /// pauses before a retry, each of which has a queue.
+    pub async fn is_drained(&self, delays: &[Duration]) -> Result<bool, QueueError> {
+        // Queues that a policy removes are no proof, and to ask for one that is gone costs a channel.
+        if !self.is_up() {
+            return Ok(false);
+        }
+        for source in [Source::Orders, Source::Overrun] {
+            let Depth { messages, consumers } = self.depth(source).await?;
+            // Without consumers it may just have no leader, and then it is said to be empty as well.
+            if messages > 0 || consumers == 0 {
+                return Ok(false);
+            }
+        }
+        for delay in delays {
+            if self.topology.declare_delay(&self.consuming_pool, *delay).await? > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn declared_depth(&self, source: Source) -> Result<Depth, QueueError> {

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::failures::Failures;
-use super::gate::Gate;
+use super::gate::{Gate, State};
 use super::tracker::Reply;
 use crate::{
     replies,
@@ -49,6 +49,8 @@ pub(super) enum Route {
     Orders,
     /// Among the orders, after this time.
     OrdersAfter(Duration),
+    /// To the queue that shows whether messages survive.
+    Probe,
 }
 
 /// What is to be published.
@@ -105,8 +107,20 @@ impl Publisher {
         outcome
     }
 
+    /// Publishes a message to the queue of probes. It is no order, and is not counted as one.
+    pub(super) async fn probe(&self) -> Result<(), PublishError> {
+        let (failures, route) = (Failures::default(), Route::Probe);
+        let probe = Message { id: Uuid::now_v7(), foreign: None, body: Vec::new(), failures, route };
+        self.hand_over(probe, Place::default()).await
+    }
+
     async fn hand_over(&self, message: Message, place: Place) -> Result<(), PublishError> {
-        if !self.gate.admits() {
+        let admitted = match message.route {
+            // It is what finds out whether the others are safe.
+            Route::Probe => self.gate.state() == State::Up,
+            Route::Orders | Route::OrdersAfter(_) => self.gate.admits(),
+        };
+        if !admitted {
             return Err(PublishError::Unavailable);
         }
         let room = u32::try_from(1 + message.body.len() / BYTES_EACH).unwrap_or(u32::MAX);

@@ -223,12 +223,17 @@ impl Publishing {
         }
         if let Some((id, route)) = alone {
             properties.with_message_id(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-            if let Route::OrdersAfter(delay) = route {
-                // The default exchange knows every queue by its name.
-                to = BasicPublishArguments::new("", &self.topology.delay_queue(delay));
+            // The default exchange knows every queue by its name.
+            match route {
+                Route::Orders => {}
+                Route::OrdersAfter(delay) => {
+                    to = BasicPublishArguments::new("", &self.topology.delay_queue(delay));
+                }
+                Route::Probe => to = BasicPublishArguments::new("", &self.topology.probe),
             }
         }
-        to.mandatory(true);
+        // A queue of probes that is gone has something to tell, and is not to be healed.
+        to.mandatory(!matches!(alone, Some((_, Route::Probe))));
         counted(channel.basic_publish(properties, body, to)).await
     }
 

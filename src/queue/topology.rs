@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
-use amqprs::channel::{ExchangeDeclareArguments, ExchangeType, QueueBindArguments, QueueDeclareArguments};
+use amqprs::channel::{
+    BasicGetArguments, ExchangeDeclareArguments, ExchangeType, QueueBindArguments, QueueDeclareArguments,
+    QueueDeleteArguments,
+};
 use amqprs::{FieldTable, FieldValue};
 
 use super::QueueError;
+use super::calls::CALL_WITHIN;
 use super::channels::ChannelPool;
 use super::subscription::Source;
+use uuid::Uuid;
 
 /// All of it together. A quorum queue's first declaration elects a leader.
 const DECLARE_WITHIN: Duration = Duration::from_secs(4);
 /// Deliveries of one message before the broker moves it out of the way of the others. It must be positive, for `RabbitMQ`
 /// 3.10.8 moves at once on -1, and given, for 4.x defaults to 20.
-const DELIVERY_LIMIT: i64 = 1000;
+pub(super) const DELIVERY_LIMIT: i64 = 1000;
+/// How long the queue of probes of a process that is gone stays, in milliseconds: longer than it is used without being made anew.
+const PROBE_EXPIRY_MS: i64 = 2 * 60 * 60 * 1000;
 /// Where nothing is behind: what exceeded a limit there would be gone.
 const NO_DELIVERY_LIMIT: i64 = i32::MAX as i64;
 
@@ -26,6 +33,8 @@ pub(super) struct Topology {
     pub(super) overrun: String,
     /// A queue that is not there.
     pub(super) nowhere: String,
+    /// Queue of messages that only show whether messages survive; every process has its own.
+    pub(super) probe: String,
     dead: String,
 }
 
@@ -35,6 +44,7 @@ impl Topology {
             orders: format!("{prefix}.orders"),
             overrun: format!("{prefix}.orders.overrun"),
             nowhere: format!("{prefix}.nowhere"),
+            probe: format!("{prefix}.orders.probe.{}", Uuid::new_v4().simple()),
             dead: format!("{prefix}.dead"),
         }
     }
@@ -73,8 +83,8 @@ impl Topology {
         format!("{}.after.{}ms", self.orders, delay.as_millis())
     }
 
-    /// Declares that queue; harmless when it is there.
-    pub(super) async fn declare_delay(&self, pool: &ChannelPool, delay: Duration) -> Result<(), QueueError> {
+    /// Declares that queue; harmless when it is there. Returns how many messages wait in it.
+    pub(super) async fn declare_delay(&self, pool: &ChannelPool, delay: Duration) -> Result<u32, QueueError> {
         let (name, orders) = (self.delay_queue(delay), self.orders.clone());
         let wait = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
         let channel = pool.get().await?;
@@ -82,9 +92,52 @@ impl Topology {
             .request("declare a delay queue", DECLARE_WITHIN, async move |channel| {
                 let mut arguments = passing_on(table([("x-message-ttl", FieldValue::l(wait))]), &orders);
                 insert(&mut arguments, "x-dead-letter-routing-key", orders.as_str().into());
-                channel.queue_declare(queue(&name, arguments)).await.map(drop)
+                counted(&name, channel.queue_declare(queue(&name, arguments)).await?)
             })
             .await
+    }
+
+    /// Declares the queue of probes, which policies for the other queues apply to as well, for it is of the same type and its
+    /// name begins like theirs. Returns how many probes are in it.
+    pub(super) async fn declare_probes(&self, pool: &ChannelPool) -> Result<u32, QueueError> {
+        let name = self.probe.clone();
+        let channel = pool.get().await?;
+        channel
+            .request("declare the queue of probes", DECLARE_WITHIN, async move |channel| {
+                let arguments = table([("x-expires", FieldValue::l(PROBE_EXPIRY_MS))]);
+                counted(&name, channel.queue_declare(queue(&name, arguments)).await?)
+            })
+            .await
+    }
+
+    /// Counts the probes as a consumer would find them, and takes one out.
+    pub(super) async fn count_probes(&self, pool: &ChannelPool) -> Result<u32, QueueError> {
+        let get = BasicGetArguments::new(&self.probe).no_ack(true).finish();
+        let channel = pool.get().await?;
+        let found = channel
+            .request("count the probes", CALL_WITHIN, async move |channel| channel.basic_get(get).await)
+            .await?;
+        Ok(found.map_or(0, |(got, ..)| got.message_count().saturating_add(1)))
+    }
+
+    /// Deletes the queue of probes and those in it.
+    pub(super) async fn delete_probes(&self, pool: &ChannelPool) -> Result<(), QueueError> {
+        let delete = QueueDeleteArguments::new(&self.probe);
+        let channel = pool.get().await?;
+        channel
+            .request("delete the queue of probes", CALL_WITHIN, async move |channel| {
+                channel.queue_delete(delete).await.map(drop)
+            })
+            .await
+    }
+}
+
+/// The messages that the answer to a declaration counts.
+fn counted(name: &str, declared: Option<(String, u32, u32)>) -> Result<u32, amqprs::error::Error> {
+    match declared {
+        Some((queue, messages, _)) if queue == name => Ok(messages),
+        // The answer to somebody who did not wait for it.
+        _ => Err(amqprs::error::Error::ChannelUseError("another queue was declared".into())),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     deployment::Deployment,
     health::{Health, Needs},
     http::{self, App, Capacity, Clients, ServerHandle, ThreadWatchdog, Tls},
-    intake::{Identity, Intake},
+    intake::{Identity, Intake, Recovery},
     menu::Menu,
     monitor::Monitor,
     recorder::Recorder,
@@ -109,9 +109,15 @@ pub async fn serve(
     tasks.supervise(RECORDER, recording);
 
     let health = Health::new(store.clone(), deployment.broker.clone(), Needs::Either, stop.clone());
-    let sink = deployment.sink(recorder);
-    let intake = Arc::new(Intake::new(menu.clone(), sink, store.clone(), identity, &serving.ordering));
+    let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
+    let intake = Intake::new(menu.clone(), sink, store.clone(), identity, &serving.ordering, settlement);
+    let intake = Arc::new(intake);
     tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
+    if let Some(broker) = deployment.broker.clone() {
+        let retries = serving.servers.retries();
+        let recovery = Recovery { broker, retries, quiet: Duration::from_secs(serving.queue_settle_seconds) };
+        tasks.spawn("recovery", recovery.run(Arc::downgrade(&intake), stop.clone()));
+    }
     let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
     let within = serving.stopping.within();
     let watchdog = ThreadWatchdog::start()?;

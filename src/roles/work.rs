@@ -18,7 +18,6 @@ use crate::{
     worker::{Held, Worker},
 };
 use futures_util::{FutureExt, future::ready};
-use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// The background task that all others are there for.
@@ -67,7 +66,7 @@ pub async fn run(working: Working) -> Result<(), Failure> {
         broker: broker.clone(),
         store: deployment.store.clone(),
         batch_size: working.batch_size,
-        retries: working.retry_seconds.iter().copied().map(Duration::from_secs).collect(),
+        retries: working.servers.retries(),
         held,
     };
     tasks.spawn(WORKER, worker.run(stop.clone()));

@@ -36,7 +36,7 @@ fn changes(entry: &Value) -> Value {
 }
 
 /// Runs statements as an operator would, past the product.
-async fn sql(database: &Database, statements: &str) -> Result<(), String> {
+pub async fn sql(database: &Database, statements: &str) -> Result<(), String> {
     if let Some(file) = database.url.strip_prefix("sqlite://") {
         let mut conn = SqliteConnection::establish(file).expect("the file");
         conn.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
@@ -46,7 +46,7 @@ async fn sql(database: &Database, statements: &str) -> Result<(), String> {
     done.map_err(|error| error.as_db_error().expect("the server's answer").message().to_owned())
 }
 
-fn is_sqlite(bar: &Bar) -> bool {
+pub fn is_sqlite(bar: &Bar) -> bool {
     bar.database.url.starts_with("sqlite")
 }
 

@@ -32,6 +32,7 @@ mod logs;
 mod menu;
 mod metrics;
 mod open_files;
+mod no_longer_stored;
 mod open_orders;
 mod openapi;
 mod orders;

@@ -76,6 +76,7 @@ impl Scene {
                 ("SHUTDOWN_SECONDS", "10".into()),
                 ("SHUTDOWN_DELAY_SECONDS", "1".into()),
                 ("RETRY_SECONDS", "1,1,2".into()),
+                ("QUEUE_SETTLE_SECONDS", "3".into()),
                 ("JWT_SECRET", SECRET.into()),
                 ("BCRYPT_COST", "4".into()),
             ]

@@ -15,8 +15,8 @@ pub use parameters::{
 };
 pub use problems::{
     AccountInactive, Changed, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin,
-    Missing, MustHaveMatch, NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut, TooManyFailures,
-    TooManyOpen, Unavailable, Unstorable, WrongPassword,
+    Missing, MissingOrder, MustHaveMatch, NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut,
+    TooManyFailures, TooManyOpen, Unavailable, Unstorable, WrongPassword,
 };
 
 use self::{

@@ -37,6 +37,8 @@ sets! {
     NotPermitted: NOT_PERMITTED;
     /// It is not there.
     Missing: NOT_FOUND;
+    /// It is not there, or no longer.
+    MissingOrder: NOT_FOUND, NO_LONGER_STORED;
     /// What is needed is away, or there is too much to do.
     Unavailable: UNAVAILABLE, OUTCOME_UNKNOWN;
     /// Nobody has this e-mail and this password.

@@ -8,6 +8,7 @@ mod keys;
 mod links;
 mod messages;
 mod poison;
+mod policies;
 mod processes;
 mod storm;
 
@@ -164,6 +165,14 @@ pub const ALL: &[Fault] = &[
     ),
     Fault::new("queue-full", "the queue of orders takes one message", |s, t| {
         Box::pin(messages::queue_full(s, t))
+    }),
+    Fault::new(
+        "policy-ttl",
+        "a policy removes messages after half a second, and no worker is there",
+        |s, t| Box::pin(policies::ttl(s, t)),
+    ),
+    Fault::new("policy-expires", "a policy deletes queues that nobody uses for a second", |s, t| {
+        Box::pin(policies::expires(s, t))
     }),
     Fault::needing(Setting::OwnClock, "clock-step", "the clock jumps by 10 minutes", |s, t| {
         Box::pin(clock::step(s, t))

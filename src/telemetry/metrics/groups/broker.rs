@@ -75,6 +75,11 @@ group! {
         ),
         /// Open on it.
         channels: By<Purpose, IntGauge> = numbers("shakerqueue_broker_channels", "Channels that are open."),
+        /// Whether messages would be lost there.
+        loses_orders: IntGauge = number(
+            "shakerqueue_broker_loses_orders",
+            "1 while a policy of the broker would remove orders, which are therefore stored directly.",
+        ),
         /// Waiting there.
         messages: By<Queue, Gauge> = gauges(
             "shakerqueue_queue_messages",

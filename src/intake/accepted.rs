@@ -1,0 +1,54 @@
+//! An order that this process has accepted, and what it knows of its way.
+
+use crate::domain::{Instant, order::NewOrder};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU8, Ordering},
+};
+
+/// It is not known where it is: it is being accepted.
+const UNDECIDED: i64 = i64::MIN;
+/// It was found in the database, or went there directly.
+const STORED: i64 = i64::MAX;
+
+/// An accepted order.
+pub(super) struct Accepted {
+    pub(super) order: Arc<NewOrder>,
+    /// When it was last given to the broker, in microseconds since 1970 began, or one of the above.
+    way: AtomicI64,
+    attempts: AtomicU8,
+}
+
+impl Accepted {
+    pub(super) fn new(order: Arc<NewOrder>) -> Self {
+        Self { order, way: AtomicI64::new(UNDECIDED), attempts: AtomicU8::new(0) }
+    }
+
+    /// Notes that the broker has it since this time.
+    pub(super) fn set_published(&self, at: Instant) {
+        self.way.store(at.micros(), Ordering::Relaxed);
+    }
+
+    /// Notes that nothing needs to be done for it any more.
+    pub(super) fn set_stored(&self) {
+        self.way.store(STORED, Ordering::Relaxed);
+    }
+
+    /// Since when the broker has it, unless it is known to be stored.
+    pub(super) fn published_at(&self) -> Option<Instant> {
+        match self.way.load(Ordering::Relaxed) {
+            UNDECIDED | STORED => None,
+            micros => Instant::from_micros(micros),
+        }
+    }
+
+    /// Whether it was stored when it was looked for.
+    pub(super) fn is_stored(&self) -> bool {
+        self.way.load(Ordering::Relaxed) == STORED
+    }
+
+    /// Counts an attempt to publish it again.
+    pub(super) fn next_attempt(&self) -> u8 {
+        self.attempts.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+}

@@ -1,0 +1,286 @@
+//! Finds out whether the broker keeps what it confirms: a policy may remove messages from queues, whatever arguments they were
+//! declared with. Orders are not published while it does (`gate`).
+//!
+//! The management API tells the policies, where it can be reached. Otherwise, and besides, probes show what happens: every process
+//! puts a message into a queue of its own every two seconds and counts them. The queue has the same type as the others and a name
+//! that begins like theirs, so that policies for those apply to it as well; one for the exact name of another queue, or one
+//! that lets messages be for an hour or longer, only the management API shows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::QueueError;
+use super::channels::ChannelPool;
+use super::gate::Gate;
+use super::management::Management;
+use super::policies;
+use super::publisher::Publisher;
+use super::topology::Topology;
+use crate::telemetry::metrics;
+
+/// How often a probe is published, and those before it are counted.
+const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+/// The longest pause after the queue of probes could not be used: each such answer may cost a channel.
+const MAX_PROBE_PAUSE: Duration = Duration::from_secs(600);
+/// How long probes are collected before the queue is made anew. What removes messages after a longer time is not found by them.
+const PROBES_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long probes must survive after some were lost; if that happened before, twice as long as between the two times.
+const MIN_SURVIVAL: Duration = Duration::from_secs(5);
+const MAX_SURVIVAL: Duration = Duration::from_secs(50 * 60);
+/// Losses further apart have different causes.
+const SAME_CAUSE: Duration = Duration::from_secs(25 * 60);
+/// How often the management API is asked: RabbitMQ renews what it tells every 5 s.
+const ASK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is tried where it does not answer.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// So many failures in a row, and what the management API told last counts no more.
+const MAX_FAILURES: u32 = 3;
+/// How long deleting the queue of probes may take at the end.
+const DELETE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Watches over what the broker does with messages.
+pub(super) struct Safety {
+    pub(super) topology: Topology,
+    pub(super) pool: ChannelPool,
+    pub(super) publisher: Publisher,
+    pub(super) management: Management,
+    pub(super) findings: Findings,
+}
+
+/// Who found a reason not to publish.
+#[derive(Debug, Clone, Copy)]
+enum Finder {
+    Management,
+    Probes,
+}
+
+/// The reasons not to publish.
+pub(super) struct Findings {
+    pub(super) gate: Arc<Gate>,
+    found: Mutex<[Option<Arc<str>>; 2]>,
+}
+
+impl Findings {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate, found: Mutex::default() }
+    }
+
+    /// Notes a reason, or that there is none any more.
+    fn set(&self, finder: Finder, reason: Option<String>) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let [by_management, by_probes] = &mut *found;
+        match finder {
+            Finder::Management => *by_management = reason.map(Arc::from),
+            Finder::Probes => *by_probes = reason.map(Arc::from),
+        }
+        // The management API can name the policy.
+        let now = by_management.clone().or_else(|| by_probes.clone());
+        let before = self.gate.loses();
+        if now == before {
+            return;
+        }
+        match &now {
+            Some(reason) => tracing::error!(
+                %reason,
+                "the broker would lose orders: they are stored directly until its policies are corrected"
+            ),
+            None => tracing::warn!("the broker keeps messages again: orders are published"),
+        }
+        metrics::broker().loses_orders.set(now.is_some().into());
+        self.gate.set_loses(now);
+    }
+}
+
+/// The probes that must be in the queue.
+#[derive(Debug)]
+struct Probes {
+    published: u32,
+    since: Instant,
+    /// When some were lost last.
+    lost_at: Option<Instant>,
+    /// How long it takes to believe that probes survive, if some did not.
+    to_survive: Option<Duration>,
+}
+
+/// What a count of the probes tells.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Kept,
+    /// Some were lost, and now so many have survived for so long that it is over.
+    KeptAgain,
+    /// Some are lost.
+    Lost,
+    /// It is time to begin anew.
+    Old,
+}
+
+impl Probes {
+    fn new(now: Instant) -> Self {
+        Self { published: 0, since: now, lost_at: None, to_survive: None }
+    }
+
+    fn judge(&mut self, counted: u32, now: Instant) -> Verdict {
+        let age = now.saturating_duration_since(self.since);
+        if counted < self.published {
+            let between = self.lost_at.replace(now).map(|before| now.saturating_duration_since(before));
+            let again = between.filter(|between| *between < SAME_CAUSE).unwrap_or_default();
+            self.to_survive = Some(again.saturating_mul(2).clamp(MIN_SURVIVAL, MAX_SURVIVAL));
+            self.begin(now);
+            return Verdict::Lost;
+        }
+        if self.published > 0 && self.to_survive.is_some_and(|to_survive| age >= to_survive) {
+            self.to_survive = None;
+            return Verdict::KeptAgain;
+        }
+        if age >= PROBES_LIFETIME {
+            self.begin(now);
+            return Verdict::Old;
+        }
+        Verdict::Kept
+    }
+
+    fn begin(&mut self, now: Instant) {
+        (self.published, self.since) = (0, now);
+    }
+
+    fn published(&mut self, now: Instant) {
+        if self.published == 0 {
+            self.since = now;
+        }
+        self.published = self.published.saturating_add(1);
+    }
+}
+
+impl Safety {
+    /// Looks until `stop`.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        tokio::join!(self.probe(&stop), self.ask(&stop));
+    }
+
+    async fn probe(&self, stop: &CancellationToken) {
+        let mut probes = Probes::new(Instant::now());
+        let mut pause = PROBE_INTERVAL;
+        while let Some(probed) = stop.run_until_cancelled(self.probe_once(&mut probes)).await {
+            match probed {
+                // That it is away says nothing about what it keeps.
+                Ok(()) | Err(QueueError::NotConnected) => pause = PROBE_INTERVAL,
+                Err(error) => {
+                    tracing::warn!(%error, ?pause, "failed to probe whether the broker keeps messages; trying again");
+                    pause = (pause * 2).min(MAX_PROBE_PAUSE);
+                }
+            }
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+        let _ = timeout(DELETE_TIMEOUT, self.topology.delete_probes(&self.pool)).await;
+    }
+
+    async fn probe_once(&self, probes: &mut Probes) -> Result<(), QueueError> {
+        let mut counted = self.topology.declare_probes(&self.pool).await?;
+        if counted < probes.published {
+            // A queue without a leader is declared with no messages in it, and gives none either: it must answer a reader.
+            counted = self.topology.count_probes(&self.pool).await?;
+        }
+        match probes.judge(counted, Instant::now()) {
+            Verdict::Kept => {}
+            Verdict::KeptAgain => self.findings.set(Finder::Probes, None),
+            Verdict::Lost => {
+                self.findings.set(Finder::Probes, Some(self.lost()));
+                return self.topology.delete_probes(&self.pool).await;
+            }
+            Verdict::Old => return self.topology.delete_probes(&self.pool).await,
+        }
+        if self.publisher.probe().await.is_ok() {
+            probes.published(Instant::now());
+        }
+        Ok(())
+    }
+
+    fn lost(&self) -> String {
+        format!(
+            "a policy (message-ttl, expires or max-length) removes messages from queues named like {}",
+            self.topology.orders
+        )
+    }
+
+    async fn ask(&self, stop: &CancellationToken) {
+        let mut failures = 0_u32;
+        loop {
+            let management = self.management.clone();
+            let asking = stop.run_until_cancelled(spawn_blocking(move || management.queues()));
+            let Some(asked) = asking.await else { return };
+            let pause = match asked {
+                Ok(Ok(queues)) => {
+                    failures = 0;
+                    self.findings.set(Finder::Management, policies::harm(&queues, &self.topology.overrun));
+                    ASK_INTERVAL
+                }
+                Ok(Err(error)) => {
+                    failures = failures.saturating_add(1);
+                    tracing::debug!(%error, "failed to ask the broker's management API for policies");
+                    if failures >= MAX_FAILURES {
+                        self.findings.set(Finder::Management, None);
+                        RETRY_INTERVAL
+                    } else {
+                        ASK_INTERVAL
+                    }
+                }
+                // The runtime is ending.
+                Err(_) => return,
+            };
+            stop.run_until_cancelled(sleep(pause)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_lost_probe_is_noticed_and_believed_until_others_survive_for_longer() {
+        let start = Instant::now();
+        let at = |seconds: u32| start + SECOND * seconds;
+        let mut probes = Probes::new(start);
+        assert_eq!(probes.judge(0, at(0)), Verdict::Kept);
+        for second in 0..10 {
+            probes.published(at(second));
+            assert_eq!(probes.judge(second + 1, at(second)), Verdict::Kept);
+        }
+        assert_eq!(probes.judge(9, at(10)), Verdict::Lost, "one of ten");
+        probes.published(at(11));
+        assert_eq!(probes.judge(1, at(15)), Verdict::Kept);
+        assert_eq!(probes.judge(1, at(16)), Verdict::KeptAgain);
+        assert_eq!(probes.judge(1, at(17)), Verdict::Kept);
+        // It is lost again: after a longer time than was waited for.
+        assert_eq!(probes.judge(0, at(40)), Verdict::Lost);
+        probes.published(at(40));
+        assert_eq!(probes.judge(1, at(99)), Verdict::Kept);
+        assert_eq!(probes.judge(1, at(100)), Verdict::KeptAgain, "twice the time between the losses");
+    }
+
+    #[test]
+    fn probes_that_could_not_be_published_prove_nothing() {
+        let start = Instant::now();
+        let mut probes = Probes::new(start);
+        probes.published(start);
+        assert_eq!(probes.judge(0, start + SECOND), Verdict::Lost);
+        assert_eq!(probes.judge(0, start + 60 * SECOND), Verdict::Kept);
+        probes.published(start + 60 * SECOND);
+        assert_eq!(probes.judge(1, start + 60 * SECOND + MIN_SURVIVAL), Verdict::KeptAgain);
+    }
+
+    #[test]
+    fn the_queue_is_made_anew_before_it_expires() {
+        let start = Instant::now();
+        let mut probes = Probes::new(start);
+        probes.published(start);
+        assert_eq!(probes.judge(1, start + PROBES_LIFETIME), Verdict::Old);
+        assert_eq!(probes.judge(0, start + PROBES_LIFETIME + SECOND), Verdict::Kept);
+    }
+}
