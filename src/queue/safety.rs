@@ -23,16 +23,14 @@ use super::topology::Topology;
 use crate::telemetry::metrics;
 
 /// How often a probe is published, and those before it are counted.
-const PROBE_INTERVAL: Duration = Duration::from_secs(2);
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest pause after the queue of probes could not be used: each such answer may cost a channel.
 const MAX_PROBE_PAUSE: Duration = Duration::from_secs(600);
-/// How long probes are collected before the queue is made anew. What removes messages after a longer time is not found by them.
-const PROBES_LIFETIME: Duration = Duration::from_secs(60 * 60);
-/// How long probes must survive after some were lost; if that happened before, twice as long as between the two times.
-const MIN_SURVIVAL: Duration = Duration::from_secs(5);
-const MAX_SURVIVAL: Duration = Duration::from_secs(50 * 60);
-/// Losses further apart have different causes.
-const SAME_CAUSE: Duration = Duration::from_secs(25 * 60);
+/// How long probes are collected before the queue is emptied. A quorum queue removes expired messages from its head only, so that a
+/// probe from before a policy hides what the policy does to those behind it.
+const PROBES_LIFETIME: Duration = Duration::from_secs(4);
+/// How long no probe may be lost until the broker is believed again: more than two lifetimes.
+const SURVIVAL: Duration = Duration::from_secs(10);
 /// How often the management API is asked: RabbitMQ renews what it tells every 5 s.
 const ASK_INTERVAL: Duration = Duration::from_secs(5);
 /// How often it is tried where it does not answer.
@@ -100,17 +98,15 @@ impl Findings {
 struct Probes {
     published: u32,
     since: Instant,
-    /// When some were lost last.
+    /// When some were lost last, until that is over.
     lost_at: Option<Instant>,
-    /// How long it takes to believe that probes survive, if some did not.
-    to_survive: Option<Duration>,
 }
 
 /// What a count of the probes tells.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Kept,
-    /// Some were lost, and now so many have survived for so long that it is over.
+    /// Some were lost, and now none for so long that it is over.
     KeptAgain,
     /// Some are lost.
     Lost,
@@ -120,23 +116,21 @@ enum Verdict {
 
 impl Probes {
     fn new(now: Instant) -> Self {
-        Self { published: 0, since: now, lost_at: None, to_survive: None }
+        Self { published: 0, since: now, lost_at: None }
     }
 
     fn judge(&mut self, counted: u32, now: Instant) -> Verdict {
-        let age = now.saturating_duration_since(self.since);
         if counted < self.published {
-            let between = self.lost_at.replace(now).map(|before| now.saturating_duration_since(before));
-            let again = between.filter(|between| *between < SAME_CAUSE).unwrap_or_default();
-            self.to_survive = Some(again.saturating_mul(2).clamp(MIN_SURVIVAL, MAX_SURVIVAL));
+            self.lost_at = Some(now);
             self.begin(now);
             return Verdict::Lost;
         }
-        if self.published > 0 && self.to_survive.is_some_and(|to_survive| age >= to_survive) {
-            self.to_survive = None;
+        let is_over = |lost_at: Instant| now.saturating_duration_since(lost_at) >= SURVIVAL;
+        if self.published > 0 && self.lost_at.is_some_and(is_over) {
+            self.lost_at = None;
             return Verdict::KeptAgain;
         }
-        if age >= PROBES_LIFETIME {
+        if now.saturating_duration_since(self.since) >= PROBES_LIFETIME {
             self.begin(now);
             return Verdict::Old;
         }
@@ -147,10 +141,7 @@ impl Probes {
         (self.published, self.since) = (0, now);
     }
 
-    fn published(&mut self, now: Instant) {
-        if self.published == 0 {
-            self.since = now;
-        }
+    fn published(&mut self) {
         self.published = self.published.saturating_add(1);
     }
 }
@@ -191,10 +182,14 @@ impl Safety {
                 self.findings.set(Finder::Probes, Some(self.lost()));
                 return self.topology.delete_probes(&self.pool).await;
             }
-            Verdict::Old => return self.topology.delete_probes(&self.pool).await,
+            // Taking one out renews the lease of the queue, which declaring it does not.
+            Verdict::Old => {
+                self.topology.count_probes(&self.pool).await?;
+                self.topology.purge_probes(&self.pool).await?;
+            }
         }
         if self.publisher.probe().await.is_ok() {
-            probes.published(Instant::now());
+            probes.published();
         }
         Ok(())
     }
@@ -243,44 +238,19 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_lost_probe_is_noticed_and_believed_until_others_survive_for_longer() {
-        let start = Instant::now();
-        let at = |seconds: u32| start + SECOND * seconds;
-        let mut probes = Probes::new(start);
-        assert_eq!(probes.judge(0, at(0)), Verdict::Kept);
-        for second in 0..10 {
-            probes.published(at(second));
-            assert_eq!(probes.judge(second + 1, at(second)), Verdict::Kept);
-        }
-        assert_eq!(probes.judge(9, at(10)), Verdict::Lost, "one of ten");
-        probes.published(at(11));
-        assert_eq!(probes.judge(1, at(15)), Verdict::Kept);
-        assert_eq!(probes.judge(1, at(16)), Verdict::KeptAgain);
-        assert_eq!(probes.judge(1, at(17)), Verdict::Kept);
-        // It is lost again: after a longer time than was waited for.
-        assert_eq!(probes.judge(0, at(40)), Verdict::Lost);
-        probes.published(at(40));
-        assert_eq!(probes.judge(1, at(99)), Verdict::Kept);
-        assert_eq!(probes.judge(1, at(100)), Verdict::KeptAgain, "twice the time between the losses");
-    }
-
-    #[test]
-    fn probes_that_could_not_be_published_prove_nothing() {
+    fn a_lost_probe_is_noticed_and_the_broker_believed_after_none_was_lost_for_a_while() {
         let start = Instant::now();
         let mut probes = Probes::new(start);
-        probes.published(start);
-        assert_eq!(probes.judge(0, start + SECOND), Verdict::Lost);
-        assert_eq!(probes.judge(0, start + 60 * SECOND), Verdict::Kept);
-        probes.published(start + 60 * SECOND);
-        assert_eq!(probes.judge(1, start + 60 * SECOND + MIN_SURVIVAL), Verdict::KeptAgain);
-    }
-
-    #[test]
-    fn the_queue_is_made_anew_before_it_expires() {
-        let start = Instant::now();
-        let mut probes = Probes::new(start);
-        probes.published(start);
-        assert_eq!(probes.judge(1, start + PROBES_LIFETIME), Verdict::Old);
-        assert_eq!(probes.judge(0, start + PROBES_LIFETIME + SECOND), Verdict::Kept);
+        probes.published();
+        probes.published();
+        assert_eq!(probes.judge(2, start + SECOND), Verdict::Kept);
+        assert_eq!(probes.judge(1, start + 2 * SECOND), Verdict::Lost);
+        probes.published();
+        assert_eq!(probes.judge(1, start + 3 * SECOND), Verdict::Kept);
+        assert_eq!(probes.judge(1, start + 6 * SECOND), Verdict::Old);
+        assert_eq!(probes.judge(0, start + 12 * SECOND), Verdict::Old, "nothing was published to be lost");
+        probes.published();
+        assert_eq!(probes.judge(1, start + 12 * SECOND), Verdict::KeptAgain);
+        assert_eq!(probes.judge(1, start + 13 * SECOND), Verdict::Kept);
     }
 }

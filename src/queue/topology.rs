@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use amqprs::channel::{
     BasicGetArguments, ExchangeDeclareArguments, ExchangeType, QueueBindArguments, QueueDeclareArguments,
-    QueueDeleteArguments,
+    QueueDeleteArguments, QueuePurgeArguments,
 };
 use amqprs::{FieldTable, FieldValue};
 
@@ -118,6 +118,17 @@ impl Topology {
             .request("count the probes", CALL_WITHIN, async move |channel| channel.basic_get(get).await)
             .await?;
         Ok(found.map_or(0, |(got, ..)| got.message_count().saturating_add(1)))
+    }
+
+    /// Removes all probes.
+    pub(super) async fn purge_probes(&self, pool: &ChannelPool) -> Result<(), QueueError> {
+        let purge = QueuePurgeArguments::new(&self.probe);
+        let channel = pool.get().await?;
+        channel
+            .request("empty the queue of probes", CALL_WITHIN, async move |channel| {
+                channel.queue_purge(purge).await.map(drop)
+            })
+            .await
     }
 
     /// Deletes the queue of probes and those in it.
