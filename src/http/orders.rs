@@ -8,7 +8,7 @@ use super::{
     conditions::{self, MayMatch},
     once::{self, Reply},
     openapi::{
-        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing, MissingOrder,
+        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, MissingOrder,
         NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
     },
     prefer,
