@@ -12,6 +12,7 @@ use crate::{
     queue::{Broker, Settings},
     recorder::Recorder,
     store::Store,
+    supervised_tasks::SupervisedTasks,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -130,12 +131,13 @@ impl Deployment {
         self.store.close();
     }
 
-    /// Where `serve` puts accepted orders.
-    pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
+    /// Where `serve` puts accepted orders, with the tasks that it needs.
+    pub fn sink(&self, recorder: Recorder, tasks: &mut SupervisedTasks) -> Box<dyn OrderSink> {
         match &self.broker {
             Some(broker) => {
                 broker.watch_safety();
-                let stored = StoredOrders::start(self.store.clone());
+                let (stored, lookups) = StoredOrders::new(self.store.clone());
+                tasks.spawn("key look-ups", lookups);
                 Box::new(BrokerFirst { publisher: broker.publisher(), recorder, stored })
             }
             None => Box::new(Direct(recorder)),

@@ -52,17 +52,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn new(edition: String, recipes: Vec<Recipe>) -> Self {
-        let recipes: Vec<_> = recipes.into_iter().map(Arc::new).collect();
-        let by_id = recipes.iter().map(|recipe| (recipe.id, Arc::clone(recipe))).collect();
-        let mut by_name = HashMap::with_capacity(recipes.len());
-        // Of two drinks with one name, which only an earlier release let in, the first has it.
-        let mut oldest_first: Vec<_> = recipes.iter().collect();
-        oldest_first.sort_by_key(|recipe| (recipe.created_at, recipe.id));
-        for recipe in oldest_first {
-            by_name.entry(recipe.formula.name.key()).or_insert_with(|| Arc::clone(recipe));
+    fn new(edition: String, recipes: Vec<(String, Recipe)>) -> Self {
+        let (mut by_id, mut by_name) = (HashMap::new(), HashMap::new());
+        let mut in_order = Vec::with_capacity(recipes.len());
+        for (key, recipe) in recipes {
+            let recipe = Arc::new(recipe);
+            by_id.insert(recipe.id, Arc::clone(&recipe));
+            by_name.insert(key, Arc::clone(&recipe));
+            in_order.push(recipe);
         }
-        Self { edition: Some(edition), recipes, by_id, by_name }
+        Self { edition: Some(edition), recipes: in_order, by_id, by_name }
     }
 
     /// Everything on the menu, by name.
@@ -121,7 +120,7 @@ impl Menu {
                     if edition.is_some() && edition == known {
                         return Ok(None);
                     }
-                    Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu(conn).await?)))
+                    Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu_with_keys(conn).await?)))
                 }
                 .boxed()
             })

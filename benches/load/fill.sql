@@ -19,7 +19,8 @@ CREATE TEMPORARY TABLE made_anew ON COMMIT DROP AS
            format('ALTER TABLE %s DROP CONSTRAINT %I', c.conrelid::regclass, c.conname) AS away,
            format('ALTER TABLE %s ADD CONSTRAINT %I %s', c.conrelid::regclass, c.conname, pg_get_constraintdef(c.oid)) AS back
     FROM pg_constraint c
-    WHERE c.conrelid IN ('orders'::regclass, 'order_lines'::regclass, 'order_moves'::regclass) AND c.contype IN ('p', 'f')
+    WHERE c.conrelid IN ('orders'::regclass, 'order_lines'::regclass, 'order_moves'::regclass, 'orders_not_taken'::regclass)
+        AND c.contype IN ('p', 'f')
     UNION ALL
     SELECT false, format('DROP INDEX %s', i.indexrelid::regclass), pg_get_indexdef(i.indexrelid)
     FROM pg_index i

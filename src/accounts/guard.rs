@@ -89,6 +89,8 @@ pub struct Claimed {
     pub name: u128,
     /// The account signed in at this address lately.
     pub is_known: bool,
+    /// It is an employee's or admin's besides.
+    pub is_staff: bool,
 }
 
 /// An attempt to show that one knows a password.
@@ -130,6 +132,7 @@ impl Attempt {
         Ok(Claimed {
             name: self.own.first_chunk().copied().map_or(0, u128::from_be_bytes),
             is_known: own.is_some_and(|own| is_known(&own, now)),
+            is_staff: false,
         })
     }
 

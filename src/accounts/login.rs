@@ -27,11 +27,22 @@ impl Accounts {
     pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<Claimed, Denied> {
         match self.guard.login(email, address) {
             Some(attempt) => {
-                let asked =
-                    self.store.read(move |conn| async move { attempt.claimed(conn, now()).await }.boxed());
+                let email = Email::try_from(email).ok();
+                let asked = self.store.read(move |conn| {
+                    async move {
+                        let mut claimed = attempt.claimed(conn, now()).await?;
+                        if let Some(email) = email {
+                            let account = users::by_email(conn, &email).await?;
+                            let is_staff = account.is_some_and(|(user, _)| user.role.is_staff());
+                            claimed.is_staff = claimed.is_known && is_staff;
+                        }
+                        Ok(claimed)
+                    }
+                    .boxed()
+                });
                 Ok(asked.await?)
             }
-            None => Ok(Claimed { name: 0, is_known: false }),
+            None => Ok(Claimed { name: 0, is_known: false, is_staff: false }),
         }
     }
 

@@ -198,6 +198,11 @@ impl Accounts {
         self.access.now(holder).ok_or(Denied::NotSignedIn)
     }
 
+    /// Whose token this is or was. It may have expired or been revoked: nothing may be done for it.
+    pub fn former_caller(&self, token: &str) -> Option<Caller> {
+        self.tokens.verify_signature(token)
+    }
+
     /// An account.
     pub async fn find(&self, id: UserId) -> Result<User, Denied> {
         let found = self.store.read(move |conn| users::by_id(conn, id).boxed()).await?;

@@ -164,15 +164,22 @@ pub fn moment() -> impl Strategy<Value = Instant> {
         .prop_map(|micros| Instant::from_micros(micros).unwrap())
 }
 
-/// Any text that can be shown, of so many characters at most.
-fn text(most: usize) -> impl Strategy<Value = String> {
-    let characters = "[a-zñ🍸\"\\\\']";
-    let spaced = "[a-zñ🍸\"\\\\' \n\t]";
-    string_regex(&format!("{characters}({spaced}{{0,{}}}{characters})?", most - 2)).unwrap()
+/// Any text that can be shown, of so many characters at most, with this kind of space in it.
+fn text(space: &str, most: usize) -> impl Strategy<Value = String> {
+    let characters = "a-zñ🍸\"\\\\'";
+    string_regex(&format!("[{characters}]([{characters}{space}]{{0,{}}}[{characters}])?", most - 2)).unwrap()
+}
+
+fn line_text(most: usize) -> impl Strategy<Value = String> {
+    text(" ", most)
+}
+
+fn prose(most: usize) -> impl Strategy<Value = String> {
+    text(" \n\t", most)
 }
 
 prop_compose! {
-    fn line()(recipe in id(), name in text(Name::MOST), quantity in 1..=20i64, note in option::of(text(Note::MOST))) -> Line {
+    fn line()(recipe in id(), name in line_text(Name::MOST), quantity in 1..=20i64, note in option::of(prose(Note::MOST))) -> Line {
         Line {
             recipe: Drink { id: RecipeId(recipe), name: name.try_into().unwrap() },
             quantity: Quantity::try_from(quantity).unwrap(),
@@ -186,8 +193,8 @@ prop_compose! {
     pub fn order()(
         ids in [id(), id(), id()],
         lines in vec(line(), 1..=MOST_LINES),
-        table in option::of(text(Table::MOST)),
-        note in option::of(text(Note::MOST)),
+        table in option::of(line_text(Table::MOST)),
+        note in option::of(prose(Note::MOST)),
         priority in 1..=4u8,
         due_at in moment(),
         placed_at in moment(),

@@ -46,6 +46,10 @@ pub async fn bounded(
     let changes_nothing = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     let (request, response) = next.call(request).await?.into_parts();
     let (response, body) = response.into_parts();
+    // No body is not an empty one: its length is not told.
+    if matches!(body.size(), BodySize::None) {
+        return Ok(ServiceResponse::new(request, response.set_body(body.boxed())));
+    }
     let body = match body.try_into_bytes() {
         Ok(bytes) => {
             // What is shared is there anyway.

@@ -61,6 +61,12 @@ pub fn known(request: &HttpRequest) -> Option<Caller> {
     app.accounts.caller(token).ok()
 }
 
+/// Who made a request, by a token that may have expired: enough to count it by account, and for nothing else.
+pub fn formerly_known(request: &HttpRequest) -> Option<Caller> {
+    let (app, token) = presented(request)?;
+    app.accounts.former_caller(token)
+}
+
 /// The token that a request brings, whatever it is worth.
 fn presented(request: &HttpRequest) -> Option<(&App, &str)> {
     let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -6,6 +6,7 @@ use super::{
     caller::Staff,
     conditions::{self, MayMatch, MustMatch},
     menu_page::MenuPage,
+    offload::offload,
     once::{self, Reply},
     openapi::{
         Changed, Drinks, ForBody, ForQuery, ForToken, IfMatch, Key, KeyReused, Missing, MustHaveMatch,
@@ -48,15 +49,18 @@ pub async fn list(
         let edition = page.of(menu).await?;
         return Ok(conditions::show_public(&request, &edition.tag, || edition.asset.answer(&request)));
     }
-    let wanted = menu.recipes().iter().filter(|recipe| {
-        search.as_ref().is_none_or(|search| recipe.formula.mentions(search))
-            && available.is_none_or(|available| recipe.available == available)
-            && build.is_none_or(|build| recipe.formula.build == build)
+    // A part of the menu may be nearly all of it.
+    let part = offload(move || {
+        let wanted = menu.recipes().iter().filter(|recipe| {
+            search.as_ref().is_none_or(|search| recipe.formula.mentions(search))
+                && available.is_none_or(|available| recipe.available == available)
+                && build.is_none_or(|build| recipe.formula.build == build)
+        });
+        let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();
+        serde_json::to_vec(&MenuView { recipes, next_cursor: None })
+            .map(|json| (conditions::content_tag(&json), json))
     });
-    let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();
-    let json = serde_json::to_vec(&MenuView { recipes, next_cursor: None });
-    let json = json.map_err(|error| Problem::internal(&error))?;
-    let tag = conditions::content_tag(&json);
+    let (tag, json) = part.await?.map_err(|error| Problem::internal(&error))?;
     let answer = || HttpResponse::Ok().content_type(ContentType::json()).body(json);
     Ok(conditions::show_public(&request, &tag, answer))
 }

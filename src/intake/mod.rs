@@ -262,15 +262,13 @@ impl Intake {
     pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<Queued> {
         let (queued, is_gone) = match self.accepted.get(&id) {
             Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
-                let is_gone = accepted.is_stored()
-                    || accepted.published_at().is_some_and(|at| self.settlement.is_settled(at));
-                (Queued::Whole(Arc::clone(&accepted.order)), is_gone)
+                // What the broker lost of these is published again: until that is given up they are on their way.
+                (Queued::Whole(Arc::clone(&accepted.order)), accepted.is_stored())
             }
-            Some(_) => return None,
             None if self.identity.gave(id, customer) => {
                 (Queued::Elsewhere, self.settlement.is_settled_elsewhere(id, now()))
             }
-            None => return None,
+            Some(_) | None => return None,
         };
         Some(if is_gone { Queued::Gone } else { queued })
     }

@@ -36,11 +36,10 @@ pub struct StoredOrders {
 }
 
 impl StoredOrders {
-    /// Starts the task that asks this database. It ends when all clones are gone.
-    pub fn start(store: Store) -> Self {
+    /// Look-ups in this database, and the task that must run for them. It ends when all clones are gone.
+    pub fn new(store: Store) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (lookups, waiting) = mpsc::channel(MAX_WAITING_LOOKUPS);
-        tokio::spawn(answer(store, waiting));
-        Self { lookups }
+        (Self { lookups }, answer(store, waiting))
     }
 
     /// The content of what is stored under an id. None where nothing is, and where the database doesn't say so in time.

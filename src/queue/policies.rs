@@ -34,10 +34,10 @@ pub(super) fn harm(queues: &[ListedQueue], overrun: &str) -> Option<String> {
     queues.iter().find_map(|queue| {
         let definition = queue.effective_policy_definition.as_object()?;
         let key = harmful_key(definition, queue.name == overrun)?;
-        let named = |kind: &str, name: &Option<String>| {
+        let title = |kind: &str, name: &Option<String>| {
             name.as_ref().filter(|name| !name.is_empty()).map(|name| format!("{kind} {name:?}"))
         };
-        let names = [named("policy", &queue.policy), named("operator policy", &queue.operator_policy)];
+        let names = [title("policy", &queue.policy), title("operator policy", &queue.operator_policy)];
         let names = names.into_iter().flatten().collect::<Vec<_>>().join(" with the ");
         let value = definition.get(key).unwrap_or(&Value::Null);
         Some(format!("the {names} ({key}: {value}) removes messages from the queue {}", queue.name))
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn listed(name: &str, definition: Value) -> ListedQueue {
+    fn listed(name: &str, definition: &Value) -> ListedQueue {
         let queue = json!({ "name": name, "policy": "short", "effective_policy_definition": definition });
         serde_json::from_value(queue).unwrap()
     }
@@ -91,7 +91,7 @@ mod tests {
             (json!([]), false, false),
         ] {
             for (queue, harmful) in [("bar.orders", on_orders), ("bar.orders.overrun", on_overrun)] {
-                let found = harm(&[listed(queue, definition.clone())], "bar.orders.overrun");
+                let found = harm(&[listed(queue, &definition)], "bar.orders.overrun");
                 assert_eq!(found.is_some(), harmful, "{definition} on {queue}: {found:?}");
             }
         }

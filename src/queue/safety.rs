@@ -81,12 +81,13 @@ impl Findings {
         if now == before {
             return;
         }
-        match &now {
-            Some(reason) => tracing::error!(
+        if let Some(reason) = &now {
+            tracing::error!(
                 %reason,
                 "the broker would lose orders: they are stored directly until its policies are corrected"
-            ),
-            None => tracing::warn!("the broker keeps messages again: orders are published"),
+            );
+        } else {
+            tracing::warn!("the broker keeps messages again: orders are published");
         }
         metrics::broker().loses_orders.set(now.is_some().into());
         self.gate.set_loses(now);

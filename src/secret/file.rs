@@ -20,6 +20,8 @@ const READABLE_BY_OTHERS: u32 = 0o044;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// In a folder with this bit only a file's owner may remove it.
 const STICKY: u32 = 0o1000;
+/// The user who may do anything anyway.
+const ROOT: u32 = 0;
 /// The most bytes that are read of a file.
 const MAX_SECRET_BYTES: u64 = 4096;
 /// How often a file is looked for that was there a moment ago.
@@ -37,6 +39,9 @@ pub enum SecretFileError {
         .0.display()
     )]
     SharedFolder(PathBuf),
+    /// Its owner could put another file in its place.
+    #[error("its folder {} belongs to another user: use another folder, or set JWT_SECRET", .0.display())]
+    ForeignFolder(PathBuf),
     /// Somebody else may have made it.
     #[error("it belongs to another user: remove it, or set JWT_SECRET")]
     NotOurs,
@@ -77,7 +82,12 @@ pub fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
 /// Whether others can make files in this folder, such as `/tmp`, and that is fine: who may not write there can't replace ours,
 /// and a file of theirs is found by its owner. Without the sticky bit they could take ours away, so that is refused.
 fn is_shared(folder: &Path) -> Result<bool, SecretFileError> {
-    let mode = fs::metadata(folder)?.mode();
+    let found = fs::metadata(folder)?;
+    // Its owner can rename any file in it, ours too.
+    if ![geteuid().as_raw(), ROOT].contains(&found.uid()) {
+        return Err(SecretFileError::ForeignFolder(folder.to_owned()));
+    }
+    let mode = found.mode();
     match (mode & WRITABLE_BY_OTHERS != 0, mode & STICKY != 0) {
         (false, _) => Ok(false),
         (true, true) => Ok(true),
@@ -136,7 +146,10 @@ fn make(path: &Path, folder: &Path) -> Result<(), SecretFileError> {
 mod tests {
     use super::*;
     use secrecy::ExposeSecret;
-    use std::{os::unix::fs::symlink, thread};
+    use std::{
+        os::unix::fs::{chown, symlink},
+        thread,
+    };
 
     /// A folder that only its owner may write to, and the name of a secret in it.
     fn folder() -> (tempfile::TempDir, PathBuf) {
@@ -183,6 +196,17 @@ mod tests {
                 assert!(sentence.contains("chmod go-w") && sentence.contains("JWT_SECRET"), "{sentence}");
                 assert_eq!(path.exists(), is_there);
             }
+        }
+    }
+
+    #[test]
+    fn a_folder_of_another_user_is_refused() {
+        let (folder, path) = folder();
+        write(&path, MODE);
+        // Only root can give a folder away.
+        if chown(folder.path(), Some(12_345), None).is_ok() {
+            let sentence = text(&path).unwrap_err();
+            assert!(sentence.contains("belongs to another user"), "{sentence}");
         }
     }
 

@@ -17,14 +17,22 @@ pub struct KeyCollision {
 
 /// Brings the keys of all recipes up to the rule. Safe to repeat; writes only keys that differ.
 pub async fn refresh(conn: &mut Conn) -> Result<Vec<KeyCollision>> {
-    // Whoever came first keeps the name. Those off the menu have none that could be taken from them.
+    // Of two that need the same key the older one gets it. Those off the menu have none that could be taken from them.
     let rows: Vec<(RecipeId, Name, String, Option<Instant>)> = on!(conn, c => recipes::table
         .select((recipes::id, recipes::name, recipes::name_key, recipes::archived_at))
         .order((recipes::created_at, recipes::id))
         .load(c))?;
+    // Those that have the key already go first: it is theirs, and can't be written twice.
+    let (settled, others): (Vec<_>, Vec<_>) =
+        rows.into_iter().partition(|(_, name, key, _)| name.key() == *key);
     let mut named: HashMap<String, Name> = HashMap::new();
+    for (_, name, key, archived_at) in settled {
+        if archived_at.is_none() {
+            named.insert(key, name);
+        }
+    }
     let (mut stale, mut collisions) = (Vec::new(), Vec::new());
-    for (id, name, stored_key, archived_at) in rows {
+    for (id, name, _, archived_at) in others {
         let key = name.key();
         if archived_at.is_none() {
             match named.entry(key.clone()) {
@@ -35,9 +43,7 @@ pub async fn refresh(conn: &mut Conn) -> Result<Vec<KeyCollision>> {
                 }
             }
         }
-        if key != stored_key {
-            stale.push((id, key));
-        }
+        stale.push((id, key));
     }
     for (id, key) in stale {
         let recipe = recipes::table.find(id);

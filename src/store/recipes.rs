@@ -161,10 +161,15 @@ pub async fn archive(conn: &mut Conn, id: RecipeId, at: Instant) -> Result<bool>
 
 /// Everything on the menu, by name.
 pub async fn menu(conn: &mut Conn) -> Result<Vec<Recipe>> {
-    let rows: Vec<RecipeRow> = on!(conn, c => recipes::table
+    Ok(menu_with_keys(conn).await?.into_iter().map(|(_, recipe)| recipe).collect())
+}
+
+/// Everything on the menu, by name, with the key that each is found by.
+pub async fn menu_with_keys(conn: &mut Conn) -> Result<Vec<(String, Recipe)>> {
+    let rows: Vec<(String, RecipeRow)> = on!(conn, c => recipes::table
         .filter(recipes::archived_at.is_null())
-        .select(RecipeRow::as_select())
+        .select((recipes::name_key, RecipeRow::as_select()))
         .order(recipes::name_key)
         .load(c))?;
-    Ok(rows.into_iter().map(Recipe::from).collect())
+    Ok(rows.into_iter().map(|(key, row)| (key, row.into())).collect())
 }

@@ -10,7 +10,7 @@ use crate::{
         message::{self, Undecodable},
     },
     queue::{Delivery, Postponed, Tag},
-    store::{dead_letters, not_taken, record},
+    store::{self, dead_letters, not_taken, record},
     telemetry::metrics,
 };
 use futures_util::{FutureExt, future::join_all};
@@ -180,22 +180,25 @@ impl Worker {
         letters.sort_unstable_by_key(|(_, Letter { head, .. })| (head.order_id, head.id));
         let tags = letters.iter().map(|(tag, _)| *tag).collect();
         if letters.is_empty()
-            || self.keep_all(letters.iter().map(|(_, letter)| letter.clone()).collect()).await
+            || self.keep_all(letters.iter().map(|(_, letter)| letter.clone()).collect()).await.is_ok()
         {
             return tags;
         }
         // One of them may be why: it must not hold up the others.
         let mut kept = Vec::new();
         for (tag, letter) in letters {
-            if self.keep_all(vec![letter]).await {
-                kept.push(tag);
+            match self.keep_all(vec![letter]).await {
+                Ok(()) => kept.push(tag),
+                // The database keeps nothing now: asking it for each of the others would only fill the log.
+                Err(error) if error.may_pass() => break,
+                Err(_) => {}
             }
         }
         kept
     }
 
     /// Keeps letters, which must be sorted by their orders, in one transaction.
-    async fn keep_all(&self, letters: Vec<Letter>) -> bool {
+    async fn keep_all(&self, letters: Vec<Letter>) -> store::Result<()> {
         let kept = self.store.write(move |conn| {
             async move {
                 let mut open = 0;
@@ -208,8 +211,8 @@ impl Worker {
             .boxed()
         });
         let open = kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept"));
-        metrics::worker().dead_letters.inc_by(*open.as_ref().unwrap_or(&0));
-        open.is_ok()
+        metrics::worker().dead_letters.inc_by(open?);
+        Ok(())
     }
 }
 
@@ -224,9 +227,11 @@ struct Letter {
 
 /// The letter that a message becomes, and what is kept of the message.
 fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at: Instant) -> Letter {
-    let Delivery { body: mut payload, failures, .. } = delivery;
+    let Delivery { body: mut payload, failures, oversize, .. } = delivery;
     let id = dead_letters::id_of(order_id, &payload);
-    let fingerprint = message::decode(&payload).ok().map(|order| order.fingerprint());
+    // What is too large to be read whole is not read here either.
+    let readable = oversize.is_none().then(|| message::decode(&payload).ok()).flatten();
+    let fingerprint = readable.map(|order| order.fingerprint());
     if payload.len() > MOST_PAYLOAD {
         payload.truncate(MOST_PAYLOAD);
         reason += " (and its message was too large to be kept whole)";

@@ -102,6 +102,11 @@ fn bodies() -> Vec<(Method, &'static str, Value)> {
         (Method::PUT, "/me/password", json!({ "current_password": "x", "new_password": "seven limes" })),
         (Method::POST, "/orders", order),
         (Method::POST, "/orders/01a203c7-a828-7562-865f-b3ef9919e243/cancel", json!({ "reason": "late" })),
+        (
+            Method::POST,
+            "/orders/cancel",
+            json!({ "customer_id": "01a203c7-9c4d-73e0-b5cb-40c566f38883", "reason": "late" }),
+        ),
         (Method::POST, "/recipes", recipe.clone()),
         (Method::PUT, "/recipes/Negroni", recipe),
         (Method::PUT, "/recipes/Negroni/availability", json!({ "available": true })),

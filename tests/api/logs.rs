@@ -88,7 +88,8 @@ async fn what_can_not_be_answered_tells_why_and_nothing_else_is_told() {
     let [line] = &told[..] else { panic!("not one line: {told:?}") };
     assert_eq!((&line["request_id"], &line["status"]), (&json!("round-8"), &json!(503)));
     assert_eq!(line["level"], "WARN");
-    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("accepting connections")), "{line}");
+    // The server refuses a new connection, or ends the one that was open.
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("connection")), "{line}");
     bar.prefix.clear().await;
 }
 

@@ -1,6 +1,9 @@
 //! A role ends as failed when one of its background tasks ends before it, instead of going on without it.
 
 use crate::support::{database::Database, executable::Role, installation::Installation, log::Log};
+use rcgen::generate_simple_self_signed;
+use std::fs;
+use tempfile::TempDir;
 
 /// Starts a role one of whose tasks ends at once, and waits for its end.
 async fn ends_without(task: &str, role: &str, environment: &[(&str, &str)]) {
@@ -22,15 +25,24 @@ async fn a_serve_does_not_go_on_without_one_of_its_tasks() {
         ("BCRYPT_COST", "4"),
         ("SHUTDOWN_DELAY_SECONDS", "0"),
     ];
-    for task in ["menu", "access", "tidy-up", "recorder", "admin server", "api server"] {
+    for task in ["menu", "access", "tidy-up", "open orders", "recorder", "admin server", "api server"] {
         ends_without(task, "serve", &environment).await;
     }
+    let folder = TempDir::new().unwrap();
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let made = generate_simple_self_signed(["bar.example".to_owned()]).expect("a certificate");
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = [("TLS_CERT_FILE", certificate.to_str().unwrap()), ("TLS_KEY_FILE", key.to_str().unwrap())];
+    ends_without("certificate", "serve", &[&environment[..], &files].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_does_not_go_on_without_its_broker_or_its_worker() {
     let bar = Installation::new().await;
-    ends_without("broker", "serve", &bar.environment()).await;
+    for task in ["broker", "key look-ups", "recovery"] {
+        ends_without(task, "serve", &bar.environment()).await;
+    }
     for task in ["broker", "admin server", "worker"] {
         ends_without(task, "work", &bar.environment()).await;
     }

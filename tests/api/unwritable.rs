@@ -2,7 +2,8 @@
 
 use crate::support::{
     Bar, Person,
-    database::Kind,
+    bar::SECRET,
+    database::{Database, Kind},
     eventually,
     executable::{Role, shakerqueue},
     installation::Installation,
@@ -44,6 +45,30 @@ async fn a_serve_whose_database_became_a_standby_is_not_ready() {
     assert_eq!((&ready["status"], &ready["missing"]), (&json!("ready"), &Value::Null));
     place().await.expect(201);
     bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_without_menu_and_accounts_is_told_of_as_well() {
+    let database = Database::new(Kind::Postgres).await;
+    let environment = [
+        ("DATABASE_URL", database.url.as_str()),
+        ("JWT_SECRET", SECRET),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("SHUTDOWN_DELAY_SECONDS", "0"),
+    ];
+    let mut serve = Role::start(&["serve"], &environment);
+    let stranger = Person::new(&Client::new(), &serve.url().await, None);
+    database.make_read_only(true).await;
+    let account = json!({ "username": "A", "email": "a@bar.example", "password": "seven green limes" });
+    eventually("the account to be refused", async || {
+        (stranger.post("/register", account.clone()).await.status == 503).then_some(())
+    })
+    .await;
+    database_reads(&stranger, "read-only", 503).await;
+    database.make_read_only(false).await;
+    database_reads(&stranger, "up", 200).await;
+    serve.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +131,7 @@ fn limit_files(role: &Role, bytes: &str) {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_serve_whose_disk_is_full_is_not_ready() {
-    let database = crate::support::database::Database::file();
+    let database = Database::file();
     let environment = [
         ("DATABASE_URL", database.url.as_str()),
         ("BIND_ADDR", "127.0.0.1:0"),

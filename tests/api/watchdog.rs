@@ -69,7 +69,7 @@ impl Serve {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_stays_blocked_is_told_of_and_ends_the_process() {
-    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "10")]).await;
+    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "20")]).await;
     let blocked = serve.block(FOREVER_SECONDS);
     serve.is_told_of().await;
     assert_eq!(serve.still_answers("/healthz").await, 200);
@@ -79,15 +79,15 @@ async fn a_thread_that_stays_blocked_is_told_of_and_ends_the_process() {
     let Serve { role, log, .. } = serve;
     assert_eq!(role.ended().await.code(), Some(1));
     let log = log.text();
-    assert_eq!(log.matches("an HTTP thread does not run").count(), 1, "{log}");
-    assert!(log.contains("shakerqueue: an HTTP thread has not run for 10 s"), "{log}");
+    assert!(log.contains("an HTTP thread does not run"), "{log}");
+    assert!(log.contains("shakerqueue: an HTTP thread has not run for 20 s"), "{log}");
     blocked.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_runs_again_is_as_good_as_new() {
     let serve = Serve::start(&[]).await;
-    let blocked = serve.block(6);
+    let blocked = serve.block(15);
     serve.is_told_of().await;
     blocked.await.unwrap();
     eventually("it to be ready again", async || {
@@ -100,8 +100,10 @@ async fn a_thread_that_runs_again_is_as_good_as_new() {
     let Serve { role, log, .. } = serve;
     role.stop().await;
     let log = log.text();
+    // The other thread may have waited for a processor as well, on a busy machine: each that stalls runs again.
     let lines = ["an HTTP thread does not run", "the HTTP thread runs again"];
-    assert_eq!(lines.map(|line| log.matches(line).count()), [1, 1], "{log}");
+    let [stalled, again] = lines.map(|line| log.matches(line).count());
+    assert!((1..=2).contains(&stalled) && stalled == again, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

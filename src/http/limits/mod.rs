@@ -141,8 +141,13 @@ impl Limits {
             return None;
         }
         let kind = kind(request.method(), path);
-        // Who makes an account has none that would count.
-        let caller = if kind == Kind::Registration { None } else { caller::known(request) };
+        let caller = match kind {
+            // Who makes an account has none that would count.
+            Kind::Registration => None,
+            // Clients go on with a session once their token has expired, and must not share what nobody needs a token for.
+            Kind::Refresh => caller::known(request).or_else(|| caller::formerly_known(request)),
+            _ => caller::known(request),
+        };
         match caller {
             Some(caller) => self.account(kind, caller, || key(client_address(request))),
             None => self.nobody(Door::of(request.method(), path), request),

@@ -117,12 +117,12 @@ impl SignIn {
         self.0.is_some()
     }
 
-    /// A password is going to be looked at. Accounts that are known at the address share a budget that strangers can't use up. What is
-    /// left is not told: it would tell which accounts these are.
+    /// A password is going to be looked at. Accounts that are known at the address share a budget that strangers can't use up, and staff
+    /// whom nobody can register share none. What is left is not told: it would tell which accounts these are.
     pub fn login(&self, claimed: Claimed) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
         let address = if claimed.is_known { known_at(pending.address) } else { pending.address };
-        let under = limits.under(Kind::Login, Who::Customer);
+        let under = limits.under(Kind::Login, if claimed.is_staff { Who::Staff } else { Who::Customer });
         pending.note_quietly(under.and_then(|under| under.take(Some(claimed.name), Some((address, 1)))))
     }
 

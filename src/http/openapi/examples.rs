@@ -16,6 +16,7 @@ pub fn of_answers(schemas: &mut Value) {
     let moved = json!({ "number": 2, "from": "pending", "to": "in_progress", "by": STAFF, "reason": null,
         "at": "2026-11-22T15:02:40.502417Z" });
     let missing = json!({ "fails": [], "part": "broker",
+        "reason": "the policy \"short\" (expires: 60000) removes messages from the queue shakerqueue.orders",
         "works": ["taking orders, which are stored directly (201)", "reading and working orders"] });
     let mut listed = letter.clone();
     for name in ["payload", "payload_base64"] {

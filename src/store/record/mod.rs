@@ -8,6 +8,7 @@ mod sqlite;
 use super::{
     Conn, Error, Result, on,
     schema::{order_lines, order_moves, orders, recipes, users},
+    settings,
 };
 use crate::domain::{
     Instant,
@@ -112,7 +113,9 @@ pub async fn rehearse(conn: &mut Conn, at: Instant) -> Result<()> {
     let customer: Option<UserId> = on!(conn, c => users::table.select(users::id).first(c)).optional()?;
     let recipe: Option<(RecipeId, Name)> =
         on!(conn, c => recipes::table.select((recipes::id, recipes::name)).first(c)).optional()?;
-    let (Some(customer), Some((recipe, name))) = (customer, recipe) else { return Ok(()) };
+    let (Some(customer), Some((recipe, name))) = (customer, recipe) else {
+        return settings::rehearse(conn).await;
+    };
     let note = Note::try_from("-".repeat(Note::MOST).as_str()).ok();
     let line = Line { recipe: Drink { id: recipe, name }, quantity: Quantity::ONE, note: note.clone() };
     let id = OrderId::fresh();

@@ -89,7 +89,6 @@ async fn parameters_are_known_given_once_and_within_bounds() {
         ("/users?q=%20", "q"),
         (&long_search, "q"),
         ("/users?q=%00", "q"),
-        ("/recipes?q=a%E2%80%AE", "q"),
         ("/recipes?available=1", "available"),
         ("/recipes?build=soup", "build"),
         ("/users?status=pending", "status"),

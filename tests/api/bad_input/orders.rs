@@ -45,7 +45,6 @@ fn wrong_orders() -> Vec<Case<Value>> {
         invalid(second(&json!({ "recipe": "Negroni", "note": "n".repeat(201) })), "items[1].note"),
         invalid(second(&json!({ "recipe": "Negroni", "note": "ñ".repeat(201) })), "items[1].note"),
         invalid(json!({ "recipe": "Negroni", "note": "n".repeat(201) }), "note"),
-        invalid(json!({ "recipe": "Negroni", "note": "no\u{1b}[31mice" }), "note"),
         invalid(json!({ "recipe": "Negroni", "table": "t".repeat(41) }), "table"),
         invalid(json!({ "recipe": "Negroni", "table": 7 }), "table"),
     ];
@@ -142,7 +141,7 @@ async fn a_wrong_move_is_refused_and_its_wrong_field_named() {
         ("fail", json!({ "reason": 7 }), 422, "invalid", "reason"),
         ("fail", long.clone(), 422, "invalid", "reason"),
         ("cancel", long, 422, "invalid", "reason"),
-        ("cancel", json!({ "reason": "no\u{0}" }), 422, "invalid", "reason"),
+        ("cancel", json!({ "reason": "\u{0}\u{200b}" }), 422, "invalid", "reason"),
         ("cancel", json!({ "why": "late" }), 422, "invalid", "why"),
         ("cancel", json!("late"), 422, "invalid", "body"),
         ("cancel", json!(["late"]), 422, "invalid", "body"),
@@ -168,10 +167,8 @@ on_both! {
         let post = |path: &str, body: Value| bar.stranger().request(Method::POST, path).json(&body);
         let order = |order: Value| guest.request(Method::POST, "/orders").json(&order);
         are_refused(bar, [
-            (order(json!({ "recipe": "Negroni", "note": nul })), 422, "invalid", "note"),
             (order(json!({ "recipe": "Negroni", "table": nul })), 422, "invalid", "table"),
             (order(json!({ "recipe": nul })), 422, "invalid", "recipe"),
-            (order(second(&json!({ "recipe": "Negroni", "note": nul }))), 422, "invalid", "items[1].note"),
             (guest.request(Method::GET, "/orders?table=no%00ice"), 422, "invalid", "table"),
             (guest.request(Method::GET, "/orders/no%00ice"), 404, "not-found", ""),
             (guest.request(Method::GET, "/recipes/no%00ice"), 404, "not-found", ""),
@@ -181,6 +178,9 @@ on_both! {
             (post("/register", json!({ "username": "a", "email": "a\u{0}@example.com", "password": "password123" })), 422, "invalid", "email"),
             (post("/register", json!({ "username": "a", "email": "a@example.com", "password": "password\u{0}123" })), 422, "invalid", "password"),
         ]).await;
+        // Of a note only that is left out.
+        let stored = guest.post("/orders", second(&json!({ "recipe": "Negroni", "note": nul }))).await.expect(201);
+        assert_eq!(stored["items"][1]["note"], "noice");
     }
 
     async fn a_drink_that_is_sold_out_spoils_the_whole_order(bar) {

@@ -28,11 +28,12 @@ fn wrong_recipes() -> Vec<(Value, &'static str)> {
         (water_with("method", json!("m".repeat(1001))), "method"),
     ];
     for field in ["name", "glass", "method"] {
-        for value in [json!(""), json!(" "), json!(null), json!(7), json!("no\u{0}thing")] {
+        for value in [json!(""), json!(" "), json!(null), json!(7), json!("\u{0}")] {
             cases.push((water_with(field, value), field));
         }
     }
     for field in ["name", "glass"] {
+        cases.push((water_with(field, json!("no\u{0}thing")), field));
         cases.push((water_with(field, json!("ñ".repeat(81))), field));
     }
     for build in [json!("soup"), json!("Built"), json!(""), json!(null), json!(7), json!({ "built": null })] {

@@ -80,7 +80,8 @@ async fn orders_are_counted_where_they_pass() {
             (r#"shakerqueue_broker_publishes_total{outcome="confirmed"}"#, 2.0),
         ],
     );
-    assert!(worked.get("shakerqueue_recorder_batch_orders_count") >= 4.0);
+    // How many come together is chance.
+    assert!(worked.get("shakerqueue_recorder_batch_orders_count") >= 1.0);
     assert!(worked.get("shakerqueue_recorder_batch_orders_sum") >= 5.0, "without the one that was not kept");
     assert!(worked.get("shakerqueue_recorder_batch_duration_seconds_sum") > 0.0);
     becomes(&url, "shakerqueue_dead_letters_open", 1.0).await;
