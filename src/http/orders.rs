@@ -8,8 +8,8 @@ use super::{
     conditions::{self, MayMatch},
     once::{self, Reply},
     openapi::{
-        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, MissingOrder,
-        NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
+        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing,
+        MissingOrder, NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
     },
     prefer,
     problem::Problem,
@@ -265,7 +265,7 @@ pub struct CancelAll {
         (status = 200, description = "Which were cancelled: at most 10,000 that were pending and 10,000 that were in progress. \
             Orders that are queued are not among them.",
             body = CancelledView, headers(("Idempotency-Replayed" = String))),
-        ForToken, ForBody, KeyReused, Unavailable))]
+        ForToken, ForBody, Missing, KeyReused, Unavailable))]
 pub async fn cancel_all(
     app: Data<App>,
     Staff(caller): Staff,

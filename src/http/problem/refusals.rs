@@ -71,7 +71,7 @@ impl From<NotMoved> for Problem {
 impl From<NoCustomer> for Problem {
     fn from(error: NoCustomer) -> Self {
         match error {
-            NoCustomer::Unknown => Invalid::new("customer_id", "there is no such customer").into(),
+            NoCustomer::Unknown => Self::not_found("customer"),
             NoCustomer::Store(error) => error.into(),
         }
     }
