@@ -2,9 +2,9 @@
 //! declared with. Orders are not published while it does (`gate`).
 //!
 //! The management API tells the policies, where it can be reached. Otherwise, and besides, probes show what happens: every process
-//! puts a message into a queue of its own every two seconds and counts them. The queue has the same type as the others and a name
-//! that begins like theirs, so that policies for those apply to it as well; one for the exact name of another queue, or one
-//! that lets messages be for an hour or longer, only the management API shows.
+//! puts a message into a queue of its own every second, counts them, and empties the queue every four seconds. The queue has the same
+//! type as the others and a name that begins like theirs, so that policies for those apply to it as well; one for the exact name of
+//! another queue, or one that lets messages be for longer, only the management API shows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
