@@ -135,7 +135,7 @@ fn confirms(criterion: &mut Criterion) {
                     let mut tracker = Tracker::new(at);
                     let mut receivers = Vec::with_capacity(replies.len());
                     for (to, receiver) in replies {
-                        tracker.register(vec![Reply { to, permit: None }], at);
+                        tracker.register(vec![Reply { to, permit: None }], false, at);
                         receivers.push(receiver);
                     }
                     for tag in (at_a_time..=MESSAGES).step_by(usize::try_from(at_a_time).unwrap_or(1)) {

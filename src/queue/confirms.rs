@@ -51,12 +51,17 @@ impl Confirms {
     }
 
     /// Expects an answer for the message published next, and returns its tag. Gives the replies back when the channel is gone.
-    pub(super) fn register(&self, replies: Vec<Reply>, now: Instant) -> Result<u64, Vec<Reply>> {
+    pub(super) fn register(
+        &self,
+        replies: Vec<Reply>,
+        is_probe: bool,
+        now: Instant,
+    ) -> Result<u64, Vec<Reply>> {
         let mut tracker = self.lock();
         if self.ended.is_cancelled() {
             return Err(replies);
         }
-        let tag = tracker.register(replies, now);
+        let tag = tracker.register(replies, is_probe, now);
         show(&tracker);
         Ok(tag)
     }

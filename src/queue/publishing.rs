@@ -185,7 +185,7 @@ impl Publishing {
         let (to, _) = replies::channel();
         let reply = Reply { to, permit: None };
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
-        if session.confirms.register(vec![reply], Instant::now()).is_err() {
+        if session.confirms.register(vec![reply], false, Instant::now()).is_err() {
             return ControlFlow::Break(());
         }
         let to = BasicPublishArguments::new("", &self.topology.nowhere);
@@ -202,7 +202,8 @@ impl Publishing {
         let headers = bundle.headers();
         // Before the publish, or the answer could come first.
         let replies = bundle.messages.into_iter().map(|message| message.reply).collect();
-        let tag = match session.confirms.register(replies, Instant::now()) {
+        let is_probe = matches!(alone, Some((_, Route::Probe)));
+        let tag = match session.confirms.register(replies, is_probe, Instant::now()) {
             Ok(tag) => tag,
             Err(replies) => {
                 for reply in replies {
@@ -233,7 +234,7 @@ impl Publishing {
             }
         }
         // A queue of probes that is gone has something to tell, and is not to be healed.
-        to.mandatory(!matches!(alone, Some((_, Route::Probe))));
+        to.mandatory(!is_probe);
         counted(channel.basic_publish(properties, body, to)).await
     }
 

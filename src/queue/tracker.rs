@@ -28,6 +28,8 @@ impl Reply {
 
 struct Sent {
     at: Instant,
+    /// For the queue of probes: its answer tells nothing about the queue of orders.
+    is_probe: bool,
     returned: bool,
     /// Taken when their deadline passed. The entry stays, for a late answer still says that the broker answers.
     replies: Vec<Reply>,
@@ -50,10 +52,10 @@ impl Tracker {
 
     /// Notes the message that is published next and returns its tag; the broker counts publishes on a channel in the same
     /// way, from 1.
-    pub(super) fn register(&mut self, replies: Vec<Reply>, now: Instant) -> u64 {
+    pub(super) fn register(&mut self, replies: Vec<Reply>, is_probe: bool, now: Instant) -> u64 {
         let tag = self.next_tag;
         self.waiting = self.waiting.saturating_add(replies.len());
-        self.sent.insert(tag, Sent { at: now, returned: false, replies });
+        self.sent.insert(tag, Sent { at: now, is_probe, returned: false, replies });
         self.next_tag = tag.saturating_add(1);
         tag
     }
@@ -75,9 +77,9 @@ impl Tracker {
         mut took: impl FnMut(Duration),
     ) {
         self.last_answer = now;
-        self.refused_since = outcome.is_err().then(|| self.refused_since.unwrap_or(now));
         if !multiple {
             let sent = self.sent.remove(&tag);
+            self.note(sent.as_slice(), outcome, now);
             if let Some(sent) = &sent {
                 took(now - sent.at);
             }
@@ -87,10 +89,23 @@ impl Tracker {
         // AMQP's tag 0 means all of them.
         let later = if tag == 0 { BTreeMap::new() } else { self.sent.split_off(&tag.saturating_add(1)) };
         let sent = std::mem::replace(&mut self.sent, later);
+        self.note(sent.values(), outcome, now);
         for sent in sent.values() {
             took(now - sent.at);
         }
         self.settle(sent.into_values(), outcome);
+    }
+
+    /// Notes whether orders are refused. A probe that is taken is no order that is.
+    fn note<'a>(
+        &mut self,
+        answered: impl IntoIterator<Item = &'a Sent>,
+        outcome: Result<(), PublishError>,
+        now: Instant,
+    ) {
+        if answered.into_iter().any(|sent| !sent.is_probe) {
+            self.refused_since = outcome.is_err().then(|| self.refused_since.unwrap_or(now));
+        }
     }
 
     fn settle(&mut self, all: impl IntoIterator<Item = Sent>, outcome: Result<(), PublishError>) {

@@ -24,7 +24,7 @@ fn sent(count: u64, now: Instant) -> (Tracker, Vec<Receiver<Outcome>>) {
 
 fn send(tracker: &mut Tracker, tag: u64, now: Instant) -> Receiver<Outcome> {
     let (to, receiver) = replies::channel();
-    assert_eq!(tracker.register(vec![Reply { to, permit: None }], now), tag);
+    assert_eq!(tracker.register(vec![Reply { to, permit: None }], false, now), tag);
     receiver
 }
 
@@ -124,6 +124,10 @@ fn refusals_and_nothing_else_are_noticed() {
     tracker.answer(3, false, Ok(()), at(6), |_| ());
     tracker.answer(4, false, Err(PublishError::Refused), at(7), |_| ());
     assert!(!tracker.is_refused(at(7)) && tracker.is_refused(at(8)));
+    // A probe that is taken is no order that is.
+    let tag = tracker.register(Vec::new(), true, at(8));
+    tracker.answer(tag, false, Ok(()), at(9), |_| ());
+    assert!(tracker.is_refused(at(10)));
 }
 
 #[test]
@@ -218,7 +222,7 @@ proptest! {
                         Reply { to, permit: bound.clone().try_acquire_owned().ok() }
                     });
                     let replies = replies.collect();
-                    prop_assert_eq!(tracker.register(replies, now), model.sent);
+                    prop_assert_eq!(tracker.register(replies, false, now), model.sent);
                     model.callers.insert(model.sent, count);
                 }
                 Event::Leave(any) => {
@@ -278,7 +282,7 @@ fn each_answer_says_how_long_it_took() {
     let at = |millis| start + Duration::from_millis(millis);
     let mut tracker = Tracker::new(start);
     for millis in [0, 10, 20] {
-        tracker.register(Vec::new(), at(millis));
+        tracker.register(Vec::new(), false, at(millis));
     }
     let mut took = Vec::new();
     tracker.answer(2, false, Ok(()), at(50), |time| took.push(time.as_millis()));
