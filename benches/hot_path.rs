@@ -162,7 +162,8 @@ fn working_order(criterion: &mut Criterion) {
         Err(_) => eprintln!("PostgreSQL: NOT MEASURED (TEST_DATABASE_URL is not set: use `make microbench`)"),
     }
     for (name, store) in stores {
-        let bar = Bar::new(store.clone());
+        // It waits for orders with a task of its own.
+        let bar = runtime.block_on(async { Bar::new(store.clone()) });
         runtime.block_on(fill(&store));
         criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
             bencher.to_async(&runtime).iter(|| async {
