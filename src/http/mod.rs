@@ -39,6 +39,7 @@ mod server;
 mod sessions;
 mod thread_watchdog;
 mod tls;
+mod upgrade;
 mod users;
 mod views;
 

@@ -9,10 +9,13 @@ use super::{
     connection::{HEAD_WITHIN, IDLE, Watched},
     per_address::{AddressLimits, TooManyConnections},
     tls::Tls,
+    upgrade,
 };
 use crate::telemetry::metrics;
 use actix_http::{HttpService, Protocol};
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
+};
 use actix_web::{
     Error,
     body::MessageBody,
@@ -70,6 +73,8 @@ where
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
         let (stopping, tls, addresses) = (stopping.clone(), tls.clone(), addresses.clone());
+        let app = app().into_factory().map_err(|error| error.into().error_response());
+        let app = apply_fn_factory(app, upgrade::ignore);
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -82,9 +87,7 @@ where
             .on_connect_ext(|stream: &Stream, data| {
                 data.insert(stream.progress());
             })
-            .finish(map_config(app().into_factory().map_err(|error| error.into().error_response()), |()| {
-                AppConfig::default()
-            }));
+            .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream| accept(stream, tls.clone(), addresses.clone())).and_then(http.map_err(
             |error| {
                 // Not worth a line each: whoever connects can cause them.

@@ -50,6 +50,7 @@ mod support;
 mod tls;
 mod traces;
 mod unwritable;
+mod upgrades;
 mod waiting;
 mod walkthrough;
 mod watchdog;

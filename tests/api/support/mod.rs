@@ -6,6 +6,7 @@ pub mod database;
 pub mod executable;
 pub mod installation;
 pub mod log;
+pub mod nginx;
 pub mod person;
 pub mod proxy;
 pub mod raw;
