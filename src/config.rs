@@ -1,15 +1,17 @@
 //! Every setting, read in one place from flags and the environment.
 
 mod ordering;
+mod origins;
 mod proxies;
 mod rate_limits;
 
 use clap::{Args, ValueEnum};
 pub use ordering::{OpenOrders, Ordering};
+pub use origins::Origin;
 pub use proxies::Proxies;
 pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
-use std::{convert::Infallible, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 /// Where the data is.
@@ -154,9 +156,10 @@ pub struct Serving {
     #[arg(long, env = "HTTP_ANSWER_BYTES", value_name = "N", default_value_t = 256 << 20, value_parser = count::<{ 4 << 20 }, { 64 << 30 }>)]
     pub http_answer_bytes: usize,
 
-    /// Origins of web pages whose scripts may use the API, such as `https://bar.example`, or `*` for any. Unset: none but its own.
-    #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',')]
-    pub cors_origins: Vec<Origin>,
+    /// Origins of web pages and apps whose scripts may use the API, such as `https://bar.example` or `capacitor://localhost`;
+    /// `https://*.bar.example` for all subdomains, `*` for any. Unset: none but its own.
+    #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGIN,…", value_delimiter = ',', value_parser = Origin::parse)]
+    pub cors_origins: Vec<Option<Origin>>,
 
     /// Proxies that are believed about where a request came from (`X-Forwarded-For`, `Forwarded`): addresses or networks, such
     /// as `10.0.0.7,192.168.0.0/16`. Unset: none.
@@ -304,29 +307,6 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-}
-
-/// An origin as browsers send it, or `*` for any.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin(String);
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let as_sent = Url::parse(text).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
-        if text == "*" || as_sent.is_some_and(|origin| origin.ascii_serialization() == text) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err("must be an origin as browsers send it, such as https://bar.example, or *".to_owned())
-    }
-}
-
-impl Origin {
-    /// As it was given.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// Also an empty one, which names no file.

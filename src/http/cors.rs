@@ -1,33 +1,51 @@
-//! Which other origins' scripts may use the API (CORS). None unless configured: a browser then keeps them away.
+//! Cross-origin access (CORS): other origins whose scripts may use the API. None unless configured: a browser then keeps them away.
 
-use super::{exchange::EXPOSED, request_id};
+use super::exchange::EXPOSED;
 use crate::config::Origin;
 use actix_cors::Cors;
-use actix_web::middleware::Condition;
+use actix_web::{
+    dev::ServiceRequest,
+    http::{Method, header},
+    middleware::Condition,
+};
 
-/// How long browsers may remember the answer to a preflight request, in seconds.
-const REMEMBERED: usize = 3600;
+/// How long browsers may keep the answer to a preflight request, in seconds.
+const MAX_AGE_SECONDS: usize = 3600;
 
 /// The layer that answers preflight requests and marks what may be read. Tokens travel in a header that scripts set themselves,
 /// never by themselves as cookies do, so that no credentials are allowed.
+///
+/// Any header may be sent: libraries for traces, error reports and analytics add their own (`traceparent`, `baggage`,
+/// `sentry-trace`, `x-datadog-trace-id`, …), and one that is not allowed would keep a page from ordering at all. Who is not a
+/// browser can send what it likes anyway.
 pub fn layer(origins: &[Origin]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-        .allowed_headers([
-            "Accept",
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "If-Match",
-            "If-None-Match",
-            "Prefer",
-            request_id::HEADER,
-        ])
+        .allow_any_header()
         .expose_headers(EXPOSED)
-        .max_age(REMEMBERED);
-    let cors = origins.iter().fold(cors, |cors, origin| match origin.as_str() {
-        "*" => cors.allow_any_origin().send_wildcard(),
-        origin => cors.allowed_origin(origin),
-    });
+        .max_age(MAX_AGE_SECONDS);
+    // Beside it others mean nothing, and would hide it.
+    let cors = if origins.contains(&Origin::Any) {
+        cors.allow_any_origin().send_wildcard()
+    } else {
+        origins.iter().fold(cors, allow)
+    };
     Condition::new(!origins.is_empty(), cors)
+}
+
+fn allow(cors: Cors, origin: &Origin) -> Cors {
+    match origin {
+        Origin::Any => cors,
+        Origin::One(origin) => cors.allowed_origin(origin),
+        Origin::Subdomains(subdomains) => {
+            let subdomains = subdomains.clone();
+            cors.allowed_origin_fn(move |origin, _| subdomains.contains(origin.as_bytes()))
+        }
+    }
+}
+
+/// Whether a browser asks beforehand what a script may do.
+pub fn is_preflight(request: &ServiceRequest) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -3,6 +3,7 @@
 
 use super::{
     connection::Progress,
+    cors::is_preflight,
     encoding::HeadOnly,
     head,
     limits::{Allowance, Limits},
@@ -56,7 +57,12 @@ pub async fn around_cors(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     take_turn(request.conn_data::<Rc<Progress>>().map(AsRef::as_ref)).await;
     let id = RequestId::of(request.request());
-    let response = next.call(request).await?.map_into_boxed_body();
+    // The answer to a preflight repeats names that it asks for. Other requests are looked at by the layer within.
+    let oversize = is_preflight(&request).then(|| head::oversize(request.request())).flatten();
+    let response = match oversize {
+        Some(problem) => request.into_response(problem.error_response()),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
     if response.headers().contains_key(REQUEST_ID) {
         return Ok(response);
     }
@@ -221,8 +227,9 @@ fn all_methods(allow: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Headers of answers that a script from another origin may read.
-pub const EXPOSED: [&str; 13] = [
+pub const EXPOSED: [&str; 15] = [
     "Allow",
+    "Date",
     "Deprecation",
     "ETag",
     "Link",
@@ -234,6 +241,7 @@ pub const EXPOSED: [&str; 13] = [
     "Retry-After",
     "Sunset",
     "Vary",
+    "WWW-Authenticate",
     request_id::HEADER,
 ];
 

@@ -153,7 +153,7 @@ pub async fn serve(
     // What is under way needs time as well.
     let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
     let clients = Clients {
-        origins: serving.cors_origins,
+        origins: serving.cors_origins.into_iter().flatten().collect(),
         proxies: serving.trusted_proxies,
         limits: serving.rate_limits,
         tls,
