@@ -13,7 +13,11 @@ use actix_web::{
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt::Write, str::FromStr};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fmt::Write,
+    str::FromStr,
+};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -25,17 +29,30 @@ pub const MOST_PAGE: i64 = 100;
 /// The parameters of a request.
 pub struct Query(BTreeMap<String, String>);
 
+/// Parameters that take several words: with commas between them, or given repeatedly, as most generated clients do.
+const LISTS: [&str; 1] = ["status"];
+
 impl Query {
-    /// Reads the parameters; only `known` ones may be given, each once. Empty ones count as absent.
+    /// Reads the parameters; only `known` ones may be given, each once unless it is a list. Empty ones count as absent.
     pub fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
-        let mut given = BTreeMap::new();
+        let mut given = BTreeMap::<String, String>::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&name.as_ref()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(wrong(name.as_ref(), format!("is not a parameter here; there are: {known}")));
             }
-            if !value.is_empty() && given.insert(name.to_string(), value.into_owned()).is_some() {
-                return Err(wrong(name.as_ref(), "is given twice"));
+            if value.is_empty() {
+                continue;
+            }
+            match given.entry(name.into_owned()) {
+                Entry::Vacant(first) => {
+                    first.insert(value.into_owned());
+                }
+                Entry::Occupied(mut list) if LISTS.contains(&list.key().as_str()) => {
+                    list.get_mut().push(',');
+                    list.get_mut().push_str(&value);
+                }
+                Entry::Occupied(again) => return Err(wrong(again.key(), "is given twice")),
             }
         }
         Ok(Self(given))
@@ -136,7 +153,7 @@ impl Query {
         self.text("q").map(Search::try_from).transpose().map_err(|problem| wrong("q", problem))
     }
 
-    /// Several words of a kind, with commas between them.
+    /// Several words of a kind: one of the [`LISTS`].
     pub fn words<T: FromStr<Err = String> + PartialEq>(&self, name: &str) -> Result<Vec<T>, Problem> {
         let mut words = Vec::new();
         for word in self.text(name).into_iter().flat_map(|text| text.split(',')) {

@@ -76,6 +76,8 @@ on_both! {
             ("status=in_progress,ready".into(), vec![1, 0]),
             ("status=ready,cancelled,in_progress,ready".into(), vec![4, 1, 0]),
             ("status=pending,cancelled".into(), vec![7, 6, 5, 4, 3, 2]),
+            ("status=cancelled&status=pending".into(), vec![7, 6, 5, 4, 3, 2]),
+            ("status=ready,cancelled&status=&status=in_progress&status=ready".into(), vec![4, 1, 0]),
             ("status=pending,cancelled&table=1".into(), vec![6, 4, 2]),
             ("status=completed,failed".into(), vec![]),
             (format!("customer={ana_id}&drink=negroni&table=1"), vec![2, 0]),
