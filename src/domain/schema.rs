@@ -30,7 +30,8 @@ pub fn text(about: &str, form: Form, most: usize) -> RefOr<Schema> {
 }
 
 /// What [`super::text`] takes, as a regular expression (ECMA-262): in a line nothing is invisible but the space around it, and in
-/// prose something is not. Joiners within emoji and words, which a line may have, are beyond what an expression can say.
+/// prose something is not. Joiners within emoji and words, which a line may have, and invisible characters beyond U+FFFF, which
+/// it may not, are beyond what an expression can say.
 fn taken(form: Form) -> String {
     static INVISIBLE: LazyLock<String> = LazyLock::new(invisible_ranges);
     let invisible = INVISIBLE.as_str();
@@ -94,7 +95,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_expressions_for_texts_are_their_rules(
-            text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}\u{2800}\u{e000}\u{f0000}]{0,6}"
+            text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}\u{2800}\u{e000}🍸]{0,6}"
         ) {
             let fits = |form| Regex::new(&taken(form)).unwrap().is_match(&text);
             prop_assert_eq!(fits(Form::Line), Name::try_from(text.as_str()).is_ok(), "{:?}", text);
@@ -105,6 +106,13 @@ mod tests {
         fn the_expression_for_addresses_is_their_rule(text in "[a.@\\-ñ\u{a0} \r]{0,8}") {
             let fits = Regex::new(&address()).unwrap().is_match(&text);
             prop_assert_eq!(fits, Email::try_from(text.as_str()).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_expressions_can_be_read_as_characters_or_as_units_of_utf_16() {
+        for expression in [taken(Form::Line), taken(Form::Prose), address()] {
+            assert!(expression.is_ascii(), "{expression}");
         }
     }
 }

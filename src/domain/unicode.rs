@@ -135,34 +135,25 @@ fn script(character: char) -> Script {
     CodePointMapData::<Script>::new().get(character)
 }
 
-/// Every invisible character, as ranges within the brackets of a regular expression (ECMA-262). Those beyond U+FFFF stand for
-/// themselves, since dialects differ in how they are escaped.
+/// Every invisible character up to U+FFFF, as ranges within the brackets of a regular expression (ECMA-262). Those beyond are
+/// left out: without the flag `u`, which most programs that read such an expression do not set, each is two units, and a range
+/// of them is an error.
 pub fn invisible_ranges() -> String {
-    let mut ranges: Vec<RangeInclusive<char>> = Vec::new();
-    for character in ('\0'..=char::MAX).filter(|character| is_invisible(*character)) {
+    let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
+    for unit in (0..=u16::MAX).filter(|unit| char::from_u32((*unit).into()).is_some_and(is_invisible)) {
         match ranges.last_mut() {
-            Some(last) if is_next(*last.end(), character) => *last = *last.start()..=character,
-            _ => ranges.push(character..=character),
+            Some(last) if last.end().checked_add(1) == Some(unit) => *last = *last.start()..=unit,
+            _ => ranges.push(unit..=unit),
         }
     }
     ranges.iter().fold(String::new(), |mut text, range| {
-        for (at, end) in [*range.start(), *range.end()].into_iter().enumerate() {
-            if at == 1 && range.start() == range.end() {
-                continue;
-            }
-            let dash = if at == 1 { "-" } else { "" };
-            // A string takes whatever is written.
-            let _ = match u16::try_from(u32::from(end)) {
-                Ok(unit) => write!(text, "{dash}\\u{unit:04x}"),
-                Err(_) => write!(text, "{dash}{end}"),
-            };
+        // A string takes whatever is written.
+        let _ = write!(text, "\\u{:04x}", range.start());
+        if range.start() < range.end() {
+            let _ = write!(text, "-\\u{:04x}", range.end());
         }
         text
     })
-}
-
-fn is_next(character: char, next: char) -> bool {
-    u32::from(character) + 1 == u32::from(next)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl From<Entry> for EntryView {
 
 /// A page of the audit trail.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditEntries)]
+#[schema(as = AuditPage)]
 struct TrailView {
     /// The entries.
     entries: Vec<EntryView>,

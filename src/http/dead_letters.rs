@@ -84,7 +84,7 @@ impl From<DeadLetter> for DeadLetterView {
 
 /// A page of dead letters.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DeadLetters)]
+#[schema(as = DeadLetterPage)]
 struct DeadLettersView {
     /// The letters.
     dead_letters: Vec<DeadLetterView>,

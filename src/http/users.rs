@@ -78,7 +78,7 @@ fn user_id(text: &str) -> Result<UserId, Problem> {
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
-#[schema(as = AccountChange, examples(json!({ "role": "employee" })))]
+#[schema(as = AccountChange, examples(json!({ "role": "employee" }), json!({ "active": false })))]
 pub struct Change {
     /// What the account may do.
     #[deserr(default)]

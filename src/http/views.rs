@@ -294,7 +294,7 @@ impl<'a> From<&'a Recipe> for RecipeView<'a> {
 
 /// A page of orders.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Orders)]
+#[schema(as = OrderPage)]
 pub struct OrdersView {
     /// The orders.
     pub orders: Vec<OrderView>,
@@ -315,7 +315,7 @@ pub struct CancelledView<'a> {
 
 /// The moves of an order.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = History)]
+#[schema(as = OrderHistory)]
 pub struct HistoryView {
     /// First to last.
     pub history: Vec<MoveView>,
@@ -323,7 +323,7 @@ pub struct HistoryView {
 
 /// A page of accounts.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Accounts)]
+#[schema(as = AccountPage)]
 pub struct UsersView {
     /// The accounts.
     pub users: Vec<UserView>,
@@ -334,7 +334,7 @@ pub struct UsersView {
 
 /// The menu.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Menu)]
+#[schema(as = RecipePage)]
 pub struct MenuView<'a> {
     /// The drinks.
     pub recipes: Vec<RecipeView<'a>>,

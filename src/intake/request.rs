@@ -50,10 +50,9 @@ pub struct Request {
 pub struct Item {
     /// Which drink, by id or by name.
     pub recipe: String,
-    /// How many.
+    /// How many: one, unless it is said.
     #[serde(default = "one")]
     #[deserr(default = one())]
-    #[schema(default = 1)]
     pub quantity: Quantity,
     /// What the guest adds about this drink.
     #[deserr(default)]

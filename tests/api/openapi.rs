@@ -2,6 +2,7 @@
 
 mod answers;
 mod completeness;
+mod generators;
 mod limits;
 mod schema;
 

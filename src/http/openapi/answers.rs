@@ -65,6 +65,11 @@ pub fn complete(document: &mut Value) {
             kind::ALL.iter().map(|kind| (kind.name.into(), one(kind))).collect::<Map<_, _>>().into(),
         );
     }
+    operations(document);
+    remove_unused_responses(document);
+}
+
+fn operations(document: &mut Value) {
     for (path, item) in fields(document.get_mut("paths")) {
         let counted = !WATCHED.contains(&path.as_str());
         let bounded = !ALWAYS_ANSWERED.contains(&path.as_str());
@@ -80,6 +85,14 @@ pub fn complete(document: &mut Value) {
             }
             answers(method, (counted, bounded), operation);
         }
+    }
+}
+
+/// Problems that never are the only one of their status are written out where they are answered.
+fn remove_unused_responses(document: &mut Value) {
+    let paths = document.get("paths").map(Value::to_string).unwrap_or_default();
+    if let Some(responses) = document.pointer_mut("/components/responses").and_then(Value::as_object_mut) {
+        responses.retain(|name, _| paths.contains(&format!("\"#/components/responses/{name}\"")));
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::{
     Modify,
     openapi::{
-        OpenApi,
+        OpenApi, PathItem,
         path::Operation,
         security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -49,11 +49,23 @@ pub struct Summaries;
 
 impl Modify for Summaries {
     fn modify(&self, document: &mut OpenApi) {
-        for item in document.paths.paths.values_mut() {
-            let methods = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-            methods.into_iter().flatten().for_each(summarise);
+        document.paths.paths.values_mut().flat_map(operations).for_each(summarise);
+    }
+}
+
+/// Says of operations without a token that they need none: a client could not tell that from one that was forgotten.
+pub struct Public;
+
+impl Modify for Public {
+    fn modify(&self, document: &mut OpenApi) {
+        for operation in document.paths.paths.values_mut().flat_map(operations) {
+            operation.security.get_or_insert_default();
         }
     }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
 fn summarise(operation: &mut Operation) {

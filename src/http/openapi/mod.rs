@@ -20,7 +20,7 @@ pub use problems::{
 };
 
 use self::{
-    finish::{Shared, Summaries},
+    finish::{Public, Shared, Summaries},
     moves::EachMove,
 };
 use super::{
@@ -110,6 +110,6 @@ fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Valu
         show,
     ),
     components(schemas(Problem)),
-    modifiers(&EachMove, &Shared, &Summaries),
+    modifiers(&EachMove, &Shared, &Summaries, &Public),
 )]
 struct Document;

@@ -26,6 +26,11 @@ impl Modify for EachMove {
             let path = ANY.replace("{move}", step.as_str());
             paths.insert(path, PathItem::new(HttpMethod::Post, one(any.clone(), step)));
         }
+        let schemas = &mut document.components.get_or_insert_default().schemas;
+        schemas.extend(Move::ALL.iter().filter_map(|step| {
+            let (name, schema) = reason(*step)?;
+            Some((name.to_owned(), schema))
+        }));
     }
 }
 
@@ -56,9 +61,17 @@ fn about(step: Move) -> &'static str {
 
 /// The body that a move takes.
 fn body(step: Move) -> Option<RequestBody> {
-    let required = match step {
-        Move::Cancel => Required::False,
-        Move::Fail => Required::True,
+    let (name, _) = reason(step)?;
+    let required = if step == Move::Fail { Required::True } else { Required::False };
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
+    Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build())
+}
+
+/// The schema of that body, and its name: one without a name is given some other by each generator of clients.
+fn reason(step: Move) -> Option<(&'static str, RefOr<Schema>)> {
+    let (name, about) = match step {
+        Move::Cancel => ("OrderCancellation", "Why an order is called off."),
+        Move::Fail => ("OrderFailure", "Why an order can't be made."),
         Move::Start | Move::Ready | Move::Complete | Move::Undo => return None,
     };
     let note = Ref::builder()
@@ -71,10 +84,10 @@ fn body(step: Move) -> Option<RequestBody> {
         _ => OneOfBuilder::new().item(null).item(note).into(),
     };
     let object = ObjectBuilder::new()
+        .description(Some(about))
         .property("reason", reason)
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .examples([serde_json::json!({ "reason": "We are out of limes." })]);
     let object = if step == Move::Fail { object.required("reason") } else { object };
-    let content = ContentBuilder::new().schema(Some(RefOr::<Schema>::from(object))).build();
-    Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build())
+    Some((name, object.into()))
 }

@@ -20,7 +20,7 @@ use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
         RefOr, Required,
-        path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle},
+        path::{Parameter, ParameterBuilder, ParameterIn},
         schema::{AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBuilder, Ref, Schema, SchemaFormat, Type},
     },
 };
@@ -47,7 +47,7 @@ parameters! {
         query("cursor", "The `next_cursor` of the page before, of the same list.", string());
     /// Which orders: all conditions together.
     Filter:
-        words("status", "Only those that stand there; several with commas between them.", Ref::from_schema_name(Status::name())),
+        list("status", "Only those that stand there; several by giving it repeatedly, or with commas between them.", Ref::from_schema_name(Status::name())),
         query("table", "Only those for this table.", Ref::from_schema_name(Table::name())),
         query("customer", "Only those of this account; others' are for staff.", Ref::from_schema_name(UserId::name())),
         query("drink", "Only those with this drink, by id or by name, whatever its case. A page may then have fewer entries than `limit`, or none, and still lead to another.", string()),
@@ -102,12 +102,9 @@ fn query(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter
     optional(ParameterIn::Query, name, about, schema)
 }
 
-/// A parameter that takes several words, with commas between them.
-fn words(name: &str, about: &str, each: Ref) -> Parameter {
-    let mut parameter = query(name, about, ArrayBuilder::new().items(each));
-    parameter.style = Some(ParameterStyle::Form);
-    parameter.explode = Some(false);
-    parameter
+/// A parameter that may be given repeatedly, which is what generated clients do.
+fn list(name: &str, about: &str, each: Ref) -> Parameter {
+    query(name, about, ArrayBuilder::new().items(each))
 }
 
 fn header(name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
@@ -136,7 +133,8 @@ fn string() -> ObjectBuilder {
 }
 
 fn actor() -> AnyOfBuilder {
-    let operator = string().enum_values(Some([Actor::SYSTEM]));
+    // The title is the name that generators give it.
+    let operator = string().title(Some("Operator")).enum_values(Some([Actor::SYSTEM]));
     AnyOfBuilder::new().item(Ref::from_schema_name(UserId::name())).item(operator)
 }
 
