@@ -1,5 +1,6 @@
-"""Holds the API against its document: docs/openapi.json is OpenAPI 3.1, the page at /docs works in a browser, and each deployment
-answers everybody as the document says, whatever is asked (Schemathesis, all checks, as each role). Exits with 0 if all of it is so."""
+"""Holds the API against its document: docs/openapi.json is OpenAPI 3.1, clients that generators make of it work a night at the bar,
+the page at /docs works in a browser, and each deployment answers everybody as the document says, whatever is asked (Schemathesis,
+all checks, as each role). Exits with 0 if all of it is so."""
 
 import argparse
 import contextlib
@@ -17,6 +18,7 @@ import time
 import urllib.parse
 import urllib.request
 
+import clients
 import page
 import pg8000.native
 
@@ -159,6 +161,7 @@ def main():
     parser.add_argument("--role", choices=list(PEOPLE), action="append")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--no-page", action="store_true", help="leaves out the page at /docs")
+    parser.add_argument("--no-clients", action="store_true", help="leaves out linters and generated clients")
     arguments = parser.parse_args()
 
     validator = pathlib.Path(sys.executable).parent / "openapi-spec-validator"
@@ -168,6 +171,13 @@ def main():
 
     failed = 0
     logs = pathlib.Path(arguments.home)
+    if not arguments.no_clients:
+        workshop = clients.Workshop(arguments.home)
+        failed += workshop.make(DOCUMENT)
+        for name in arguments.deployment or DEPLOYMENTS:
+            for language in ["Python", "TypeScript"]:
+                with deployment(name, arguments.program, logs / "clients.log") as (url, _):
+                    failed += workshop.night(name, language, url)
     if not arguments.no_page:
         if not page.programs():
             print("check-api: NOT RUN: the page at /docs needs chromium and chromedriver (Debian: chromium chromium-driver); --no-page leaves it out")

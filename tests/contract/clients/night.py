@@ -1,0 +1,108 @@
+"""A night at the bar with the client that openapi-python-client makes of the document: `night.py URL`."""
+
+import sys
+import time
+from uuid import UUID, uuid4
+
+from shakerqueue_client import AuthenticatedClient, Client
+from shakerqueue_client.api.accounts import login
+from shakerqueue_client.api.menu import list_recipes
+from shakerqueue_client.api.orders import (
+    cancel_order,
+    claim_order,
+    complete_order,
+    get_history,
+    get_order,
+    list_orders,
+    place_order,
+    ready_order,
+)
+from shakerqueue_client.models import (
+    Login,
+    NewDrinkOrder,
+    NewItemsOrder,
+    NewLine,
+    Order,
+    OrderCancellation,
+    OrderHistory,
+    OrderPage,
+    Problem,
+    RecipePage,
+    SignedIn,
+    Status,
+)
+
+STORED_SECONDS = 20
+
+
+def sign_in(url: str, email: str) -> AuthenticatedClient:
+    answer = login.sync_detailed(client=Client(base_url=url), body=Login(email=email, password="password123"))
+    assert isinstance(answer.parsed, SignedIn), answer.content
+    return AuthenticatedClient(base_url=url, token=answer.parsed.token)
+
+
+def placed(client: AuthenticatedClient, body: NewDrinkOrder | NewItemsOrder, key: str) -> Order:
+    answer = place_order.sync_detailed(client=client, body=body, idempotency_key=key, prefer="wait=5")
+    assert answer.status_code in (201, 202) and isinstance(answer.parsed, Order), answer.content
+    deadline = time.monotonic() + STORED_SECONDS
+    while time.monotonic() < deadline:
+        stored = get_order.sync(answer.parsed.id, client=client, prefer="wait=5")
+        if isinstance(stored, Order) and stored.status != Status.QUEUED:
+            return stored
+    raise AssertionError("it is not stored")
+
+
+def refused(answer: object, status: int, name: str) -> Problem:
+    assert isinstance(answer, Problem), answer
+    assert (answer.status, answer.type_) == (status, f"/problems/{name}"), answer
+    return answer
+
+
+def main(url: str) -> None:
+    guest, staff = sign_in(url, "user@example.com"), sign_in(url, "employee@example.com")
+    menu = list_recipes.sync(client=Client(base_url=url))
+    assert isinstance(menu, RecipePage) and "Margarita" in [recipe.name for recipe in menu.recipes]
+
+    # The guest orders, in both forms; a repeat under its key is the same order.
+    key = str(uuid4())
+    one = placed(guest, NewDrinkOrder(recipe="Margarita", quantity=2, table="4"), key)
+    assert placed(guest, NewDrinkOrder(recipe="Margarita", quantity=2, table="4"), key).id == one.id
+    lines = [NewLine(recipe="Negroni", note="no ice"), NewLine(recipe="Gin Fizz", quantity=3)]
+    several = placed(guest, NewItemsOrder(items=lines, note="quick"), str(uuid4()))
+    assert [(line.recipe.name, line.quantity) for line in several.items] == [("Negroni", 1), ("Gin Fizz", 3)]
+
+    # The bartender looks at the board, and takes what is next until all is made and collected.
+    board = list_orders.sync(client=staff, status=[Status.PENDING, Status.IN_PROGRESS])
+    assert isinstance(board, OrderPage) and {one.id, several.id} == {order.id for order in board.orders}, board
+    made: list[UUID] = []
+    while len(made) < 2:
+        claimed = claim_order.sync(client=staff)
+        assert isinstance(claimed, Order) and claimed.status == Status.IN_PROGRESS, claimed
+        ready = ready_order.sync(claimed.id, client=staff)
+        assert isinstance(ready, Order) and ready.status == Status.READY, ready
+        complete = complete_order.sync(claimed.id, client=staff)
+        assert isinstance(complete, Order) and complete.status == Status.COMPLETED, complete
+        made.append(complete.id)
+    assert set(made) == {one.id, several.id}
+    nothing = claim_order.sync_detailed(client=staff)
+    assert nothing.status_code == 204 and nothing.parsed is None, nothing
+
+    # The guest sees what became of it.
+    history = get_history.sync(one.id, client=guest)
+    assert isinstance(history, OrderHistory)
+    assert [move.to for move in history.history] == [Status.IN_PROGRESS, Status.READY, Status.COMPLETED], history
+    called_off = cancel_order.sync(
+        placed(guest, NewDrinkOrder(recipe="Negroni"), str(uuid4())).id, client=guest, body=OrderCancellation(reason="Too late."))
+    assert isinstance(called_off, Order) and called_off.status == Status.CANCELLED
+
+    # What goes wrong is a problem, with what the client needs to say so.
+    unknown = refused(place_order.sync(client=guest, body=NewDrinkOrder(recipe="engine oil")), 422, "invalid")
+    assert unknown.errors and [error.field for error in unknown.errors] == ["recipe"], unknown
+    refused(complete_order.sync(one.id, client=staff), 409, "illegal-move")
+    refused(claim_order.sync(client=guest), 403, "not-permitted")
+    nobody = AuthenticatedClient(base_url=url, token="nobody's")
+    refused(place_order.sync(client=nobody, body=NewDrinkOrder(recipe="Negroni")), 401, "not-signed-in")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
