@@ -90,7 +90,7 @@ def main(url: str) -> None:
     # The guest sees what became of it.
     history = get_history.sync(one.id, client=guest)
     assert isinstance(history, OrderHistory)
-    assert [move.to for move in history.history] == [Status.IN_PROGRESS, Status.READY, Status.COMPLETED], history
+    assert [move.to for move in history.history] == [Status.PENDING, Status.IN_PROGRESS, Status.READY, Status.COMPLETED], history
     called_off = cancel_order.sync(
         placed(guest, NewDrinkOrder(recipe="Negroni"), str(uuid4())).id, client=guest, body=OrderCancellation(reason="Too late."))
     assert isinstance(called_off, Order) and called_off.status == Status.CANCELLED

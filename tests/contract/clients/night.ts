@@ -70,7 +70,7 @@ assert.equal((await staff.POST("/orders/next")).response.status, 204);
 
 // The guest sees what became of it.
 const history = await guest.GET("/orders/{id}/history", { params: { path: { id: one.id } } });
-assert.deepEqual(history.data?.history.map((move) => move.to), ["in_progress", "ready", "completed"]);
+assert.deepEqual(history.data?.history.map((move) => move.to), ["pending", "in_progress", "ready", "completed"]);
 const last = await placed(guest, { recipe: "Negroni" }, randomUUID());
 const cancelled = await guest.POST("/orders/{id}/cancel", { params: { path: { id: last.id } }, body: { reason: "Too late." } });
 assert.equal(cancelled.data?.status, "cancelled", JSON.stringify(cancelled.error));
