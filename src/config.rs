@@ -4,6 +4,7 @@ mod ordering;
 mod origins;
 mod proxies;
 mod rate_limits;
+mod sqlite_url;
 
 use clap::{Args, ValueEnum};
 pub use ordering::{OpenOrders, Ordering};
@@ -11,13 +12,14 @@ pub use origins::Origin;
 pub use proxies::Proxies;
 pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
+pub use sqlite_url::{SqliteUrlError, sqlite_path};
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
 use url::Url;
 
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
 pub struct Database {
-    /// Where orders, accounts and the menu are: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`.
+    /// Where orders, accounts and the menu are: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`, percent-encoded.
     /// Unset: the file `shakerqueue.db` in the current folder.
     #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
     pub database_url: Option<SecretString>,

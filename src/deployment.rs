@@ -7,7 +7,7 @@
 //! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and of `work` |
 
 use crate::{
-    config::{Database, Servers},
+    config::{Database, Servers, sqlite_path},
     intake::{BrokerFirst, Direct, OrderSink, Settlement, StoredOrders},
     queue::{Broker, Settings},
     recorder::Recorder,
@@ -58,8 +58,9 @@ impl Deployment {
         let scheme = database.map_or("sqlite", |url| url.split_once("://").map_or("", |(scheme, _)| scheme));
         match (scheme, amqp) {
             ("sqlite", None) => {
-                let path = database.and_then(|url| url.strip_prefix("sqlite://")).unwrap_or(DEFAULT_FILE);
-                Self::embedded(Path::new(path), &servers.database)
+                let path = database.map(sqlite_file).transpose()?;
+                let path = path.unwrap_or_else(|| DEFAULT_FILE.into());
+                Self::embedded(&path, &servers.database)
             }
             ("sqlite", Some(_)) => Err(Unsuitable(
                 "AMQP_URL needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: workers can't share a SQLite file".into(),
@@ -88,17 +89,6 @@ impl Deployment {
     }
 
     fn embedded(path: &Path, database: &Database) -> Result<Self, Unsuitable> {
-        if path.as_os_str().is_empty() {
-            return Err(Unsuitable(
-                "DATABASE_URL=sqlite:// needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db"
-                    .into(),
-            ));
-        }
-        if path.as_os_str() == ":memory:" || path.to_string_lossy().contains('?') {
-            return Err(Unsuitable(
-                "DATABASE_URL=sqlite:// needs the path of a file, without parameters".into(),
-            ));
-        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Unsuitable(format!(
@@ -117,9 +107,8 @@ impl Deployment {
     fn postgres(name: &'static str, database: &Database, broker: Option<Broker>) -> Result<Self, Unsuitable> {
         let none = SecretString::default();
         let url = database.database_url.as_ref().unwrap_or(&none);
-        let store = Store::postgres(url, database.database_connections).map_err(|_| {
-            Unsuitable("DATABASE_URL must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
-        })?;
+        let store = Store::postgres(url, database.database_connections)
+            .map_err(|error| Unsuitable(format!("DATABASE_URL {error}")))?;
         Ok(Self { name, store, broker, file: None })
     }
 
@@ -174,4 +163,18 @@ impl Deployment {
     pub fn migrates_itself(&self) -> bool {
         self.file.is_some()
     }
+}
+
+/// Returns the file that a `sqlite://` URL names.
+fn sqlite_file(url: &str) -> Result<PathBuf, Unsuitable> {
+    let (written, path) = sqlite_path(url).map_err(|error| Unsuitable(format!("DATABASE_URL {error}")))?;
+    // The URL may be older than its decoding: no second database shall be begun beside the one that is in use.
+    if written != path && written.exists() && !path.exists() {
+        return Err(Unsuitable(format!(
+            "DATABASE_URL names the file {}, but there is a file {}: rename it, or write each % of its name as %25",
+            path.display(),
+            written.display()
+        )));
+    }
+    Ok(path)
 }

@@ -107,7 +107,10 @@ impl Health {
         match database {
             DatabaseState::Up => {}
             DatabaseState::ReadOnly => missing.push(with_read_only_database(self.needs, broker)),
-            DatabaseState::Down => missing.push(without_database(self.needs, broker)),
+            DatabaseState::Down => {
+                let reason = self.store.file_fault();
+                missing.push(Missing { reason, ..without_database(self.needs, broker) });
+            }
         }
         if broker == Some(false) {
             let reason = self.broker.as_ref().and_then(Broker::loses_orders);

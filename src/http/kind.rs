@@ -83,6 +83,8 @@ kinds! {
         "The body's type is not application/json, or it is compressed.";
     INVALID: UNPROCESSABLE_ENTITY, "invalid", "Invalid",
         "A field, a parameter or a header has a value that can't be. The member errors says which one, where it is in the body, and what is wrong.";
+    VALUE_REFUSED: UNPROCESSABLE_ENTITY, "value-refused", "Value refused",
+        "The database can't hold a value of the request, now or later: sending the same again will not help. The log has the reason under the request's id.";
     IDEMPOTENCY_KEY_REUSED: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused",
         "Something else was asked for under this Idempotency-Key. Each thing that is asked for needs a key of its own.";
     PRECONDITION_REQUIRED: PRECONDITION_REQUIRED, "precondition-required", "Precondition required",

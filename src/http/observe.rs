@@ -98,11 +98,13 @@ impl Observed {
                 tracing::$level!(target: "access", request_id = id, method, route, status, ms, trace_id = trace, cause, "answered")
             };
         }
+        let is_for_operators = status >= 500 || status >= 400 && cause.is_some();
         match status {
-            500.. if LOGGED.check().is_err() => metrics::http().unlogged_answers.inc(),
+            _ if is_for_operators && LOGGED.check().is_err() => metrics::http().unlogged_answers.inc(),
             // A defect of ours.
             500 => line!(error),
             501.. => line!(warn),
+            _ if is_for_operators => line!(warn),
             // Orders are requests too: in a rush these are far too many.
             _ => line!(debug),
         }

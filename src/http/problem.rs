@@ -234,6 +234,12 @@ impl Problem {
         Self::new(kind::INTERNAL, "Something went wrong here; it has been noted.").because(cause)
     }
 
+    /// 422: a value looked well, and the database can't hold it.
+    fn value_refused(cause: &dyn fmt::Display) -> Self {
+        Self::new(kind::VALUE_REFUSED, "The database can't hold a value of this request, now or later.")
+            .because(cause)
+    }
+
     pub fn unavailable(cause: &dyn fmt::Display) -> Self {
         Self::new(kind::UNAVAILABLE, "This can't be done right now. Please try again in a moment.")
             .because(cause)

@@ -59,6 +59,9 @@ pub enum Refusal {
     /// Of whom or what it is, this database knows nothing.
     #[error("{0}")]
     Unknown(String),
+    /// The database can't hold one of its values.
+    #[error("{0}")]
+    InvalidValue(String),
     /// The database will never accept it.
     #[error("{0}")]
     Other(String),
@@ -189,6 +192,7 @@ fn refusal(error: &Error) -> Outcome {
     let why = record::why(error);
     Outcome::Refused(match error {
         Error::UnknownReference(_) => Refusal::Unknown(why),
+        Error::InvalidValue(_) => Refusal::InvalidValue(why),
         _ => Refusal::Other(why),
     })
 }

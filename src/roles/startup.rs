@@ -3,7 +3,7 @@
 use super::{Failure, say};
 use crate::{
     deployment::Deployment,
-    store::{self, migrations::Schema},
+    store::{self, Fitness, migrations::Schema},
     supervised_tasks::SupervisedTasks,
 };
 use rand::random_range;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How many connections may wait to be let in.
 const BACKLOG: u32 = 1024;
 
-/// Waits until the database answers, and makes sure that its schema is this version's.
+/// Waits until the database answers, and makes sure that it can be worked with and that its schema is this version's.
 pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<(), Failure> {
     match &deployment.file {
         // Nobody will bring up a file.
@@ -33,7 +33,10 @@ pub async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<()
             .ping()
             .await
             .map_err(|error| Failure::new(format!("can't open {}: {error}", file.display())))?,
-        None => patiently(|| deployment.store.ping()).await?,
+        None => match patiently(|| deployment.store.fitness()).await? {
+            Fitness::Fit => patiently(|| deployment.store.ping()).await?,
+            Fitness::Unfit(why) => return Err(Failure::new(why)),
+        },
     }
     if migrate || deployment.migrates_itself() {
         deployment.store.migrate().await?;

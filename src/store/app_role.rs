@@ -132,8 +132,8 @@ impl Store {
     /// Makes a role with this password that may use what the migrations made, or brings it up to date. Nothing of it is kept
     /// unless all is as it must be. Safe to repeat.
     pub async fn grant_app_role(&self, name: &RoleName, password: &SecretString) -> Result<(), AppRoleError> {
-        let Pools::Pg(_, url) = &self.pools else { return Err(AppRoleError::NoServer) };
-        let mut conn = alone(url).await?;
+        let Pools::Pg(_, config) = &self.pools else { return Err(AppRoleError::NoServer) };
+        let mut conn = alone(config).await?;
         // Whatever goes wrong closes the connection, which undoes it.
         conn.batch_execute("BEGIN").await?;
         let besides: Option<Line> =

@@ -1,6 +1,10 @@
 //! Opens either database. What differs between them when connecting is here.
 
-use super::{Conn, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store, blocking};
+use super::{
+    Conn, DEADLINE, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store, blocking,
+    postgres::{Fitness, UrlError, check, parse, pg_connection},
+    sqlite_files::SqliteFiles,
+};
 use diesel::ConnectionError;
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
@@ -12,16 +16,16 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
 
-/// How long to wait for a free connection.
-const WAIT: Duration = Duration::from_secs(2);
-/// How long to wait for a new one to open.
-const CONNECT: Duration = Duration::from_secs(3);
+/// How long to look whether a connection can be used again.
+const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// FULL: what was answered must survive a power cut, so each commit reaches the disk. The log is copied into the file every
-/// 16 MiB: more often costs more flushes. (`fullfsync` is for macOS, where a flush otherwise stops at the drive's cache.)
+/// 16 MiB: more often costs more flushes. (`fullfsync` is for macOS, where a flush otherwise stops at the drive's cache.) The
+/// query opens the log, which is then known by its inode.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
                             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                            PRAGMA wal_autocheckpoint = 4000; PRAGMA fullfsync = ON;";
+                            PRAGMA wal_autocheckpoint = 4000; PRAGMA fullfsync = ON; \
+                            SELECT count(*) FROM sqlite_master;";
 
 impl Store {
     /// A SQLite database in a file, which is made when missing. The file is first opened when it is needed.
@@ -29,33 +33,58 @@ impl Store {
     pub fn sqlite(path: &Path, connections: usize) -> Result<Self> {
         let mut config = ManagerConfig::<SqliteConn>::default();
         config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|path| {
-            let path = path.to_owned();
+        let files = Arc::new(SqliteFiles::new(path));
+        let opening = Arc::clone(&files);
+        config.custom_setup = Box::new(move |path| {
+            let (path, files) = (path.to_owned(), Arc::clone(&opening));
             let opened = blocking(async move {
+                // SQLite would make a new file where the old one is gone.
+                files.check().map_err(|error| bad(&error))?;
                 let mut conn = SqliteConn::establish(&path).await?;
                 set_up(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                conn.set_instrumentation(files.opened().map_err(|error| bad(&error))?);
                 Ok(conn)
             });
             opened.map(|opened| opened.unwrap_or_else(|error| Err(bad(&error)))).boxed()
         });
-        let manager = AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), config);
-        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?), Pulse::of_a_file()))
+        // Not as it stands: SQLite takes some names for more than names (`:memory:`, `file:…`).
+        let name = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+        let manager = AsyncDieselConnectionManager::new_with_config(name.to_string_lossy(), config);
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?, files), Pulse::of_a_file()))
     }
 
-    /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be read is refused now.
+    /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be used is refused now.
     /// Must be called on the runtime that its work shall run on.
-    pub fn postgres(url: &SecretString, connections: usize) -> Result<Self> {
-        // The error is not passed on: it may hold parts of the URL.
-        let parsed: tokio_postgres::Config =
-            url.expose_secret().parse().map_err(|_| Error::unavailable("the URL can't be read"))?;
+    pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
+        let parsed = parse(url.expose_secret())?;
+        let pulse = Pulse::of(&parsed);
         let mut config = ManagerConfig::<PgConn>::default();
         config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(|url| {
-            let url = url.to_owned();
-            async move { pg_connection(&url, "-c statement_timeout=5000 -c lock_timeout=3000").await }.boxed()
+        let opening = parsed.clone();
+        config.custom_setup = Box::new(move |_| {
+            let config = opening.clone();
+            async move { pg_connection(&config, "-c statement_timeout=5000 -c lock_timeout=3000").await }
+                .boxed()
         });
-        let manager = AsyncDieselConnectionManager::new_with_config(url.expose_secret(), config);
-        Ok(Self::new(Pools::Pg(pool(manager, connections)?, url.clone()), Pulse::of(&parsed)))
+        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
+        let pool = pool(manager, connections).map_err(|error| UrlError::new(error.to_string()))?;
+        Ok(Self::new(Pools::Pg(pool, Arc::new(parsed)), pulse))
+    }
+
+    /// Checks whether the database is one that this program can work with, before anything is written. A file always is.
+    pub async fn fitness(&self) -> Result<Fitness> {
+        match &self.pools {
+            Pools::Pg(_, config) => check(config).await,
+            Pools::Sqlite(..) => Ok(Fitness::Fit),
+        }
+    }
+
+    /// Returns what is wrong with the database's file, where that is why nothing can be done.
+    pub fn file_fault(&self) -> Option<Arc<str>> {
+        match &self.pools {
+            Pools::Pg(..) => None,
+            Pools::Sqlite(_, files) => files.fault().map(|error| error.to_string().into()),
+        }
     }
 
     fn new(pools: Pools, pulse: Pulse) -> Self {
@@ -65,6 +94,7 @@ impl Store {
             sqlite_writer: Arc::new(Semaphore::new(1)),
             pulse,
             write_failed: Arc::default(),
+            freed: Arc::default(),
         }
     }
 
@@ -87,7 +117,7 @@ impl Store {
     pub fn close(&self) {
         match &self.pools {
             Pools::Pg(pool, _) => pool.close(),
-            Pools::Sqlite(pool) => pool.close(),
+            Pools::Sqlite(pool, _) => pool.close(),
         }
     }
 }
@@ -106,33 +136,8 @@ async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
     conn.batch_execute(SQLITE_SETUP).await
 }
 
-/// Opens one connection to PostgreSQL that notices when its server is gone.
-pub(super) async fn pg_connection(url: &str, options: &str) -> Result<PgConn, ConnectionError> {
-    let mut config: tokio_postgres::Config = url.parse().map_err(|error| bad(&error))?;
-    let options = match config.get_options() {
-        Some(given) => format!("{options} {given}"),
-        None => options.to_owned(),
-    };
-    config
-        .options(options)
-        .application_name("shakerqueue")
-        .connect_timeout(CONNECT)
-        .tcp_user_timeout(Duration::from_secs(10))
-        .keepalives_idle(Duration::from_secs(10))
-        .keepalives_interval(Duration::from_secs(3))
-        .keepalives_retries(3);
-    let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(|error| bad(&error))?;
-    PgConn::try_from_client_and_connection(client, connection).await
-}
-
 fn bad(error: &dyn std::error::Error) -> ConnectionError {
-    ConnectionError::BadConnection(with_causes(error))
-}
-
-/// An error with what caused it: tokio-postgres itself only says "db error".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    ConnectionError::BadConnection(error.to_string())
 }
 
 fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>
@@ -142,9 +147,9 @@ where
 {
     Pool::builder(manager)
         .max_size(connections)
-        .wait_timeout(Some(WAIT))
-        .create_timeout(Some(CONNECT))
-        .recycle_timeout(Some(WAIT))
+        .wait_timeout(Some(DEADLINE))
+        .create_timeout(Some(DEADLINE))
+        .recycle_timeout(Some(RECYCLE_TIMEOUT))
         .runtime(deadpool::Runtime::Tokio1)
         .build()
         .map_err(Error::unavailable)

@@ -1,5 +1,6 @@
 //! What can go wrong in the database, in terms that a use case can act on.
 
+use super::postgres::{Meaning, SqlState};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 use std::sync::Arc;
@@ -27,6 +28,17 @@ pub enum Error {
     /// The database will never accept it.
     #[error("refused by the database: {0}")]
     Refused(Cause),
+    /// The database can't hold one of its values.
+    #[error("a value that the database can't hold: {0}")]
+    InvalidValue(Cause),
+}
+
+/// What PostgreSQL said, with its code.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause} (SQLSTATE {state})")]
+struct WithState {
+    cause: Cause,
+    state: SqlState,
 }
 
 /// Where an error came from.
@@ -62,7 +74,30 @@ impl Error {
             Self::Taken(_) => "taken",
             Self::UnknownReference(_) => "unknown reference",
             Self::Refused(_) => "refused",
+            Self::InvalidValue(_) => "invalid value",
         }
+    }
+
+    /// What PostgreSQL's code tells of a failure whose kind Diesel does not know.
+    #[must_use]
+    pub(super) fn with_state(self, state: Option<SqlState>) -> Self {
+        match (self, state) {
+            (Self::Unavailable(cause), Some(state)) => {
+                let cause = Arc::new(WithState { cause, state });
+                match state.meaning() {
+                    Meaning::Transient => Self::Unavailable(cause),
+                    Meaning::InvalidValue => Self::InvalidValue(cause),
+                    Meaning::Rejected => Self::Refused(cause),
+                }
+            }
+            (other, _) => other,
+        }
+    }
+
+    /// Returns whether it would happen again on the same connection and perhaps on no other.
+    pub(super) fn spoils_connection(&self) -> bool {
+        let (Self::Unavailable(cause) | Self::Undecided(cause)) = self else { return false };
+        cause.downcast_ref::<WithState>().is_some_and(|error| error.state.spoils_connection())
     }
 
     /// What this means for a change that may have been kept all the same.

@@ -1,9 +1,8 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
 use super::{
-    Conn, Error, PgConn, Pools, Result, Store, append_only, blocking,
-    connect::pg_connection,
-    on,
+    Conn, DEADLINE, Error, PgConn, Pools, Result, Store, append_only, blocking, on,
+    postgres::{is_too_many_connections, pg_connection},
     recipe_keys::{self, KeyCollision},
 };
 use diesel::migration::{Migration, MigrationSource};
@@ -13,9 +12,13 @@ use diesel::{
 use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
-use secrecy::{ExposeSecret, SecretString};
-use std::{collections::BTreeSet, fmt::Display};
-use tokio::task::spawn_blocking;
+use rand::random_range;
+use std::{collections::BTreeSet, fmt::Display, time::Duration};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
+use tokio_postgres::config::Config;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -58,9 +61,9 @@ impl Store {
     /// Runs the migrations that are missing. Safe to repeat, and safe to run from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
         match &self.pools {
-            Pools::Pg(_, url) => {
+            Pools::Pg(_, config) => {
                 // The harness blocks its thread.
-                let mut harness = AsyncMigrationHarness::new(alone(url).await?);
+                let mut harness = AsyncMigrationHarness::new(alone(config).await?);
                 let migrated = spawn_blocking(move || {
                     harness.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
                     Ok::<_, Error>(harness.into_inner())
@@ -69,7 +72,7 @@ impl Store {
                 conn.batch_execute(append_only::POSTGRES).await?;
                 conn.batch_execute(CLEANING).await?;
             }
-            Pools::Sqlite(pool) => {
+            Pools::Sqlite(pool, _) => {
                 // All in one transaction that takes the write lock first: whoever comes second finds it done.
                 let mut conn = pool.get().await?;
                 let migrated = blocking(async move {
@@ -112,9 +115,18 @@ impl Store {
 
 /// A connection to PostgreSQL for changing the schema, of one process at a time: closing it lets in the next. It is none of the
 /// pool's, for migrations may take longer than any statement of a request.
-pub(super) async fn alone(url: &SecretString) -> Result<PgConn> {
+pub(super) async fn alone(config: &Config) -> Result<PgConn> {
     let options = "-c statement_timeout=0 -c lock_timeout=60000";
-    let mut conn = pg_connection(url.expose_secret(), options).await.map_err(Error::unavailable)?;
+    let deadline = Instant::now() + DEADLINE;
+    let mut conn = loop {
+        match pg_connection(config, options).await {
+            Ok(conn) => break conn,
+            Err(error) if is_too_many_connections(&error) && Instant::now() < deadline => {
+                sleep(Duration::from_millis(random_range(100..300))).await;
+            }
+            Err(error) => return Err(Error::unavailable(error)),
+        }
+    };
     conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
     Ok(conn)
 }

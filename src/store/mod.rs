@@ -21,6 +21,8 @@ pub mod moves;
 pub mod not_taken;
 pub mod open_orders;
 pub mod orders;
+mod pool;
+mod postgres;
 mod pulse;
 mod recipe_keys;
 pub mod recipes;
@@ -30,19 +32,23 @@ mod schema;
 pub mod sessions;
 pub mod settings;
 pub mod sql_types;
+mod sqlite_files;
 mod stored;
 pub mod users;
 
 pub use error::{Error, Result, Unique};
+pub use pool::Connections;
+pub use postgres::{Fitness, UrlError};
 
 use crate::telemetry::{
     Scope,
     traces::{Kind, Span},
 };
 use in_place::{InPlace, blocking};
+use postgres::{SqlState, last_error};
 use pulse::Pulse;
+use sqlite_files::SqliteFiles;
 
-use deadpool::Status;
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
     AsyncConnection, AsyncPgConnection, TransactionManager,
@@ -50,7 +56,6 @@ use diesel_async::{
     sync_connection_wrapper::SyncConnectionWrapper,
 };
 use futures_util::future::BoxFuture;
-use secrecy::SecretString;
 use std::{
     sync::{
         Arc,
@@ -60,9 +65,10 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use tokio_postgres::config::Config;
 
 type PgConn = AsyncPgConnection;
 type SqliteConn = SyncConnectionWrapper<SqliteConnection, InPlace>;
@@ -87,26 +93,15 @@ pub struct Store {
     pulse: Pulse,
     /// Set by a transaction that failed for a reason that may pass, until one is known to be kept.
     write_failed: Arc<AtomicBool>,
+    /// Wakes one that waits for a connection to a server that lets in nobody else.
+    freed: Arc<Notify>,
 }
 
 #[derive(Clone)]
 enum Pools {
-    /// With its URL, for connections that don't belong in the pool.
-    Pg(Pool<PgConn>, SecretString),
-    Sqlite(Pool<SqliteConn>),
-}
-
-/// The connections of one process to the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Connections {
-    /// Open, and unused.
-    pub idle: usize,
-    /// Open, and doing something.
-    pub in_use: usize,
-    /// How many there may be.
-    pub most: usize,
-    /// Pieces of work that wait for one.
-    pub waiting: usize,
+    /// With what its URL says, for connections that don't belong in the pool.
+    Pg(Pool<PgConn>, Arc<Config>),
+    Sqlite(Pool<SqliteConn>, Arc<SqliteFiles>),
 }
 
 /// A connection to whichever database it is.
@@ -181,21 +176,30 @@ impl Store {
         let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let mut task = self.runtime.spawn(async move {
             let turn = if transaction { store.turn_to_write().await? } else { None };
-            let outcome = match store.conn().await? {
-                Conn::Sqlite(conn) => {
+            let outcome = match (store.conn().await?, &store.pools) {
+                (Conn::Sqlite(conn), Pools::Sqlite(_, files)) => {
+                    let files = Arc::clone(files);
                     // It can't be called off: it has its connection and its turn until it ends.
                     let work = async move {
                         let _turn = turn;
-                        Conn::Sqlite(conn).run(transaction, scope, work).await
+                        Conn::Sqlite(conn).run_on_files(&files, transaction, scope, work).await
                     };
                     timeout(DEADLINE, blocking(work)).await.map(Result::flatten)
                 }
-                mut conn @ Conn::Pg(_) => {
+                (mut conn, _) => {
                     let outcome = timeout(DEADLINE, conn.run(transaction, scope, work)).await;
-                    if outcome.is_err() {
-                        // Nobody knows what state it is in: the next user must not get it.
+                    let is_spoilt = match &outcome {
+                        Ok(done) => done.as_ref().is_err_and(Error::spoils_connection),
+                        // Nobody knows what state it is in.
+                        Err(_) => true,
+                    };
+                    if is_spoilt {
+                        // The next user must not get it.
                         conn.discard();
+                    } else {
+                        drop(conn);
                     }
+                    store.freed.notify_one();
                     outcome
                 }
             };
@@ -222,25 +226,28 @@ impl Store {
             Err(_) => Err(Error::unavailable("too many writers wait")),
         }
     }
-
-    /// Its connections now.
-    pub fn connections(&self) -> Connections {
-        let Status { max_size, size, available, waiting } = match &self.pools {
-            Pools::Pg(pool, _) => pool.status(),
-            Pools::Sqlite(pool) => pool.status(),
-        };
-        Connections { idle: available, in_use: size.saturating_sub(available), most: max_size, waiting }
-    }
-
-    async fn conn(&self) -> Result<Conn> {
-        Ok(match &self.pools {
-            Pools::Pg(pool, _) => Conn::Pg(pool.get().await?),
-            Pools::Sqlite(pool) => Conn::Sqlite(pool.get().await?),
-        })
-    }
 }
 
 impl Conn {
+    /// Runs work while the files are those that this connection has open. What it wrote counts only if they still are.
+    async fn run_on_files<T, W>(
+        &mut self,
+        files: &SqliteFiles,
+        transaction: bool,
+        scope: Scope,
+        work: W,
+    ) -> Result<T>
+    where
+        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+    {
+        files.check().map_err(Error::unavailable)?;
+        let value = self.run(transaction, scope, work).await?;
+        if transaction {
+            files.check().map_err(|error| Error::unavailable(error).while_committing())?;
+        }
+        Ok(value)
+    }
+
     async fn run<T, W>(&mut self, transaction: bool, scope: Scope, work: W) -> Result<T>
     where
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
@@ -249,7 +256,15 @@ impl Conn {
         let mut span = Span::below(&scope.place, Kind::Client, name);
         span.set("db.system.name", self.system());
         let scope = if span.is_recorded() { scope.at(span.place()) } else { scope };
-        let work = async { if transaction { self.transaction(work).await } else { work(self).await } };
+        // What an earlier user met is none of this one's errors.
+        self.last_error();
+        let work = async {
+            if transaction {
+                self.transaction(work).await
+            } else {
+                work(self).await.map_err(|error| error.with_state(self.last_error()))
+            }
+        };
         let outcome = scope.run(work).await;
         if let Err(error) = &outcome {
             span.failed(error.kind());
@@ -269,12 +284,26 @@ impl Conn {
     where
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
     {
-        self.begin().await?;
+        self.begin().await.map_err(|error| error.with_state(self.last_error()))?;
         match work(self).await {
-            Ok(value) => self.commit().await.map(|()| value).map_err(Error::while_committing),
+            Ok(value) => match self.commit().await {
+                Ok(()) => Ok(value),
+                Err(error) => Err(error.with_state(self.last_error()).while_committing()),
+            },
             // What went wrong first is what the caller needs to know; a connection that can't even roll
             // back is broken, and the pool drops it.
-            Err(error) => self.rollback().await.and(Err(error.clone())).map_err(|_| error),
+            Err(error) => {
+                let error = error.with_state(self.last_error());
+                self.rollback().await.and(Err(error.clone())).map_err(|_| error)
+            }
+        }
+    }
+
+    /// The code of PostgreSQL's last error, once.
+    fn last_error(&mut self) -> Option<SqlState> {
+        match self {
+            Self::Pg(conn) => last_error(conn),
+            Self::Sqlite(_) => None,
         }
     }
 

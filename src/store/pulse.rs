@@ -1,11 +1,10 @@
 //! Whether the database server answers at all: tells a statement that takes its time from a server that hangs, or a line that
 //! swallows everything, so that nobody waits long for the latter.
 
+use super::postgres::{Address, addresses};
 use rand::random_range;
 use std::{
     io,
-    net::IpAddr,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +15,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::config::Config;
 
 /// How long a server has to answer, at the least and at the most: three times as long as its last answer took, and longer
 /// each time it did not answer. For some are far away, and not gone.
@@ -25,19 +24,12 @@ const ANSWER_WITHIN: (Duration, Duration) = (Duration::from_millis(300), Duratio
 const PAUSE_MILLIS: u64 = 150;
 /// PostgreSQL's `SSLRequest`: the one question that a server answers to anybody, at once, and with one byte.
 const QUESTION: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-const PORT: u16 = 5432;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Beating,
     Asking,
     Gone,
-}
-
-#[derive(Debug, Clone)]
-enum Address {
-    Tcp(String, u16),
-    Unix(PathBuf),
 }
 
 /// The pulse of one server. Cheap to clone.
@@ -62,20 +54,7 @@ impl Pulse {
 
     /// Of the servers that a URL names.
     pub fn of(config: &Config) -> Self {
-        let port = |at: usize| {
-            let ports = config.get_ports();
-            ports.get(at).or(ports.first()).copied().unwrap_or(PORT)
-        };
-        let hosts = config.get_hosts().iter().enumerate().map(|(at, host)| match host {
-            Host::Tcp(name) => {
-                // An address saves looking the name up.
-                let known = config.get_hostaddrs().get(at).map(IpAddr::to_string);
-                Address::Tcp(known.unwrap_or_else(|| name.clone()), port(at))
-            }
-            #[cfg(unix)]
-            Host::Unix(folder) => Address::Unix(folder.join(format!(".s.PGSQL.{}", port(at)))),
-        });
-        Self { addresses: hosts.collect(), ..Self::of_a_file() }
+        Self { addresses: addresses(config).into(), ..Self::of_a_file() }
     }
 
     /// Whether the server was found not to answer, and does not yet.

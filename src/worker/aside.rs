@@ -71,7 +71,7 @@ impl From<Refusal> for Reason {
         match refusal {
             // A database that was restored, or fell back to a replica, may catch up with it.
             Refusal::Unknown(_) => Self::MayPass(refusal.to_string()),
-            Refusal::Other(_) => Self::Final(refusal.to_string()),
+            Refusal::InvalidValue(_) | Refusal::Other(_) => Self::Final(refusal.to_string()),
         }
     }
 }

@@ -81,14 +81,17 @@ async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Str
 }
 
 /// Whether the databases' own programs are here. `tests/with-servers` says so where they can't be: else a test without them fails.
-fn are_here(programs: &[&str]) -> bool {
+pub fn are_here(programs: &[&str]) -> bool {
     let is_here = |program: &&str| {
         env::split_paths(&env::var_os("PATH").unwrap_or_default())
             .any(|folder| folder.join(program).is_file())
     };
     let missing: Vec<_> = programs.iter().filter(|program| !is_here(program)).collect();
     let excused = env::var_os("TEST_CLIENTS").is_some_and(|clients| clients == "optional");
-    assert!(missing.is_empty() || excused, "not installed: {missing:?} (Debian: sqlite3, postgresql-client)");
+    assert!(
+        missing.is_empty() || excused,
+        "not installed: {missing:?} (Debian: sqlite3, postgresql-client, pgbouncer)"
+    );
     missing.is_empty()
 }
 

@@ -24,7 +24,7 @@ macro_rules! sets {
 
 sets! {
     /// What can be wrong with a body.
-    ForBody: MALFORMED_REQUEST, TOO_SLOW, TOO_LARGE, NOT_JSON, INVALID;
+    ForBody: MALFORMED_REQUEST, TOO_SLOW, TOO_LARGE, NOT_JSON, INVALID, VALUE_REFUSED;
     /// What is changed is not what the client has seen.
     Changed: PRECONDITION_FAILED, INVALID;
     /// The client must say what it has seen.

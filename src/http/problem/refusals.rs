@@ -19,6 +19,7 @@ impl From<Error> for Problem {
         match error {
             Error::Unavailable(cause) => Self::unavailable(&cause),
             Error::Undecided(cause) => Self::outcome_unknown(&cause),
+            Error::InvalidValue(cause) => Self::value_refused(&cause),
             Error::Taken(Unique::RecipeName) => {
                 Self::new(kind::RECIPE_EXISTS, "There is a drink of that name on the menu.")
             }
@@ -40,6 +41,7 @@ impl From<NotTaken> for Problem {
             NotTaken::TooManyOpen(too_many) => Self::new(kind::TOO_MANY_OPEN, too_many.to_string()),
             // The menu is ours, so it is the customer that is not there: a token of another installation.
             NotTaken::Refused(Refusal::Unknown(_)) => Self::not_signed_in(),
+            NotTaken::Refused(Refusal::InvalidValue(reason)) => Self::value_refused(&reason),
             NotTaken::Refused(Refusal::Other(reason)) => Self::internal(&reason),
             NotTaken::Unavailable => Self::unavailable(&error),
             NotTaken::Undecided => Self::outcome_unknown(&error),

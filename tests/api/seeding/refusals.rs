@@ -45,20 +45,38 @@ async fn deployments_that_do_not_exist_are_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_can_not_be_read_is_refused_at_once() {
-    for (role, url) in [
-        ("migrate", "postgres://bar:hunter2@127.0.0.1:port/bar"),
-        ("seed", "postgres://bar:hunter2@127.0.0.1:99999/bar"),
-        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=maybe"),
-        ("work", "postgres://bar:hunter2@127.0.0.1/bar?colour=red"),
+    for (role, url, named) in [
+        ("migrate", "postgres://bar:hunter2@127.0.0.1:port/bar", "must look like"),
+        ("seed", "postgres://bar:hunter2@127.0.0.1:99999/bar", "must look like"),
+        ("seed", "postgres:///bar", "must look like"),
+        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=maybe", "sslmode"),
+        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=require", "sslmode"),
+        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=prefer&schema=bar", "\"schema\""),
+        ("migrate", "postgres://bar:hunter2@127.0.0.1/bar?pgbouncer=true", "\"pgbouncer\""),
+        ("work", "postgres://bar:hunter2@127.0.0.1/bar?colour=red", "\"colour\""),
+        ("serve", "postgres://bar:hunter2@127.0.0.1/bar?connect_timeout=hunter2", "connect_timeout"),
     ] {
         // Waiting, as for a server that may yet come up, would mend nothing.
         let started = Instant::now();
         let sentence =
             refuses(&[role], &[("DATABASE_URL", url), BROKER, SECRET, ("BIND_ADDR", "127.0.0.1:0")]).await;
         assert!(started.elapsed() < PATIENCE / 2, "{role} {url} took {:?}", started.elapsed());
-        assert!(sentence.contains("DATABASE_URL"), "{role} {url}: {sentence}");
+        assert!(sentence.contains("DATABASE_URL") && sentence.contains(named), "{role} {url}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_named_as_it_was_before_urls_were_decoded_gets_none_beside_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let url = |name: &str| format!("sqlite://{}/{name}", folder.path().display());
+    super::does(&["migrate"], &[("DATABASE_URL", &url("my%2520bar.db"))]).await;
+    assert!(folder.path().join("my%20bar.db").is_file());
+    let sentence = refuses(&["migrate"], &[("DATABASE_URL", &url("my%20bar.db"))]).await;
+    assert!(sentence.contains("my bar.db") && sentence.contains("%25"), "{sentence}");
+    assert!(!folder.path().join("my bar.db").exists());
+    let sentence = refuses(&["migrate"], &[("DATABASE_URL", &url("bar.db?mode=ro"))]).await;
+    assert!(sentence.contains("\"mode\"") && sentence.contains("%3F"), "{sentence}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

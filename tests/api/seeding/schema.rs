@@ -87,3 +87,16 @@ async fn many_may_migrate_at_once() {
         role.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_of_its_own_is_named_by_the_search_path() {
+    let database = Database::empty().await;
+    database.client().await.batch_execute("CREATE SCHEMA cellar").await.unwrap();
+    let url = format!("{}?options=-csearch_path%3Dcellar", database.url);
+    does(&["migrate"], &[("DATABASE_URL", &url)]).await;
+    assert!(is_untouched(&database).await, "something is in the schema public");
+    let there = Database::at(url);
+    let (role, stranger) = serve(&there, &[("JWT_SECRET", SECRET)]).await;
+    stranger.get("/readyz").await.expect(200);
+    role.stop().await;
+}

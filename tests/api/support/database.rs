@@ -60,11 +60,24 @@ impl Database {
         database
     }
 
+    /// A database in this encoding on the server, without any table.
+    pub async fn encoded(encoding: &str) -> Self {
+        let database = Self::reserved();
+        let name = database.name();
+        let statement = format!("CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'");
+        admin().await.batch_execute(&statement).await.expect("CREATE DATABASE");
+        database
+    }
+
     /// A name on the server under which somebody else will make a database.
     pub fn reserved() -> Self {
-        let name = format!("bar_{}", Uuid::new_v4().simple());
-        let url = url_of(&name);
-        Self { app_url: url.clone(), url, _file: None, server: Some(Dropped(name)) }
+        Self::named(&format!("bar_{}", Uuid::new_v4().simple()))
+    }
+
+    /// The database of this name on the server, whoever makes it. It goes with its owner.
+    pub fn named(name: &str) -> Self {
+        let url = url_of(name);
+        Self { app_url: url.clone(), url, _file: None, server: Some(Dropped(name.to_owned())) }
     }
 
     /// It as this role, which has the tests' password.

@@ -8,6 +8,7 @@ pub mod installation;
 pub mod log;
 pub mod nginx;
 pub mod person;
+pub mod pgbouncer;
 pub mod proxy;
 pub mod raw;
 

@@ -1,0 +1,85 @@
+//! Reads the path that a `sqlite://` URL names.
+
+use percent_encoding::percent_decode_str;
+use std::path::PathBuf;
+
+/// How such a URL begins.
+const PREFIX: &str = "sqlite://";
+
+/// Why a `sqlite://` URL names no file: it can be read after `DATABASE_URL`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SqliteUrlError {
+    /// There is nothing after the prefix.
+    #[error("needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db")]
+    NoPath,
+    /// A database that is gone when the process ends is none to keep orders in.
+    #[error("must name a file: a database in memory keeps nothing")]
+    Memory,
+    /// Nothing about the file can be set in the URL.
+    #[error(
+        "has the parameter {0:?}, but sqlite:// takes none: name the file only (a ? in its path is written %3F)"
+    )]
+    Parameter(String),
+    /// Decoded, it can't be the path of a file.
+    #[error("must be UTF-8 without null bytes once it is percent-decoded")]
+    NotText,
+}
+
+/// Returns the path in a `sqlite://` URL as it stands there, and percent-decoded. A `%` that no two hexadecimal digits follow
+/// stands for itself.
+pub fn sqlite_path(url: &str) -> Result<(PathBuf, PathBuf), SqliteUrlError> {
+    let written = url.strip_prefix(PREFIX).unwrap_or(url);
+    if let Some((_, parameters)) = written.split_once('?') {
+        let name = parameters.split(['=', '&']).next().unwrap_or_default();
+        return Err(SqliteUrlError::Parameter(name.chars().take(40).collect()));
+    }
+    let decoded = percent_decode_str(written).decode_utf8().map_err(|_| SqliteUrlError::NotText)?;
+    match decoded.as_ref() {
+        "" => Err(SqliteUrlError::NoPath),
+        ":memory:" => Err(SqliteUrlError::Memory),
+        path if path.contains('\0') => Err(SqliteUrlError::NotText),
+        path => Ok((PathBuf::from(written), PathBuf::from(path))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(url: &str) -> Result<String, SqliteUrlError> {
+        sqlite_path(url).map(|(_, decoded)| decoded.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn a_path_is_percent_decoded() {
+        for (url, expected) in [
+            ("sqlite://bar.db", "bar.db"),
+            ("sqlite:///var/lib/bar.db", "/var/lib/bar.db"),
+            ("sqlite:///var/lib/my%20bar/bar.db", "/var/lib/my bar/bar.db"),
+            ("sqlite://caf%C3%A9.db", "café.db"),
+            ("sqlite://café.db", "café.db"),
+            ("sqlite://what%3F%23.db", "what?#.db"),
+            ("sqlite://100%25.db", "100%.db"),
+            ("sqlite://100%.db", "100%.db"),
+            ("sqlite://a+b.db", "a+b.db"),
+        ] {
+            assert_eq!(path(url).as_deref(), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_names_no_file_is_refused_with_the_reason() {
+        use SqliteUrlError::{Memory, NoPath, NotText, Parameter};
+        for (url, expected) in [
+            ("sqlite://", NoPath),
+            ("sqlite://:memory:", Memory),
+            ("sqlite://%3Amemory%3A", Memory),
+            ("sqlite://bar.db?mode=ro", Parameter("mode".into())),
+            ("sqlite://bar.db?cache=shared&mode=ro", Parameter("cache".into())),
+            ("sqlite://bar%00.db", NotText),
+            ("sqlite://bar%FF.db", NotText),
+        ] {
+            assert_eq!(path(url), Err(expected), "{url}");
+        }
+    }
+}

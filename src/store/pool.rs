@@ -1,0 +1,69 @@
+//! Takes connections from the pools.
+
+use super::{Conn, DEADLINE, Pools, Result, Store, postgres::is_too_many_connections};
+use deadpool::{
+    Status,
+    managed::{PoolError as DeadpoolError, Timeouts},
+};
+use diesel_async::pooled_connection::{PoolError as ManagerError, deadpool::PoolError};
+use rand::random_range;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// The pause before a server that lets in nobody else is asked again, unless a connection of ours is free before: this long, to
+/// twice as long.
+const FULL_SERVER_PAUSE_MILLIS: u64 = 150;
+
+/// The connections of one process to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and unused.
+    pub idle: usize,
+    /// Open, and doing something.
+    pub in_use: usize,
+    /// How many there may be.
+    pub most: usize,
+    /// Pieces of work that wait for one.
+    pub waiting: usize,
+}
+
+impl Store {
+    /// Its connections now.
+    pub fn connections(&self) -> Connections {
+        let Status { max_size, size, available, waiting } = match &self.pools {
+            Pools::Pg(pool, _) => pool.status(),
+            Pools::Sqlite(pool, _) => pool.status(),
+        };
+        Connections { idle: available, in_use: size.saturating_sub(available), most: max_size, waiting }
+    }
+
+    /// Takes a connection from the pool, which may open one. Waits for as long as work may wait for its connection, also where the
+    /// server lets in nobody else for now.
+    pub(super) async fn conn(&self) -> Result<Conn> {
+        let pool = match &self.pools {
+            Pools::Pg(pool, _) => pool,
+            Pools::Sqlite(pool, _) => return Ok(Conn::Sqlite(pool.get().await?)),
+        };
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = Some(deadline.saturating_duration_since(Instant::now()));
+            let timeouts = Timeouts { wait: left, create: left, ..pool.timeouts() };
+            match pool.timeout_get(&timeouts).await {
+                Ok(conn) => return Ok(Conn::Pg(conn)),
+                Err(error) if is_full(&error) && Instant::now() < deadline => {
+                    let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
+                    let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Returns whether there is no connection because the server lets in nobody else for now.
+fn is_full(error: &PoolError) -> bool {
+    match error {
+        DeadpoolError::Backend(ManagerError::ConnectionError(error)) => is_too_many_connections(error),
+        _ => false,
+    }
+}

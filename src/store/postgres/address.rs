@@ -1,0 +1,49 @@
+//! Where a URL says that PostgreSQL is.
+
+use std::{net::IpAddr, path::PathBuf};
+use tokio_postgres::config::{Config, Host};
+
+const PORT: u16 = 5432;
+
+/// A place where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// A host by its name or its IP address.
+    Tcp(String, u16),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// Lists the places that a URL names, in its order.
+pub fn addresses(config: &Config) -> Vec<Address> {
+    let (hosts, known, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
+    let address = |at: usize| {
+        let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
+        // An address saves looking the name up.
+        match (known.get(at).map(IpAddr::to_string), hosts.get(at)) {
+            (Some(known), _) => Some(Address::Tcp(known, port)),
+            (None, Some(Host::Tcp(name))) => Some(Address::Tcp(name.clone(), port)),
+            #[cfg(unix)]
+            (None, Some(Host::Unix(folder))) => Some(Address::Unix(folder.join(format!(".s.PGSQL.{port}")))),
+            (None, None) => None,
+        }
+    };
+    (0..hosts.len().max(known.len())).filter_map(address).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_host_has_its_own_port_or_the_only_one() {
+        let of = |url: &str| addresses(&url.parse().unwrap());
+        let tcp = |host: &str, port| Address::Tcp(host.into(), port);
+        assert_eq!(of("postgres://one:1,two:2/bar"), [tcp("one", 1), tcp("two", 2)]);
+        assert_eq!(of("postgres://one,two/bar"), [tcp("one", PORT), tcp("two", PORT)]);
+        assert_eq!(of("postgres://one/bar?hostaddr=127.0.0.1"), [tcp("127.0.0.1", PORT)]);
+        assert_eq!(of("postgres:///bar?hostaddr=127.0.0.1&port=7"), [tcp("127.0.0.1", 7)]);
+        assert_eq!(of("postgres://%2Frun/bar"), [Address::Unix("/run/.s.PGSQL.5432".into())]);
+    }
+}

@@ -1,0 +1,216 @@
+//! Opens connections to PostgreSQL that notice when their server is gone, and that know the code of their last error.
+
+use super::{
+    address::{Address, addresses},
+    sqlstate::SqlState,
+    wire::{LastError, Watched},
+};
+use crate::store::{DEADLINE, PgConn};
+use diesel::{
+    ConnectionError,
+    connection::{Instrumentation, InstrumentationEvent},
+    result::Error as DieselError,
+};
+use diesel_async::AsyncConnection;
+use rand::seq::SliceRandom;
+use socket2::{SockRef, TcpKeepalive};
+use std::{error::Error, io, iter::successors, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::{
+    net::{TcpStream, UnixStream, lookup_host},
+    time::timeout,
+};
+use tokio_postgres::{
+    Client, NoTls, SimpleQueryMessage,
+    config::{Config, LoadBalanceHosts, TargetSessionAttrs},
+};
+use tokio_util::{either::Either, task::AbortOnDropHandle};
+
+/// How long one of several servers may take to answer before the next one is asked, and any to take a TCP connection.
+const NEXT_SERVER_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long what is sent may go without an acknowledgement.
+const USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// From when on, how often, and how many times a silent server is asked whether it is there.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_RETRIES: u32 = 3;
+
+type Stream = Watched<Either<TcpStream, UnixStream>>;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server refuses it, or the connection ended before it began.
+    #[error("{}", with_causes(.0))]
+    Server(#[source] tokio_postgres::Error),
+    /// The server can't be reached.
+    #[error("failed to connect to the server: {0}")]
+    Unreachable(#[from] io::Error),
+    /// The server does not answer.
+    #[error("the server did not answer in time")]
+    TimedOut,
+    /// The server is none of those that the URL asks for.
+    #[error("the server is not {0} (target_session_attrs)")]
+    OtherKind(&'static str),
+}
+
+impl ConnectError {
+    /// Returns the code with which the server refused.
+    pub fn state(&self) -> Option<SqlState> {
+        match self {
+            Self::Server(error) => error.code().and_then(|code| SqlState::parse(code.code().as_bytes())),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the server lets in nobody else for now.
+    pub fn is_too_many_connections(&self) -> bool {
+        self.state().is_some_and(SqlState::is_too_many_connections)
+    }
+}
+
+impl From<tokio_postgres::Error> for ConnectError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+/// Diesel's error has no place for one of ours but this.
+impl From<ConnectError> for ConnectionError {
+    fn from(error: ConnectError) -> Self {
+        Self::CouldntSetupConfiguration(DieselError::QueryBuilderError(Box::new(error)))
+    }
+}
+
+/// Returns whether the server lets in nobody else for now.
+pub fn is_too_many_connections(error: &ConnectionError) -> bool {
+    let ConnectionError::CouldntSetupConfiguration(DieselError::QueryBuilderError(error)) = error else {
+        return false;
+    };
+    error.downcast_ref::<ConnectError>().is_some_and(ConnectError::is_too_many_connections)
+}
+
+/// An error with what caused it: tokio-postgres itself only says "db error".
+fn with_causes(error: &tokio_postgres::Error) -> String {
+    let causes = successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
+}
+
+/// What an open connection needs to go on; dropping it ends the connection.
+pub struct Driver {
+    last_error: LastError,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Diesel keeps it with its connection, and nothing else of ours.
+impl Instrumentation for Driver {
+    fn on_connection_event(&mut self, _: InstrumentationEvent<'_>) {}
+}
+
+/// Returns the code of the last error on a connection, once.
+pub fn last_error(conn: &mut PgConn) -> Option<SqlState> {
+    conn.instrumentation().downcast_ref::<Driver>().and_then(|driver| driver.last_error.take())
+}
+
+/// Opens a connection for Diesel, with these options of the session before those of the URL.
+pub async fn pg_connection(config: &Config, options: &str) -> Result<PgConn, ConnectionError> {
+    let (client, driver) = connect(config, options).await?;
+    let mut conn = PgConn::try_from(client).await?;
+    conn.set_instrumentation(driver);
+    Ok(conn)
+}
+
+/// Opens a connection, with these options of the session before those of the URL.
+pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver), ConnectError> {
+    let mut config = config.clone();
+    let options = match config.get_options() {
+        Some(given) => format!("{options} {given}"),
+        None => options.to_owned(),
+    };
+    config.options(options).application_name("shakerqueue");
+    let mut servers = servers(&config).await?;
+    if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
+        servers.shuffle(&mut rand::rng());
+    }
+    let limit = if servers.len() > 1 { NEXT_SERVER_TIMEOUT } else { DEADLINE };
+    let mut failure = ConnectError::Unreachable(io::ErrorKind::HostUnreachable.into());
+    for server in &servers {
+        match timeout(limit, connect_to(server, &config)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => failure = error,
+            Err(_) => failure = ConnectError::TimedOut,
+        }
+    }
+    Err(failure)
+}
+
+/// A server, by an address of its host.
+enum Server {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// Looks up the hosts of a URL. Those that have no address are left out, unless none has.
+async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
+    let (mut servers, mut failure) = (Vec::new(), None);
+    for address in addresses(config) {
+        match address {
+            Address::Tcp(host, port) => match lookup_host((host.as_str(), port)).await {
+                Ok(found) => servers.extend(found.map(Server::Tcp)),
+                Err(error) => failure = Some(error),
+            },
+            Address::Unix(path) => servers.push(Server::Unix(path)),
+        }
+    }
+    match failure {
+        Some(error) if servers.is_empty() => Err(error.into()),
+        _ => Ok(servers),
+    }
+}
+
+async fn connect_to(server: &Server, config: &Config) -> Result<(Client, Driver), ConnectError> {
+    let last_error = LastError::default();
+    let stream: Stream = Watched::new(open(server).await?, last_error.clone());
+    let (client, connection) = config.connect_raw(stream, NoTls).await?;
+    let task = tokio::spawn(async {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to the database ended");
+        }
+    });
+    let driver = Driver { last_error, _task: AbortOnDropHandle::new(task) };
+    check_kind(&client, config.get_target_session_attrs()).await?;
+    Ok((client, driver))
+}
+
+async fn open(server: &Server) -> Result<Either<TcpStream, UnixStream>, ConnectError> {
+    let address = match server {
+        Server::Tcp(address) => address,
+        Server::Unix(path) => return Ok(Either::Right(UnixStream::connect(path).await?)),
+    };
+    let connecting = timeout(NEXT_SERVER_TIMEOUT, TcpStream::connect(address)).await;
+    let stream = connecting.map_err(|_| ConnectError::TimedOut)??;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(Either::Left(stream))
+}
+
+/// Makes sure that the server is one that may be written to, or only read, where the URL asks for that.
+async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), ConnectError> {
+    let (read_only, name) = match wanted {
+        TargetSessionAttrs::ReadWrite => ("off", "read-write"),
+        TargetSessionAttrs::ReadOnly => ("on", "read-only"),
+        _ => return Ok(()),
+    };
+    let answers = client.simple_query("SHOW transaction_read_only").await?;
+    let is_wanted = answers.iter().any(|answer| match answer {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some(read_only),
+        _ => false,
+    });
+    if is_wanted { Ok(()) } else { Err(ConnectError::OtherKind(name)) }
+}

@@ -1,0 +1,14 @@
+//! What PostgreSQL alone needs: where a URL leads, connections, the codes of errors, and the check of a server at start.
+
+mod address;
+mod check;
+mod connect;
+mod sqlstate;
+mod url;
+mod wire;
+
+pub use address::{Address, addresses};
+pub use check::{Fitness, check};
+pub use connect::{is_too_many_connections, last_error, pg_connection};
+pub use sqlstate::{Meaning, SqlState};
+pub use url::{UrlError, parse};

@@ -1,0 +1,181 @@
+//! The codes of PostgreSQL's errors (SQLSTATE), and what each class of them means for whoever asked. docs/operations.md has the
+//! same table for people, and a test holds the two together.
+
+use std::fmt;
+
+/// A code: a class of two characters and three more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlState([u8; 5]);
+
+/// Says whether asking again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The state of the server, the database or the connection is why: the same may succeed later, if only once somebody mended it.
+    Transient,
+    /// The values are why: with them it fails every time.
+    InvalidValue,
+    /// A rule of the database is why: for this row it fails every time.
+    Rejected,
+}
+
+use Meaning::{InvalidValue, Rejected, Transient};
+
+/// Every class of PostgreSQL's manual (Appendix A, versions 15 to 18). What is not caused by the values of one request counts as
+/// transient, even where an operator has to act: a missing table must not make a dead letter of every order.
+const CLASSES: [(&str, Meaning); 44] = [
+    ("00", Transient),    // successful completion
+    ("01", Transient),    // warning
+    ("02", Transient),    // no data
+    ("03", Transient),    // SQL statement not yet complete
+    ("08", Transient),    // connection exception
+    ("09", Rejected),     // triggered action exception
+    ("0A", Transient),    // feature not supported: also a cached plan that a migration made obsolete
+    ("0B", Transient),    // invalid transaction initiation
+    ("0F", Transient),    // locator exception
+    ("0L", Transient),    // invalid grantor
+    ("0P", Transient),    // invalid role specification
+    ("0Z", Transient),    // diagnostics exception
+    ("10", InvalidValue), // XQuery error
+    ("20", InvalidValue), // case not found
+    ("21", InvalidValue), // cardinality violation
+    ("22", InvalidValue), // data exception: a character that the encoding lacks, a number that is out of range
+    ("23", Rejected),     // integrity constraint violation: those with a kind of their own never come here
+    ("24", Transient),    // invalid cursor state
+    ("25", Transient),    // invalid transaction state: also a standby, which is read-only
+    ("26", Transient),    // invalid SQL statement name: a pooler has switched the server
+    ("27", Rejected),     // triggered data change violation
+    ("28", Transient),    // invalid authorization specification
+    ("2B", Transient),    // dependent privilege descriptors still exist
+    ("2D", Transient),    // invalid transaction termination
+    ("2F", Transient),    // SQL routine exception
+    ("34", Transient),    // invalid cursor name
+    ("38", Transient),    // external routine exception
+    ("39", Transient),    // external routine invocation exception
+    ("3B", Transient),    // savepoint exception
+    ("3D", Transient),    // invalid catalog name: there is no such database
+    ("3F", Transient),    // invalid schema name
+    ("40", Transient),    // transaction rollback: a deadlock, a serialization failure
+    ("42", Transient),    // syntax error or access rule violation: a table or a privilege is missing
+    ("44", Rejected),     // WITH CHECK OPTION violation
+    ("53", Transient),    // insufficient resources: disk full, too many connections
+    ("54", InvalidValue), // program limit exceeded: a value is too large for an index
+    ("55", Transient),    // object not in prerequisite state: a lock was not had in time
+    ("57", Transient),    // operator intervention: shutdown, statement timeout
+    ("58", Transient),    // system error, external to PostgreSQL
+    ("72", Transient),    // snapshot failure
+    ("F0", Transient),    // configuration file error
+    ("HV", Transient),    // foreign data wrapper error
+    ("P0", Transient),    // PL/pgSQL error: a trigger of an operator's fails
+    ("XX", Transient),    // internal error: data corrupted
+];
+
+/// Codes after which another connection may succeed where this one fails again: its plan is obsolete, its prepared statements
+/// are gone, or its server has become a standby.
+const SPOILING: [&str; 5] = ["0A000", "08P01", "25006", "26000", "42P05"];
+
+/// The code of a server that lets nobody else in for now: `max_connections` or a CONNECTION LIMIT is reached.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
+impl SqlState {
+    /// Reads a code as servers send it.
+    pub fn parse(code: &[u8]) -> Option<Self> {
+        let code: [u8; 5] = code.try_into().ok()?;
+        let is_plain = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+        code.iter().all(is_plain).then_some(Self(code))
+    }
+
+    /// Returns the code as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is taken.
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Says what it means. A class that the manual does not name counts as transient.
+    pub fn meaning(self) -> Meaning {
+        let known = CLASSES.iter().find(|(class, _)| self.as_str().starts_with(class));
+        known.map_or(Transient, |(_, meaning)| *meaning)
+    }
+
+    /// Returns whether another connection may succeed where this one fails again.
+    pub fn spoils_connection(self) -> bool {
+        SPOILING.contains(&self.as_str())
+    }
+
+    /// Returns whether the server has as many connections as it takes.
+    pub fn is_too_many_connections(self) -> bool {
+        self.as_str() == TOO_MANY_CONNECTIONS
+    }
+}
+
+impl fmt::Display for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+    use std::{collections::BTreeMap, fs, path::Path};
+
+    fn meaning(code: &str) -> Meaning {
+        SqlState::parse(code.as_bytes()).unwrap().meaning()
+    }
+
+    #[test]
+    fn a_code_of_every_class_means_what_its_class_does() {
+        for (codes, expected) in [
+            (
+                "00000 01000 02000 03000 08006 08P01 0A000 0B000 0F000 0L000 0P000 0Z000 24000 25006",
+                Transient,
+            ),
+            (
+                "25P02 26000 28P01 2B000 2D000 2F005 34000 38001 39P01 3B001 3D000 3F000 40001 40P01",
+                Transient,
+            ),
+            ("42501 42P01 42P05 42601 53100 53300 55P03 57014 57P01 57P03 58030 72000 F0000", Transient),
+            ("HV000 P0001 XX000 XX001 99999 ZZ000", Transient),
+            ("10608 20000 21000 22001 22003 22021 22P02 22P05 54000 54001", InvalidValue),
+            ("09000 23000 27000 44000", Rejected),
+        ] {
+            for code in codes.split(' ') {
+                assert_eq!(meaning(code), expected, "{code}");
+            }
+        }
+    }
+
+    #[test]
+    fn classes_stand_once_and_in_order() {
+        assert!(CLASSES.is_sorted_by(|(one, _), (next, _)| one < next));
+    }
+
+    #[test]
+    fn operators_read_the_same_of_every_class() {
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+        let document = fs::read_to_string(document).unwrap();
+        let mut told = BTreeMap::new();
+        for (begins, meaning) in
+            [("| its values |", InvalidValue), ("| a rule |", Rejected), ("| the server |", Transient)]
+        {
+            let row = document.lines().find(|line| line.starts_with(begins)).unwrap();
+            let classes = row.split('|').nth(2).unwrap();
+            told.extend(classes.split('`').skip(1).step_by(2).map(|class| (class, meaning)));
+        }
+        assert_eq!(told, BTreeMap::from(CLASSES));
+    }
+
+    #[test]
+    fn what_is_no_code_is_none() {
+        for text in ["", "2202", "220210", "22 21", "22o21", "22\u{e9}1"] {
+            assert_eq!(SqlState::parse(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_given_up_for_what_is_its_own_fault() {
+        for (code, spoils) in [("0A000", true), ("26000", true), ("25006", true), ("40001", false)] {
+            assert_eq!(SqlState::parse(code.as_bytes()).unwrap().spoils_connection(), spoils, "{code}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Reads the URL of a PostgreSQL database, and says what is wrong with one that can't be used without repeating a secret in it.
+
+use tokio_postgres::config::{Config, SslMode};
+
+/// The parameters that a URL may have.
+const PARAMETERS: [&str; 19] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_idle",
+    "keepalives_interval",
+    "keepalives_retries",
+    "load_balance_hosts",
+    "options",
+    "password",
+    "port",
+    "sslmode",
+    "sslnegotiation",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+/// Parameters of other programs, and what to write instead.
+const INSTEAD: [(&str, &str); 8] = [
+    ("schema", "name the schema as options=-csearch_path%3DNAME"),
+    ("currentSchema", "name the schema as options=-csearch_path%3DNAME"),
+    ("pgbouncer", "connect to PostgreSQL itself: connection poolers such as PgBouncer are not supported yet"),
+    ("connection_limit", "set DATABASE_CONNECTIONS"),
+    ("sslrootcert", TLS),
+    ("sslcert", TLS),
+    ("sslkey", TLS),
+    ("ssl", TLS),
+];
+
+const TLS: &str = "connections to PostgreSQL are not encrypted yet";
+
+/// The most characters that are repeated of a parameter's name.
+const MAX_NAME_CHARS: usize = 40;
+
+/// Why a URL can't be used: it can be read after `DATABASE_URL`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UrlError(String);
+
+impl UrlError {
+    /// The reason, as it can be read after `DATABASE_URL`.
+    pub fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+/// Parses the URL of a database.
+pub fn parse(url: &str) -> Result<Config, UrlError> {
+    match url.parse::<Config>() {
+        Ok(config) if config.get_ssl_mode() == SslMode::Require => Err(refused_value("sslmode")),
+        Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => Err(unreadable()),
+        Ok(config) => Ok(config),
+        // Its message is not passed on: it may hold parts of the URL.
+        Err(_) => Err(wrong_parameter(url).unwrap_or_else(unreadable)),
+    }
+}
+
+fn unreadable() -> UrlError {
+    UrlError("must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
+}
+
+/// Finds the first parameter that can't be used. Nothing before the last `@` is looked at: it may be a part of a password.
+fn wrong_parameter(url: &str) -> Option<UrlError> {
+    let (_, behind_host) = url.rsplit_once('@').unwrap_or(("", url));
+    let (_, parameters) = behind_host.split_once('?')?;
+    let (name, _) = parameters
+        .split('&')
+        .filter_map(|parameter| parameter.split_once('='))
+        .find(|(name, value)| format!("postgres://localhost/?{name}={value}").parse::<Config>().is_err())?;
+    Some(if PARAMETERS.contains(&name) { refused_value(name) } else { unknown(name) })
+}
+
+fn refused_value(name: &str) -> UrlError {
+    let must = match name {
+        "sslmode" => format!("must be disable or prefer: {TLS}"),
+        "sslnegotiation" => "must be postgres or direct".into(),
+        "target_session_attrs" => "must be any, read-write or read-only".into(),
+        "channel_binding" => "must be disable, prefer or require".into(),
+        "load_balance_hosts" => "must be disable or random".into(),
+        "hostaddr" => "must be IP addresses".into(),
+        _ => "must be a number".into(),
+    };
+    UrlError(format!("has the parameter {name}, which {must}"))
+}
+
+fn unknown(name: &str) -> UrlError {
+    let shown: String = name.chars().take(MAX_NAME_CHARS).collect();
+    let known = || format!("it may have {}", PARAMETERS.join(", "));
+    let instead = INSTEAD.iter().find(|(theirs, _)| *theirs == name);
+    let instead = instead.map_or_else(known, |(_, instead)| (*instead).to_owned());
+    UrlError(format!("has the unknown parameter {shown:?}: {instead}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_used_is_parsed() {
+        for url in [
+            "postgres://bar:secret@127.0.0.1:5432/bar",
+            "postgresql://bar@%2Frun%2Fpostgresql/bar",
+            "postgres://bar@one,two:5433/bar?target_session_attrs=read-write&load_balance_hosts=random",
+            "postgres://bar@db/bar?sslmode=prefer&connect_timeout=3&options=-csearch_path%3Dbar",
+            "postgres:///bar?host=/run/postgresql",
+        ] {
+            parse(url).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_known_parameter_is_one_and_every_wrong_value_is_named() {
+        for name in PARAMETERS {
+            let taken = ["1", "disable", "any", "postgres", "127.0.0.1"]
+                .iter()
+                .any(|value| format!("postgres://localhost/?{name}={value}").parse::<Config>().is_ok());
+            assert!(taken, "{name}");
+        }
+        for (parameter, named) in [
+            ("sslmode=verify-full", "sslmode"),
+            ("sslmode=require", "sslmode"),
+            ("target_session_attrs=primary", "target_session_attrs"),
+            ("connect_timeout=soon", "connect_timeout"),
+            ("sslmode=prefer&hostaddr=here", "hostaddr"),
+        ] {
+            let error = parse(&format!("postgres://bar:hunter2@db/bar?{parameter}")).unwrap_err().to_string();
+            assert!(error.contains(&format!("the parameter {named}, which must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_of_another_program_is_named_with_what_to_write_instead() {
+        for (parameter, named, instead) in [
+            ("schema=bar", "\"schema\"", "search_path"),
+            ("pgbouncer=true", "\"pgbouncer\"", "connect to PostgreSQL itself"),
+            ("connection_limit=1&pgbouncer=true", "\"connection_limit\"", "DATABASE_CONNECTIONS"),
+            ("sslrootcert=/ca.pem", "\"sslrootcert\"", "not encrypted"),
+            ("colour=red", "\"colour\"", "target_session_attrs"),
+        ] {
+            let error = parse(&format!("postgres://bar:hunter2@db/bar?{parameter}")).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains(instead), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_repeated() {
+        for url in [
+            "postgres://bar:hunter2?hunter2=hunter2@db:port/bar",
+            "postgres://bar:hun@ter2?hunter2=2@db:port/bar",
+            "postgres://bar:hunter2@db/bar?connect_timeout=hunter2",
+            "postgres://hunter2",
+            "postgres://bar:hunter2@/bar",
+        ] {
+            if let Err(error) = parse(url) {
+                assert!(!error.to_string().contains("hunter2"), "{url}: {error}");
+            }
+        }
+    }
+}
