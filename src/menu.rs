@@ -5,10 +5,12 @@ pub use crate::store::{Error, Unique};
 use crate::{
     audit,
     domain::{
+        Invalid,
         audit::{Action, Changes},
         ids::{RecipeId, UserId},
         now,
         recipe::{Formula, Recipe},
+        recipe_draft::RecipeDraft,
         stamp::{Condition, Stamp},
         text::Name,
     },
@@ -37,6 +39,9 @@ pub enum NotChanged {
     /// It is in this state, and that is not one that the change is for.
     #[error("the drink has changed")]
     Outdated(Stamp),
+    /// These fields of it are set by the bar only.
+    #[error("{}", .0.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; "))]
+    ReadOnly(Vec<Invalid>),
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -213,15 +218,21 @@ impl Menu {
         &self,
         by: UserId,
         id: RecipeId,
-        formula: Formula,
+        draft: RecipeDraft,
         condition: Condition,
     ) -> Result<Recipe, NotChanged> {
+        let (formula, read_only) = draft.into_parts();
         self.change_one(id, condition, move |conn, before| {
             async move {
+                let differing = read_only.differing(&before);
+                if !differing.is_empty() {
+                    return Ok(Err(NotChanged::ReadOnly(differing)));
+                }
+                let formula = formula.in_place_of(&before.formula);
                 let after = recipes::replace(conn, id, &formula, now()).await?;
                 let changes = Changes::between(&before.formula, &formula);
                 audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
-                Ok(after)
+                Ok(after.ok_or(NotChanged::Unknown))
             }
             .boxed()
         })
@@ -242,7 +253,7 @@ impl Menu {
                 let said = |available: bool| json!({ "available": available });
                 let changes = Changes::between(&said(before.available), &said(available));
                 audit::record_if_changed(conn, by, Action::RecipeAvailabilityChanged, id, changes).await?;
-                Ok(after)
+                Ok(after.ok_or(NotChanged::Unknown))
             }
             .boxed()
         })
@@ -255,7 +266,7 @@ impl Menu {
             async move {
                 let changes = Changes::removed(&before.formula);
                 audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
-                Ok(recipes::archive(conn, id, now()).await?.then_some(()))
+                Ok(recipes::archive(conn, id, now()).await?.then_some(()).ok_or(NotChanged::Unknown))
             }
             .boxed()
         })
@@ -267,7 +278,7 @@ impl Menu {
         &self,
         id: RecipeId,
         condition: Condition,
-        change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Option<T>>>
+        change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Result<T, NotChanged>>>
         + Send
         + 'static,
     ) -> Result<T, NotChanged> {
@@ -278,7 +289,7 @@ impl Menu {
                     Some(recipe) if !condition.allows(recipe.stamp()) => {
                         Err(NotChanged::Outdated(recipe.stamp()))
                     }
-                    Some(recipe) => change(conn, recipe).await?.ok_or(NotChanged::Unknown),
+                    Some(recipe) => change(conn, recipe).await?,
                 })
             }
             .boxed()

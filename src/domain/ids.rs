@@ -17,7 +17,11 @@ macro_rules! id {
             }
         }
 
-        super::validation::whole!($name);
+        super::validation::whole!(
+            $name,
+            super::validation::TEXT,
+            "must be an id, such as 01a203c7-a828-7562-865f-b3ef9919e243"
+        );
 
         super::schema::described!($name: super::schema::formatted(
             concat!($($about),+),

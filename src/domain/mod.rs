@@ -9,12 +9,16 @@ pub mod ids;
 pub mod moves;
 pub mod network;
 pub mod object;
+pub mod optional;
 pub mod order;
 pub mod recipe;
+pub mod recipe_draft;
 mod schema;
 pub mod stamp;
+pub mod table_label;
 pub mod text;
 mod unicode;
+pub mod unique_keys;
 pub mod validation;
 mod whole;
 pub mod working_order;
@@ -29,6 +33,8 @@ use std::{fmt, ops};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(from = "DateTime<Utc>")]
 pub struct Instant(pub DateTime<Utc>);
+
+validation::whole!(Instant, validation::TEXT, "must be a time, such as 2026-11-22T15:02:26Z");
 
 schema::described!(Instant: schema::formatted("A moment in UTC.", "date-time", "2026-11-22T15:02:26.088658Z"));
 

@@ -87,7 +87,7 @@ impl Amount {
     const MOST: f64 = 1000.0;
 }
 
-validation::whole!(Amount);
+validation::whole!(Amount, validation::NUMBER);
 
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
@@ -199,7 +199,7 @@ impl From<Ingredients> for Vec<Ingredient> {
 #[serde(try_from = "Whole", into = "i64")]
 pub struct PreparationSeconds(u16);
 
-validation::whole!(PreparationSeconds);
+validation::whole!(PreparationSeconds, validation::NUMBER);
 
 schema::described!(PreparationSeconds: schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MOST)));
 
@@ -239,18 +239,7 @@ impl From<PreparationSeconds> for i64 {
 }
 
 /// What a manager writes down about a drink.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[deserr(deny_unknown_fields)]
-#[schema(as = NewRecipe, examples(json!({
-    "name": "Margarita", "build": "sour", "glass": "coupe", "garnish": "salt rim",
-    "ingredients": [
-        { "name": "tequila", "amount": 50, "unit": "ml" },
-        { "name": "orange liqueur", "amount": 20, "unit": "ml" },
-        { "name": "lime juice", "amount": 15, "unit": "ml" },
-    ],
-    "method": "Shake with ice and strain.", "preparation_seconds": 50,
-})))]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Formula {
     /// What guests call it; unique on the menu, whatever its case.
     pub name: Name,
@@ -261,14 +250,10 @@ pub struct Formula {
     /// What goes in.
     pub ingredients: Ingredients,
     /// What goes on top.
-    #[serde(default)]
-    #[deserr(default)]
     pub garnish: Option<Name>,
     /// How it is made, in words.
     pub method: Method,
     /// How long it takes, where that differs from its build's usual time.
-    #[serde(default)]
-    #[deserr(default)]
     pub preparation_seconds: Option<PreparationSeconds>,
 }
 
@@ -277,6 +262,16 @@ impl Formula {
     pub fn mentions(&self, search: &Search) -> bool {
         let ingredients = self.ingredients.0.iter().map(|ingredient| ingredient.name.as_str());
         search.is_in([self.name.as_str()].into_iter().chain(ingredients))
+    }
+
+    /// The same in the place of another: where that takes its build's usual time, as readers of it are told, so does this one.
+    #[must_use]
+    pub fn in_place_of(mut self, before: &Self) -> Self {
+        let is_usual = before.preparation_seconds.is_none() && before.build == self.build;
+        if is_usual && self.seconds() == before.seconds() {
+            self.preparation_seconds = None;
+        }
+        self
     }
 
     /// How long one drink takes, in seconds.

@@ -33,6 +33,22 @@ impl FieldPath {
         self
     }
 
+    /// The value at this place.
+    pub fn value_in<'v>(&self, input: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
+        self.0.iter().try_fold(input, |value, segment| match segment {
+            Segment::Key(name) => value.get(name),
+            Segment::Index(index) => value.get(index),
+        })
+    }
+
+    /// The index of the element that this place leads to, or into, within the list of this name.
+    pub fn index_in(&self, list: &str) -> Option<usize> {
+        match self.0.as_slice() {
+            [Segment::Key(name), Segment::Index(index), ..] if name == list => Some(*index),
+            _ => None,
+        }
+    }
+
     /// The JSON Pointer (RFC 6901) of the place.
     pub fn pointer(&self) -> String {
         self.0.iter().fold(String::new(), |pointer, segment| match segment {
@@ -89,13 +105,14 @@ impl Invalid {
     }
 }
 
-/// All that is wrong with an input, as far as anybody reads it.
+/// All that is wrong with an input, up to a number of errors: the rest of the input is left alone then. Of a body there are as many
+/// as anybody reads.
 #[derive(Debug, Default)]
-pub struct FieldErrors(Vec<Invalid>);
+pub struct FieldErrors<const CAPACITY: usize = 10>(Vec<Invalid>);
 
-impl FieldErrors {
-    /// Errors that are collected before the rest of the input is left alone.
-    pub const CAPACITY: usize = 10;
+impl<const CAPACITY: usize> FieldErrors<CAPACITY> {
+    /// The most errors.
+    pub const CAPACITY: usize = CAPACITY;
 
     /// The errors, at most [`Self::CAPACITY`].
     pub fn into_vec(self) -> Vec<Invalid> {
@@ -103,19 +120,19 @@ impl FieldErrors {
     }
 
     fn with(mut self, errors: impl IntoIterator<Item = Invalid>) -> ControlFlow<Self, Self> {
-        let room = Self::CAPACITY.saturating_sub(self.0.len());
+        let room = CAPACITY.saturating_sub(self.0.len());
         self.0.extend(errors.into_iter().take(room));
-        if self.0.len() < Self::CAPACITY { ControlFlow::Continue(self) } else { ControlFlow::Break(self) }
+        if self.0.len() < CAPACITY { ControlFlow::Continue(self) } else { ControlFlow::Break(self) }
     }
 }
 
-impl MergeWithError<Self> for FieldErrors {
+impl<const CAPACITY: usize> MergeWithError<Self> for FieldErrors<CAPACITY> {
     fn merge(before: Option<Self>, more: Self, _: ValuePointerRef<'_>) -> ControlFlow<Self, Self> {
         before.unwrap_or_default().with(more.0)
     }
 }
 
-impl DeserializeError for FieldErrors {
+impl<const CAPACITY: usize> DeserializeError for FieldErrors<CAPACITY> {
     fn error<V: IntoValue>(
         before: Option<Self>,
         error: ErrorKind<'_, V>,
@@ -127,14 +144,11 @@ impl DeserializeError for FieldErrors {
             ErrorKind::UnknownKey { key, accepted } => {
                 Invalid::new(here.key(key), format!("unknown field, expected {}", one_of(accepted)))
             }
-            ErrorKind::IncorrectValueKind { actual, accepted } => Invalid::new(
-                here,
-                format!(
-                    "must be {}, not {}",
-                    in_words(accepted.first().copied()),
-                    in_words(Some(actual.kind()))
-                ),
-            ),
+            ErrorKind::IncorrectValueKind { actual, accepted } => {
+                let mut kinds: Vec<_> = accepted.iter().copied().map(in_words).collect();
+                kinds.dedup();
+                Invalid::new(here, format!("must be {}, not {}", kinds.join(" or "), in_words(actual.kind())))
+            }
             ErrorKind::UnknownValue { accepted, .. } => {
                 Invalid::new(here, format!("must be {}", one_of(accepted)))
             }
@@ -157,23 +171,41 @@ fn one_of(names: &[&str]) -> String {
     }
 }
 
-fn in_words(kind: Option<ValueKind>) -> &'static str {
+fn in_words(kind: ValueKind) -> &'static str {
     match kind {
-        Some(ValueKind::Null) => "null",
-        Some(ValueKind::Boolean) => "true or false",
-        Some(ValueKind::Integer | ValueKind::NegativeInteger | ValueKind::Float) => "a number",
-        Some(ValueKind::String) => "text",
-        Some(ValueKind::Sequence) => "a list",
-        Some(ValueKind::Map) | None => "an object",
+        ValueKind::Null => "null",
+        ValueKind::Boolean => "true or false",
+        ValueKind::Integer | ValueKind::NegativeInteger | ValueKind::Float => "a number",
+        ValueKind::String => "text",
+        ValueKind::Sequence => "a list",
+        ValueKind::Map => "an object",
     }
 }
 
-/// Reads a value that is wrong or right as a whole, as Serde does.
+/// The kinds of JSON values that a text can be read from.
+pub const TEXT: &[ValueKind] = &[ValueKind::String];
+/// Those of a number.
+pub const NUMBER: &[ValueKind] = &[ValueKind::Integer, ValueKind::NegativeInteger, ValueKind::Float];
+/// Those of a text that may be written as a number.
+pub const TEXT_OR_NUMBER: &[ValueKind] =
+    &[ValueKind::String, ValueKind::Integer, ValueKind::NegativeInteger, ValueKind::Float];
+
+/// Reads a value that is wrong or right as a whole, as Serde does. What is of another kind is refused here: of that Serde speaks to
+/// programmers only.
 pub fn read_whole<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
     value: Value<V>,
+    accepted: &[ValueKind],
+    problem: Option<&str>,
     place: ValuePointerRef<'_>,
 ) -> Result<T, E> {
-    serde_json::from_value(value.into()).map_err(|error| refusal::<E, V>(error.to_string(), place))
+    if !accepted.contains(&value.kind()) {
+        let error = ErrorKind::IncorrectValueKind { actual: value, accepted };
+        return Err(deserr::take_cf_content(E::error::<V>(None, error, place)));
+    }
+    serde_json::from_value(value.into()).map_err(|error| {
+        let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
+        refusal::<E, V>(problem, place)
+    })
 }
 
 /// The error of a value that is wrong as a whole.
@@ -184,15 +216,20 @@ pub fn refusal<E: DeserializeError, V: IntoValue>(
     deserr::take_cf_content(E::error::<V>(None, ErrorKind::Unexpected { msg: problem.into() }, place))
 }
 
-/// Implements deserr's trait for a type that is wrong or right as a whole, by what Serde says of it.
+/// Implements deserr's trait for a type that is wrong or right as a whole, by what Serde says of it. It is read from text unless
+/// other kinds of values are named. Where what Serde says is for programmers, a problem for everybody is named instead.
 macro_rules! whole {
     ($name:ty) => {
+        $crate::domain::validation::whole!($name, $crate::domain::validation::TEXT);
+    };
+    ($name:ty, $accepted:expr $(, $problem:literal)?) => {
         impl<E: deserr::DeserializeError> deserr::Deserr<E> for $name {
             fn deserialize_from_value<V: deserr::IntoValue>(
                 value: deserr::Value<V>,
                 place: deserr::ValuePointerRef<'_>,
             ) -> Result<Self, E> {
-                $crate::domain::validation::read_whole(value, place)
+                let problem: Option<&str> = [$($problem)?].into_iter().next();
+                $crate::domain::validation::read_whole(value, $accepted, problem, place)
             }
         }
     };
@@ -217,10 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn a_path_leads_to_its_value() {
+        let input = serde_json::json!({ "items": [{ "note": "a" }, { "note": "b" }] });
+        let path = FieldPath::from("items").index(1).key("note");
+        assert_eq!(path.value_in(&input), Some(&"b".into()));
+        assert_eq!((path.index_in("items"), path.index_in("note")), (Some(1), None));
+        assert_eq!(FieldPath::from("items").index(2).value_in(&input), None);
+        assert_eq!(FieldPath::ROOT.value_in(&input), Some(&input));
+    }
+
+    #[test]
     fn no_more_errors_are_kept_than_anybody_reads() {
         let errors = (0..100).map(|at| Invalid::new(FieldPath::from("items").index(at), "must be an object"));
-        match FieldErrors::default().with(errors) {
-            ControlFlow::Break(errors) => assert_eq!(errors.into_vec().len(), FieldErrors::CAPACITY),
+        match <FieldErrors>::default().with(errors) {
+            ControlFlow::Break(errors) => assert_eq!(errors.into_vec().len(), <FieldErrors>::CAPACITY),
             ControlFlow::Continue(errors) => panic!("went on after {errors:?}"),
         }
     }

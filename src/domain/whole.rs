@@ -1,14 +1,17 @@
 //! JSON's whole numbers.
 
+use super::validation::{self, whole};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Unexpected, Visitor},
+    de::{Error, Visitor},
 };
 use std::fmt;
 
 /// A whole number however it is written: to JSON, and to the API's document, `2.0` is the same number as `2`.
 #[derive(Debug, Clone, Copy)]
 pub struct Whole(pub i64);
+
+whole!(Whole, validation::NUMBER);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -36,7 +39,7 @@ impl Visitor<'_> for AnyNumber {
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
         if number.fract() != 0.0 {
-            return Err(E::invalid_type(Unexpected::Float(number), &self));
+            return Err(E::custom("must be a whole number"));
         }
         // Saturating, which is what the largest ones shall be.
         #[allow(clippy::cast_possible_truncation, reason = "there is nothing behind the point")]

@@ -1,7 +1,6 @@
 //! Reading JSON bodies: bounded, in time, and with errors that name the field.
 
 mod errors;
-mod unique_keys;
 
 use super::problem::Problem;
 use crate::domain::{object::Object, validation::FieldErrors};

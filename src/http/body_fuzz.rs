@@ -5,7 +5,7 @@ use crate::http::{accounts, orders, recipes, sessions, users};
 use crate::{
     domain::{
         fuzz::{nearly_one_of, within},
-        recipe::Formula,
+        recipe_draft::{RecipeDraft, RecipeReplacement},
     },
     http::kind,
     intake::Request,
@@ -47,10 +47,11 @@ proptest! {
         if let Err(problem) = within(96, &body, || parse::<Request>(&body)) {
             prop_assert!(is_refused_well(&problem), "{problem:?}");
         }
-        match within(96, &body, || parse::<Formula>(&body)) {
-            Ok(formula) => {
-                let again = serde_json::to_vec(&formula).unwrap();
-                prop_assert_eq!(parse::<Formula>(&again).ok(), Some(formula));
+        match within(96, &body, || parse::<RecipeDraft>(&body)) {
+            Ok(draft) => {
+                let (formula, _) = draft.into_parts();
+                let again = parse::<RecipeDraft>(&serde_json::to_vec(&formula).unwrap());
+                prop_assert_eq!(again.ok().map(|draft| draft.into_parts().0), Some(formula));
             }
             Err(problem) => prop_assert!(is_refused_well(&problem), "{problem:?}"),
         }
@@ -141,7 +142,8 @@ fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
         read::<orders::Because>(body),
         read::<orders::CancelAll>(body),
         read::<Request>(body),
-        read::<Formula>(body),
+        read::<RecipeDraft>(body),
+        read::<RecipeReplacement>(body),
     ]
 }
 

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::domain::{
     ids::RecipeId,
-    recipe::{Build, Formula, Recipe},
+    recipe::{Build, Recipe},
+    recipe_draft::{RecipeDraft, RecipeReplacement},
 };
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -83,7 +84,7 @@ pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Res
 #[utoipa::path(post, path = "/recipes", operation_id = "add_recipe", tag = "menu",
     security(("token" = ["employee"])),
     params(Key),
-    request_body = Formula,
+    request_body = RecipeDraft,
     responses(
         (status = 201, description = "The drink.", body = RecipeView,
             headers(("Location" = String), ("ETag" = String), ("Idempotency-Replayed" = String))),
@@ -92,8 +93,9 @@ pub async fn add(
     app: Data<App>,
     Staff(caller): Staff,
     request: HttpRequest,
-    Json(formula): Json<Formula>,
+    Json(draft): Json<RecipeDraft>,
 ) -> Result<HttpResponse, Problem> {
+    let formula = draft.into_new().map_err(Problem::of_fields)?;
     let key = once::once(&request, caller, &formula, |recipe| added(recipe).text())?;
     once::answer(&app.menu.add(caller.id, formula, key).await?, added)
 }
@@ -107,7 +109,7 @@ fn added(recipe: &Recipe) -> Reply {
 #[utoipa::path(put, path = "/recipes/{id}", operation_id = "replace_recipe", tag = "menu",
     security(("token" = ["employee"])),
     params(("id" = String, Path, description = "Which drink, by id or by name."), MustIfMatch),
-    request_body = Formula,
+    request_body = RecipeReplacement,
     responses(
         (status = 200, description = "The drink as it now is.", body = RecipeView, headers(("ETag" = String))),
         ForToken, Missing, RecipeExists, Changed, MustHaveMatch, ForBody, Unavailable))]
@@ -116,9 +118,9 @@ pub async fn replace(
     Staff(caller): Staff,
     MustMatch(condition): MustMatch,
     id: Path<String>,
-    Json(formula): Json<Formula>,
+    Json(RecipeReplacement(draft)): Json<RecipeReplacement>,
 ) -> Result<impl Responder, Problem> {
-    Ok(changed(&app.menu.replace(caller.id, on_menu(&app, &id)?, formula, condition).await?))
+    Ok(changed(&app.menu.replace(caller.id, on_menu(&app, &id)?, draft, condition).await?))
 }
 
 fn changed(recipe: &Recipe) -> HttpResponse {

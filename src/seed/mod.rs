@@ -1,12 +1,13 @@
 //! What a new bar starts with.
 
+mod menu_file;
+
 use crate::{
     accounts::{Denied, Passwords, is_guessable, new_user, personal},
     audit,
     domain::{
         account::{Email, Password, Role, User},
         audit::{Action, Changes},
-        object::Object,
         recipe::Formula,
         text::Username,
     },
@@ -15,9 +16,8 @@ use crate::{
 };
 use futures_util::FutureExt;
 use secrecy::SecretString;
-use serde::Deserialize;
 use serde_json::json;
-use std::{collections::HashSet, fmt, fs, path::Path};
+use std::{fmt, fs, path::Path};
 
 /// The house's menu.
 const MENU: &str = include_str!("menu.json");
@@ -37,12 +37,6 @@ const DEMO_COST: u32 = 4;
 
 /// The cost for an admin's real password.
 const COST: u32 = 12;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MenuFile {
-    recipes: Vec<Object<Formula>>,
-}
 
 /// Accounts to make, with their password and what its hash costs.
 pub struct NewAccounts {
@@ -69,39 +63,14 @@ impl fmt::Display for Report {
 
 /// The house's menu.
 pub fn house_menu() -> Result<Vec<Formula>, String> {
-    parse_menu(MENU)
+    menu_file::parse(MENU)
 }
 
-/// A menu from a file, or a sentence that names the entry and the field where it is wrong.
+/// A menu from a file, or what is wrong with it: every entry and field.
 pub fn menu_from(file: &Path) -> Result<Vec<Formula>, String> {
     let shown = file.display();
     let text = fs::read_to_string(file).map_err(|error| format!("can't read {shown}: {error}"))?;
-    parse_menu(&text).map_err(|problem| format!("{shown}: {problem}"))
-}
-
-fn parse_menu(text: &str) -> Result<Vec<Formula>, String> {
-    let json = &mut serde_json::Deserializer::from_str(text);
-    let Object(MenuFile { recipes }) = serde_path_to_error::deserialize(&mut *json).map_err(|error| {
-        let place = error.path().to_string();
-        let entry = name_of_entry(text, &place).map(|name| format!(" ({name})")).unwrap_or_default();
-        format!("{place}{entry}: {}", error.into_inner())
-    })?;
-    json.end().map_err(|error| format!("there is something behind the menu: {error}"))?;
-    let recipes: Vec<_> = recipes.into_iter().map(|Object(recipe)| recipe).collect();
-    let mut names = HashSet::new();
-    for (at, recipe) in recipes.iter().enumerate() {
-        if !names.insert(recipe.name.key()) {
-            return Err(format!("recipes[{at}].name: {} is there twice", recipe.name));
-        }
-    }
-    Ok(recipes)
-}
-
-/// The name of the entry that a path such as `recipes[3].glass` leads into, if it has one.
-fn name_of_entry(text: &str, place: &str) -> Option<String> {
-    let at: usize = place.strip_prefix("recipes[")?.split(']').next()?.parse().ok()?;
-    let menu: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(menu.get("recipes")?.get(at)?.get("name")?.as_str()?.to_owned())
+    menu_file::parse(&text).map_err(|problem| format!("{shown}: {problem}"))
 }
 
 /// The demo accounts.
@@ -181,7 +150,7 @@ mod tests {
             "\"build\":\"soup\"",
             1,
         );
-        let problem = parse_menu(&text).unwrap_err();
+        let problem = menu_file::parse(&text).unwrap_err();
         assert!(problem.starts_with("recipes[") && problem.contains("].build ("), "{problem}");
     }
 
@@ -190,7 +159,7 @@ mod tests {
         let mut menu: serde_json::Value = serde_json::from_str(MENU).unwrap();
         let first = menu["recipes"][0].clone();
         menu["recipes"].as_array_mut().unwrap().push(first);
-        let problem = parse_menu(&menu.to_string()).unwrap_err();
+        let problem = menu_file::parse(&menu.to_string()).unwrap_err();
         assert!(problem.contains("is there twice"), "{problem}");
     }
 }

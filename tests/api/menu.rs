@@ -3,6 +3,7 @@
 mod changes;
 mod names;
 mod reading;
+mod replacing;
 mod tags;
 mod wrong;
 

@@ -1,10 +1,11 @@
 //! Explains why a body can't be read: every field that is wrong, not only the first, since who fills in a form wants to hear of
 //! all at once.
 
-use super::{Body, unique_keys::repeated_key};
+use super::Body;
 use crate::{
     domain::{
         Invalid,
+        unique_keys::repeated_keys,
         validation::{FieldErrors, FieldPath},
     },
     http::problem::Problem,
@@ -18,7 +19,7 @@ pub fn explain<T: Body>(body: &[u8], error: &serde_json::Error) -> Problem {
         Err(error) => return Problem::malformed(format!("The body is not JSON: {error}.")),
     };
     // Of a repeated field the value has only the last one.
-    let mut wrong: Vec<_> = repeated_key(body).into_iter().collect();
+    let mut wrong = repeated_keys(body, 1);
     if let Err(errors) = deserr::deserialize::<T, _, FieldErrors>(value) {
         let repeated = wrong.first().map(|invalid| invalid.field.clone());
         wrong.extend(errors.into_vec().into_iter().filter(|error| Some(&error.field) != repeated.as_ref()));
@@ -26,7 +27,7 @@ pub fn explain<T: Body>(body: &[u8], error: &serde_json::Error) -> Problem {
     if wrong.is_empty() {
         wrong.push(Invalid::new(FieldPath::ROOT, error.to_string()));
     }
-    wrong.truncate(FieldErrors::CAPACITY);
+    wrong.truncate(<FieldErrors>::CAPACITY);
     Problem::of_fields(wrong)
 }
 
@@ -34,7 +35,7 @@ pub fn explain<T: Body>(body: &[u8], error: &serde_json::Error) -> Problem {
 mod tests {
     use super::*;
     use crate::{
-        domain::recipe::Formula,
+        domain::recipe_draft::RecipeDraft,
         http::{accounts::Registration, body::parse},
         intake::Request,
     };
@@ -72,7 +73,7 @@ mod tests {
         let long = "x".repeat(300);
         let order = json!({
             "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21, "note": long, "ice": true }, 7],
-            "table": "", "note": 1, "customer_id": "me",
+            "table": " ", "note": 1, "customer_id": "me",
         });
         assert_eq!(
             names::<Request>(&order),
@@ -92,7 +93,7 @@ mod tests {
             "name": long, "build": "hot", "glass": "", "method": 7, "garnish": false, "preparation_seconds": 0,
             "ingredients": [{ "name": "gin", "amount": -1, "unit": "pint" }, "rum"],
         });
-        assert_eq!(names::<Formula>(&recipe).len(), 9);
+        assert_eq!(names::<RecipeDraft>(&recipe).len(), 9);
     }
 
     #[test]
@@ -120,6 +121,6 @@ mod tests {
     #[test]
     fn no_more_errors_are_collected_than_anybody_reads() {
         let items: Vec<_> = (0..50).map(|_| json!({ "recipe": "Negroni", "quantity": 0 })).collect();
-        assert_eq!(names::<Request>(&json!({ "items": items })).len(), FieldErrors::CAPACITY);
+        assert_eq!(names::<Request>(&json!({ "items": items })).len(), <FieldErrors>::CAPACITY);
     }
 }

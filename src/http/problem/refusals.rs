@@ -84,6 +84,7 @@ impl From<NotChanged> for Problem {
         match error {
             NotChanged::Unknown => Self::not_found("recipe"),
             NotChanged::Outdated(stamp) => Self::outdated("recipe", stamp),
+            NotChanged::ReadOnly(fields) => Self::of_fields(fields),
             NotChanged::Store(error) => error.into(),
         }
     }

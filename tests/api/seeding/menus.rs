@@ -1,7 +1,12 @@
 //! `seed --menu FILE`: a menu of one's own.
 
 use super::{does, is_untouched, refuses, serve};
-use crate::support::{bar::SECRET, database::Database};
+use crate::support::{
+    Bar,
+    bar::SECRET,
+    database::{Database, Kind},
+    executable::run,
+};
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -107,5 +112,71 @@ async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
     assert!(sentence.contains(path), "{sentence}");
     for database in &databases {
         assert!(is_untouched(database).await, "something was written to {}", database.url);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_wrong_entries_are_named_at_once_up_to_twenty() {
+    let (folder, database) = (TempDir::new().unwrap(), Database::file());
+    let file = folder.path().join("menu.json");
+    let mut drinks: Vec<_> = (0..25).map(|at| drink(&format!("Water {at}"))).collect();
+    for drink in drinks.iter_mut().skip(2) {
+        drink["ingredients"][0]["amount"] = json!("a cup");
+    }
+    drinks[4]["build"] = json!("thrown");
+    fs::write(&file, menu(&drinks)).unwrap();
+    let arguments = ["seed", "--menu", file.to_str().unwrap()];
+    let output = run(&arguments, &[("DATABASE_URL", &database.url), ("RUST_LOG", "off")]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].ends_with("menu.json: 24 mistakes:"), "{said}");
+    assert_eq!((lines.len(), lines[22]), (23, "  and 3 more entries"), "{said}");
+    let amount = |at: usize| {
+        format!(
+            "  recipes[{at}].ingredients[0].amount (Water {at}): must be a number, not text (it is \"a cup\")"
+        )
+    };
+    for at in 2..22 {
+        assert!(lines.contains(&amount(at).as_str()), "{at}: {said}");
+    }
+    let build = "  recipes[4].build (Water 4): must be one of built, collins, stirred, shaken, sour (it is \"thrown\")";
+    assert!(lines.contains(&build), "{said}");
+    assert!(is_untouched(&database).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_bar_answers_is_a_menu_for_another() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("menu.json");
+    let bar = Bar::open(Kind::Sqlite).await;
+    bar.employee()
+        .await
+        .put("/recipes/negroni/availability", json!({ "available": false }))
+        .await
+        .expect(200);
+    let answer = bar.stranger().get("/recipes").await;
+    fs::write(&file, &answer.text).unwrap();
+    let there = answer.expect(200);
+    bar.close().await;
+    for database in [Database::file(), Database::empty().await] {
+        let url = ("DATABASE_URL", database.url.as_str());
+        let said = does(&["seed", "--menu", file.to_str().unwrap()], &[url]).await;
+        let recipes = there["recipes"].as_array().unwrap();
+        assert!(said.contains(&format!("{0} of {0} recipes were new", recipes.len())), "{said}");
+        let (role, stranger) = serve(&database, &[("JWT_SECRET", SECRET)]).await;
+        let here = stranger.get("/recipes").await.expect(200);
+        let written = |menu: &Value| {
+            let mut recipes = menu["recipes"].as_array().unwrap().clone();
+            for recipe in &mut recipes {
+                for field in ["id", "available", "created_at", "updated_at"] {
+                    recipe.as_object_mut().unwrap().remove(field);
+                }
+            }
+            recipes
+        };
+        assert_eq!(written(&here), written(&there));
+        assert!(here["recipes"].as_array().unwrap().iter().all(|recipe| recipe["available"] == true));
+        role.stop().await;
     }
 }

@@ -1,0 +1,106 @@
+//! Tables as clients write them: as text or as a number.
+
+use super::{
+    text::Table,
+    validation::{self, whole},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+use std::{borrow::Cow, fmt};
+use utoipa::{
+    Number, PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema, Type},
+    },
+};
+
+/// The largest number of a table: beyond it JSON's numbers are not the same everywhere (RFC 8259, 6).
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// A table in a body: text, or a whole number, which is stored as its digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableLabel(pub Table);
+
+impl<'de> Deserialize<'de> for TableLabel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrNumber)
+    }
+}
+
+whole!(TableLabel, validation::TEXT_OR_NUMBER);
+
+impl PartialSchema for TableLabel {
+    fn schema() -> RefOr<Schema> {
+        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(Number::UInt(0)));
+        let number = number.maximum(usize::try_from(MAX_NUMBER).ok());
+        let either = AnyOfBuilder::new().item(Ref::from_schema_name(Table::name())).item(number);
+        either.description(Some("A table as text or as a number: 4 is the same as \"4\".")).into()
+    }
+}
+
+impl ToSchema for TableLabel {
+    fn name() -> Cow<'static, str> {
+        "TableLabel".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Table::name().into(), Table::schema()));
+    }
+}
+
+struct TextOrNumber;
+
+impl Visitor<'_> for TextOrNumber {
+    type Value = TableLabel;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or a whole number")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<TableLabel, E> {
+        Table::try_from(text).map(TableLabel).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<TableLabel, E> {
+        if number > MAX_NUMBER {
+            return Err(E::custom(format_args!("must be at most {MAX_NUMBER}")));
+        }
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<TableLabel, E> {
+        let number = u64::try_from(number).map_err(|_| E::custom("must be at least 0"))?;
+        self.visit_u64(number)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<TableLabel, E> {
+        if number.fract() != 0.0 {
+            return Err(E::custom("must be text or a whole number"));
+        }
+        // Saturating, which is too large all the same.
+        #[allow(clippy::cast_possible_truncation, reason = "there is nothing behind the point")]
+        self.visit_i64(number as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_text_or_a_whole_number() {
+        let read =
+            |json: &str| serde_json::from_str::<TableLabel>(json).ok().map(|label| String::from(label.0));
+        for (json, table) in
+            [("4", "4"), ("4.0", "4"), ("0", "0"), ("\" 4 \"", "4"), ("9007199254740991", "9007199254740991")]
+        {
+            assert_eq!(read(json).as_deref(), Some(table), "{json}");
+        }
+        for json in ["4.5", "-1", "9007199254740992", "1e30", "true", "null", "[4]", "\"\"", "{}"] {
+            assert_eq!(read(json), None, "{json}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Finds fields that an object has twice: two readers could take either of them for the one that counts (RFC 8259, 4).
+
+use super::validation::{FieldPath, Invalid};
+use deserr::ValuePointerRef;
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
+};
+use std::{cell::RefCell, collections::HashSet, fmt};
+
+/// The fields of a JSON text that are given again, `max` at most. None of what is no JSON.
+pub fn repeated_keys(json: &[u8], max: usize) -> Vec<Invalid> {
+    let found = RefCell::new(Vec::new());
+    let element = Element { place: ValuePointerRef::Origin, found: &found, max };
+    let read = element.deserialize(&mut serde_json::Deserializer::from_slice(json));
+    if read.is_ok() { found.into_inner() } else { Vec::new() }
+}
+
+/// A value of any kind.
+struct Element<'a> {
+    place: ValuePointerRef<'a>,
+    found: &'a RefCell<Vec<Invalid>>,
+    max: usize,
+}
+
+impl Element<'_> {
+    fn note(&self, place: ValuePointerRef<'_>) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < self.max {
+            found.push(Invalid::new(FieldPath::from(place), "is given twice"));
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Element<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Element<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            let place = self.place.push_key(&key);
+            if seen.contains(&key) {
+                self.note(place);
+            }
+            fields.next_value_seed(Element { place, found: self.found, max: self.max })?;
+            seen.insert(key);
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        for index in 0.. {
+            let place = self.place.push_index(index);
+            let element = Element { place, found: self.found, max: self.max };
+            if elements.next_element_seed(element)?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeated_field_is_found_wherever_it_is() {
+        for (json, fields) in [
+            (r#"{"recipe":"Negroni","recipe":"Gin Fizz"}"#, &["recipe"][..]),
+            (r#"{"items":[{"recipe":"a"},{"recipe":"a","note":null,"recipe":"b"}]}"#, &["items[1].recipe"]),
+            (r#"{"a":{"[0]":1,"[0]":2},"b":1,"b":[{"c":1,"c":2}]}"#, &["a.[0]", "b", "b[0].c"]),
+            (r#"{"a":{"b":[1,-2,3.5,true,null]},"b":{"a":{}}}"#, &[]),
+            ("7", &[]),
+            (r#"{"a":1,"a""#, &[]),
+            ("{", &[]),
+        ] {
+            let found: Vec<_> = repeated_keys(json.as_bytes(), 3)
+                .into_iter()
+                .map(|invalid| invalid.field.to_string())
+                .collect();
+            assert_eq!(found, fields, "{json}");
+            assert_eq!(repeated_keys(json.as_bytes(), 1).len(), fields.len().min(1));
+        }
+    }
+}
