@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[serde(try_from = "Whole", into = "i64")]
 pub struct Quantity(u8);
 
-validation::whole!(Quantity);
+validation::whole!(Quantity, validation::NUMBER);
 
 schema::described!(Quantity: schema::whole("How many of one drink.", 1, usize::from(Self::MOST)));
 
@@ -68,6 +68,14 @@ pub struct Drink {
     /// What it was called.
     #[serde(deserialize_with = "deserialize_stored")]
     pub name: Name,
+}
+
+impl Drink {
+    /// Whether this is that drink, or was called as it is: a drink keeps its id when it is renamed, and its name when it is taken off
+    /// the menu and put back.
+    pub fn is_called_as(&self, other: &Self) -> bool {
+        self.id == other.id || self.name.key() == other.name.key()
+    }
 }
 
 /// One drink of an order, and how many of it.
@@ -132,8 +140,23 @@ impl NewOrder {
         self.lines.iter().map(|line| u32::from(line.quantity.get())).sum()
     }
 
-    /// Tells a repeat from another order under the same id: the SHA-256 of what was ordered and for whom.
-    /// When it was placed does not count.
+    /// Whether this is what another order under the same id is, whatever its drinks are called since. When it was placed does not
+    /// count.
+    pub fn repeats(&self, earlier: &Self) -> bool {
+        let is_same_line = |(line, earlier): (&Line, &Line)| {
+            line.quantity == earlier.quantity
+                && is_same_text(line.note.as_ref(), earlier.note.as_ref())
+                && line.recipe.is_called_as(&earlier.recipe)
+        };
+        self.customer_id == earlier.customer_id
+            && is_same_text(self.table.as_ref(), earlier.table.as_ref())
+            && is_same_text(self.note.as_ref(), earlier.note.as_ref())
+            && self.lines.len() == earlier.lines.len()
+            && self.lines.iter().zip(&earlier.lines).all(is_same_line)
+    }
+
+    /// Names what was ordered, and for whom: a SHA-256, stored with each order, and the same in every release. Orders of one
+    /// fingerprint are one. Those of two may be one as well, for it has the names of the drinks: [`Self::repeats`] decides then.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -152,6 +175,21 @@ impl NewOrder {
             part(line.note.as_ref().map_or("", Note::as_str).as_bytes());
         }
         hash.finalize().into()
+    }
+}
+
+/// Whether two texts are one. What an earlier release stored is read by the present rules, as what is compared with it was.
+pub fn is_same_text<T>(asked: Option<&T>, stored: Option<&T>) -> bool
+where
+    T: Clone + PartialEq + TryFrom<String>,
+    String: From<T>,
+{
+    match (asked, stored) {
+        (Some(asked), Some(stored)) => {
+            asked == stored || T::try_from(stored.clone().into()).is_ok_and(|stored| stored == *asked)
+        }
+        (None, None) => true,
+        _ => false,
     }
 }
 
@@ -214,7 +252,7 @@ pub struct HistoryEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::now;
+    use crate::domain::{now, text::StoredText};
 
     fn order() -> NewOrder {
         let id = UserId::fresh();
@@ -235,6 +273,53 @@ mod tests {
         }
     }
 
+    fn changes() -> [fn(&mut NewOrder); 6] {
+        [
+            |order| order.note = Note::try_from("quick").ok(),
+            |order| order.table = Table::try_from("quick").ok(),
+            |order| order.customer_id = UserId::fresh(),
+            |order| order.lines.extend_from_within(..),
+            |order| order.lines[0].note = Note::try_from("quick").ok(),
+            |order| order.lines[0].quantity = Quantity::try_from(2).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn a_repeat_is_one_whatever_its_drinks_are_called_since() {
+        let mut first = order();
+        first.note = Note::from_stored("cre\u{300}me\u{200b}".into()).ok();
+        let mut again = NewOrder { placed_at: now(), note: Note::try_from("crème").ok(), ..first.clone() };
+        again.lines[0].recipe.name = Name::try_from("Negroni Classico").unwrap();
+        assert!(again.repeats(&first));
+        assert_ne!(again.fingerprint(), first.fingerprint());
+        // Off the menu and on it again.
+        again.lines[0].recipe = Drink { id: RecipeId::fresh(), name: Name::try_from("NEGRONI").unwrap() };
+        assert!(again.repeats(&first));
+        again.lines[0].recipe.name = Name::try_from("Gin Fizz").unwrap();
+        assert!(!again.repeats(&first));
+        for change in changes() {
+            let mut other = first.clone();
+            change(&mut other);
+            assert!(!other.repeats(&first), "{other:?}");
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_same_in_every_release() {
+        let mut order = order();
+        order.customer_id = "01a203c7-9c4d-73e0-b5cb-40c566f38883".parse().unwrap();
+        order.table = Table::try_from("4").ok();
+        order.lines[0].note = Note::try_from("no ice").ok();
+        assert_eq!(
+            hex(&order.fingerprint()),
+            "6db0a1a5f5b6660849896ed0449c04d6f0cb559d7256c248b5a3aed0f244aac9"
+        );
+    }
+
     #[test]
     fn a_repeat_has_the_same_fingerprint_whenever_it_is_placed() {
         let first = order();
@@ -247,13 +332,7 @@ mod tests {
     #[test]
     fn any_other_content_has_another_fingerprint() {
         let first = order();
-        let others: [fn(&mut NewOrder); 4] = [
-            |order| order.note = Note::try_from("quick").ok(),
-            |order| order.table = Table::try_from("quick").ok(),
-            |order| order.customer_id = UserId::fresh(),
-            |order| order.lines.extend_from_within(..),
-        ];
-        for change in others {
+        for change in changes() {
             let mut other = first.clone();
             change(&mut other);
             assert_ne!(first.fingerprint(), other.fingerprint());

@@ -37,6 +37,7 @@ mod recipes;
 mod request_id;
 mod server;
 mod sessions;
+mod standing;
 mod thread_watchdog;
 mod tls;
 mod upgrade;

@@ -14,19 +14,21 @@ use super::{
     prefer,
     problem::Problem,
     query::{self, Query, wrong},
+    standing::{Standing, standing, until_stored},
     views::{CancelledView, HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
 };
 use crate::{
     accounts::Caller,
-    bar::{Filter, NotMoved, Page, Place, Waited},
+    bar::{Filter, NotMoved, Page, Place},
     domain::{
         Invalid,
         ids::{OrderId, RecipeId, UserId},
         moves::{Move, Status},
+        optional::Optional,
         order::{NewOrder, Order},
         text::{Name, Note, Table},
     },
-    intake::{Queued, Request, Taken},
+    intake::{Placement, Queued, Request, Taken},
 };
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse, Responder,
@@ -53,9 +55,9 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(250);
     request_body = Request,
     responses(
         (status = 201, description = "It is stored.", body = OrderView,
-            headers(("Location" = String), ("ETag" = String), ("Preference-Applied" = String))),
+            headers(("Location" = String), ("ETag" = String), ("Preference-Applied" = String), ("Idempotency-Replayed" = String))),
         (status = 202, description = "It is safe and will be stored.", body = OrderView,
-            headers(("Location" = String), ("Preference-Applied" = String))),
+            headers(("Location" = String), ("Preference-Applied" = String), ("Idempotency-Replayed" = String))),
         ForToken, NotPermitted, SoldOut, TooManyOpen, ForBody, KeyReused, Unavailable))]
 pub async fn place(
     app: Data<App>,
@@ -65,7 +67,8 @@ pub async fn place(
 ) -> Result<impl Responder, Problem> {
     let key = once::key(&request)?;
     let mut wait = prefer::wait(&request);
-    let (taken, order) = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
+    let placement = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
+    let Placement { taken, order, is_replayed } = placement;
     let id = order.id;
     let stored = match (taken, wait) {
         (Taken::Stored(Some(at)), _) => Some(Order::recorded(NewOrder::clone(&order), at)),
@@ -83,6 +86,9 @@ pub async fn place(
     response.insert_header((header::LOCATION, format!("/orders/{id}")));
     if let Some(stored) = &stored {
         conditions::tag(&mut response, stored.stamp());
+    }
+    if is_replayed {
+        response.insert_header((once::REPLAYED, "true"));
     }
     prefer::applied(&mut response, wait);
     Ok(response.json(stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from)))
@@ -252,7 +258,8 @@ pub struct CancelAll {
     customer_id: UserId,
     /// Why, for the orders' history.
     #[deserr(default)]
-    reason: Option<Note>,
+    #[schema(value_type = Option<Note>)]
+    reason: Optional<Note>,
 }
 
 /// `POST /orders/cancel`: cancels what a customer has on the board, pending or in progress.
@@ -273,7 +280,7 @@ pub async fn cancel_all(
     Json(asked): Json<CancelAll>,
 ) -> Result<HttpResponse, Problem> {
     let key = once::once(&request, caller, &asked, |cancelled| all_cancelled(cancelled).text())?;
-    let CancelAll { customer_id, reason } = asked;
+    let CancelAll { customer_id, reason: Optional(reason) } = asked;
     once::answer(&app.bar.cancel_all(caller, customer_id, reason, key).await?, all_cancelled)
 }
 
@@ -287,7 +294,8 @@ fn all_cancelled(order_ids: &Vec<OrderId>) -> Reply {
 #[deserr(deny_unknown_fields)]
 pub struct Because {
     #[deserr(default)]
-    reason: Option<Note>,
+    #[schema(value_type = Option<Note>)]
+    reason: Optional<Note>,
 }
 
 /// A move that the caller may ask for, of an order that they may see or not. Judged before anything else of the request is
@@ -330,7 +338,7 @@ pub async fn act(
     request: HttpRequest,
     OptionalJson(because): OptionalJson<Because>,
 ) -> Result<HttpResponse, Problem> {
-    let reason = because.and_then(|because| because.reason);
+    let reason = because.and_then(|because| because.reason.0);
     match (action, &reason) {
         (Move::Fail, None) => return Err(Invalid::new("reason", "must be given").into()),
         (Move::Fail | Move::Cancel, _) | (_, None) => {}
@@ -352,50 +360,4 @@ pub async fn act(
 /// What is no id names no order.
 fn order_id(text: &str) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| Problem::not_found("order"))
-}
-
-/// Where an order is.
-enum Standing {
-    /// In the database.
-    Stored(Box<Order>),
-    /// Accepted, on its way there.
-    Queued(Queued),
-    /// A dead letter.
-    Lost,
-}
-
-/// Where an order is that the caller may see. 404 if there is none.
-async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Problem> {
-    if let Some(order) = app.bar.find(caller, id).await? {
-        return Ok(Standing::Stored(Box::new(order)));
-    }
-    let customer = (!caller.role.is_staff()).then_some(caller.id);
-    let Some(queued) = app.intake.queued(id, customer) else { return Err(Problem::not_found("order")) };
-    match queued {
-        _ if app.bar.is_lost(id).await? => Ok(Standing::Lost),
-        // Once more: it may have been stored between the two looks.
-        Queued::Gone => match app.bar.find(caller, id).await? {
-            Some(order) => Ok(Standing::Stored(Box::new(order))),
-            None => Err(Problem::no_longer_stored()),
-        },
-        queued => Ok(Standing::Queued(queued)),
-    }
-}
-
-/// The order as soon as it is stored, if that is within `wait`; where too many wait, `wait` is taken away.
-async fn until_stored(app: &App, caller: Caller, id: OrderId, wait: &mut Option<Duration>) -> Option<Order> {
-    let within = (*wait)?;
-    let waited = tokio::select! {
-        waited = app.bar.until_stored(caller, id, within) => waited,
-        // Accepted is accepted: the client learns that before this process ends.
-        () = app.health.stopping.cancelled() => Waited::TimedOut,
-    };
-    match waited {
-        Waited::Stored(order) => Some(*order),
-        Waited::TimedOut => None,
-        Waited::Declined => {
-            *wait = None;
-            None
-        }
-    }
 }

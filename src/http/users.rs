@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     accounts::Filter,
-    domain::{Invalid, account::Role, ids::UserId},
+    domain::{Invalid, account::Role, ids::UserId, optional::Optional},
 };
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -82,10 +82,12 @@ fn user_id(text: &str) -> Result<UserId, Problem> {
 pub struct Change {
     /// What the account may do.
     #[deserr(default)]
-    role: Option<Role>,
+    #[schema(value_type = Option<Role>)]
+    role: Optional<Role>,
     /// Whether it may do anything at all.
     #[deserr(default)]
-    active: Option<bool>,
+    #[schema(value_type = Option<bool>)]
+    active: Optional<bool>,
 }
 
 /// `PATCH /users/{id}`: what an account may do from now on.
@@ -104,10 +106,11 @@ pub async fn change(
     Json(change): Json<Change>,
 ) -> Result<impl Responder, Problem> {
     let id = user_id(&id)?;
-    if change.role.is_none() && change.active.is_none() {
+    let Change { role: Optional(role), active: Optional(active) } = change;
+    if role.is_none() && active.is_none() {
         return Err(Invalid::new("role", "must be given, or active").into());
     }
-    let user = app.accounts.set_access(caller.id, id, change.role, change.active, condition).await?;
+    let user = app.accounts.set_access(caller.id, id, role, active, condition).await?;
     let mut response = HttpResponse::Ok();
     conditions::tag(&mut response, user.stamp());
     Ok(response.json(UserView::from(user)))

@@ -3,7 +3,7 @@
 use crate::domain::{Instant, order::NewOrder};
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU8, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
 };
 
 /// It is not known where it is: it is being accepted.
@@ -17,11 +17,17 @@ pub(super) struct Accepted {
     /// When it was last given to the broker, in microseconds since 1970 began, or one of the above.
     way: AtomicI64,
     attempts: AtomicU8,
+    is_answered: AtomicBool,
 }
 
 impl Accepted {
     pub(super) fn new(order: Arc<NewOrder>) -> Self {
-        Self { order, way: AtomicI64::new(UNDECIDED), attempts: AtomicU8::new(0) }
+        Self {
+            order,
+            way: AtomicI64::new(UNDECIDED),
+            attempts: AtomicU8::new(0),
+            is_answered: AtomicBool::new(false),
+        }
     }
 
     /// Notes that the broker has it since this time.
@@ -45,6 +51,11 @@ impl Accepted {
     /// Whether it was stored when it was looked for.
     pub(super) fn is_stored(&self) -> bool {
         self.way.load(Ordering::Relaxed) == STORED
+    }
+
+    /// Whether nobody was told yet that it is safe. Whoever asks is telling somebody.
+    pub(super) fn is_first_answer(&self) -> bool {
+        !self.is_answered.swap(true, Ordering::Relaxed)
     }
 
     /// Counts an attempt to publish it again.

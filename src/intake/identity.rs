@@ -1,6 +1,7 @@
 //! Ids of orders: what makes two requests one order, and what proves without asking anybody that an id was given out.
 //!
-//! An id is a UUIDv7, or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key. Its last 32 bits are a mark: 16
+//! An id is a UUIDv7, or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key, and where somebody else orders
+//! for the customer also from the sender: keys are words of those who send them. Its last 32 bits are a mark: 16
 //! bits that only this installation can make, and 16 bits that also depend on the customer. So every `serve` of an installation recognises an
 //! order that another one accepted and that no worker has stored yet, and does not mistake a made-up id for it.
 //! A mark decides only between "queued" and "not found" for an id that is not stored; nothing is protected by it.
@@ -29,9 +30,14 @@ impl Identity {
         self.marked(*Uuid::now_v7().as_bytes(), customer)
     }
 
-    /// The id that this customer's orders under this key have.
-    pub fn derived(&self, customer: UserId, idempotency_key: &str) -> OrderId {
-        let hash = Sha256::new().chain_update(customer.0.as_bytes()).chain_update(idempotency_key).finalize();
+    /// The id of what this sender orders for this customer under this key.
+    pub fn derived(&self, sender: UserId, customer: UserId, idempotency_key: &str) -> OrderId {
+        let mut hash = Sha256::new();
+        if sender != customer {
+            // No customer's key is taken for this: keys are ASCII, and no id of an account is.
+            hash.update(sender.0.as_bytes());
+        }
+        let hash = hash.chain_update(customer.0.as_bytes()).chain_update(idempotency_key).finalize();
         let mut bytes = [0; 16];
         for (byte, hashed) in bytes.iter_mut().zip(hash) {
             *byte = hashed;
@@ -71,18 +77,39 @@ mod tests {
     fn a_key_gives_one_customer_one_id() {
         let identity = Identity::new("bar");
         let (ana, ben) = (UserId::fresh(), UserId::fresh());
-        assert_eq!(identity.derived(ana, "k1"), identity.derived(ana, "k1"));
-        assert_ne!(identity.derived(ana, "k1"), identity.derived(ana, "k2"));
-        assert_ne!(identity.derived(ana, "k1"), identity.derived(ben, "k1"));
-        assert_eq!(identity.derived(ana, "k1").0.get_version_num(), 8);
+        assert_eq!(identity.derived(ana, ana, "k1"), identity.derived(ana, ana, "k1"));
+        assert_ne!(identity.derived(ana, ana, "k1"), identity.derived(ana, ana, "k2"));
+        assert_ne!(identity.derived(ana, ana, "k1"), identity.derived(ben, ben, "k1"));
+        assert_eq!(identity.derived(ana, ana, "k1").0.get_version_num(), 8);
         assert_eq!(identity.fresh(ana).0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_key_counts_for_its_sender() {
+        let identity = Identity::new("bar");
+        let [ana, till, other_till] = [(); 3].map(|()| UserId::fresh());
+        let by_till = identity.derived(till, ana, "k1");
+        assert_eq!(by_till, identity.derived(till, ana, "k1"));
+        for other in [(ana, ana), (till, till), (other_till, ana), (till, other_till), (ana, till)] {
+            assert_ne!(by_till, identity.derived(other.0, other.1, "k1"));
+        }
+        assert!(identity.gave(by_till, Some(ana)) && !identity.gave(by_till, Some(till)));
+    }
+
+    #[test]
+    fn an_id_is_the_same_in_every_release() {
+        let ana = "01a203c7-9c4d-73e0-b5cb-40c566f38883".parse().unwrap();
+        assert_eq!(
+            Identity::new("bar").derived(ana, ana, "k1").to_string(),
+            "af98cde9-f04c-8d9a-9a74-4a526c2f1bff"
+        );
     }
 
     #[test]
     fn only_ids_given_out_here_are_recognised() {
         let (bar, other_bar) = (Identity::new("bar"), Identity::new("other bar"));
         let (ana, ben) = (UserId::fresh(), UserId::fresh());
-        for id in [bar.fresh(ana), bar.derived(ana, "k1")] {
+        for id in [bar.fresh(ana), bar.derived(ana, ana, "k1")] {
             assert!(bar.gave(id, None) && bar.gave(id, Some(ana)));
             assert!(!bar.gave(id, Some(ben)) && !other_bar.gave(id, Some(ana)));
         }

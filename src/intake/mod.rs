@@ -2,6 +2,7 @@
 
 mod accepted;
 mod identity;
+mod keyed;
 pub mod message;
 mod open_orders;
 mod recovery;
@@ -13,6 +14,7 @@ mod waiting;
 
 pub use crate::recorder::Refusal;
 pub use identity::Identity;
+pub use keyed::Placement;
 pub use open_orders::{OpenOrders, TooManyOpen};
 pub use recovery::Recovery;
 pub use request::{IdempotencyKey, Item, Request};
@@ -33,11 +35,12 @@ use crate::{
         working_order,
     },
     menu::{Menu, Snapshot},
-    store::{self, Store, orders, users},
+    store::{self, Store, users},
     telemetry::metrics::{self, KeptBy, Refused},
 };
 use accepted::Accepted;
 use futures_util::FutureExt;
+use keyed::KeyedRequest;
 use quick_cache::{Weighter, sync::Cache};
 use std::{net::IpAddr, sync::Arc};
 use waiting::Waiting;
@@ -150,14 +153,16 @@ impl Intake {
         address: IpAddr,
         request: Request,
         key: Option<&IdempotencyKey>,
-    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
+    ) -> Result<Placement, NotTaken> {
         let outcome = self.take(caller, address, request, key).await;
         match &outcome {
-            Ok((Taken::Queued, order)) => {
+            Ok(Placement { taken: Taken::Queued, order, .. }) => {
                 metrics::intake().accepted.of(KeptBy::Broker).inc();
                 self.waiting.accepted(order.id, order.placed_at, now());
             }
-            Ok((Taken::Stored(_), _)) => metrics::intake().accepted.of(KeptBy::Database).inc(),
+            Ok(Placement { taken: Taken::Stored(_), .. }) => {
+                metrics::intake().accepted.of(KeptBy::Database).inc();
+            }
             Err(error) => metrics::intake().refused.of(refused(error)).inc(),
         }
         outcome
@@ -174,30 +179,40 @@ impl Intake {
         address: IpAddr,
         request: Request,
         key: Option<&IdempotencyKey>,
-    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
-        let customer_id = self.customer(caller, request.customer_id).await?;
-        let order = match (self.order(customer_id, caller.id, request.clone(), key), key) {
-            (Ok(order), _) => Arc::new(order),
+    ) -> Result<Placement, NotTaken> {
+        let customer_id = self.customer(caller, request.customer_id()).await?;
+        let keyed =
+            key.map(|key| KeyedRequest::new(&self.identity, caller.id, customer_id, key, request.clone()));
+        let id = keyed.as_ref().map_or_else(|| self.identity.fresh(customer_id), |keyed| keyed.id);
+        let built = self.order(id, customer_id, caller.id, request);
+        if let Some(keyed) = &keyed
+            && let Some(order) = self.before_keys_of_senders(keyed, caller.id, built.as_ref().ok()).await?
+        {
+            return Ok(Placement { taken: Taken::Stored(None), order, is_replayed: true });
+        }
+        let (order, is_repeat) = match (built, &keyed) {
+            (Ok(order), _) => (Arc::new(order), false),
             // The menu has changed since, perhaps: what was taken before is answered as it was then.
-            (Err(refusal), Some(key)) => {
-                self.earlier(customer_id, request.clone(), key).await?.ok_or(refusal)?
-            }
+            (Err(refusal), Some(keyed)) => (self.earlier(keyed, None).await?.ok_or(refusal)?, true),
             (Err(refusal), None) => return Err(refusal),
         };
         let is_staff = caller.role.is_staff();
         let admitted = if is_staff { Ok(None) } else { self.open.admit(&order, address) };
-        let (order, reservation) = match (admitted, key) {
-            (Ok(reservation), _) => (order, reservation),
+        let (order, reservation, is_repeat) = match (admitted, &keyed) {
+            (Ok(reservation), _) => (order, reservation, is_repeat),
             // What was taken before is no further order.
-            (Err(too_many), Some(key)) => match self.earlier(customer_id, request, key).await {
-                Ok(earlier) => (earlier.ok_or(too_many)?, None),
+            (Err(too_many), Some(keyed)) => match self.earlier(keyed, Some(&order)).await {
+                Ok(earlier) => (earlier.ok_or(too_many)?, None, true),
                 // Nobody can say whether it is a repeat.
-                Err(NotTaken::Store(error)) if error.may_pass() => (order, None),
+                Err(NotTaken::Store(error)) if error.may_pass() => (order, None, is_repeat),
                 Err(refusal) => return Err(refusal),
             },
             (Err(too_many), None) => return Err(too_many.into()),
         };
-        let outcome = self.keep(order, key).await;
+        let outcome = match &keyed {
+            None => self.keep(order).await,
+            Some(keyed) => self.keep_once(order, keyed, is_repeat).await,
+        };
         match (&outcome, reservation) {
             (_, None) => {}
             (Ok(_), Some(reservation)) => reservation.accepted(),
@@ -208,54 +223,15 @@ impl Intake {
         outcome
     }
 
-    /// Keeps an order safe.
-    async fn keep(
-        &self,
-        order: Arc<NewOrder>,
-        key: Option<&IdempotencyKey>,
-    ) -> Result<(Taken, Arc<NewOrder>), NotTaken> {
-        if key.is_none() {
-            let taken = self.sink.take(Arc::clone(&order)).await?;
-            if taken == Taken::Queued {
-                let accepted = Accepted::new(Arc::clone(&order));
-                accepted.set_published(now());
-                self.accepted.insert(order.id, Arc::new(accepted));
-            }
-            return Ok((taken, order));
+    /// Keeps an order safe that no other request stands for.
+    async fn keep(&self, order: Arc<NewOrder>) -> Result<Placement, NotTaken> {
+        let taken = self.sink.take(Arc::clone(&order)).await?;
+        if taken == Taken::Queued {
+            let accepted = Accepted::new(Arc::clone(&order));
+            accepted.set_published(now());
+            self.accepted.insert(order.id, Arc::new(accepted));
         }
-        // Another process may have taken one under this key, or this one before it was started.
-        if self.accepted.get(&order.id).is_none()
-            && let Some(stored) = self.sink.stored(order.id).await
-        {
-            let is_repeat = stored.fingerprint == order.fingerprint();
-            return if is_repeat { Ok((Taken::Stored(None), order)) } else { Err(NotTaken::Conflict) };
-        }
-        // Of several at once under one key the first to come here decides what is ordered.
-        let mut is_first = false;
-        let first = self.accepted.get_or_insert_with(&order.id, || {
-            is_first = true;
-            Ok::<_, NotTaken>(Arc::new(Accepted::new(Arc::clone(&order))))
-        })?;
-        if first.order.fingerprint() != order.fingerprint() {
-            return Err(NotTaken::Conflict);
-        }
-        // Each of them is given on, in case the first one does not get through: under one id they are one order.
-        match self.sink.take(Arc::clone(&first.order)).await {
-            Ok(taken) => {
-                match taken {
-                    Taken::Queued => first.set_published(now()),
-                    Taken::Stored(_) => first.set_stored(),
-                }
-                Ok((taken, Arc::clone(&first.order)))
-            }
-            Err(error) => {
-                // What may have been kept is remembered, so that nothing else is taken under its key.
-                if is_first && !matches!(error, NotTaken::Undecided) {
-                    self.accepted.remove(&order.id);
-                }
-                Err(error)
-            }
-        }
+        Ok(Placement { taken, order, is_replayed: false })
     }
 
     /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
@@ -271,28 +247,6 @@ impl Intake {
             Some(_) | None => return None,
         };
         Some(if is_gone { Queued::Gone } else { queued })
-    }
-
-    /// The order that was placed under this key before, if this is a repeat of it.
-    async fn earlier(
-        &self,
-        customer: UserId,
-        request: Request,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Arc<NewOrder>>, NotTaken> {
-        let id = self.identity.derived(customer, key.as_str());
-        let order = match self.accepted.get(&id) {
-            Some(accepted) => Some(Arc::clone(&accepted.order)),
-            None => self
-                .store
-                .read(move |conn| orders::find(conn, id).boxed())
-                .await?
-                .map(|stored| Arc::new(stored.placed)),
-        };
-        match order {
-            Some(order) if !request.repeats(&order) => Err(NotTaken::Conflict),
-            order => Ok(order),
-        }
     }
 
     async fn customer(&self, caller: Caller, named: Option<UserId>) -> Result<UserId, NotTaken> {
@@ -311,13 +265,13 @@ impl Intake {
 
     fn order(
         &self,
+        id: OrderId,
         customer_id: UserId,
         placed_by: UserId,
         request: Request,
-        key: Option<&IdempotencyKey>,
     ) -> Result<NewOrder, NotTaken> {
         let menu = self.menu.current();
-        let (table, note) = (request.table.clone(), request.note.clone());
+        let (table, note) = (request.table().cloned(), request.note().cloned());
         let is_list = request.is_list();
         let items = request.into_items()?;
         if !(1..=MOST_LINES).contains(&items.len()) {
@@ -346,10 +300,7 @@ impl Intake {
         }
         let placed_at = now();
         Ok(NewOrder {
-            id: match key {
-                Some(key) => self.identity.derived(customer_id, key.as_str()),
-                None => self.identity.fresh(customer_id),
-            },
+            id,
             customer_id,
             placed_by,
             lines,
@@ -391,5 +342,6 @@ fn line(menu: &Snapshot, field: FieldPath, item: Item) -> Result<(Line, u16), No
         return Err(NotTaken::SoldOut(recipe.formula.name.clone()));
     }
     let drink = Drink { id: recipe.id, name: recipe.formula.name.clone() };
-    Ok((Line { recipe: drink, quantity: item.quantity, note: item.note }, recipe.formula.seconds()))
+    let line = Line { recipe: drink, quantity: item.quantity(), note: item.note.0 };
+    Ok((line, recipe.formula.seconds()))
 }

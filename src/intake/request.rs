@@ -2,9 +2,11 @@
 
 use crate::domain::{
     Invalid,
-    ids::UserId,
+    ids::{RecipeId, UserId},
     object::Object,
-    order::{Line, NewOrder, Quantity},
+    optional::Optional,
+    order::{Drink, Line, NewOrder, Quantity, is_same_text},
+    table_label::TableLabel,
     text::{Name, Note, Table},
     validation::FieldPath,
 };
@@ -23,23 +25,28 @@ use utoipa::ToSchema;
 pub struct Request {
     /// One drink, by id or by name.
     #[deserr(default)]
-    recipe: Option<String>,
+    #[schema(value_type = Option<String>, min_length = 1)]
+    recipe: Optional<String>,
     /// How many of it.
     #[deserr(default)]
-    quantity: Option<Quantity>,
+    #[schema(value_type = Option<Quantity>)]
+    quantity: Optional<Quantity>,
     /// Several drinks, instead of `recipe` and `quantity`: 100 at most in all, or as many as the bar has set.
     #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
     #[deserr(default)]
-    items: Option<Vec<Object<Item>>>,
-    /// Where to.
+    items: Optional<Vec<Object<Item>>>,
+    /// Where to: text, or a number.
     #[deserr(default)]
-    pub table: Option<Table>,
+    #[schema(value_type = Option<TableLabel>)]
+    table: Optional<TableLabel>,
     /// What the guest adds about the whole order.
     #[deserr(default)]
-    pub note: Option<Note>,
+    #[schema(value_type = Option<Note>)]
+    note: Optional<Note>,
     /// For whom, where staff order for a guest.
     #[deserr(default)]
-    pub customer_id: Option<UserId>,
+    #[schema(value_type = Option<UserId>)]
+    customer_id: Optional<UserId>,
 }
 
 /// One line of an order.
@@ -50,47 +57,101 @@ pub struct Request {
 pub struct Item {
     /// Which drink, by id or by name.
     pub recipe: String,
-    /// How many: one, unless it is said.
-    #[serde(default = "one")]
-    #[deserr(default = one())]
-    pub quantity: Quantity,
+    /// How many: 1 unless it is said.
+    #[deserr(default)]
+    #[schema(value_type = Option<Quantity>)]
+    quantity: Optional<Quantity>,
     /// What the guest adds about this drink.
     #[deserr(default)]
-    pub note: Option<Note>,
+    #[schema(value_type = Option<Note>)]
+    pub note: Optional<Note>,
 }
 
-fn one() -> Quantity {
-    Quantity::ONE
+impl Item {
+    /// How many of the drink.
+    pub(super) fn quantity(&self) -> Quantity {
+        self.quantity.0.unwrap_or(Quantity::ONE)
+    }
+}
+
+/// A line as a request names it.
+struct AskedLine<'a> {
+    recipe: &'a str,
+    quantity: Quantity,
+    note: Option<&'a Note>,
+}
+
+impl AskedLine<'_> {
+    /// Whether this asks for what was ordered by an earlier request; `found` is the drink that the menu has for it now. An id is the
+    /// same drink whatever it is called. A name may lead to another drink since, or another name to the same one.
+    fn repeats(&self, found: Option<&Drink>, earlier: &Line) -> bool {
+        let drink = &earlier.recipe;
+        let is_found = match self.recipe.parse::<RecipeId>() {
+            Ok(id) => id == drink.id,
+            Err(_) => found.is_some_and(|found| found.is_called_as(drink)),
+        };
+        let is_drink = is_found || Name::key_of(self.recipe) == drink.name.key();
+        is_drink && self.quantity == earlier.quantity && is_same_text(self.note, earlier.note.as_ref())
+    }
 }
 
 impl Request {
-    /// Whether this asks for what was ordered before. Works without the menu, which may have changed since.
-    pub(super) fn repeats(self, order: &NewOrder) -> bool {
-        let same_place = self.table == order.table && self.note == order.note;
-        let Ok(items) = self.into_items() else { return false };
-        let same = |(item, line): (&Item, &Line)| {
-            let by_name = Name::key_of(&item.recipe) == line.recipe.name.key();
-            let by_id = item.recipe.parse() == Ok(line.recipe.id);
-            (by_name || by_id) && item.quantity == line.quantity && item.note == line.note
-        };
-        same_place
-            && items.len() == order.lines.len()
-            && items.iter().map(|(_, item)| item).zip(&order.lines).all(same)
+    /// Where to.
+    pub(super) fn table(&self) -> Option<&Table> {
+        self.table.0.as_ref().map(|TableLabel(table)| table)
+    }
+
+    /// What the guest adds about the whole order.
+    pub(super) fn note(&self) -> Option<&Note> {
+        self.note.0.as_ref()
+    }
+
+    /// For whom, where that is said.
+    pub(super) fn customer_id(&self) -> Option<UserId> {
+        self.customer_id.0
+    }
+
+    /// Whether this asks for what was ordered before. `order` is what it would be with the present menu, if that has all of it: the
+    /// menu may have changed since.
+    pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
+        let lines = self.lines();
+        let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &Line| &line.recipe);
+        is_same_text(self.table(), earlier.table.as_ref())
+            && is_same_text(self.note(), earlier.note.as_ref())
+            && lines.len() == earlier.lines.len()
+            && lines
+                .iter()
+                .zip(&earlier.lines)
+                .enumerate()
+                .all(|(at, (asked, line))| asked.repeats(found(at), line))
+    }
+
+    /// Its lines as they are named, whether or not they can be ordered so.
+    fn lines(&self) -> Vec<AskedLine<'_>> {
+        let single = self.recipe.0.as_deref().map(|recipe| {
+            let quantity = self.quantity.0.unwrap_or(Quantity::ONE);
+            AskedLine { recipe, quantity, note: None }
+        });
+        let several = self.items.0.iter().flatten().map(|Object(item)| {
+            let note = item.note.0.as_ref();
+            AskedLine { recipe: &item.recipe, quantity: item.quantity(), note }
+        });
+        single.into_iter().chain(several).collect()
     }
 
     /// Whether it orders by `items`.
     pub(super) fn is_list(&self) -> bool {
-        self.items.is_some()
+        self.items.0.is_some()
     }
 
     /// The lines, each with the field that names its recipe.
     pub(super) fn into_items(self) -> Result<Vec<(FieldPath, Item)>, Invalid> {
-        match (self.recipe, self.items) {
+        match (self.recipe.0, self.items.0) {
             (Some(recipe), None) => {
-                let item = Item { recipe, quantity: self.quantity.unwrap_or(Quantity::ONE), note: None };
+                let item = Item { recipe, quantity: self.quantity, note: Optional(None) };
                 Ok(vec![(FieldPath::from("recipe"), item)])
             }
-            (None, Some(items)) if self.quantity.is_none() => Ok(items
+            (None, Some(items)) if self.quantity.0.is_none() => Ok(items
                 .into_iter()
                 .enumerate()
                 .map(|(at, Object(item))| (FieldPath::from("items").index(at).key("recipe"), item))

@@ -5,7 +5,6 @@ use crate::{
     domain::{self, ids::OrderId, order::NewOrder},
     queue::{PublishError, Publisher},
     recorder::{Outcome, Recorder},
-    store::record::Content,
 };
 use futures_util::{
     FutureExt,
@@ -31,8 +30,8 @@ pub trait OrderSink: Send + Sync {
     /// Takes an order. Taking the same order twice is harmless.
     fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>>;
 
-    /// The content of the order that is stored under an id, where [`Self::take`] alone would not find it, and it is known in time.
-    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<Content>>;
+    /// The order that is stored under an id, as it was placed, where [`Self::take`] alone would not find it, and it is known in time.
+    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<NewOrder>>;
 }
 
 /// Stores orders at once.
@@ -53,7 +52,7 @@ impl OrderSink for Direct {
         store(&self.0, order, Instant::now() + PATIENCE).boxed()
     }
 
-    fn stored(&self, _: OrderId) -> BoxFuture<'_, Option<Content>> {
+    fn stored(&self, _: OrderId) -> BoxFuture<'_, Option<NewOrder>> {
         // Storing an order finds it.
         ready(None).boxed()
     }
@@ -80,7 +79,7 @@ impl OrderSink for BrokerFirst {
         .boxed()
     }
 
-    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<Content>> {
+    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<NewOrder>> {
         self.stored.find(id).boxed()
     }
 }

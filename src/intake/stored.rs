@@ -5,16 +5,13 @@
 //! an order goes to the broker as it is, for the recorder to decide.
 
 use crate::{
-    domain::ids::OrderId,
+    domain::{ids::OrderId, order::NewOrder},
     replies::{self, Reply},
-    store::{
-        Store,
-        record::{self, Content},
-    },
+    store::{Store, orders},
     telemetry::metrics::{self, LookedUp},
 };
 use futures_util::FutureExt;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 use tokio::{sync::mpsc, time::timeout};
 
 /// The most time that an order waits for its look-up.
@@ -26,7 +23,7 @@ const MAX_BATCH_LOOKUPS: usize = 500;
 
 struct Lookup {
     id: OrderId,
-    answer: Reply<Option<Content>>,
+    answer: Reply<Option<NewOrder>>,
 }
 
 /// Looks up what is stored under the ids of orders. Cheap to clone.
@@ -42,8 +39,8 @@ impl StoredOrders {
         (Self { lookups }, answer(store, waiting))
     }
 
-    /// The content of what is stored under an id. None where nothing is, and where the database doesn't say so in time.
-    pub async fn find(&self, id: OrderId) -> Option<Content> {
+    /// The order that is stored under an id. None where nothing is, and where the database doesn't say so in time.
+    pub async fn find(&self, id: OrderId) -> Option<NewOrder> {
         let (answer, found) = replies::channel();
         let found = match self.lookups.try_send(Lookup { id, answer }) {
             Ok(()) => timeout(LOOKUP_TIMEOUT, found).await.ok().and_then(Result::ok),
@@ -68,12 +65,15 @@ async fn answer(store: Store, mut waiting: mpsc::Receiver<Lookup>) {
         if lookups.is_empty() {
             continue;
         }
-        let ids = lookups.iter().map(|lookup| lookup.id).collect();
-        match store.read(move |conn| record::contents(conn, ids).boxed()).await {
-            Ok(found) => replies::give_all(lookups.drain(..).map(|Lookup { id, answer }| {
-                let content = found.get(&id).cloned();
-                (answer, content)
-            })),
+        let ids: Vec<_> = lookups.iter().map(|lookup| lookup.id).collect();
+        match store.read(move |conn| async move { orders::find_all(conn, &ids).await }.boxed()).await {
+            Ok(found) => {
+                let found: HashMap<_, _> =
+                    found.into_iter().map(|order| (order.placed.id, order.placed)).collect();
+                // Of one id several may be asked for.
+                let found = |id| found.get(&id).cloned();
+                replies::give_all(lookups.drain(..).map(|Lookup { id, answer }| (answer, found(id))));
+            }
             Err(error) => {
                 tracing::debug!(%error, "failed to look up keys");
                 lookups.clear();

@@ -1,10 +1,11 @@
 //! Accepted messages that could not become orders, kept as they came.
 
-use super::{Conn, Result, on, record, schema::dead_letters};
+use super::{Conn, Result, on, orders::stored, record, schema::dead_letters};
 use crate::domain::{
     Instant,
     dead_letter::{DeadLetter, Resolution},
     ids::{DeadLetterId, OrderId, UserId},
+    order::NewOrder,
 };
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
@@ -61,8 +62,7 @@ pub fn id_of(order: Option<OrderId>, payload: &[u8]) -> DeadLetterId {
     DeadLetterId(Uuid::new_v5(&order.map_or(Uuid::NAMESPACE_OID, |id| id.0), payload))
 }
 
-/// Keeps a letter of an order with this fingerprint, if that is known, and returns true if it is new and open. If its order is stored
-/// meanwhile it is kept as one that is resolved; if another order is stored under its id, it is open.
+/// Keeps a letter of this order, if its message can be read, and returns true if it is new and open. If its order is stored meanwhile it is kept as one that is resolved; if another order is stored under its id, it is open.
 ///
 /// Belongs in a transaction. Several letters are to be kept in the order of their orders' ids, as these are stored, so that nobody
 /// deadlocks.
@@ -70,15 +70,18 @@ pub async fn keep_unless_stored(
     conn: &mut Conn,
     letter: &DeadLetter,
     payload: &[u8],
-    fingerprint: Option<[u8; 32]>,
+    order: Option<&NewOrder>,
 ) -> Result<bool> {
     let mut letter = letter.clone();
     if let Some(id) = letter.order_id {
         record::reserve(conn, id, letter.created_at).await?;
-        let stored = record::contents(conn, vec![id]).await?.remove(&id);
-        let is_its_own =
-            |stored: record::Content| fingerprint.is_none_or(|fingerprint| stored.fingerprint == fingerprint);
-        if stored.is_some_and(is_its_own) {
+        let is_stored = match order {
+            Some(order) => {
+                record::contents(conn, &[order]).await?.get(&id).is_some_and(|stored| stored.is_of(order))
+            }
+            None => !stored(conn, &[id]).await?.is_empty(),
+        };
+        if is_stored {
             letter.resolution = Some((Resolution::Replayed, letter.created_at, None));
         }
     }

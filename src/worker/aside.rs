@@ -202,8 +202,8 @@ impl Worker {
         let kept = self.store.write(move |conn| {
             async move {
                 let mut open = 0;
-                for Letter { head, payload, fingerprint } in letters {
-                    let kept = dead_letters::keep_unless_stored(conn, &head, &payload, fingerprint);
+                for Letter { head, payload, order } in letters {
+                    let kept = dead_letters::keep_unless_stored(conn, &head, &payload, order.as_ref());
                     open += u64::from(kept.await?);
                 }
                 Ok(open)
@@ -221,8 +221,8 @@ impl Worker {
 struct Letter {
     head: DeadLetter,
     payload: Vec<u8>,
-    /// The content of its order, where the message can be read.
-    fingerprint: Option<[u8; 32]>,
+    /// Its order, where the message can be read.
+    order: Option<NewOrder>,
 }
 
 /// The letter that a message becomes, and what is kept of the message.
@@ -230,8 +230,7 @@ fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at:
     let Delivery { body: mut payload, failures, oversize, .. } = delivery;
     let id = dead_letters::id_of(order_id, &payload);
     // What is too large to be read whole is not read here either.
-    let readable = oversize.is_none().then(|| message::decode(&payload).ok()).flatten();
-    let fingerprint = readable.map(|order| order.fingerprint());
+    let order = oversize.is_none().then(|| message::decode(&payload).ok()).flatten();
     if payload.len() > MOST_PAYLOAD {
         payload.truncate(MOST_PAYLOAD);
         reason += " (and its message was too large to be kept whole)";
@@ -245,5 +244,5 @@ fn letter(delivery: Delivery, order_id: Option<OrderId>, mut reason: String, at:
         created_at: at,
         resolution: None,
     };
-    Letter { head, payload, fingerprint }
+    Letter { head, payload, order }
 }

@@ -1,6 +1,7 @@
 //! Requests under an `Idempotency-Key` are done once, however often they are sent.
 
 mod authorisation;
+mod orders;
 
 use crate::support::{
     Bar, Person,

@@ -38,7 +38,11 @@ async fn a_key_that_another_instance_took_is_answered_by_the_order_that_is_store
     eventually("the database to know a key in time", async || {
         rounds += 1;
         let key = format!("round {rounds}");
-        let first = guest.post_once(&key, "/orders", negroni.clone()).await.expect(202);
+        let first = guest.post_once(&key, "/orders", negroni.clone()).await;
+        assert_eq!(first.header("idempotency-replayed"), None);
+        let first = first.expect(202);
+        let again = guest.post_once(&key, "/orders", negroni.clone()).await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (202, Some("true")), "{again:?}");
         eventually("the order to be stored", async || {
             (guest.sees(&first).await.expect(200)["status"] == "pending").then_some(())
         })
@@ -49,6 +53,7 @@ async fn a_key_that_another_instance_took_is_answered_by_the_order_that_is_store
             return None;
         }
         assert!(repeated.header("etag").is_some());
+        assert_eq!(repeated.header("idempotency-replayed"), Some("true"), "as the database knows it");
         let repeated = repeated.expect(201);
         assert_eq!((id(&repeated), &repeated["status"]), (id(&first), &json!("pending")));
         other.expect_problem(422, "idempotency-key-reused");
@@ -148,4 +153,43 @@ async fn without_a_database_to_ask_an_order_under_a_key_is_taken_all_the_same() 
     bar.database.bring_back().await;
     bar.close().await;
     prefix.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_by_id_is_one_though_its_drink_is_renamed_while_it_is_on_its_way() {
+    let bar = Installation::new().await;
+    let ((here, here_url), (there, there_url)) = tokio::join!(bar.serve(), bar.serve());
+    let guest = bar.sign_in(&here_url, "user@example.com").await;
+    let staff = bar.sign_in(&here_url, "employee@example.com").await;
+    let mut recipe = guest.get("/recipes/Negroni").await.expect(200);
+    let path = format!("/recipes/{}", id(&recipe));
+    let order = json!({ "recipe": recipe["id"], "note": "no ice" });
+    let first = guest.post_once("k", "/orders", order.clone()).await.expect(202);
+    recipe["name"] = json!("Negroni Classico");
+    staff.put(&path, recipe).await.expect(200);
+    let elsewhere = guest.at(&there_url);
+    eventually("the new name to be known there", async || {
+        (elsewhere.get(&path).await.expect(200)["name"] == "Negroni Classico").then_some(())
+    })
+    .await;
+    // That one knows nothing of the first, which no worker has stored: the worker gets both.
+    for person in [&guest, &elsewhere] {
+        let again = person.post_once("k", "/orders", order.clone()).await.expect(202);
+        assert_eq!(id(&again), id(&first));
+    }
+    let worker = bar.work().await;
+    eventually("the order to be stored, and nothing to wait", async || {
+        let stored = guest.sees(&first).await.expect(200)["status"] == "pending";
+        (stored && bar.prefix.waiting().await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(guest.sees(&first).await.expect(200)["items"][0]["recipe"]["name"], "Negroni");
+    assert_eq!(contiguous(&guest, &first).await.len(), 1, "no other order was there");
+    for (rows, count) in [("orders", 1), ("dead_letters", 0), ("orders_not_taken", 0)] {
+        assert_eq!(bar.database.count(rows).await, count, "{rows}");
+    }
+    for role in [worker, here, there] {
+        role.stop().await;
+    }
+    bar.prefix.clear().await;
 }

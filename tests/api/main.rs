@@ -11,6 +11,7 @@
     reason = "a test may fail where it stands"
 )]
 
+mod absent_fields;
 mod accounts;
 mod app_role;
 mod attacks;

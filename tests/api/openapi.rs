@@ -6,15 +6,17 @@ mod generators;
 mod limits;
 mod schema;
 
+pub use schema::misfit;
+
 use crate::support::executable;
 use serde_json::Value;
 use shakerqueue::{domain::moves::Move, http};
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A method on a path of the document.
-struct Operation {
-    method: String,
-    path: String,
+pub struct Operation {
+    pub method: String,
+    pub path: String,
     is: Value,
 }
 
@@ -26,16 +28,16 @@ impl Operation {
     }
 
     /// The schema of its body, if it takes one.
-    fn body(&self) -> Option<&Value> {
+    pub fn body(&self) -> Option<&Value> {
         self.is.pointer("/requestBody/content/application~1json/schema")
     }
 }
 
-fn document() -> Value {
+pub fn document() -> Value {
     serde_json::from_str(http::document()).unwrap()
 }
 
-fn operations(document: &Value) -> Vec<Operation> {
+pub fn operations(document: &Value) -> Vec<Operation> {
     let paths = document["paths"].as_object().unwrap();
     let operations = paths.iter().flat_map(|(path, methods)| {
         methods.as_object().unwrap().iter().map(|(method, is)| Operation {
@@ -49,7 +51,7 @@ fn operations(document: &Value) -> Vec<Operation> {
 
 /// What a reference leads to.
 #[track_caller]
-fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+pub fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         None => value,
         Some(reference) => reference

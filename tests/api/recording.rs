@@ -13,7 +13,7 @@ use shakerqueue::{
         now,
         order::{Drink, Line, NewOrder, Order, Quantity},
         recipe::PreparationSeconds,
-        text::{Note, Username},
+        text::{Name, Note, Username},
         working_order,
     },
     once::Told,
@@ -145,6 +145,19 @@ contract! {
         assert_eq!(history.len(), 1);
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
         assert_eq!(stored.placed.lines.len(), 1);
+    }
+
+    async fn an_order_whose_drink_was_renamed_meanwhile_is_the_same_order(cellar) {
+        let first = cellar.order();
+        let mut renamed = first.clone();
+        renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
+        assert_ne!(renamed.fingerprint(), first.fingerprint());
+        assert_eq!(cellar.record(&[first.clone(), renamed.clone()]).await, [RECORDED, Outcome::AlreadyThere]);
+        assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![Outcome::AlreadyThere; 2]);
+        renamed.lines[0].recipe.id = RecipeId::fresh();
+        assert_eq!(cellar.record(&[renamed]).await, [Outcome::KeyReused]);
+        let stored = cellar.bar().find(cellar.bartender(), first.id).await.unwrap().unwrap();
+        assert_eq!(stored.placed, first, "as it was ordered");
     }
 
     async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(cellar) {

@@ -20,8 +20,9 @@ The order engine of a bar: guests order, bartenders work one queue, nothing that
 - `HEAD` works wherever `GET` does, and `OPTIONS` lists a resource's methods.
 - Every answer names the request in `X-Request-Id`: with the client's own word if it sends one (up to 64 letters, digits, `-_.:`).
 - Where requests are counted, `RateLimit-Policy` and `RateLimit` tell what may be asked for and what is left of it.
+- In a body `null` and `\"\"` count as absent wherever a field may be left out, whatever its type. A table may be a number.
 - Lists come in pages. An empty parameter in a query counts as none.
-- A repeated `POST /orders` with the same `Idempotency-Key` is one order.";
+- A repeated `POST /orders` with the same `Idempotency-Key` is one order. Keys count for the account that sends them.";
 
 /// Adds what operations refer to: the token.
 pub struct Shared;

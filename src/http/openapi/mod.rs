@@ -1,5 +1,6 @@
 //! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together here.
 
+mod absent;
 mod answers;
 mod bodies;
 mod examples;
@@ -36,6 +37,7 @@ use utoipa::OpenApi;
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
     bodies::complete(&mut document);
+    absent::complete(&mut document);
     answers::complete(&mut document);
     links::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&finish::InOrder::of(&document)).unwrap_or_default();

@@ -77,7 +77,7 @@ parameters! {
     /// Makes repeated requests one order.
     /// Makes repeated requests one.
     Key:
-        header("Idempotency-Key", "A word of the client's own: one account's requests under one key are done once, and repeats are answered as the first.", key());
+        header("Idempotency-Key", "A word of the client's own: one account's requests under one key are done once, and repeats are answered as the first. The account is the one that is signed in: tills that share a login need keys of their own.", key());
     /// For how long to wait.
     Wait:
         header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());

@@ -7,6 +7,7 @@ mod sqlite;
 
 use super::{
     Conn, Error, Result, on,
+    orders::find_all,
     schema::{order_lines, order_moves, orders, recipes, users},
     settings,
 };
@@ -36,23 +37,32 @@ pub enum Recording {
     Conflict,
 }
 
-/// A stored order, as far as it decides about another one under the same id.
+/// A stored order, as far as it decides about others under the same id.
 #[derive(Debug, Clone)]
 pub struct Content {
     /// The customer whose order it is.
-    pub customer_id: UserId,
+    customer_id: UserId,
     /// The fingerprint of what was ordered.
-    pub fingerprint: Vec<u8>,
+    fingerprint: Vec<u8>,
+    /// The order as it was placed, where the fingerprints do not decide.
+    placed: Option<NewOrder>,
 }
 
 impl Content {
     fn of(order: &NewOrder) -> Self {
-        Self { customer_id: order.customer_id, fingerprint: order.fingerprint().to_vec() }
+        let fingerprint = order.fingerprint().to_vec();
+        Self { customer_id: order.customer_id, fingerprint, placed: Some(order.clone()) }
+    }
+
+    /// Whether this is that order.
+    pub fn is_of(&self, order: &NewOrder) -> bool {
+        self.fingerprint == order.fingerprint()
+            || self.placed.as_ref().is_some_and(|placed| order.repeats(placed))
     }
 
     /// Compares this with an order under the same id.
     fn meets(&self, order: &NewOrder) -> Recording {
-        if self.fingerprint == order.fingerprint() {
+        if self.is_of(order) {
             Recording::AlreadyThere
         } else if self.customer_id == order.customer_id {
             Recording::KeyReused
@@ -92,7 +102,8 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Instant) -> Re
         Conn::Pg(conn) => postgres::insert(conn, &unique, at).await?,
         Conn::Sqlite(conn) => sqlite::insert(conn, unique.into_iter().cloned().collect(), at).await?,
     };
-    let there = contents(conn, first_of.keys().filter(|id| !stored.contains(id)).copied().collect()).await?;
+    let there: Vec<_> = batch.iter().filter(|order| !stored.contains(&order.id)).collect();
+    let there = contents(conn, &there).await?;
     Ok(batch
         .iter()
         .map(|order| {
@@ -137,17 +148,27 @@ pub async fn rehearse(conn: &mut Conn, at: Instant) -> Result<()> {
     Ok(())
 }
 
-/// The contents of those of these orders that are stored.
-pub async fn contents(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashMap<OrderId, Content>> {
-    if ids.is_empty() {
+/// What is stored under the ids of these orders.
+pub async fn contents(conn: &mut Conn, orders: &[&NewOrder]) -> Result<HashMap<OrderId, Content>> {
+    if orders.is_empty() {
         return Ok(HashMap::new());
     }
+    let ids: HashSet<OrderId> = orders.iter().map(|order| order.id).collect();
     let rows: Vec<(OrderId, UserId, Vec<u8>)> = on!(conn, c => orders::table
         .filter(orders::id.eq_any(ids))
         .select((orders::id, orders::customer_id, orders::fingerprint))
         .load(c))?;
-    let content = |(id, customer_id, fingerprint)| (id, Content { customer_id, fingerprint });
-    Ok(rows.into_iter().map(content).collect())
+    let content = |(id, customer_id, fingerprint)| (id, Content { customer_id, fingerprint, placed: None });
+    let mut contents: HashMap<_, _> = rows.into_iter().map(content).collect();
+    // What comes again is nearly always the same to the letter: only the others are read.
+    let differs = |order: &&&NewOrder| contents.get(&order.id).is_some_and(|content| !content.is_of(order));
+    let differing: HashSet<OrderId> = orders.iter().filter(differs).map(|order| order.id).collect();
+    if !differing.is_empty() {
+        for order in find_all(conn, &differing.into_iter().collect::<Vec<_>>()).await? {
+            contents.entry(order.placed.id).and_modify(|content| content.placed = Some(order.placed));
+        }
+    }
+    Ok(contents)
 }
 
 /// Keeps everybody else from storing this order until the transaction ends, and waits for whoever is doing so: what is read

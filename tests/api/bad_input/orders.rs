@@ -46,7 +46,10 @@ fn wrong_orders() -> Vec<Case<Value>> {
         invalid(second(&json!({ "recipe": "Negroni", "note": "ñ".repeat(201) })), "items[1].note"),
         invalid(json!({ "recipe": "Negroni", "note": "n".repeat(201) }), "note"),
         invalid(json!({ "recipe": "Negroni", "table": "t".repeat(41) }), "table"),
-        invalid(json!({ "recipe": "Negroni", "table": 7 }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": 7.5 }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": -7 }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": true }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": " " }), "table"),
     ];
     for quantity in [json!(0), json!(21), json!(-1), json!(1.5), json!("2"), json!(true), json!(u64::MAX)] {
         cases.push(invalid(
@@ -92,7 +95,8 @@ async fn all_that_is_wrong_is_named_at_once() {
     let problem = guest.post("/orders", order.clone()).await.expect_problem(422, "invalid");
     assert!(problem["detail"].as_str().unwrap().contains("Engine oil"), "{problem}");
     assert_eq!(pointers(order).await, ["#/items/0/recipe", "#/items/2/recipe"]);
-    let order = json!({ "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21 }], "table": "" });
+    let order =
+        json!({ "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21 }], "table": " " });
     let mut named = pointers(order).await;
     named.sort();
     assert_eq!(named, ["#/items/0/quantity", "#/items/1/quantity", "#/items/1/recipe", "#/table"]);

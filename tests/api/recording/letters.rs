@@ -25,10 +25,10 @@ fn letter(order: &NewOrder, payload: &[u8]) -> DeadLetter {
 
 impl Cellar {
     /// Keeps a letter of this order. True if it is open.
-    async fn keep(&self, order: &NewOrder, payload: &'static [u8], fingerprint: Option<[u8; 32]>) -> bool {
-        let letter = letter(order, payload);
+    async fn keep(&self, order: &NewOrder, payload: &'static [u8], of: Option<&NewOrder>) -> bool {
+        let (letter, of) = (letter(order, payload), of.cloned());
         let keeping = self.store.write(move |conn| {
-            async move { keep_unless_stored(conn, &letter, payload, fingerprint).await }.boxed()
+            async move { keep_unless_stored(conn, &letter, payload, of.as_ref()).await }.boxed()
         });
         keeping.await.unwrap()
     }
@@ -59,7 +59,7 @@ impl Cellar {
 contract! {
     async fn recording_an_order_resolves_its_letters_and_no_others(cellar) {
         let (order, other) = (cellar.order(), cellar.order());
-        assert!(cellar.keep(&order, b"one", Some(order.fingerprint())).await);
+        assert!(cellar.keep(&order, b"one", Some(&order)).await);
         assert!(cellar.keep(&order, b"two", None).await);
         assert!(cellar.keep(&other, b"one", None).await);
         let mut batch = cellar.orders(20);
@@ -74,11 +74,14 @@ contract! {
     async fn a_letter_of_an_order_that_is_stored_is_not_open(cellar) {
         let order = cellar.order();
         cellar.record(std::slice::from_ref(&order)).await;
-        assert!(!cellar.keep(&order, b"one", Some(order.fingerprint())).await);
+        assert!(!cellar.keep(&order, b"one", Some(&order)).await);
         assert!(!cellar.keep(&order, b"in a newer format", None).await);
+        let mut renamed = order.clone();
+        renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
+        assert!(!cellar.keep(&order, b"under another name", Some(&renamed)).await);
         assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
         let another = NewOrder { note: Note::try_from("another one").ok(), ..order.clone() };
-        assert!(cellar.keep(&order, b"of somebody else", Some(another.fingerprint())).await, "a conflict");
+        assert!(cellar.keep(&order, b"of somebody else", Some(&another)).await, "a conflict");
         // Looking for it has left the order as it was.
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
         assert_eq!((stored.placed, stored.version), (order, 1));
@@ -94,7 +97,7 @@ contract! {
             let keeping = tokio::spawn(async move {
                 let keeping = store.write(move |conn| async move {
                     for order in &kept {
-                        keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order.fingerprint())).await?;
+                        keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order)).await?;
                     }
                     Ok(())
                 }.boxed());
@@ -130,7 +133,7 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
         recording.await
     });
     has_begun.await.unwrap();
-    let keeping = cellar.keep(&order, b"one", Some(order.fingerprint()));
+    let keeping = cellar.keep(&order, b"one", Some(&order));
     let (is_open, ()) = tokio::join!(keeping, async {
         cellar.until_somebody_waits().await;
         end.send(()).unwrap();

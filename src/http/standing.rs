@@ -1,0 +1,61 @@
+//! Where an order is that somebody asks for.
+
+use super::{App, problem::Problem};
+use crate::{
+    accounts::Caller,
+    bar::Waited,
+    domain::{ids::OrderId, order::Order},
+    intake::Queued,
+};
+use std::time::Duration;
+
+/// Where an order is.
+pub enum Standing {
+    /// In the database.
+    Stored(Box<Order>),
+    /// Accepted, on its way there.
+    Queued(Queued),
+    /// A dead letter.
+    Lost,
+}
+
+/// Where an order is that the caller may see. 404 if there is none.
+pub async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Problem> {
+    if let Some(order) = app.bar.find(caller, id).await? {
+        return Ok(Standing::Stored(Box::new(order)));
+    }
+    let customer = (!caller.role.is_staff()).then_some(caller.id);
+    let Some(queued) = app.intake.queued(id, customer) else { return Err(Problem::not_found("order")) };
+    match queued {
+        _ if app.bar.is_lost(id).await? => Ok(Standing::Lost),
+        // Once more: it may have been stored between the two looks.
+        Queued::Gone => match app.bar.find(caller, id).await? {
+            Some(order) => Ok(Standing::Stored(Box::new(order))),
+            None => Err(Problem::no_longer_stored()),
+        },
+        queued => Ok(Standing::Queued(queued)),
+    }
+}
+
+/// The order as soon as it is stored, if that is within `wait`; where too many wait, `wait` is taken away.
+pub async fn until_stored(
+    app: &App,
+    caller: Caller,
+    id: OrderId,
+    wait: &mut Option<Duration>,
+) -> Option<Order> {
+    let within = (*wait)?;
+    let waited = tokio::select! {
+        waited = app.bar.until_stored(caller, id, within) => waited,
+        // Accepted is accepted: the client learns that before this process ends.
+        () = app.health.stopping.cancelled() => Waited::TimedOut,
+    };
+    match waited {
+        Waited::Stored(order) => Some(*order),
+        Waited::TimedOut => None,
+        Waited::Declined => {
+            *wait = None;
+            None
+        }
+    }
+}

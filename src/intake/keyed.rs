@@ -1,0 +1,141 @@
+//! Orders under an `Idempotency-Key`: of all requests that one sender sends under one key for one customer, one order comes.
+
+use super::{Accepted, IdempotencyKey, Identity, Intake, NotTaken, Request, Taken};
+use crate::{
+    domain::{
+        ids::{OrderId, UserId},
+        now,
+        order::NewOrder,
+    },
+    store::orders,
+};
+use futures_util::FutureExt;
+use std::sync::Arc;
+
+/// An order that was placed.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// How it was taken.
+    pub taken: Taken,
+    /// The order.
+    pub order: Arc<NewOrder>,
+    /// Whether an earlier request under its key placed it.
+    pub is_replayed: bool,
+}
+
+/// A request under a key.
+pub(super) struct KeyedRequest {
+    /// The id of its order.
+    pub(super) id: OrderId,
+    /// The id that its order had before keys counted for their sender, if that was another.
+    former_id: Option<OrderId>,
+    request: Request,
+}
+
+impl KeyedRequest {
+    pub(super) fn new(
+        identity: &Identity,
+        sender: UserId,
+        customer: UserId,
+        key: &IdempotencyKey,
+        request: Request,
+    ) -> Self {
+        let id = identity.derived(sender, customer, key.as_str());
+        let former_id = (sender != customer).then(|| identity.derived(customer, customer, key.as_str()));
+        Self { id, former_id, request }
+    }
+}
+
+impl Intake {
+    /// Keeps an order safe, or finds that it is. `is_repeat`: it is known to be an earlier request's.
+    pub(super) async fn keep_once(
+        &self,
+        order: Arc<NewOrder>,
+        keyed: &KeyedRequest,
+        is_repeat: bool,
+    ) -> Result<Placement, NotTaken> {
+        // Another process may have taken one under this key, or this one before it was started.
+        if self.accepted.get(&order.id).is_none()
+            && let Some(stored) = self.sink.stored(order.id).await
+        {
+            return if keyed.request.repeats(Some(&order), &stored) {
+                Ok(Placement { taken: Taken::Stored(None), order: Arc::new(stored), is_replayed: true })
+            } else {
+                Err(NotTaken::Conflict)
+            };
+        }
+        // Of several at once under one key the first to come here decides what is ordered.
+        let mut is_first = false;
+        let first = self.accepted.get_or_insert_with(&order.id, || {
+            is_first = true;
+            Ok::<_, NotTaken>(Arc::new(Accepted::new(Arc::clone(&order))))
+        })?;
+        if !is_first && !keyed.request.repeats(Some(&order), &first.order) {
+            return Err(NotTaken::Conflict);
+        }
+        // Each of them is given on, in case the first one does not get through: under one id they are one order.
+        match self.sink.take(Arc::clone(&first.order)).await {
+            Ok(taken) => {
+                match taken {
+                    Taken::Queued => first.set_published(now()),
+                    Taken::Stored(_) => first.set_stored(),
+                }
+                let is_replayed = match taken {
+                    // It was there.
+                    Taken::Stored(None) => true,
+                    Taken::Queued | Taken::Stored(Some(_)) => is_repeat || !first.is_first_answer(),
+                };
+                Ok(Placement { taken, order: Arc::clone(&first.order), is_replayed })
+            }
+            Err(error) => {
+                // What may have been kept is remembered, so that nothing else is taken under its key.
+                if is_first && !matches!(error, NotTaken::Undecided) {
+                    self.accepted.remove(&order.id);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The order that was placed under this key before, if this is a repeat of it. `order` is what it would be now, if it can be one.
+    pub(super) async fn earlier(
+        &self,
+        keyed: &KeyedRequest,
+        order: Option<&NewOrder>,
+    ) -> Result<Option<Arc<NewOrder>>, NotTaken> {
+        let earlier = match self.accepted.get(&keyed.id) {
+            Some(accepted) => Some(Arc::clone(&accepted.order)),
+            None => self.stored(keyed.id).await?,
+        };
+        match earlier {
+            Some(earlier) if !keyed.request.repeats(order, &earlier) => Err(NotTaken::Conflict),
+            earlier => Ok(earlier),
+        }
+    }
+
+    /// The same where keys did not count for their sender yet: an order of an earlier release, which staff placed for a guest.
+    pub(super) async fn before_keys_of_senders(
+        &self,
+        keyed: &KeyedRequest,
+        sender: UserId,
+        order: Option<&NewOrder>,
+    ) -> Result<Option<Arc<NewOrder>>, NotTaken> {
+        let Some(id) = keyed.former_id else { return Ok(None) };
+        match self.stored(id).await? {
+            // Under that id may also be what the guest ordered, or other staff: those are other keys now.
+            Some(earlier) if earlier.placed_by == sender => {
+                if keyed.request.repeats(order, &earlier) {
+                    Ok(Some(earlier))
+                } else {
+                    Err(NotTaken::Conflict)
+                }
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn stored(&self, id: OrderId) -> Result<Option<Arc<NewOrder>>, NotTaken> {
+        let found = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
+        Ok(found.map(|order| Arc::new(order.placed)))
+    }
+}
