@@ -21,7 +21,7 @@ use sliced::Sliced;
 use std::rc::Rc;
 
 /// Bytes that the framework gets at a time, and the size beyond which it writes what it has before it takes more.
-pub const SLICE: usize = 16 * 1024;
+pub const SLICE: usize = 32 * 1024;
 
 /// Load balancers and supervisors must get an answer, or they would end a process that is well. These answers are small.
 pub const ALWAYS_ANSWERED: [&str; 2] = ["/healthz", "/readyz"];
@@ -39,7 +39,6 @@ pub async fn bounded(
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
     connection.expect_body(request.headers());
-    connection.all_taken().await;
     let Some(mut reservation) = budget.into_inner().reserve(connection.address_bytes.clone()) else {
         return Ok(refused(request.into_parts().0));
     };

@@ -173,6 +173,9 @@ fn is_answered(body: &Value) -> Result<(), TestCaseError> {
 }
 
 proptest! {
+    // To look for a smaller body that is not answered takes as long for each, and leaves a thread that spins.
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2, ..ProptestConfig::default() })]
+
     #[test]
     fn a_body_with_any_keys_is_answered(
         right in any::<Index>(),

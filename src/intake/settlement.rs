@@ -60,9 +60,6 @@ impl Settlement {
 
     /// Whether an order is settled that another process accepted, or this one before it forgot.
     pub fn is_settled_elsewhere(&self, id: OrderId, now: Instant) -> bool {
-        if self.before() == i64::MAX {
-            return true;
-        }
         let accepted_at = accepted_at(id.0).unwrap_or_else(|| {
             let asked = self.first_asked.get_or_insert_with(&id, || Ok::<_, std::convert::Infallible>(now));
             asked.unwrap_or(now)

@@ -102,8 +102,10 @@ async fn it_may_use_every_table_and_those_of_later_migrations() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn making_it_again_changes_its_password_and_takes_away_what_it_got_since() {
     let database = Database::new(Kind::Postgres).await;
+    // Of its numbers it may only take the next one.
     let more = format!(
-        "GRANT TRUNCATE, DELETE ON audit_entries TO {0}; GRANT UPDATE (actor_id) ON audit_entries TO {0}; ALTER ROLE {0} NOLOGIN",
+        "CREATE TABLE later (id BIGSERIAL PRIMARY KEY); REVOKE ALL ON later_id_seq FROM {0}; GRANT UPDATE ON later_id_seq TO {0};
+        GRANT TRUNCATE, DELETE ON audit_entries TO {0}; GRANT UPDATE (actor_id) ON audit_entries TO {0}; ALTER ROLE {0} NOLOGIN",
         database.name()
     );
     as_owner(&database, &more).await;
@@ -114,6 +116,8 @@ async fn making_it_again_changes_its_password_and_takes_away_what_it_got_since()
         let app = sign_in(&database.app_url, password).await.unwrap();
         app.batch_execute("UPDATE audit_entries SET actor_id = NULL").await.expect_err("refused");
         app.batch_execute("TRUNCATE audit_entries").await.expect_err("refused");
+        app.batch_execute("INSERT INTO later DEFAULT VALUES").await.unwrap();
+        app.batch_execute("SELECT setval('later_id_seq', 1)").await.expect_err("refused");
     }
     assert_eq!(sign_in(&database.app_url, APP_PASSWORD).await.err(), Some(SqlState::INVALID_PASSWORD));
     let stored = "pg_authid WHERE rolpassword LIKE 'SCRAM-SHA-256$%' AND rolname = ";

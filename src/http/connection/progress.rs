@@ -4,10 +4,9 @@ use crate::http::answers::Reservation;
 use actix_web::http::header::{self, HeaderMap};
 use std::{
     cell::Cell,
-    future::poll_fn,
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -101,18 +100,6 @@ impl Progress {
         if length > 0 {
             self.wake();
         }
-    }
-
-    /// Waits until the client has taken the answers before this one: none is made for a client that takes none.
-    pub async fn all_taken(&self) {
-        poll_fn(|cx| {
-            if self.blocked.get() {
-                self.wait(cx);
-                return Poll::Pending;
-            }
-            Poll::Ready(())
-        })
-        .await;
     }
 
     /// Holds this until what was handed to the connection is written, or the connection is gone.
