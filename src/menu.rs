@@ -139,7 +139,7 @@ impl Menu {
     /// Makes a change and shows it here at once.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<T>> + Send + 'static,
+        change: impl for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<T>> + Clone + Send + 'static,
     ) -> store::Result<T> {
         let value = self
             .store
@@ -279,6 +279,7 @@ impl Menu {
         id: RecipeId,
         condition: Condition,
         change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Result<T, NotChanged>>>
+        + Clone
         + Send
         + 'static,
     ) -> Result<T, NotChanged> {

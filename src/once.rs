@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 const KEPT: TimeDelta = TimeDelta::hours(48);
 
 /// A request that shall be done once.
+#[derive(Clone)]
 pub struct Once<T> {
     name: keys::Hash,
     fingerprint: keys::Hash,

@@ -11,6 +11,7 @@ use crate::{
     domain::{Instant, ids::OrderId, now, order::NewOrder},
     store::{Conn, Error, Store, record, record::Recording},
     telemetry::{
+        log_throttle,
         metrics::{self, Label, Recorded},
         traces::{Place, Span},
     },
@@ -92,7 +93,9 @@ fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<O
             Err(error) => error,
         };
         if error.may_pass() {
-            tracing::warn!(%error, orders = batch.len(), "orders could not be recorded now");
+            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                tracing::warn!(%error, orders = batch.len(), repeated, "failed to record orders; they can be tried again");
+            }
             let outcome =
                 if matches!(error, Error::Undecided(_)) { Outcome::Undecided } else { Outcome::TryLater };
             return vec![outcome; batch.len()];
@@ -112,7 +115,8 @@ fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<O
 async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
     let (batch, at) = (Arc::clone(batch), now());
     let (begun, orders) = (Tick::now(), batch.len());
-    let recording = store.write(move |conn| write(conn, batch, at).boxed());
+    // Under their ids the orders are the same, however often they are stored.
+    let recording = store.write_idempotent(move |conn| write(conn, batch, at).boxed());
     let recorded = recording.await?;
     // Only what was stored: a database that is away refuses at once, and would look fast.
     let metrics = metrics::recorder();
@@ -166,7 +170,9 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
         };
         // Is it these orders, or the database?
         if let Err(error) = takes_orders(store).await {
-            tracing::warn!(%error, "the database takes no orders now");
+            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                tracing::warn!(%error, repeated, "the database takes no orders now");
+            }
             break;
         }
         if part.len() > 1 {

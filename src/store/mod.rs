@@ -6,6 +6,7 @@
 
 pub mod app_role;
 mod append_only;
+mod attempts;
 pub mod audit;
 pub mod cancellations;
 pub mod census;
@@ -44,6 +45,7 @@ use crate::telemetry::{
     Scope,
     traces::{Kind, Span},
 };
+use attempts::Mode;
 use in_place::{InPlace, blocking};
 use postgres::{SqlState, last_error};
 use pulse::Pulse;
@@ -131,22 +133,42 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Store {
-    /// Runs `work` on a connection, each of its statements by itself.
+    /// Runs `work` on a connection, each of its statements by itself. It must change nothing: where the connection is lost it is run
+    /// once more, on a new one.
     pub async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
     {
-        self.run(false, work).await
+        self.run(Mode::Read, work).await
     }
 
-    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails.
+    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails. Where the connection is lost before the commit it is run
+    /// once more, on a new one.
     pub async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
     {
-        let outcome = self.run(true, work).await;
+        self.run_transaction(Mode::Write, work).await
+    }
+
+    /// Runs `work` as [`write`](Self::write) does, for work that does no harm when it is committed twice: it is run once more also
+    /// where the connection is lost during the commit.
+    pub async fn write_idempotent<T, W>(&self, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+    {
+        self.run_transaction(Mode::IdempotentWrite, work).await
+    }
+
+    async fn run_transaction<T, W>(&self, mode: Mode, work: W) -> Result<T>
+    where
+        T: Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+    {
+        let outcome = self.run(mode, work).await;
         if outcome.as_ref().is_err_and(Error::may_pass) {
             self.write_failed.store(true, Ordering::Relaxed);
         }
@@ -164,19 +186,19 @@ impl Store {
         self.write_failed.store(false, Ordering::Relaxed);
     }
 
-    async fn run<T, W>(&self, transaction: bool, work: W) -> Result<T>
+    async fn run<T, W>(&self, mode: Mode, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
     {
         if self.pulse.is_gone() {
             return Err(Error::unavailable("the server does not answer"));
         }
         let (store, scope) = (self.clone(), Scope::current());
-        let late = move |error: Error| if transaction { error.while_committing() } else { error };
         let mut task = self.runtime.spawn(async move {
+            let transaction = mode.is_transaction();
             let turn = if transaction { store.turn_to_write().await? } else { None };
-            let outcome = match (store.conn().await?, &store.pools) {
+            match (store.conn().await?, &store.pools) {
                 (Conn::Sqlite(conn), Pools::Sqlite(_, files)) => {
                     let files = Arc::clone(files);
                     // It can't be called off: it has its connection and its turn until it ends.
@@ -184,34 +206,19 @@ impl Store {
                         let _turn = turn;
                         Conn::Sqlite(conn).run_on_files(&files, transaction, scope, work).await
                     };
-                    timeout(DEADLINE, blocking(work)).await.map(Result::flatten)
+                    let outcome = timeout(DEADLINE, blocking(work)).await.map(Result::flatten);
+                    outcome.unwrap_or_else(|_| Err(mode.late(Error::unavailable("a deadline passed"))))
                 }
-                (mut conn, _) => {
-                    let outcome = timeout(DEADLINE, conn.run(transaction, scope, work)).await;
-                    let is_spoilt = match &outcome {
-                        Ok(done) => done.as_ref().is_err_and(Error::spoils_connection),
-                        // Nobody knows what state it is in.
-                        Err(_) => true,
-                    };
-                    if is_spoilt {
-                        // The next user must not get it.
-                        conn.discard();
-                    } else {
-                        drop(conn);
-                    }
-                    store.freed.notify_one();
-                    outcome
-                }
-            };
-            outcome.unwrap_or_else(|_| Err(late(Error::unavailable("a deadline passed"))))
+                (conn, _) => store.run_on_postgres(conn, mode, scope, work).await,
+            }
         });
         loop {
             match timeout(UNASKED, &mut task).await {
                 Ok(Ok(outcome)) => return outcome,
-                Ok(Err(error)) => return Err(late(Error::unavailable(error))),
+                Ok(Err(error)) => return Err(mode.late(Error::unavailable(error))),
                 Err(_) if self.pulse.beats(&self.runtime).await => {}
                 // The task goes on to its own deadline, without anybody who waits for it.
-                Err(_) => return Err(late(Error::unavailable("the server does not answer"))),
+                Err(_) => return Err(mode.late(Error::unavailable("the server does not answer"))),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod client_noise;
 mod collector;
+pub mod log_throttle;
 mod logs;
 pub mod metrics;
 pub mod traces;

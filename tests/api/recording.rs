@@ -122,6 +122,7 @@ macro_rules! contract {
 }
 
 mod letters;
+mod lost_connections;
 
 contract! {
     async fn what_is_recorded_reads_as_it_was_placed(cellar) {

@@ -34,7 +34,7 @@ const MAX_READ_ORDERS: i64 = 20_000;
 const MAX_COUNTED_AGE: TimeDelta = TimeDelta::hours(24);
 
 /// What to ask.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Question {
     customers: Vec<UserId>,
     unseen: Vec<OrderId>,

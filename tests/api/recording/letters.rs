@@ -9,7 +9,7 @@ use shakerqueue::{
     },
     store::dead_letters::{self, keep_unless_stored},
 };
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 fn letter(order: &NewOrder, payload: &[u8]) -> DeadLetter {
     DeadLetter {
@@ -117,26 +117,26 @@ contract! {
 async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
     let cellar = Cellar::new(Kind::Postgres).await;
     let order = cellar.order();
-    let (end, ends) = oneshot::channel::<()>();
+    let (begun, end) = (CancellationToken::new(), CancellationToken::new());
+    let (has_begun, ends) = (begun.clone(), end.clone());
     let (store, batch): (_, Arc<[NewOrder]>) = (cellar.store.clone(), Arc::from([order.clone()]));
-    let (begun, has_begun) = oneshot::channel();
     let recording = tokio::spawn(async move {
         let recording = store.write(move |conn| {
             async move {
                 shakerqueue::store::record::record(conn, &batch, now()).await?;
-                begun.send(()).unwrap();
-                ends.await.unwrap();
+                begun.cancel();
+                ends.cancelled().await;
                 Ok(())
             }
             .boxed()
         });
         recording.await
     });
-    has_begun.await.unwrap();
+    has_begun.cancelled().await;
     let keeping = cellar.keep(&order, b"one", Some(&order));
     let (is_open, ()) = tokio::join!(keeping, async {
         cellar.until_somebody_waits().await;
-        end.send(()).unwrap();
+        end.cancel();
     });
     recording.await.unwrap().unwrap();
     assert!(!is_open);
@@ -146,27 +146,27 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
 async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
     let cellar = Cellar::new(Kind::Postgres).await;
     let order = cellar.order();
-    let (end, ends) = oneshot::channel::<()>();
-    let (begun, has_begun) = oneshot::channel();
+    let (begun, end) = (CancellationToken::new(), CancellationToken::new());
+    let (has_begun, ends) = (begun.clone(), end.clone());
     let (store, kept) = (cellar.store.clone(), letter(&order, b"one"));
     let keeping = tokio::spawn(async move {
         let keeping = store.write(move |conn| {
             async move {
                 let is_open = keep_unless_stored(conn, &kept, b"one", None).await?;
-                begun.send(()).unwrap();
-                ends.await.unwrap();
+                begun.cancel();
+                ends.cancelled().await;
                 Ok(is_open)
             }
             .boxed()
         });
         keeping.await
     });
-    has_begun.await.unwrap();
+    has_begun.cancelled().await;
     let batch = [order.clone()];
     let recording = cellar.record(&batch);
     let (outcomes, ()) = tokio::join!(recording, async {
         cellar.until_somebody_waits().await;
-        end.send(()).unwrap();
+        end.cancel();
     });
     assert!(keeping.await.unwrap().unwrap(), "it was open when it was kept");
     assert_eq!(outcomes, [RECORDED]);

@@ -1,7 +1,7 @@
 //! The database, and storing orders in it.
 
 use super::{
-    super::kinds::{By, counters, gauges_of, histogram, label, number, numbers},
+    super::kinds::{By, counter, counters, gauges_of, histogram, label, number, numbers},
     BATCH_ORDERS, PART_SECONDS, WAIT_SECONDS, group,
 };
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge};
@@ -96,6 +96,11 @@ group! {
         most: IntGauge = number(
             "shakerqueue_database_connections_max",
             "The most connections to the database that there may be.",
+        ),
+        /// Met by work that was run again.
+        lost_connections: IntCounter = counter(
+            "shakerqueue_database_connections_lost_total",
+            "Connections to the database that were lost while they were used, whose work was run again on a new one.",
         ),
         /// Pieces of work without one.
         waiting: IntGauge = number(
