@@ -45,6 +45,7 @@ mod races;
 mod recording;
 mod secrecy;
 mod seeding;
+mod signals;
 mod slow;
 mod sqlstates;
 mod stalled;

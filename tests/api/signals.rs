@@ -1,0 +1,45 @@
+//! Signals that other programs take as "reload" end nothing.
+
+use crate::support::{
+    Person, database::Database, eventually, executable::Role, installation::Installation, log::Log,
+};
+use reqwest::Client;
+
+/// What tools that rotate logs or renew certificates send.
+const RELOADS: [&str; 3] = ["HUP", "USR1", "USR2"];
+
+/// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still answers.
+async fn goes_on(role: &Role, log: &Log, url: &str) {
+    for name in RELOADS {
+        role.signal(name);
+    }
+    eventually("the signals to be ignored", async || {
+        let text = log.text();
+        RELOADS.iter().all(|name| text.contains(&format!("SIG{name}"))).then_some(())
+    })
+    .await;
+    Person::new(&Client::new(), url, None).get("/healthz").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serve_goes_on_after_a_hangup() {
+    let (database, log) = (Database::file(), Log::new());
+    let environment =
+        [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
+    let mut serve = Role::start_logging_to(log.file(), &["serve", "--demo"], &environment);
+    let url = serve.url().await;
+    goes_on(&serve, &log, &url).await;
+    serve.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_goes_on_after_a_hangup() {
+    let (bar, log) = (Installation::new().await, Log::new());
+    let settings = [("ADMIN_ADDR", "127.0.0.1:0"), ("RUST_LOG", "info")];
+    let environment = [bar.environment().as_slice(), &settings].concat();
+    let mut work = Role::start_logging_to(log.file(), &["work"], &environment);
+    let url = work.admin_url().await;
+    goes_on(&work, &log, &url).await;
+    work.stop().await;
+    bar.prefix.clear().await;
+}
