@@ -1,6 +1,11 @@
 //! Which parts are up, and whether that is enough.
 
-use crate::{queue::Broker, recorder::takes_orders, store::Store, telemetry::metrics::Part};
+use crate::{
+    queue::{Broker, Source},
+    recorder::takes_orders,
+    store::Store,
+    telemetry::metrics::Part,
+};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::Mutex,
@@ -84,14 +89,16 @@ impl Health {
     /// Asks each part.
     pub async fn report(&self) -> Report {
         let database = self.database().await;
-        let broker = self.broker.as_ref().map(Broker::is_up);
         let stopping = self.stopping.is_cancelled();
         let writable = database == DatabaseState::Up;
+        // Without a database nothing is received, and the broker is not why.
+        let silent = if writable { self.silent() } else { None };
+        let broker = self.broker.as_ref().map(|broker| broker.is_up() && silent.is_none());
         let enough = match self.needs {
             Needs::Either => writable || broker == Some(true),
             Needs::Both => writable && broker != Some(false),
         };
-        let missing = self.missing(database, broker);
+        let missing = self.missing(database, broker, silent);
         Report { ready: enough && !stopping, stopping, database, broker, missing }
     }
 
@@ -102,7 +109,24 @@ impl Health {
         if self.writes.keeps_changes(&self.store).await { DatabaseState::Up } else { DatabaseState::ReadOnly }
     }
 
-    fn missing(&self, database: DatabaseState, broker: Option<bool>) -> Vec<Missing> {
+    /// Why nothing would be received here, where that is needed.
+    fn silent(&self) -> Option<Arc<str>> {
+        let silent = self.broker.as_ref().filter(|_| self.needs == Needs::Both)?.silent()?;
+        let queue = match silent {
+            Source::Orders => "orders",
+            Source::Overrun => "orders that were delivered very often",
+        };
+        Some(
+            format!("the subscription to the queue of {queue} could not be renewed; the log says why").into(),
+        )
+    }
+
+    fn missing(
+        &self,
+        database: DatabaseState,
+        broker: Option<bool>,
+        silent: Option<Arc<str>>,
+    ) -> Vec<Missing> {
         let mut missing = Vec::new();
         match database {
             DatabaseState::Up => {}
@@ -113,7 +137,7 @@ impl Health {
             }
         }
         if broker == Some(false) {
-            let reason = self.broker.as_ref().and_then(Broker::loses_orders);
+            let reason = self.broker.as_ref().and_then(Broker::loses_orders).or(silent);
             missing.push(Missing { reason, ..without_broker(self.needs, database == DatabaseState::Up) });
         }
         missing

@@ -44,6 +44,11 @@ impl Acknowledgements {
         }
     }
 
+    /// Whether all that was delivered is settled.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Whether parts of a message are open.
     fn parts_of(&self, message: u64) -> bool {
         self.open.range(Tag { message, part: 0 }..).next().is_some_and(|next| next.message == message)

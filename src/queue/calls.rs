@@ -7,12 +7,16 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::QueueError;
+use crate::telemetry::log_throttle;
 
 /// How long one request to the broker may take.
 pub(super) const CALL_WITHIN: Duration = Duration::from_secs(3);
 
 /// The shortest and the longest pause between two attempts: short, because publishing resumes after the last of them.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// The longest pause after the server refused what it was asked. It will refuse it again until somebody changes something there, and
+/// each time costs a channel.
+const MAX_REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs a call of amqprs in a task of its own on `runtime` and waits for it at most `limit`.
 ///
@@ -67,29 +71,41 @@ impl<T> Drop for OnRuntime<T> {
 /// Growing pauses between attempts, with jitter so that many processes do not return at once.
 pub(super) struct Backoff {
     next: Duration,
-    told: String,
 }
 
 impl Backoff {
     pub(super) fn new() -> Self {
-        Self { next: PAUSE.0, told: String::new() }
+        Self { next: PAUSE.0 }
     }
 
     pub(super) fn pause(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = pause.saturating_mul(2).min(PAUSE.1);
-        pause.mul_f64(random_range(0.5..1.0))
+        self.pause_up_to(PAUSE.1)
     }
 
-    /// Logs a failed attempt; one that fails like the one before it, quietly.
-    pub(super) fn failed(&mut self, name: &str, error: &QueueError) {
-        let text = error.to_string();
-        if text == self.told {
-            tracing::debug!(connection = name, error = text, "the broker still cannot be used");
+    /// The pause after this error.
+    pub(super) fn pause_after(&mut self, error: &QueueError) -> Duration {
+        self.pause_up_to(if matches!(error, QueueError::Refused { .. }) {
+            MAX_REFUSED_PAUSE
         } else {
-            tracing::warn!(connection = name, error = text, "the broker cannot be used; trying again");
-            self.told = text;
+            PAUSE.1
+        })
+    }
+
+    fn pause_up_to(&mut self, longest: Duration) -> Duration {
+        let pause = self.next.min(longest);
+        self.next = pause.saturating_mul(2).min(longest);
+        pause.mul_f64(random_range(0.5..1.0))
+    }
+}
+
+/// Logs a failed attempt; one that fails like an earlier one once a minute.
+pub(super) fn log_failed(connection: &str, error: &QueueError) {
+    let error = error.to_string();
+    match log_throttle::admit(&error) {
+        Some(repeated) => {
+            tracing::warn!(connection, error, repeated, "failed to use the broker; trying again");
         }
+        None => tracing::debug!(connection, error, "the broker still cannot be used"),
     }
 }
 
@@ -103,5 +119,9 @@ mod tests {
         assert!(backoff.pause() <= PAUSE.0);
         let last = (0..20).map(|_| backoff.pause()).last();
         assert!(last.is_some_and(|pause| pause >= PAUSE.1 / 2 && pause <= PAUSE.1), "{last:?}");
+        let refused = QueueError::Refused { what: "declare the queues", reason: "406".into() };
+        let last = (0..20).map(|_| backoff.pause_after(&refused)).last();
+        assert!(last.is_some_and(|pause| pause >= MAX_REFUSED_PAUSE / 2), "{last:?}");
+        assert!(backoff.pause_after(&QueueError::NotConnected) <= PAUSE.1);
     }
 }

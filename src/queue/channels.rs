@@ -1,6 +1,6 @@
 //! Channels, pooled for one supervised connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use amqprs::callbacks::ChannelCallback;
@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::QueueError;
 use super::calls::{CALL_WITHIN, OnRuntime, call};
 use super::connection::{Current, Live};
+use crate::telemetry::log_throttle;
 use crate::telemetry::metrics::Open;
 
 /// Channels for short requests at a time. Those of a publisher or a consumer leave the pool, for they cannot be reused.
@@ -62,6 +63,7 @@ impl ChannelPool {
 pub(super) struct PooledChannel {
     channel: OnRuntime<Channel>,
     live: Arc<Live>,
+    closed_by_server: CloseReason,
     _open: Open,
 }
 
@@ -79,6 +81,11 @@ impl PooledChannel {
         self.channel.get().ok_or(QueueError::NotConnected)
     }
 
+    /// Why the server closed it, if it did.
+    pub(super) fn close_reason(&self) -> Option<&str> {
+        self.closed_by_server.0.get().map(String::as_str)
+    }
+
     /// Makes a request of several calls; all of them together have `limit`.
     pub(super) async fn request<T, F>(
         &self,
@@ -90,7 +97,11 @@ impl PooledChannel {
         T: Send + 'static,
         F: Future<Output = Result<T, amqprs::error::Error>> + Send + 'static,
     {
-        call(self.runtime(), what, limit, request(self.raw()?.clone())).await
+        let answer = call(self.runtime(), what, limit, request(self.raw()?.clone())).await;
+        answer.map_err(|error| match self.closed_by_server.0.get() {
+            Some(reason) => QueueError::Refused { what, reason: reason.clone() },
+            None => error,
+        })
     }
 
     /// Closes it and waits for that, rather than in the background as dropping does.
@@ -126,11 +137,13 @@ impl Manager for ChannelManager {
     async fn create(&self) -> Result<PooledChannel, QueueError> {
         let live = self.current.borrow().clone().ok_or(QueueError::NotConnected)?;
         let channel = live.open_channel().await?;
-        let channel = PooledChannel { channel, _open: live.count_channel(), live };
+        let closed_by_server = CloseReason::default();
+        let callback = closed_by_server.clone();
+        let channel = PooledChannel { channel, closed_by_server, _open: live.count_channel(), live };
         // Queues the callback locally; it does not wait.
         channel
             .raw()?
-            .register_callback(Log)
+            .register_callback(callback)
             .await
             .map_err(|cause| QueueError::Failed { what: "open a channel", cause })?;
         Ok(channel)
@@ -145,13 +158,26 @@ impl Manager for ChannelManager {
     }
 }
 
-/// Logs why the server closes a channel: the call that failed only learns that there is no answer.
-pub(super) struct Log;
+/// Why the server closed a channel: the call that failed only learns that there is no answer.
+#[derive(Clone, Default)]
+struct CloseReason(Arc<OnceLock<String>>);
+
+/// Describes why the server closes a channel.
+pub(super) fn describe(close: &CloseChannel) -> String {
+    format!("{} {}", close.reply_code(), close.reply_text())
+}
+
+/// Logs why the server closed a channel that nobody had asked anything on.
+pub(super) fn log_closed(connection: &str, reason: &str) {
+    if let Some(repeated) = log_throttle::admit(reason) {
+        tracing::warn!(connection, reason, repeated, "the broker closed a channel");
+    }
+}
 
 #[async_trait]
-impl ChannelCallback for Log {
-    async fn close(&mut self, channel: &Channel, close: CloseChannel) -> Result<(), amqprs::error::Error> {
-        tracing::warn!(connection = channel.connection_name(), reason = %close, "the broker closes a channel");
+impl ChannelCallback for CloseReason {
+    async fn close(&mut self, _: &Channel, close: CloseChannel) -> Result<(), amqprs::error::Error> {
+        let _ = self.0.set(describe(&close));
         Ok(())
     }
 

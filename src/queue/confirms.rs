@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::PublishError;
-use super::channels::Log;
+use super::channels::{describe, log_closed};
 use super::gate::{Gate, State};
 use super::tracker::{Reply, Tracker};
 use crate::telemetry::metrics;
@@ -159,7 +159,8 @@ impl Drop for Callback {
 #[async_trait]
 impl ChannelCallback for Callback {
     async fn close(&mut self, channel: &Channel, close: CloseChannel) -> Result<(), amqprs::error::Error> {
-        Log.close(channel, close).await
+        log_closed(channel.connection_name(), &describe(&close));
+        Ok(())
     }
 
     async fn cancel(&mut self, _: &Channel, _: Cancel) -> Result<(), amqprs::error::Error> {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueueError;
-use super::calls::{Backoff, CALL_WITHIN, OnRuntime, call};
+use super::calls::{Backoff, CALL_WITHIN, OnRuntime, call, log_failed};
 use crate::telemetry::metrics::{self, Open, Purpose};
 
 const OPEN_WITHIN: Duration = Duration::from_secs(3);
@@ -152,7 +152,7 @@ pub(super) async fn supervise(
             opened = &mut opening => opened,
         };
         match opened {
-            Err(error) => backoff.failed(&name, &error),
+            Err(error) => log_failed(&name, &error),
             Ok(connection) => {
                 let since = Instant::now();
                 let live = Arc::new(Live::new(connection, purpose, runtime.clone()));

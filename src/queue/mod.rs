@@ -12,6 +12,7 @@ mod calls;
 mod channels;
 mod confirms;
 mod connection;
+mod consumer;
 mod failures;
 mod gate;
 mod held;
@@ -19,6 +20,7 @@ mod management;
 mod policies;
 mod publisher;
 mod publishing;
+mod reception;
 mod safety;
 mod subscription;
 mod topology;
@@ -40,19 +42,22 @@ use uuid::Uuid;
 pub use acknowledgements::Tag;
 pub use address::BadUrl;
 pub use bundle::OversizeError;
+pub use consumer::Delivery;
 pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};
-pub use subscription::{Delivery, Source, Subscription};
+pub use subscription::{Source, Subscription};
 
 use address::Address;
-use calls::CALL_WITHIN;
+use calls::{CALL_WITHIN, log_failed};
 use channels::ChannelPool;
 use connection::{Current, supervise};
 use gate::{Gate, State};
 use management::Management;
 use publisher::{MOST_WAITING, Message, Route};
 use publishing::Publishing;
+use reception::Reception;
 use safety::{Findings, Safety};
+use subscription::Opening;
 use topology::Topology;
 
 use crate::telemetry::Scope;
@@ -63,6 +68,8 @@ use crate::telemetry::traces::Place;
 const CONFIRM_WITHIN: Duration = Duration::from_millis(600);
 /// How long a new subscription waits for a connection that is being opened.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
+/// How long a consumer is relied on, at most: with the time that everything else takes, well below 10 s.
+const CONSUMER_LIFETIME: Duration = Duration::from_secs(5);
 /// What `close` leaves for the connections when the confirms took all of its time.
 const CLOSE_AT_LEAST: Duration = Duration::from_millis(500);
 
@@ -75,14 +82,22 @@ pub struct Settings {
     pub prefix: String,
     /// How long the broker may take to confirm a message.
     pub confirm_within: Duration,
+    /// How long a consumer is relied on before another one takes its place.
+    pub consumer_lifetime: Duration,
     /// Where the broker's management API is, if not at port 15672 of the same host.
     pub management_url: Option<SecretString>,
 }
 
 impl Settings {
-    /// The settings with their default deadline.
+    /// The settings with their default times.
     pub fn new(url: SecretString, prefix: impl Into<String>) -> Self {
-        Self { url, prefix: prefix.into(), confirm_within: CONFIRM_WITHIN, management_url: None }
+        Self {
+            url,
+            prefix: prefix.into(),
+            confirm_within: CONFIRM_WITHIN,
+            consumer_lifetime: CONSUMER_LIFETIME,
+            management_url: None,
+        }
     }
 }
 
@@ -95,13 +110,21 @@ pub enum QueueError {
     /// The broker took too long. Names what for.
     #[error("the broker took too long to {0}")]
     TimedOut(&'static str),
-    /// The broker or amqprs refused. What the broker gives as its reason is in the log.
+    /// It failed in amqprs, or on the way.
     #[error("cannot {what}: {cause}")]
     Failed {
         /// What was asked.
         what: &'static str,
         /// What amqprs says.
         cause: amqprs::error::Error,
+    },
+    /// The server closed the channel instead of doing it.
+    #[error("cannot {what}: the broker says {reason}")]
+    Refused {
+        /// What was asked.
+        what: &'static str,
+        /// Its code and its words.
+        reason: String,
     },
 }
 
@@ -146,6 +169,8 @@ pub struct Broker {
     consuming: Current,
     publishing_pool: ChannelPool,
     consuming_pool: ChannelPool,
+    consumer_lifetime: Duration,
+    reception: Reception,
     publisher: Publisher,
     management: Management,
     publishing_task: TaskTracker,
@@ -182,7 +207,7 @@ impl Broker {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(settings: Settings) -> Result<Self, BadUrl> {
-        let Settings { url, prefix, confirm_within, management_url } = settings;
+        let Settings { url, prefix, confirm_within, consumer_lifetime, management_url } = settings;
         let address = Address::parse(url.expose_secret())?;
         address::check_prefix(&prefix)?;
         let management =
@@ -225,6 +250,8 @@ impl Broker {
             consuming,
             publishing_pool,
             consuming_pool,
+            consumer_lifetime,
+            reception: Reception::new(),
             publisher,
             management,
             publishing_task,
@@ -283,8 +310,20 @@ impl Broker {
             return Err(QueueError::NotConnected);
         }
         drop(connected);
-        self.topology.declare(&self.consuming_pool).await?;
-        Subscription::open(&self.consuming_pool, self.topology.queue(source), prefetch).await
+        let (topology, pool) = (self.topology.clone(), self.consuming_pool.clone());
+        let opening = Opening { topology, pool, source, prefetch, lifetime: self.consumer_lifetime };
+        let opened = Subscription::open(opening, &self.reception).await;
+        opened.inspect_err(|error| match error {
+            // Opening the connection logs why.
+            QueueError::NotConnected => {}
+            error => log_failed("shakerqueue consuming", error),
+        })
+    }
+
+    /// The queue from which this process has been receiving nothing for too long, though it may be that nothing came. It makes sense
+    /// where there is a subscription to each.
+    pub fn silent(&self) -> Option<Source> {
+        self.reception.silent()
     }
 
     /// Lets a message come among the orders again after `delay`, and waits until the broker has it safe.
@@ -299,7 +338,8 @@ impl Broker {
     pub async fn depth(&self, source: Source) -> Result<Depth, QueueError> {
         match self.declared_depth(source).await {
             // Most likely somebody deleted the queue, and each such answer costs a channel: put it back.
-            Err(QueueError::Failed { .. }) => {
+            Err(error @ (QueueError::Failed { .. } | QueueError::Refused { .. })) => {
+                log_failed("shakerqueue consuming", &error);
                 self.topology.declare(&self.consuming_pool).await?;
                 self.declared_depth(source).await
             }

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::QueueError;
-use super::calls::{Backoff, CALL_WITHIN};
+use super::calls::{Backoff, CALL_WITHIN, log_failed};
 use super::channels::{ChannelPool, PooledChannel};
 use super::confirms::Confirms;
 use super::connection::Current;
@@ -94,11 +94,14 @@ impl Publishing {
                 // The supervisor has ended: so does this task, soon.
                 std::future::pending::<()>().await;
             }
-            match self.try_open(after_silence).await {
+            let pause = match self.try_open(after_silence).await {
                 Ok(session) => return session,
-                Err(error) => backoff.failed("shakerqueue publishing", &error),
-            }
-            sleep(backoff.pause()).await;
+                Err(error) => {
+                    log_failed("shakerqueue publishing", &error);
+                    backoff.pause_after(&error)
+                }
+            };
+            sleep(pause).await;
         }
     }
 
@@ -244,7 +247,7 @@ impl Publishing {
         AbortOnDropHandle::new(tokio::spawn(async move {
             match topology.declare(&pool).await {
                 Ok(()) => tracing::warn!("a message found no queue; the queues are declared again"),
-                Err(error) => tracing::error!(%error, "a message found no queue, and declaring it failed"),
+                Err(error) => log_failed("shakerqueue publishing", &error),
             }
         }))
     }

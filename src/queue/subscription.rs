@@ -1,47 +1,21 @@
-//! Consuming orders, a batch at a time.
+//! Consuming orders, a batch at a time, for as long as the broker can be reached.
+//!
+//! A consumer can go deaf without being told. Of a queue that is deleted and declared again within milliseconds, RabbitMQ 3.10 counts it as a
+//! consumer of the new queue, and hands it messages that never arrive; nothing that a client can ask shows it. So no consumer is
+//! relied on for long: every few seconds a new one takes its place, on a new channel. The one before it stops, and its channel is
+//! closed once what it got is settled: what never arrived there is then delivered to others.
 
-use std::collections::VecDeque;
-use std::iter::repeat_with;
 use std::time::Duration;
 
-use amqprs::channel::{
-    BasicAckArguments, BasicCancelArguments, BasicConsumeArguments, BasicQosArguments, ConsumerMessage,
-};
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::timeout;
+use rand::random_range;
+use tokio::time::{Instant, timeout_at};
 
 use super::QueueError;
-use super::acknowledgements::{Acknowledgement, Acknowledgements, Tag};
-use super::bundle::{self, OversizeError};
-use super::calls::CALL_WITHIN;
-use super::channels::{ChannelPool, PooledChannel};
-use super::failures::Failures;
-use super::trail;
-use crate::telemetry::traces::Place;
-
-/// amqprs queues an acknowledgement locally; the wait is for its writer only.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
-
-/// A message as it was published, alone or with others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its number on this subscription, for settling it.
-    pub tag: Tag,
-    /// What the publisher named it, if it came alone.
-    pub message_id: Option<String>,
-    /// Whether it was delivered before, to whomever, and not acknowledged.
-    pub redelivered: bool,
-    /// Its content type, if it says one and this program knows it not: a later one may have written it.
-    pub foreign: Option<String>,
-    /// Why it was not taken apart, if it is too large: the content is then that of the whole message.
-    pub oversize: Option<OversizeError>,
-    /// What it says of earlier attempts.
-    pub failures: Failures,
-    /// Where it is in a trace.
-    pub place: Place,
-    /// The content.
-    pub body: Vec<u8>,
-}
+use super::acknowledgements::Tag;
+use super::channels::ChannelPool;
+use super::consumer::{Consumer, Delivery, Generation};
+use super::reception::{Reception, SourceReception};
+use super::topology::Topology;
 
 /// Where orders wait for workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,38 +26,44 @@ pub enum Source {
     Overrun,
 }
 
-/// A consumer of a queue. Dropping it returns what is not acknowledged to the queue, in the background.
+/// A place in a queue's deliveries. Dropping it returns what is not acknowledged to the queue, in the background.
 pub struct Subscription {
-    channel: PooledChannel,
-    consumer: String,
-    /// amqprs does not bound it; the prefetch does.
-    messages: UnboundedReceiver<ConsumerMessage>,
-    /// What came with others and did not fit into a batch.
-    left: VecDeque<Delivery>,
-    acknowledgements: Acknowledgements,
+    opening: Opening,
+    reception: SourceReception,
+    current: Consumer,
+    /// The one before, until all that it got is settled.
+    retiring: Option<Consumer>,
+    renewal_at: Instant,
+}
+
+/// What it takes to open a consumer.
+pub(super) struct Opening {
+    pub(super) topology: Topology,
+    pub(super) pool: ChannelPool,
+    pub(super) source: Source,
+    pub(super) prefetch: u16,
+    /// How long a consumer is relied on, at most.
+    pub(super) lifetime: Duration,
+}
+
+impl Opening {
+    async fn open(&self, generation: Generation) -> Result<Consumer, QueueError> {
+        self.topology.declare(&self.pool).await?;
+        Consumer::open(&self.pool, self.topology.queue(self.source), self.prefetch, generation).await
+    }
+
+    /// When a consumer that was opened just now is to be renewed: not all of them at once.
+    fn renewal_at(&self) -> Instant {
+        Instant::now() + self.lifetime.mul_f64(random_range(0.8..1.0))
+    }
 }
 
 impl Subscription {
-    pub(super) async fn open(pool: &ChannelPool, queue: &str, prefetch: u16) -> Result<Self, QueueError> {
-        // Never a channel that consumed before: RabbitMQ 3.10.8 cannot consume again on it.
-        let channel = pool.keep().await?;
-        // To the broker 0 means no bound at all.
-        let prefetch = BasicQosArguments::new(0, prefetch.max(1), false);
-        let consume = BasicConsumeArguments::new(queue, "").manual_ack(true).finish();
-        // The pool has registered a callback: without one amqprs ignores the server's cancel.
-        let (consumer, messages) = channel
-            .request("consume", CALL_WITHIN, async move |channel| {
-                channel.basic_qos(prefetch).await?;
-                channel.basic_consume_rx(consume).await
-            })
-            .await?;
-        Ok(Self {
-            channel,
-            consumer,
-            messages,
-            left: VecDeque::new(),
-            acknowledgements: Acknowledgements::default(),
-        })
+    pub(super) async fn open(opening: Opening, reception: &Reception) -> Result<Self, QueueError> {
+        let current = opening.open(Generation::FIRST).await?;
+        let reception = reception.of(opening.source);
+        let renewal_at = opening.renewal_at();
+        Ok(Self { opening, reception, current, retiring: None, renewal_at })
     }
 
     /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their tags.
@@ -91,87 +71,74 @@ impl Subscription {
     /// `None` means that the subscription is over: the connection or channel is lost, or the queue was deleted. What
     /// was delivered and not acknowledged then comes again, to another subscription. Cancelling loses nothing.
     pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
-        let max = max.max(1);
-        // Waits only if nothing is left; then takes what is here.
-        while self.left.len() < max {
-            let message = if self.left.is_empty() {
-                self.messages.recv().await?
-            } else {
-                match self.messages.try_recv() {
-                    Ok(message) => message,
-                    Err(_) => break,
-                }
-            };
-            self.unpack(message);
+        self.reception.waiting();
+        let batch = self.receive(max).await;
+        if batch.is_some() {
+            self.reception.handling();
         }
-        // What a lost channel left behind can no longer be acknowledged, and will be delivered again.
-        if !self.channel.is_open() {
-            return None;
-        }
-        Some(self.left.drain(..max.min(self.left.len())).collect())
+        batch
     }
 
-    fn unpack(&mut self, message: ConsumerMessage) {
-        let Some(deliver) = message.deliver else { return };
-        let properties = message.basic_properties.unwrap_or_default();
-        let (number, redelivered) = (deliver.delivery_tag(), deliver.redelivered());
-        let failures = Failures::read(properties.headers());
-        let body = message.content.unwrap_or_default();
-        let kind = properties.content_type().map(String::as_str);
-        let foreign = kind.filter(|kind| ![bundle::ALONE, bundle::TOGETHER].contains(kind));
-        let is_bundle = kind == Some(bundle::TOGETHER);
-        let checked = if is_bundle { bundle::check_bundle(&body) } else { bundle::check_alone(&body) };
-        let oversize = checked.err();
-        let delivery = |part, body, message_id, place| Delivery {
-            tag: Tag { message: number, part },
-            message_id,
-            foreign: foreign.map(str::to_owned),
-            redelivered,
-            oversize,
-            failures,
-            place,
-            body,
-        };
-        let before = self.left.len();
-        if is_bundle && oversize.is_none() {
-            let places = trail::together(properties.headers()).into_iter().chain(repeat_with(Place::default));
-            let texts = bundle::split(&body).enumerate().zip(places);
-            self.left.extend(texts.map(|((part, text), place)| delivery(part, text.to_vec(), None, place)));
-        } else {
-            let place = trail::alone(properties.headers());
-            self.left.push_back(delivery(0, body, properties.message_id().cloned(), place));
+    async fn receive(&mut self, max: usize) -> Option<Vec<Delivery>> {
+        // Each turn returns, or is the only one for the lifetime of a consumer.
+        loop {
+            if let Some(retiring) = &mut self.retiring {
+                // It does not wait: nothing more is delivered to it.
+                if let Some(batch) = retiring.next_batch(max).await {
+                    return Some(batch);
+                }
+                if retiring.is_done() {
+                    self.retiring = None;
+                }
+            }
+            if self.retiring.is_some() {
+                // The caller holds on to what it got: two consumers are enough.
+                self.renewal_at = self.opening.renewal_at();
+            } else if Instant::now() >= self.renewal_at {
+                self.renew().await?;
+                continue;
+            }
+            if let Ok(batch) = timeout_at(self.renewal_at, self.current.next_batch(max)).await {
+                return batch;
+            }
         }
-        self.acknowledgements.delivered(number, self.left.len() - before);
+    }
+
+    /// Puts a new consumer in the place of the current one.
+    async fn renew(&mut self) -> Option<()> {
+        let renewed = self.opening.open(self.current.generation().next()).await;
+        let renewed =
+            renewed.inspect_err(|error| tracing::debug!(%error, "failed to renew a consumer")).ok()?;
+        let retiring = std::mem::replace(&mut self.current, renewed);
+        self.renewal_at = self.opening.renewal_at();
+        self.reception.waiting();
+        // If that fails its channel is closed at once, and what it got and was not returned here is delivered again.
+        if retiring.cancel().await.is_ok() {
+            self.retiring = Some(retiring);
+        }
+        Some(())
     }
 
     /// Acknowledges what is dealt with for good.
     ///
     /// `Ok` means that it is on its way. If it gets lost, the messages are delivered again.
     pub async fn settle(&mut self, tags: impl IntoIterator<Item = Tag>) -> Result<(), QueueError> {
-        tags.into_iter().for_each(|tag| self.acknowledgements.settle(tag));
-        for Acknowledgement { tag, multiple } in self.acknowledgements.take() {
-            if !self.channel.is_open() {
-                return Err(QueueError::NotConnected);
-            }
-            let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, multiple));
-            match timeout(ACKNOWLEDGE_WITHIN, acknowledge).await {
-                Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause })?,
-                Err(_) => return Err(QueueError::TimedOut("acknowledge")),
-            }
+        let (of_current, of_retiring): (Vec<_>, Vec<_>) =
+            tags.into_iter().partition(|tag| self.current.got(*tag));
+        self.current.settle(of_current).await?;
+        match &mut self.retiring {
+            Some(retiring) => retiring.settle(of_retiring).await,
+            None if of_retiring.is_empty() => Ok(()),
+            // Its channel was lost.
+            None => Err(QueueError::NotConnected),
         }
-        Ok(())
     }
 
     /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker answers.
-    pub async fn close(self) {
-        let cancel = BasicCancelArguments::new(&self.consumer);
-        let cancelled = self
-            .channel
-            .request("stop consuming", CALL_WITHIN, async move |channel| channel.basic_cancel(cancel).await)
-            .await;
-        if let Err(error) = cancelled.map(drop).and(self.channel.close().await) {
-            // The end of the connection has the same effect.
-            tracing::debug!(%error, "a subscription could not be closed");
+    pub async fn close(mut self) {
+        if let Some(retiring) = self.retiring.take() {
+            retiring.close().await;
         }
+        self.current.close().await;
     }
 }

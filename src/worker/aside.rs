@@ -11,7 +11,7 @@ use crate::{
     },
     queue::{Delivery, Postponed, Tag},
     store::{self, dead_letters, not_taken, record},
-    telemetry::metrics,
+    telemetry::{log_throttle, metrics},
 };
 use futures_util::{FutureExt, future::join_all};
 use std::{collections::BTreeMap, time::Duration};
@@ -148,7 +148,9 @@ impl Worker {
                 Some(tag)
             }
             Err(error) => {
-                tracing::warn!(%error, "an order could not be put off");
+                if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                    tracing::warn!(%error, repeated, "failed to postpone orders");
+                }
                 None
             }
         }
@@ -164,7 +166,9 @@ impl Worker {
         match self.store.write(move |conn| not_taken::note(conn, entries, at).boxed()).await {
             Ok(()) => tags,
             Err(error) => {
-                tracing::warn!(%error, "failed to note orders under used keys: they stay with the broker");
+                if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                    tracing::warn!(%error, repeated, "failed to note orders under used keys: they stay with the broker");
+                }
                 Vec::new()
             }
         }
@@ -210,7 +214,11 @@ impl Worker {
             }
             .boxed()
         });
-        let open = kept.await.inspect_err(|error| tracing::warn!(%error, "dead letters could not be kept"));
+        let open = kept.await.inspect_err(|error| {
+            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                tracing::warn!(%error, repeated, "failed to keep dead letters");
+            }
+        });
         metrics::worker().dead_letters.inc_by(open?);
         Ok(())
     }

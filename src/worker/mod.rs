@@ -6,10 +6,11 @@ mod held;
 use crate::{
     domain::order::NewOrder,
     intake::message::{self, Undecodable},
-    queue::{Broker, Delivery, Source, Subscription, Tag},
+    queue::{Broker, Delivery, QueueError, Source, Subscription, Tag},
     recorder::{Outcome, batch_span, record_apart, record_batch, takes_orders},
     store::Store,
     telemetry::{
+        log_throttle,
         metrics::{self, Redelivered},
         traces::{Kind, Span},
     },
@@ -31,6 +32,10 @@ const MOST_PAUSE: Duration = Duration::from_secs(3);
 const HOLD: Duration = Duration::from_secs(20 * 60);
 /// From when on a batch took long.
 const LONG: Duration = Duration::from_secs(60);
+/// The longest pause before the next subscription.
+const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(600);
+/// The same after the broker refused one: it will again, until somebody changes something there.
+const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// How soon after the last batch the next one begins that is not full. A commit costs the disk as much for few orders as for
 /// many, and the broker's confirms wait for the same disk.
 const GATHER: Duration = Duration::from_millis(10);
@@ -66,19 +71,21 @@ impl Worker {
     /// Empties one queue, again and again.
     async fn drain(&self, source: Source, prefetch: u16, stop: &CancellationToken) {
         while !stop.is_cancelled() {
+            let mut pause = SUBSCRIBE_PAUSE;
             // Nothing is taken that could not be stored: it would only be held from workers who can.
             if self.store.ping().await.is_ok() {
                 match self.broker.subscribe(source, prefetch).await {
                     Ok(subscription) => self.consume(source, subscription, stop).await,
+                    Err(QueueError::Refused { .. }) => pause = REFUSED_PAUSE,
                     Err(error) => tracing::debug!(%error, "not subscribed"),
                 }
             }
-            stop.run_until_cancelled(sleep(Duration::from_millis(random_range(200..600)))).await;
+            stop.run_until_cancelled(sleep(pause.mul_f64(random_range(0.4..1.0)))).await;
         }
     }
 
     async fn consume(&self, source: Source, mut subscription: Subscription, stop: &CancellationToken) {
-        tracing::info!("taking orders");
+        tracing::info!(?source, "taking orders");
         while let Some(Some(deliveries)) =
             stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
         {
@@ -92,7 +99,10 @@ impl Worker {
                 break;
             }
             if !all {
-                tracing::warn!("some orders can't be stored now: they stay with the broker");
+                let failure = "some orders can't be stored now: they stay with the broker";
+                if let Some(repeated) = log_throttle::admit(failure) {
+                    tracing::warn!(repeated, "{failure}");
+                }
                 break;
             }
             // The next batch has been here for as long: it goes back, or it would be held for twice that time.

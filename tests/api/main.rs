@@ -60,3 +60,4 @@ mod upgrades;
 mod waiting;
 mod walkthrough;
 mod watchdog;
+mod worker;

@@ -4,6 +4,7 @@ mod bundles;
 mod consuming;
 mod faults;
 mod publishing;
+mod replaced;
 
 use crate::support::proxy::Proxy;
 use crate::support::{PATIENCE, broker};
@@ -42,8 +43,16 @@ impl Bar {
     }
 
     fn at(url: &Url, confirm_within: Duration) -> Self {
+        Self::with(Self::settings(url, confirm_within))
+    }
+
+    fn settings(url: &Url, confirm_within: Duration) -> Settings {
         let prefix = format!("test-{}", Uuid::new_v4());
-        let settings = Settings { confirm_within, ..Settings::new(url.as_str().into(), &prefix) };
+        Settings { confirm_within, ..Settings::new(url.as_str().into(), prefix) }
+    }
+
+    fn with(settings: Settings) -> Self {
+        let prefix = settings.prefix.clone();
         Self { broker: Broker::start(settings).expect("the URL is good"), prefix }
     }
 

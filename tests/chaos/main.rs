@@ -21,7 +21,7 @@ mod table;
 use clap::Parser;
 use faults::Fault;
 use folder::Folder;
-use harness::{Result, folder, postgres, programs, roles, servers, tokens, wait};
+use harness::{Result, folder, postgres, programs, rabbitmq, roles, servers, tokens, wait};
 use postgres::Tuning;
 use programs::Programs;
 use rand::{SeedableRng, rngs::StdRng};

@@ -25,7 +25,6 @@ use tokio::{
 };
 use uuid::Uuid;
 
-const USER: &str = "shakerqueue";
 /// What a client says first.
 const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
 
@@ -42,6 +41,9 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
+    /// Whom the product connects as.
+    pub const USER: &'static str = "shakerqueue";
+
     /// Makes a broker in this folder, which must exist, and begins to start it: see [`RabbitMq::await_start`].
     pub fn create(programs: &Programs, folder: &Path) -> Result<Self> {
         let user = User::for_server("rabbitmq")?;
@@ -54,8 +56,9 @@ impl RabbitMq {
         fs::write(
             folder.join("rabbitmq.conf"),
             format!(
-                "listeners.tcp.default = 127.0.0.1:{port}\ndefault_user = {USER}\ndefault_pass = {password}\n\
-                 log.file.level = info\n"
+                "listeners.tcp.default = 127.0.0.1:{port}\ndefault_user = {}\ndefault_pass = {password}\n\
+                 log.file.level = info\n",
+                Self::USER
             ),
         )?;
         user.own(folder)?;
@@ -160,12 +163,12 @@ impl RabbitMq {
 
     /// Its URL by way of this address.
     pub fn url(&self, by: SocketAddr) -> String {
-        format!("amqp://{USER}:{}@{by}/%2f", self.password)
+        format!("amqp://{}:{}@{by}/%2f", Self::USER, self.password)
     }
 
     /// A connection past every proxy, with a channel.
     pub async fn connect(&self) -> Result<(Connection, Channel)> {
-        let arguments = OpenConnectionArguments::new("127.0.0.1", self.port, USER, &self.password);
+        let arguments = OpenConnectionArguments::new("127.0.0.1", self.port, Self::USER, &self.password);
         let opening = async {
             let connection = Connection::open(&arguments).await?;
             let channel = connection.open_channel(None).await?;

@@ -1,10 +1,10 @@
 //! The broker that all tests share; each has a prefix of its own there.
 
 use amqprs::{
-    BasicProperties,
+    BasicProperties, FieldTable, FieldValue,
     channel::{
-        BasicGetArguments, BasicPublishArguments, ConfirmSelectArguments, ExchangeDeleteArguments,
-        QueueDeclareArguments, QueueDeleteArguments,
+        BasicGetArguments, BasicPublishArguments, Channel, ConfirmSelectArguments, ExchangeDeleteArguments,
+        QueueBindArguments, QueueDeclareArguments, QueueDeleteArguments,
     },
     connection::{Connection, OpenConnectionArguments},
 };
@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
+
+/// The product's limit of deliveries of a message from the queue of orders.
+const DELIVERY_LIMIT: i64 = 1000;
 
 /// Where the broker is.
 pub fn url() -> String {
@@ -32,15 +35,20 @@ impl Prefix {
         Self { name, broker }
     }
 
+    /// Waits until all is declared.
+    pub async fn until_up(&self) {
+        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+    }
+
     /// Puts a message among the orders, whatever it is.
     pub async fn publish(&self, id: Uuid, body: &[u8]) {
-        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+        self.until_up().await;
         self.broker.publisher().publish(id, body.to_vec()).await.expect("a confirm");
     }
 
     /// How many messages no worker has yet.
     pub async fn waiting(&self) -> u32 {
-        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+        self.until_up().await;
         self.broker.depth(Source::Orders).await.expect("the queue is there").messages
     }
 
@@ -109,6 +117,38 @@ pub async fn delete_queues(prefix: &str, queues: &[&str]) {
         channel.queue_delete(queue).await.expect("the queue is deleted");
     }
     let _ = connection.close().await;
+}
+
+/// Deletes the queue of orders under a prefix and declares it again, with the same arguments and binding, as fast as that goes.
+pub async fn replace_orders(prefix: &str) {
+    let name = format!("{prefix}.orders");
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    channel.queue_delete(QueueDeleteArguments::new(&name)).await.expect("the queue is deleted");
+    declare_orders(&channel, &name, &format!("{prefix}.dead"), DELIVERY_LIMIT).await;
+    let bind = QueueBindArguments::new(&name, &name, &name);
+    channel.queue_bind(bind).await.expect("the queue is bound");
+    let _ = connection.close().await;
+}
+
+/// Declares the queue of orders under a prefix with an argument that is not the product's.
+pub async fn declare_wrong_orders(prefix: &str) {
+    let connection = connect().await;
+    let channel = connection.open_channel(None).await.expect("a channel");
+    declare_orders(&channel, &format!("{prefix}.orders"), &format!("{prefix}.dead"), 7).await;
+    let _ = connection.close().await;
+}
+
+async fn declare_orders(channel: &Channel, name: &str, dead: &str, delivery_limit: i64) {
+    let mut arguments = FieldTable::new();
+    let mut insert = |key: &str, value| arguments.insert(key.try_into().expect("a short key"), value);
+    insert("x-queue-type", "quorum".into());
+    insert("x-delivery-limit", FieldValue::l(delivery_limit));
+    insert("x-dead-letter-exchange", dead.into());
+    insert("x-dead-letter-strategy", "at-least-once".into());
+    insert("x-overflow", "reject-publish".into());
+    let declare = QueueDeclareArguments::durable_client_named(name).arguments(arguments).finish();
+    channel.queue_declare(declare).await.expect("the queue is declared");
 }
 
 async fn connect() -> Connection {

@@ -11,6 +11,7 @@ mod poison;
 mod policies;
 mod processes;
 mod storm;
+mod tampering;
 
 use crate::{Result, proxy::Line, scene::Scene};
 use futures_util::future::LocalBoxFuture;
@@ -155,6 +156,16 @@ pub const ALL: &[Fault] = &[
     Fault::new("queue-deleted", "the queue of orders is deleted while it is empty", |s, t| {
         Box::pin(messages::queue_deleted(s, t))
     }),
+    Fault::new(
+        "queue-deleted-under-load",
+        "the queue of orders is deleted again and again while guests order",
+        |s, t| Box::pin(tampering::queue_deleted_under_load(s, t)),
+    ),
+    Fault::new(
+        "broker-tampered-with",
+        "queues, exchanges, bindings, permissions and the virtual host are taken away, connections are closed",
+        |s, t| Box::pin(tampering::everything_deleted(s, t)),
+    ),
     Fault::new("queue-unbound", "the queue of orders gets no messages", |s, t| {
         Box::pin(messages::queue_unbound(s, t))
     }),

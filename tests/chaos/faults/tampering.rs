@@ -1,0 +1,103 @@
+//! Somebody takes away what the product has at the broker, while guests order: in any order, and again while it is being put back.
+
+use crate::{Result, rabbitmq::RabbitMq, scene::Scene};
+use amqprs::channel::{Channel, ExchangeDeleteArguments, QueueDeleteArguments, QueueUnbindArguments};
+use rand::RngExt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What is taken away.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    Queue,
+    OverrunQueue,
+    Exchange,
+    DeadExchange,
+    Binding,
+    Connections,
+    Permissions,
+    VirtualHost,
+}
+
+/// Those of the orders' own queue most often.
+const BLOWS: [Blow; 11] = [
+    Blow::Queue,
+    Blow::Queue,
+    Blow::Queue,
+    Blow::OverrunQueue,
+    Blow::Exchange,
+    Blow::DeadExchange,
+    Blow::Binding,
+    Blow::Binding,
+    Blow::Connections,
+    Blow::Permissions,
+    Blow::VirtualHost,
+];
+
+/// The queue of orders again and again: it is declared anew within milliseconds, before the workers have heard that it is gone. What
+/// was in it is gone from the broker, and `serve` publishes it again.
+pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Result<()> {
+    let end = Instant::now() + hold;
+    while Instant::now() < end {
+        strike(scene, Blow::Queue).await?;
+        scene.pause(100..1000).await;
+    }
+    Ok(())
+}
+
+/// Anything, in any order.
+pub async fn everything_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
+    let end = Instant::now() + hold;
+    while Instant::now() < end {
+        let blow = BLOWS[scene.rng.random_range(0..BLOWS.len())];
+        strike(scene, blow).await?;
+        scene.pause(0..500).await;
+    }
+    Ok(())
+}
+
+async fn strike(scene: &Scene, blow: Blow) -> Result<()> {
+    let broker = &scene.servers.rabbitmq;
+    match blow {
+        Blow::Connections => broker.control(&["close_all_connections", "--vhost", "/", "tampering"]).await,
+        Blow::Permissions => {
+            broker.control(&["clear_permissions", "-p", "/", RabbitMq::USER]).await?;
+            allow(broker).await
+        }
+        Blow::VirtualHost => {
+            broker.control(&["delete_vhost", "/"]).await?;
+            broker.control(&["add_vhost", "/"]).await?;
+            allow(broker).await
+        }
+        Blow::Queue | Blow::OverrunQueue | Blow::Exchange | Blow::DeadExchange | Blow::Binding => {
+            let (connection, channel) = broker.connect().await?;
+            // What is gone already costs the channel, and that is all.
+            let _ = delete(&channel, &scene.prefix, blow).await;
+            let _ = connection.close().await;
+            Ok(())
+        }
+    }
+}
+
+async fn allow(broker: &RabbitMq) -> Result<()> {
+    broker.control(&["set_permissions", "-p", "/", RabbitMq::USER, ".*", ".*", ".*"]).await
+}
+
+async fn delete(
+    channel: &Channel,
+    prefix: &str,
+    blow: Blow,
+) -> std::result::Result<(), amqprs::error::Error> {
+    let name = |suffix: &str| format!("{prefix}.{suffix}");
+    let orders = name("orders");
+    match blow {
+        Blow::Queue => channel.queue_delete(QueueDeleteArguments::new(&orders)).await.map(drop),
+        Blow::OverrunQueue => {
+            channel.queue_delete(QueueDeleteArguments::new(&name("orders.overrun"))).await.map(drop)
+        }
+        Blow::Exchange => channel.exchange_delete(ExchangeDeleteArguments::new(&orders)).await,
+        Blow::DeadExchange => channel.exchange_delete(ExchangeDeleteArguments::new(&name("dead"))).await,
+        Blow::Binding => channel.queue_unbind(QueueUnbindArguments::new(&orders, &orders, &orders)).await,
+        Blow::Connections | Blow::Permissions | Blow::VirtualHost => Ok(()),
+    }
+}
