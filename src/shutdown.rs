@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT ask to stop, a second one ends. Those that other programs take as "reload" change nothing.
+//! Signals: SIGTERM and SIGINT ask to stop, a second one ends. Those that other programs take as "reload"
+//! change nothing.
 
 use crate::telemetry::{self, log_throttle};
 use std::io::{self, IsTerminal, stderr, stdin, stdout};
@@ -10,8 +11,9 @@ const IMPATIENT: i32 = 130;
 
 /// A token that the first signal sets. The second signal ends the process at once. Must be called on a runtime.
 ///
-/// SIGHUP, SIGUSR1 and SIGUSR2 would end the process where nobody handles them, and tools that rotate logs or renew certificates send
-/// them: they are ignored, except that a SIGHUP which says that the terminal is gone stops a process that was started from it.
+/// SIGHUP, SIGUSR1 and SIGUSR2 would end the process where nobody handles them, and tools that rotate logs or
+/// renew certificates send them: they are ignored, except that a SIGHUP which says that the terminal is gone
+/// stops a process that was started from it.
 pub fn on_signal() -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

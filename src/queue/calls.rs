@@ -14,8 +14,8 @@ pub(super) const CALL_WITHIN: Duration = Duration::from_secs(3);
 
 /// The shortest and the longest pause between two attempts: short, because publishing resumes after the last of them.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
-/// The longest pause after the server refused what it was asked. It will refuse it again until somebody changes something there, and
-/// each time costs a channel.
+/// The longest pause after the server refused what it was asked. It will refuse it again until somebody
+/// changes something there, and each time costs a channel.
 const MAX_REFUSED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Runs a call of amqprs in a task of its own on `runtime` and waits for it at most `limit`.

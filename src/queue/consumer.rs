@@ -55,7 +55,8 @@ pub(super) struct Consumer {
     acknowledgements: Acknowledgements,
 }
 
-/// Tells the deliveries to one consumer of a subscription from those to the others: which one it is, in the upper bits of their numbers.
+/// Tells the deliveries to one consumer of a subscription from those to the others: which one it is, in the
+/// upper bits of their numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u64);
 
@@ -114,10 +115,11 @@ impl Consumer {
         })
     }
 
-    /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their tags.
+    /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their
+    /// tags.
     ///
-    /// `None` means that it is over: the connection or channel is lost, or nothing more is delivered and all of it was returned.
-    /// Cancelling loses nothing.
+    /// `None` means that it is over: the connection or channel is lost, or nothing more is delivered and all
+    /// of it was returned. Cancelling loses nothing.
     pub(super) async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         let max = max.max(1);
         // Waits only if nothing is left; then takes what is here.
@@ -223,7 +225,8 @@ impl Consumer {
             .map(drop)
     }
 
-    /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker answers.
+    /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker
+    /// answers.
     pub(super) async fn close(self) {
         if let Err(error) = self.cancel().await.and(self.channel.close().await) {
             // The end of the connection has the same effect.

@@ -320,8 +320,8 @@ impl Broker {
         })
     }
 
-    /// The queue from which this process has been receiving nothing for too long, though it may be that nothing came. It makes sense
-    /// where there is a subscription to each.
+    /// The queue from which this process has been receiving nothing for too long, though it may be that
+    /// nothing came. It makes sense where there is a subscription to each.
     pub fn silent(&self) -> Option<Source> {
         self.reception.silent()
     }

@@ -1,9 +1,10 @@
 //! Consuming orders, a batch at a time, for as long as the broker can be reached.
 //!
-//! A consumer can go deaf without being told. Of a queue that is deleted and declared again within milliseconds, RabbitMQ 3.10 counts it as a
-//! consumer of the new queue, and hands it messages that never arrive; nothing that a client can ask shows it. So no consumer is
-//! relied on for long: every few seconds a new one takes its place, on a new channel. The one before it stops, and its channel is
-//! closed once what it got is settled: what never arrived there is then delivered to others.
+//! A consumer can go deaf without being told. Of a queue that is deleted and declared again within
+//! milliseconds, RabbitMQ 3.10 counts it as a consumer of the new queue, and hands it messages that never
+//! arrive; nothing that a client can ask shows it. So no consumer is relied on for long: every few seconds a
+//! new one takes its place, on a new channel. The one before it stops, and its channel is closed once what it
+//! got is settled: what never arrived there is then delivered to others.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ pub enum Source {
     Overrun,
 }
 
-/// A place in a queue's deliveries. Dropping it returns what is not acknowledged to the queue, in the background.
+/// A place in a queue's deliveries. Dropping it returns what is not acknowledged to the queue, in the
+/// background.
 pub struct Subscription {
     opening: Opening,
     reception: SourceReception,
@@ -112,7 +114,8 @@ impl Subscription {
         let retiring = std::mem::replace(&mut self.current, renewed);
         self.renewal_at = self.opening.renewal_at();
         self.reception.waiting();
-        // If that fails its channel is closed at once, and what it got and was not returned here is delivered again.
+        // If that fails its channel is closed at once, and what it got and was not returned here is delivered
+        // again.
         if retiring.cancel().await.is_ok() {
             self.retiring = Some(retiring);
         }

@@ -1,5 +1,6 @@
-//! Runs work on PostgreSQL, and once more on a new connection where the first one was lost: a server that ended its sessions, a
-//! failover, a line that was reset. Whatever was not committed then is undone, so that the work can be repeated.
+//! Runs work on PostgreSQL, and once more on a new connection where the first one was lost: a server that
+//! ended its sessions, a failover, a line that was reset. Whatever was not committed then is undone, so that
+//! the work can be repeated.
 
 use super::{Conn, DEADLINE, Error, Pools, Result, Store};
 use crate::telemetry::{Scope, log_throttle, metrics};
@@ -52,8 +53,8 @@ enum Attempt<T> {
 }
 
 impl Store {
-    /// Runs work on this connection, and once more on a new one where the first was lost and the work is safe to run again. Both
-    /// have [`DEADLINE`] together.
+    /// Runs work on this connection, and once more on a new one where the first was lost and the work is safe
+    /// to run again. Both have [`DEADLINE`] together.
     pub(super) async fn run_on_postgres<T, W>(
         &self,
         conn: Conn,
@@ -91,7 +92,8 @@ impl Store {
         outcome.map_err(|error| if was_undecided { error.while_committing() } else { error })
     }
 
-    /// Closes the connections that nobody uses: where one was lost the others most likely are, and nobody may have noticed yet.
+    /// Closes the connections that nobody uses: where one was lost the others most likely are, and nobody may
+    /// have noticed yet.
     fn close_idle_connections(&self) {
         if let Pools::Pg(pool, _) = &self.pools {
             pool.retain(|_, _| false);
@@ -132,8 +134,8 @@ where
 }
 
 impl Conn {
-    /// Whether a connection on which something failed is lost. The error alone does not tell: Diesel passes on no SQLSTATE, and the
-    /// server's words are in its own language.
+    /// Whether a connection on which something failed is lost. The error alone does not tell: Diesel passes
+    /// on no SQLSTATE, and the server's words are in its own language.
     async fn is_lost(&mut self) -> bool {
         match self {
             Self::Pg(conn) => {

@@ -133,8 +133,8 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Store {
-    /// Runs `work` on a connection, each of its statements by itself. It must change nothing: where the connection is lost it is run
-    /// once more, on a new one.
+    /// Runs `work` on a connection, each of its statements by itself. It must change nothing: where the
+    /// connection is lost it is run once more, on a new one.
     pub async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -143,8 +143,8 @@ impl Store {
         self.run(Mode::Read, work).await
     }
 
-    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails. Where the connection is lost before the commit it is run
-    /// once more, on a new one.
+    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails. Where the connection is lost
+    /// before the commit it is run once more, on a new one.
     pub async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -153,8 +153,8 @@ impl Store {
         self.run_transaction(Mode::Write, work).await
     }
 
-    /// Runs `work` as [`write`](Self::write) does, for work that does no harm when it is committed twice: it is run once more also
-    /// where the connection is lost during the commit.
+    /// Runs `work` as [`write`](Self::write) does, for work that does no harm when it is committed twice: it
+    /// is run once more also where the connection is lost during the commit.
     pub async fn write_idempotent<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,

@@ -14,7 +14,8 @@ const MAX_FAILURES: usize = 32;
 
 static RECENT: LogThrottle = LogThrottle::new();
 
-/// Returns whether a failure that is described like this is to be logged now, with how often it was not since the last time.
+/// Returns whether a failure that is described like this is to be logged now, with how often it was not since
+/// the last time.
 pub fn admit(failure: &str) -> Option<u64> {
     RECENT.admit(failure, Instant::now())
 }

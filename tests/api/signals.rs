@@ -8,7 +8,8 @@ use reqwest::Client;
 /// What tools that rotate logs or renew certificates send.
 const RELOADS: [&str; 3] = ["HUP", "USR1", "USR2"];
 
-/// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still answers.
+/// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still
+/// answers.
 async fn goes_on(role: &Role, log: &Log, url: &str) {
     for name in RELOADS {
         role.signal(name);

@@ -1,4 +1,5 @@
-//! Queues that are deleted and declared again while a worker takes from them, and consumers that are told nothing of it.
+//! Queues that are deleted and declared again while a worker takes from them, and consumers that are told
+//! nothing of it.
 
 use super::{Bar, eventually, test_url, within};
 use crate::support::{PATIENCE, broker};
@@ -34,7 +35,8 @@ async fn a_subscription_hears_what_comes_after_its_queue_was_replaced() {
     let bar = Bar::open().await;
     let mut subscription = None;
     for round in 0..5 {
-        // A consumer that got messages of the old queue takes those of the new one for the same, and drops them.
+        // A consumer that got messages of the old queue takes those of the new one for the same, and drops
+        // them.
         for number in 0..20 {
             bar.publish(&format!("{round}.{number}")).await.expect("confirmed");
         }

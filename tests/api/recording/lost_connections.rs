@@ -1,5 +1,5 @@
-//! PostgreSQL ends sessions (a failover, an operator, a crash of another one): what was not committed is done once more, on a new
-//! connection.
+//! PostgreSQL ends sessions (a failover, an operator, a crash of another one): what was not committed is done
+//! once more, on a new connection.
 
 use super::*;
 use diesel_async::SimpleAsyncConnection;
@@ -22,7 +22,8 @@ async fn end_sessions_that_commit(cellar: &Cellar, table: &str, times: u32) {
     cellar.database.execute(&[strike(times), trigger].concat()).await;
 }
 
-/// A trigger's function that ends its own session so many times. A sequence goes on counting when a transaction is undone.
+/// A trigger's function that ends its own session so many times. A sequence goes on counting when a
+/// transaction is undone.
 fn strike(times: u32) -> String {
     format!(
         "CREATE SEQUENCE strikes;

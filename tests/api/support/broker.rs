@@ -119,7 +119,8 @@ pub async fn delete_queues(prefix: &str, queues: &[&str]) {
     let _ = connection.close().await;
 }
 
-/// Deletes the queue of orders under a prefix and declares it again, with the same arguments and binding, as fast as that goes.
+/// Deletes the queue of orders under a prefix and declares it again, with the same arguments and binding, as
+/// fast as that goes.
 pub async fn replace_orders(prefix: &str) {
     let name = format!("{prefix}.orders");
     let connection = connect().await;

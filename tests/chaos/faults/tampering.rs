@@ -1,4 +1,5 @@
-//! Somebody takes away what the product has at the broker, while guests order: in any order, and again while it is being put back.
+//! Somebody takes away what the product has at the broker, while guests order: in any order, and again while
+//! it is being put back.
 
 use crate::{Result, rabbitmq::RabbitMq, scene::Scene};
 use amqprs::channel::{Channel, ExchangeDeleteArguments, QueueDeleteArguments, QueueUnbindArguments};
@@ -34,8 +35,8 @@ const BLOWS: [Blow; 11] = [
     Blow::VirtualHost,
 ];
 
-/// The queue of orders again and again: it is declared anew within milliseconds, before the workers have heard that it is gone. What
-/// was in it is gone from the broker, and `serve` publishes it again.
+/// The queue of orders again and again: it is declared anew within milliseconds, before the workers have
+/// heard that it is gone. What was in it is gone from the broker, and `serve` publishes it again.
 pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
