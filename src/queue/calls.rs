@@ -101,11 +101,10 @@ impl Backoff {
 /// Logs a failed attempt; one that fails like an earlier one once a minute.
 pub(super) fn log_failed(connection: &str, error: &QueueError) {
     let error = error.to_string();
-    match log_throttle::admit(&error) {
-        Some(repeated) => {
-            tracing::warn!(connection, error, repeated, "failed to use the broker; trying again");
-        }
-        None => tracing::debug!(connection, error, "the broker still cannot be used"),
+    if let Some(repeated) = log_throttle::admit(&error) {
+        tracing::warn!(connection, error, repeated, "failed to use the broker; trying again");
+    } else {
+        tracing::debug!(connection, error, "the broker still cannot be used");
     }
 }
 
