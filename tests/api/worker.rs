@@ -28,7 +28,7 @@ async fn a_worker_whose_queue_was_deleted_and_declared_again_stores_orders_by_it
         for order in &before {
             until_stored(&bartender, order).await;
         }
-        let (_, order) = tokio::join!(broker::replace_orders(&bar.prefix.name), bartender.order("Negroni"));
+        let ((), order) = tokio::join!(broker::replace_orders(&bar.prefix.name), bartender.order("Negroni"));
         let after = bartender.order("Negroni").await;
         // What was in the deleted queue is published again.
         until_stored(&bartender, &order).await;

@@ -60,20 +60,20 @@ async fn a_subscription_goes_on_from_one_consumer_to_the_next_without_losing_a_m
     let publisher = bar.broker.publisher();
     let publishing = tokio::spawn(async move {
         let until = Instant::now() + 40 * lifetime;
-        let mut count = 0_usize;
+        let mut sent = 0_usize;
         while Instant::now() < until {
-            let body = count.to_string().into_bytes();
+            let body = sent.to_string().into_bytes();
             publisher.publish(Uuid::now_v7(), body).await.expect("confirmed");
-            count += 1;
+            sent += 1;
         }
-        count
+        sent
     });
-    let (mut seen, mut again, mut published) = (HashSet::new(), 0, None);
+    let (mut seen, mut again, mut count) = (HashSet::new(), 0, None);
     let mut publishing = Some(publishing);
     within("all of them", async {
-        while published != Some(seen.len()) {
+        while count != Some(seen.len()) {
             if let Some(done) = publishing.take_if(|publishing| publishing.is_finished()) {
-                published = Some(done.await.expect("no panic"));
+                count = Some(done.await.expect("no panic"));
             }
             let Ok(batch) = timeout(lifetime, subscription.next_batch(10)).await else { continue };
             let batch = batch.expect("it goes on");
