@@ -8,6 +8,7 @@ use crate::{
         Invalid,
         audit::{Action, Changes},
         ids::{RecipeId, UserId},
+        name_search::nearest,
         now,
         recipe::{Formula, Recipe},
         recipe_draft::RecipeDraft,
@@ -54,19 +55,25 @@ pub struct Snapshot {
     recipes: Vec<Arc<Recipe>>,
     by_id: HashMap<RecipeId, Arc<Recipe>>,
     by_name: HashMap<String, Arc<Recipe>>,
+    /// The recipes with each loose key, which is rarely more than one, and each with its key in the menu's order.
+    by_loose_key: HashMap<String, Vec<Arc<Recipe>>>,
+    loose_keys: Vec<(String, Arc<Recipe>)>,
 }
 
 impl Snapshot {
     fn new(edition: String, recipes: Vec<(String, Recipe)>) -> Self {
-        let (mut by_id, mut by_name) = (HashMap::new(), HashMap::new());
-        let mut in_order = Vec::with_capacity(recipes.len());
+        let mut menu = Self { edition: Some(edition), ..Self::default() };
         for (key, recipe) in recipes {
             let recipe = Arc::new(recipe);
-            by_id.insert(recipe.id, Arc::clone(&recipe));
-            by_name.insert(key, Arc::clone(&recipe));
-            in_order.push(recipe);
+            menu.by_id.insert(recipe.id, Arc::clone(&recipe));
+            menu.by_name.insert(key, Arc::clone(&recipe));
+            if let Some(key) = Name::loose_key_of(recipe.formula.name.as_str()) {
+                menu.by_loose_key.entry(key.clone()).or_default().push(Arc::clone(&recipe));
+                menu.loose_keys.push((key, Arc::clone(&recipe)));
+            }
+            menu.recipes.push(recipe);
         }
-        Self { edition: Some(edition), recipes: in_order, by_id, by_name }
+        menu
     }
 
     /// Everything on the menu, by name.
@@ -74,10 +81,33 @@ impl Snapshot {
         &self.recipes
     }
 
-    /// A recipe by id or by name, whatever its case.
+    /// A recipe by id or by name, whatever its case; where there is none, the only one whose name differs in accents,
+    /// apostrophes, dashes or spaces.
     pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
+        self.find_exact(id_or_name).or_else(|| self.find_loose(id_or_name))
+    }
+
+    /// A recipe by id or by name, whatever its case.
+    pub fn find_exact(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
         let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
         by_id.or_else(|| self.by_name.get(&Name::key_of(id_or_name)))
+    }
+
+    fn find_loose(&self, name: &str) -> Option<&Arc<Recipe>> {
+        match self.by_loose_key.get(&Name::loose_key_of(name)?)?.as_slice() {
+            [recipe] => Some(recipe),
+            _ => None,
+        }
+    }
+
+    /// Names on the menu that may be meant by one that is not, best first. None for an id.
+    pub fn suggestions(&self, id_or_name: &str) -> Vec<String> {
+        if id_or_name.parse::<RecipeId>().is_ok() {
+            return Vec::new();
+        }
+        let Some(wanted) = Name::loose_key_of(id_or_name) else { return Vec::new() };
+        let names = self.loose_keys.iter().map(|(key, recipe)| (key.as_str(), recipe));
+        nearest(&wanted, names).into_iter().map(|recipe| recipe.formula.name.as_str().to_owned()).collect()
     }
 }
 
@@ -158,9 +188,22 @@ impl Menu {
         Ok(value)
     }
 
-    /// Which recipes have this name, whatever its case, or had it when they were taken off the menu.
+    /// The recipes that have this name, whatever its case, or had it when they were taken off the menu; where there are none,
+    /// those of the name on the menu that is found by it.
     pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
-        self.store.read(move |conn| async move { recipes::called(conn, &name).await }.boxed()).await
+        let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
+        self.store
+            .read(move |conn| {
+                async move {
+                    let exact = recipes::called(conn, &name).await?;
+                    match loose {
+                        Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
+                        _ => Ok(exact),
+                    }
+                }
+                .boxed()
+            })
+            .await
     }
 
     /// Puts a drink on the menu, once.

@@ -35,7 +35,6 @@ use crate::{
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
-use secrecy::SecretString;
 use serde_json::json;
 use std::{io, net::IpAddr};
 
@@ -186,7 +185,7 @@ impl Accounts {
         if let Told::Other = told {
             return Err(Denied::KeyReused);
         }
-        match self.login(email.as_str(), &SecretString::from(password.expose()), address).await {
+        match self.login(email.as_str(), password.given(), address).await {
             Err(Denied::WrongPassword) => Err(Denied::KeyReused),
             signed_in => signed_in,
         }
@@ -223,13 +222,14 @@ impl Accounts {
         mut after: Option<Place>,
         limit: usize,
     ) -> Result<(Vec<User>, Option<Place>), Denied> {
+        let pattern = search.pattern();
         let mut found = Vec::new();
         for _ in 0..SEARCHED / SEARCHED_AT_A_TIME {
             let some = self.page(filter, after, SEARCHED_AT_A_TIME).await?;
             let is_end = i64::try_from(some.len()).is_ok_and(|read| read < SEARCHED_AT_A_TIME);
             after = some.last().map(|user| (user.created_at, user.id));
             found.extend(
-                some.into_iter().filter(|user| search.is_in([user.username.as_str(), user.email.as_str()])),
+                some.into_iter().filter(|user| pattern.is_in([user.username.as_str(), user.email.as_str()])),
             );
             if is_end || found.len() >= limit {
                 found.truncate(limit);

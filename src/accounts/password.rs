@@ -32,7 +32,8 @@ pub struct Turn {
 pub enum Verdict {
     /// It is another one, or there is none.
     Wrong,
-    /// It is the one, with another hash to keep of it if its hash was made at less than what hashes cost now.
+    /// It is the one, with another hash to keep of it if its hash was made at less than what hashes cost now, or of another form
+    /// of it.
     Right(Option<String>),
 }
 
@@ -98,25 +99,37 @@ fn hash(password: &Password, cost: u32) -> Result<String, Denied> {
 }
 
 fn verify(password: &SecretString, known: Option<&str>, cost: u32) -> Verdict {
-    let exposed = password.expose_secret();
     let known = known.and_then(|hash| Some((hash, hash.parse::<bcrypt::HashParts>().ok()?.get_cost())));
-    let Some((hash_known, made_at)) = known else {
-        work(exposed, cost);
-        return Verdict::Wrong;
+    for form in Password::hashed_forms(password) {
+        if !is_hash_of(form.expose_secret(), known, cost) {
+            continue;
+        }
+        let now = Password::try_from(password).ok();
+        let is_as_now = now.as_ref().is_some_and(|now| now.expose() == form.expose_secret());
+        let made_at = known.map_or(cost, |(_, made_at)| made_at);
+        let outdated = now.filter(|_| made_at < cost || !is_as_now);
+        // Not worth failing a login: there will be others.
+        return Verdict::Right(outdated.and_then(|password| hash(&password, cost.max(made_at)).ok()));
+    }
+    Verdict::Wrong
+}
+
+/// Compares a password in one form with a hash. A mismatch takes as long whatever the hash cost, and without one.
+fn is_hash_of(password: &str, known: Option<(&str, u32)>, cost: u32) -> bool {
+    let Some((hash, made_at)) = known else {
+        work(password, cost);
+        return false;
     };
-    // One that can't have been set is compared all the same, for the time that takes, and is wrong: bcrypt reads the beginning of
-    // one that is too long, and one that repeats itself behind a NUL as if it did not.
-    let can_be = exposed.len() <= Password::MOST && !exposed.contains('\0');
-    let right = bcrypt::verify(exposed, hash_known).unwrap_or(false) && can_be;
+    // What can't have been set is compared all the same, for the time that takes, and is wrong: bcrypt reads only the beginning
+    // of what is too long, and what repeats itself behind a NUL as if it did not.
+    let can_be = password.len() <= Password::MOST && !password.contains('\0');
+    let right = bcrypt::verify(password, hash).unwrap_or(false) && can_be;
     if !right {
         // What is missing to the full cost: each step takes as long as all below it and the lowest once more, which was the
         // hash itself.
-        (made_at..cost).for_each(|missing| work(exposed, missing));
-        return Verdict::Wrong;
+        (made_at..cost).for_each(|missing| work(password, missing));
     }
-    let outdated = (made_at < cost).then(|| Password::try_from(password).ok()).flatten();
-    // Not worth failing a login: there will be others.
-    Verdict::Right(outdated.and_then(|password| hash(&password, cost).ok()))
+    right
 }
 
 /// As much work as a verification at this cost.
@@ -142,5 +155,21 @@ mod tests {
             assert_eq!(verify(&wrong, hash, 5), Verdict::Wrong, "{hash:?}");
         }
         assert_eq!(verify(&good, None, 4), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_hash_of_what_was_typed_is_right_and_renewed_at_no_lower_cost() {
+        let [typed, other] = ["fu\u{308}nf Limetten", "fünf Limetten"].map(SecretString::from);
+        let old = bcrypt::hash(typed.expose_secret(), 5).unwrap();
+        let Verdict::Right(Some(new)) = verify(&typed, Some(&old), 4) else { unreachable!() };
+        assert!(new.starts_with("$2b$05$"));
+        for password in [&typed, &other] {
+            assert_eq!(verify(password, Some(&new), 4), Verdict::Right(None));
+        }
+        assert_eq!(verify(&other, Some(&old), 4), Verdict::Wrong);
+        // What can't be set any more still opens its account.
+        let short = SecretString::from("ｘｙｚ");
+        let old = bcrypt::hash(short.expose_secret(), 4).unwrap();
+        assert_eq!(verify(&short, Some(&old), 4), Verdict::Right(None));
     }
 }

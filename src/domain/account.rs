@@ -1,6 +1,8 @@
 //! Accounts: who may do what.
 
-use super::{Instant, ids::UserId, schema, stamp::Stamp, text::Username, validation, words};
+use super::{
+    Instant, ids::UserId, schema, stamp::Stamp, text::Username, unicode::compatible, validation, words,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -100,10 +102,13 @@ impl TryFrom<&str> for Email {
     }
 }
 
-/// A password that may be set. Never shown, never logged.
+/// A password that may be set, in the form in which it is hashed. Never shown, never logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Password(SecretString);
+pub struct Password {
+    normalized: SecretString,
+    given: SecretString,
+}
 
 validation::whole!(Password);
 
@@ -113,9 +118,29 @@ impl Password {
     /// The most bytes: bcrypt reads no further, and half a password must not do.
     pub const MOST: usize = 72;
 
-    /// The secret itself, for hashing only.
+    /// The secret itself, for hashing only: in the form NFKC, because keyboards differ in how they send the same characters (NIST SP
+    /// 800-63B, 3.1.1.2).
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.normalized.expose_secret()
+    }
+
+    /// The password as it was typed, to be compared with what is known.
+    pub fn given(&self) -> &SecretString {
+        &self.given
+    }
+
+    /// The forms in which a password may have been hashed: normalized, as now, and where that is another, as it was typed, as
+    /// earlier releases did. Always as many for a text, whatever is known of the account.
+    pub fn hashed_forms(given: &SecretString) -> Vec<SecretString> {
+        let text = given.expose_secret();
+        // What is longer could never be set. Nobody shall have more normalized than that.
+        if text.chars().nth(Self::MOST).is_some() {
+            return vec![given.clone()];
+        }
+        match compatible(text) {
+            form if form == text => vec![given.clone()],
+            form => vec![SecretString::from(form.into_owned()), given.clone()],
+        }
     }
 }
 
@@ -130,15 +155,22 @@ impl TryFrom<String> for Password {
 impl TryFrom<&SecretString> for Password {
     type Error = String;
 
-    fn try_from(text: &SecretString) -> Result<Self, String> {
-        match text.expose_secret().len() {
-            0..Self::LEAST => Err(format!("must be at least {} bytes", Self::LEAST)),
-            Self::LEAST..=Self::MOST if text.expose_secret().contains('\0') => {
-                Err("must not contain a NUL character".into())
-            }
-            Self::LEAST..=Self::MOST => Ok(Self(text.clone())),
-            _ => Err(format!("must be at most {} bytes", Self::MOST)),
+    fn try_from(given: &SecretString) -> Result<Self, String> {
+        let too_long = || format!("must be at most {} bytes", Self::MOST);
+        let text = given.expose_secret();
+        if text.chars().nth(Self::MOST).is_some() {
+            return Err(too_long());
         }
+        let normalized = SecretString::from(compatible(text).into_owned());
+        let bytes = normalized.expose_secret().len();
+        // Some characters become many: those that were typed count too.
+        if text.len().min(bytes) < Self::LEAST {
+            return Err(format!("must be at least {} bytes", Self::LEAST));
+        }
+        if text.contains('\0') {
+            return Err("must not contain a NUL character".into());
+        }
+        if bytes > Self::MOST { Err(too_long()) } else { Ok(Self { normalized, given: given.clone() }) }
     }
 }
 
@@ -177,6 +209,33 @@ mod tests {
         assert!(password(&"x".repeat(72)).is_ok());
         assert!(password(&"x".repeat(73)).is_err());
         assert!(password(&"ñ".repeat(37)).is_err(), "74 bytes");
+    }
+
+    #[test]
+    fn a_password_is_normalized_before_its_bytes_are_counted() {
+        let password = |text: &str| Password::try_from(&SecretString::from(text));
+        let normalized = |text: &str| password(text).map(|password| password.expose().to_owned());
+        assert_eq!(normalized("fu\u{308}nf Limetten"), Ok("fünf Limetten".into()));
+        assert_eq!(normalized("ｓｅｖｅｎ limes"), Ok("seven limes".into()));
+        // 72 bytes of 108, and 8 of 24.
+        assert!(password(&"n\u{303}".repeat(36)).is_ok() && password(&"ｘ".repeat(8)).is_ok());
+        assert!(password(&"ｘ".repeat(7)).is_err(), "7 bytes of 21");
+        // One character of 3 bytes becomes 33.
+        assert!(password("\u{fdfa}").is_err() && password(&"\u{fdfa}".repeat(3)).is_err());
+        assert!(password(&"\u{fdfa}".repeat(100_000)).is_err());
+        assert_eq!(password("fu\u{308}nf Limetten").unwrap().given().expose_secret(), "fu\u{308}nf Limetten");
+    }
+
+    #[test]
+    fn a_password_may_have_been_hashed_as_it_was_typed() {
+        let forms = |text: &str| {
+            let forms = Password::hashed_forms(&SecretString::from(text));
+            forms.iter().map(|form| form.expose_secret().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(forms("seven limes"), ["seven limes"]);
+        assert_eq!(forms("fünf Limetten"), ["fünf Limetten"]);
+        assert_eq!(forms("fu\u{308}nf Limetten"), ["fünf Limetten", "fu\u{308}nf Limetten"]);
+        assert_eq!(forms(&"\u{fdfa}".repeat(1000)).len(), 1);
     }
 
     #[test]

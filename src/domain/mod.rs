@@ -3,10 +3,12 @@
 pub mod account;
 pub mod audit;
 pub mod dead_letter;
+pub mod encoding;
 #[cfg(test)]
 pub mod fuzz;
 pub mod ids;
 pub mod moves;
+pub mod name_search;
 pub mod network;
 pub mod object;
 pub mod optional;

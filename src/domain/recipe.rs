@@ -6,7 +6,7 @@ use super::{
     object::Object,
     schema,
     stamp::Stamp,
-    text::{Method, Name, Search, deserialize_stored},
+    text::{Method, Name, SearchPattern, deserialize_stored},
     validation,
     whole::Whole,
     words,
@@ -259,7 +259,7 @@ pub struct Formula {
 
 impl Formula {
     /// Whether its name or one of its ingredients has what somebody looks for.
-    pub fn mentions(&self, search: &Search) -> bool {
+    pub fn mentions(&self, search: &SearchPattern) -> bool {
         let ingredients = self.ingredients.0.iter().map(|ingredient| ingredient.name.as_str());
         search.is_in([self.name.as_str()].into_iter().chain(ingredients))
     }

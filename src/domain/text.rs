@@ -1,6 +1,9 @@
 //! Text of a bounded length, checked once at the edge.
 
-use super::unicode::{caseless, composed, is_invisible, marked};
+use super::{
+    name_search::{loose_key, unaccented},
+    unicode::{caseless, composed, decomposed, is_invisible, is_line_break, marked},
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Why a text was refused, readable after the field's name.
@@ -43,7 +46,9 @@ fn visible_line(line: &str) -> Result<String, Problem> {
     let hidden = marked(line).into_iter().find(|(_, hidden)| *hidden);
     match hidden {
         None => Ok(line.to_owned()),
-        Some(('\n' | '\r' | '\u{2028}' | '\u{2029}', _)) => Err("must be one line".into()),
+        Some((character, _)) if character == '\n' || is_line_break(character) => {
+            Err("must be one line".into())
+        }
         Some((character, _)) => {
             Err(format!("must not contain invisible characters, such as U+{:04X}", u32::from(character)))
         }
@@ -57,8 +62,8 @@ fn without_invisible(text: &str) -> String {
         return text;
     }
     let kept = |(character, hidden): (char, bool)| match character {
-        '\r' | '\u{2028}' | '\u{2029}' => Some('\n'),
         '\n' | '\t' => Some(character),
+        _ if is_line_break(character) => Some('\n'),
         _ => (!hidden).then_some(character),
     };
     marked(&text).into_iter().filter_map(kept).collect()
@@ -176,15 +181,32 @@ text!(
 );
 
 text!(
-    /// What somebody looks for: some of the characters of a text, whatever their case.
+    /// What somebody looks for: some of the characters of a text, whatever their case and accents.
     Search, Prose, 80
 );
 
-impl Search {
-    /// Whether it is found in one of these texts. Decided here, because databases differ in what they know of cases.
+/// A search that is made ready to be looked for in many texts. Decided here, because databases differ in what they know of cases.
+pub struct SearchPattern {
+    wanted: String,
+    fold: fn(&str) -> String,
+}
+
+impl SearchPattern {
+    /// Looks into each of these texts.
     pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        let wanted = caseless(&self.0);
-        texts.into_iter().any(|text| caseless(text).contains(&wanted))
+        texts.into_iter().any(|text| (self.fold)(text).contains(&self.wanted))
+    }
+}
+
+impl Search {
+    /// Folds what is looked for, once for all texts.
+    pub fn pattern(&self) -> SearchPattern {
+        let wanted = unaccented(&self.0);
+        // Nothing is left of apostrophes and dashes, and nothing would be in every text.
+        if wanted.is_empty() {
+            return SearchPattern { wanted: caseless(&self.0), fold: caseless };
+        }
+        SearchPattern { wanted, fold: unaccented }
     }
 }
 
@@ -197,6 +219,24 @@ impl Name {
     /// The key that a name would have.
     pub fn key_of(name: &str) -> String {
         caseless(name)
+    }
+
+    /// The key that a name is found by where no other has it: without accents, apostrophes, dashes and spaces. None where
+    /// nothing is left, and for what is longer than any name.
+    pub fn loose_key_of(name: &str) -> Option<String> {
+        // Decomposed, and with space around it, a name may be longer than it is.
+        let can_be = name.chars().nth(2 * Self::MOST).is_none();
+        can_be.then(|| loose_key(name)).filter(|key| !key.is_empty())
+    }
+}
+
+impl Table {
+    /// The table as it may stand in a row: earlier releases stored it as it was sent, and some devices send it decomposed.
+    pub fn stored_forms(&self) -> Vec<Self> {
+        match decomposed(&self.0) {
+            form if form == self.0 => vec![self.clone()],
+            form => vec![self.clone(), Self(form.into_owned())],
+        }
     }
 }
 
@@ -222,10 +262,17 @@ mod tests {
 
     #[test]
     fn a_search_finds_parts_whatever_their_case_and_nothing_is_a_wildcard() {
-        let finds = |search: &str, text| Search::try_from(search).is_ok_and(|search| search.is_in([text]));
+        let finds =
+            |search: &str, text| Search::try_from(search).is_ok_and(|search| search.pattern().is_in([text]));
         assert!(finds("PIÑA", "Piña Colada") && finds(" colada ", "Piña Colada") && finds("ß", "Groß"));
         assert!(finds("100%", "100% agave") && finds("a_b", "A_B"));
-        assert!(!finds("%", "Negroni") && !finds("a_b", "axb") && !finds("pina", "Piña Colada"));
+        assert!(!finds("%", "Negroni") && !finds("a_b", "axb"));
+        assert!(finds("pina", "Piña Colada") && finds("PIÑA", "Pina Colada") && finds("ΜΑΣ", "Μαστίχα Sour"));
+        assert!(finds("tommy’s", "Tommy's Margarita") && finds("mai-tai", "Mai\u{a0}Tai"));
+        // Nothing is left of these but what they are.
+        assert!(finds("'", "Tommy's") && !finds("'", "Negroni") && !finds("-", "Negroni"));
+        // Letters of two words are not side by side.
+        assert!(!finds("nf", "Gin Fizz"));
     }
 
     #[test]
@@ -255,9 +302,21 @@ mod tests {
     fn of_what_people_write_to_each_other_only_what_nobody_sees_is_removed() {
         let note = |text: &str| Note::try_from(text).map(String::from);
         assert_eq!(note("no\u{0}ice\u{202e}"), Ok("noice".into()));
-        assert_eq!(note("no ice\r\nplease\u{2028}now"), Ok("no ice\nplease\nnow".into()));
+        assert_eq!(
+            note("no ice\r\nplease\u{2028}now\rat\u{b}once"),
+            Ok("no ice\nplease\nnow\nat\nonce".into())
+        );
         assert_eq!(note("👩\u{200d}🍳 \u{1faea} \u{378}"), Ok("👩\u{200d}🍳 \u{1faea} \u{378}".into()));
         assert_eq!(note("\u{200b}\u{3164}"), Err("must not be empty".into()));
+    }
+
+    #[test]
+    fn a_table_is_looked_for_as_it_may_have_been_stored() {
+        let forms = |table| Table::try_from(table).unwrap().stored_forms();
+        assert_eq!(forms("7").len(), 1);
+        assert_eq!(forms("Se\u{301}pare\u{301}"), forms("Séparé"));
+        let forms: Vec<_> = forms("Séparé").into_iter().map(String::from).collect();
+        assert_eq!(forms, ["Séparé", "Se\u{301}pare\u{301}"]);
     }
 
     #[test]

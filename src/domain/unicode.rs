@@ -1,7 +1,7 @@
 //! Rules on text by the properties of Unicode: forms in which equal texts are equal bytes, and characters that nobody sees.
 
 use icu_casemap::CaseMapperBorrowed;
-use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{
@@ -13,6 +13,7 @@ use std::{borrow::Cow, fmt::Write, ops::RangeInclusive};
 
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
+const NFD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfd();
 const CASES: CaseMapperBorrowed<'static> = CaseMapperBorrowed::new();
 
 /// Control, format and private characters, and the separators of lines and paragraphs. Surrogates are no `char`.
@@ -21,8 +22,9 @@ const INVISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Control
     .union(GeneralCategoryGroup::PrivateUse)
     .union(GeneralCategoryGroup::LineSeparator)
     .union(GeneralCategoryGroup::ParagraphSeparator);
-/// A pattern of no dots, which is a symbol by its category.
-const BRAILLE_BLANK: char = '\u{2800}';
+/// Symbols and a mark that show nothing, which their categories don't tell: a pattern of no dots, a note without a head, and
+/// the filler of a script.
+const BLANKS: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{16fe4}'];
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const BLACK_FLAG: char = '\u{1f3f4}';
@@ -53,6 +55,16 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { NFC.normalize(text) }
 }
 
+/// The composed form without what is only another way to show the same, such as width (NFKC).
+pub fn compatible(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { NFKC.normalize(text) }
+}
+
+/// The form in which each letter stands before its marks (NFD).
+pub fn decomposed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { NFD.normalize(text) }
+}
+
 /// What two texts share that differ only in case, width, ligatures, what nobody sees, or the kind and
 /// number of spaces: NFKC with full case folding.
 pub fn caseless(text: &str) -> String {
@@ -68,14 +80,56 @@ pub fn caseless(text: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Marks above or below a letter that people leave out when they type: those that any script may use, and the optional
+/// vowels of Hebrew and Arabic. Not those that make another letter, as in Japanese, Thai or Hindi.
+pub fn is_accent(mark: char) -> bool {
+    !matches!(mark, '\u{3099}' | '\u{309a}')
+        && category(mark) == GeneralCategory::NonspacingMark
+        && matches!(script(mark), Script::Inherited | Script::Hebrew | Script::Arabic)
+}
+
+/// Hyphens and dashes.
+pub fn is_dash(character: char) -> bool {
+    category(character) == GeneralCategory::DashPunctuation
+}
+
+/// Punctuation, and accents that stand alone.
+pub fn is_punctuation(character: char) -> bool {
+    GeneralCategoryGroup::Punctuation
+        .union(GeneralCategoryGroup::ModifierSymbol)
+        .contains(category(character))
+}
+
+/// Letters with a stroke, and joined ones, which no normal form takes apart: the letters that stand for them where a
+/// keyboard has only those.
+pub fn without_stroke(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'ø' => "o",
+        'ł' => "l",
+        'đ' | 'ð' => "d",
+        'ħ' => "h",
+        'ŧ' => "t",
+        'ı' => "i",
+        'æ' => "ae",
+        'œ' => "oe",
+        'þ' => "th",
+        _ => return None,
+    })
+}
+
+/// Characters that end a line without being `\n`: a carriage return, what word processors put for a line break, and Unicode's.
+pub fn is_line_break(character: char) -> bool {
+    matches!(character, '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
 /// Characters that nobody sees, where nothing beside them needs them. Tab and line feed are among them.
 pub fn is_invisible(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
     }
-    INVISIBLE.contains(CodePointMapData::<GeneralCategory>::new().get(character))
+    INVISIBLE.contains(category(character))
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
-        || character == BRAILLE_BLANK
+        || BLANKS.contains(&character)
 }
 
 /// Each character of a text, and whether it is invisible and nothing beside it needs it: emoji are put together by joiners and
@@ -131,6 +185,10 @@ fn is_tag(character: char) -> bool {
     ('\u{e0020}'..='\u{e007e}').contains(&character)
 }
 
+fn category(character: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(character)
+}
+
 fn script(character: char) -> Script {
     CodePointMapData::<Script>::new().get(character)
 }
@@ -166,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_found() {
-        for character in "\u{0}\u{7f}\u{85}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\u{2028}\u{2060}\u{2066}\u{2800}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{f0000}\u{10fffd}\n\t".chars() {
+        for character in "\u{0}\u{7f}\u{85}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\u{2028}\u{2060}\u{2066}\u{2800}\u{3164}\u{16fe4}\u{1d159}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{f0000}\u{10fffd}\n\t".chars() {
             assert!(is_invisible(character), "{character:?}");
             assert_eq!(hidden(&format!("a{character}b")), 1, "{character:?}");
         }

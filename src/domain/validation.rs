@@ -1,5 +1,6 @@
 //! What is wrong with an input, and where in it.
 
+use super::{name_search::alternatives, text::Name};
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
 use serde::de::DeserializeOwned;
 use std::{fmt, ops::ControlFlow};
@@ -96,12 +97,25 @@ pub struct Invalid {
     pub field: FieldPath,
     /// What is wrong, readable after the field's name: `must be 1 to 20`.
     pub problem: String,
+    /// Values that may have been meant, best first.
+    pub suggestions: Vec<String>,
 }
 
 impl Invalid {
     /// A problem with one field.
     pub fn new(field: impl Into<FieldPath>, problem: impl Into<String>) -> Self {
-        Self { field: field.into(), problem: problem.into() }
+        Self { field: field.into(), problem: problem.into(), suggestions: Vec::new() }
+    }
+
+    /// A name that no drink has, with names that may have been meant.
+    pub fn not_on_menu(field: impl Into<FieldPath>, name: &str, suggestions: Vec<String>) -> Self {
+        let shown: String = name.chars().take(Name::MOST).collect();
+        let problem = format!("there is no {shown:?} on the menu");
+        let problem = match alternatives(&suggestions) {
+            Some(names) => format!("{problem}; did you mean {names}?"),
+            None => problem,
+        };
+        Self { suggestions, ..Self::new(field, problem) }
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Registration {
     username: Username,
     /// What it signs in with.
     email: Email,
-    /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
+    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not among the first that somebody would guess.
     #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
     password: Password,
 }
@@ -88,7 +88,7 @@ pub struct PasswordChange {
     /// The one until now.
     #[schema(format = Password, write_only)]
     current_password: String,
-    /// 8 to 72 bytes in UTF-8, and not among the first that somebody would guess.
+    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not among the first that somebody would guess.
     #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
     new_password: Password,
 }

@@ -3,7 +3,7 @@
 mod errors;
 
 use super::problem::Problem;
-use crate::domain::{object::Object, validation::FieldErrors};
+use crate::domain::{encoding::without_bom, object::Object, validation::FieldErrors};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use deserr::Deserr;
 use futures_util::{StreamExt, future::LocalBoxFuture};
@@ -97,6 +97,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
 }
 
 fn parse<T: Body>(body: &[u8]) -> Result<T, Problem> {
+    let body = without_bom(body);
     let json = &mut serde_json::Deserializer::from_slice(body);
     let Object(value) =
         Object::deserialize(&mut *json).map_err(|error| errors::explain::<T>(body, &error))?;

@@ -8,7 +8,7 @@ use super::{
     request_id::RequestId,
     views::OrderView,
 };
-use crate::domain::{Invalid, stamp::Stamp, validation::FieldPath};
+use crate::domain::{Invalid, name_search::alternatives, stamp::Stamp, validation::FieldPath};
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
@@ -55,6 +55,10 @@ struct FieldError {
     /// What is wrong with it, readable after the field's name.
     #[schema(examples("must be 1 to 20"))]
     problem: String,
+    /// Up to three names on the menu that may be meant, best first, where it names a drink that is not there.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 3)]
+    suggestions: Box<[String]>,
 }
 
 /// An error response (RFC 9457).
@@ -115,6 +119,15 @@ impl Problem {
     /// 404, also for what exists but is none of the caller's: ids can't be probed.
     pub fn not_found(what: &str) -> Self {
         Self::new(kind::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// 404 for a name that is not on the menu, with names that may be meant.
+    pub fn no_such_recipe(name: &str, suggestions: Vec<String>) -> Self {
+        let problem = Self::not_found("recipe");
+        let Some(names) = alternatives(&suggestions) else { return problem };
+        let detail = format!("{} Did you mean {names}?", problem.detail);
+        let invalid = Invalid::not_on_menu("id", name, suggestions);
+        Self { detail: shortened(detail).into(), errors: Self::of_parameter(invalid).errors, ..problem }
     }
 
     /// 404 for an order that was accepted and is gone.
@@ -276,6 +289,7 @@ impl Problem {
                 field: shortened(invalid.field.to_string()),
                 pointer: pointer.map(shortened),
                 problem: shortened(invalid.problem),
+                suggestions: invalid.suggestions.into(),
             });
         }
         problem.errors = errors.into();

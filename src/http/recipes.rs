@@ -20,6 +20,7 @@ use crate::domain::{
     ids::RecipeId,
     recipe::{Build, Recipe},
     recipe_draft::{RecipeDraft, RecipeReplacement},
+    text::Search,
 };
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -52,6 +53,7 @@ pub async fn list(
     }
     // A part of the menu may be nearly all of it.
     let part = offload(move || {
+        let search = search.as_ref().map(Search::pattern);
         let wanted = menu.recipes().iter().filter(|recipe| {
             search.as_ref().is_none_or(|search| recipe.formula.mentions(search))
                 && available.is_none_or(|available| recipe.available == available)
@@ -68,15 +70,16 @@ pub async fn list(
 
 /// `GET /recipes/{id}`: one drink, by id or by name.
 #[utoipa::path(get, path = "/recipes/{id}", operation_id = "get_recipe", tag = "menu",
-    params(("id" = String, Path, description = "Which drink, by id or by name."), Tag),
+    params(("id" = String, Path, description = "Which drink, by id or by name; by a similar name where only one drink has one."), Tag),
     responses(
         (status = 200, description = "The drink.", body = RecipeView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         Missing))]
 pub async fn show(app: Data<App>, request: HttpRequest, id: Path<String>) -> Result<HttpResponse, Problem> {
-    match app.menu.current().find(&id) {
+    let menu = app.menu.current();
+    match menu.find(&id) {
         Some(recipe) => Ok(conditions::show(&request, recipe.stamp(), &RecipeView::from(recipe.as_ref()))),
-        None => Err(Problem::not_found("recipe")),
+        None => Err(Problem::no_such_recipe(&id, menu.suggestions(&id))),
     }
 }
 
@@ -174,10 +177,15 @@ pub async fn archive(
     Ok(HttpResponse::NoContent())
 }
 
-/// The id of a drink that is named by id or by name. An id is taken as it is: another process may just have put it there.
+/// The id of a drink that shall be changed, named by id or by name. An id is taken as it is: another process may just have put it
+/// there. A name is taken as it is too: a repeated `DELETE` must not find the drink whose name is only like it.
 fn on_menu(app: &App, id_or_name: &str) -> Result<RecipeId, Problem> {
     if let Ok(id) = id_or_name.parse() {
         return Ok(id);
     }
-    app.menu.current().find(id_or_name).map(|recipe| recipe.id).ok_or_else(|| Problem::not_found("recipe"))
+    let menu = app.menu.current();
+    match menu.find_exact(id_or_name) {
+        Some(recipe) => Ok(recipe.id),
+        None => Err(Problem::no_such_recipe(id_or_name, menu.suggestions(id_or_name))),
+    }
 }

@@ -52,6 +52,9 @@ const REMEMBERED_BYTES: u64 = 16 * 1024 * 1024;
 /// What an order counts for at least, so that there are never more of them.
 const LEAST_BYTES: u64 = REMEMBERED_BYTES / REMEMBERED as u64;
 
+/// Lines of an order with an unknown drink for which names are suggested. Each compares it with much of the menu.
+const MAX_SUGGESTED_LINES: usize = 3;
+
 /// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
@@ -281,7 +284,7 @@ impl Intake {
         let mut lines = Vec::with_capacity(items.len());
         let mut wrong = Vec::new();
         for (field, item) in items {
-            match line(&menu, field, item) {
+            match line(&menu, field, item, wrong.len() < MAX_SUGGESTED_LINES) {
                 Ok((line, seconds)) => {
                     slowest_seconds = slowest_seconds.max(seconds);
                     lines.push(line);
@@ -333,10 +336,10 @@ impl From<Invalid> for NotTaken {
     }
 }
 
-fn line(menu: &Snapshot, field: FieldPath, item: Item) -> Result<(Line, u16), NotTaken> {
+fn line(menu: &Snapshot, field: FieldPath, item: Item, suggests: bool) -> Result<(Line, u16), NotTaken> {
     let Some(recipe) = menu.find(&item.recipe) else {
-        let shown: String = item.recipe.chars().take(Name::MOST).collect();
-        return Err(Invalid::new(field, format!("there is no {shown:?} on the menu")).into());
+        let suggestions = if suggests { menu.suggestions(&item.recipe) } else { Vec::new() };
+        return Err(Invalid::not_on_menu(field, &item.recipe, suggestions).into());
     };
     if !recipe.available {
         return Err(NotTaken::SoldOut(recipe.formula.name.clone()));

@@ -90,7 +90,11 @@ impl AskedLine<'_> {
             Ok(id) => id == drink.id,
             Err(_) => found.is_some_and(|found| found.is_called_as(drink)),
         };
-        let is_drink = is_found || Name::key_of(self.recipe) == drink.name.key();
+        // By either key it was found, whatever else the menu had then.
+        let is_called_so = Name::key_of(self.recipe) == drink.name.key()
+            || Name::loose_key_of(self.recipe)
+                .is_some_and(|key| Some(key) == Name::loose_key_of(drink.name.as_str()));
+        let is_drink = is_found || is_called_so;
         is_drink && self.quantity == earlier.quantity && is_same_text(self.note, earlier.note.as_ref())
     }
 }

@@ -22,7 +22,7 @@ proptest! {
         prop_assert!(request.table().is_none_or(|table| !table.as_str().trim().is_empty()));
         match within(64, &body, || request.into_items()) {
             Ok(items) => prop_assert!(items.iter().all(|(_, item)| (1..=20).contains(&item.quantity().get()))),
-            Err(Invalid { field, problem }) => prop_assert!(!field.to_string().is_empty() && !problem.is_empty()),
+            Err(Invalid { field, problem, .. }) => prop_assert!(!field.to_string().is_empty() && !problem.is_empty()),
         }
     }
 

@@ -108,7 +108,7 @@ fn report(file: &Value, mut mistakes: Vec<Invalid>) -> String {
 }
 
 /// A mistake with its place, the name of its drink, and what stands there.
-fn shown(file: &Value, Invalid { field, problem }: &Invalid) -> String {
+fn shown(file: &Value, Invalid { field, problem, .. }: &Invalid) -> String {
     if *field == FieldPath::ROOT {
         return format!("the menu {problem}: it is an object with a list, {{\"{LIST}\": […]}}");
     }

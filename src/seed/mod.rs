@@ -8,6 +8,7 @@ use crate::{
     domain::{
         account::{Email, Password, Role, User},
         audit::{Action, Changes},
+        encoding::utf8,
         recipe::Formula,
         text::Username,
     },
@@ -69,8 +70,9 @@ pub fn house_menu() -> Result<Vec<Formula>, String> {
 /// A menu from a file, or what is wrong with it: every entry and field.
 pub fn menu_from(file: &Path) -> Result<Vec<Formula>, String> {
     let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| format!("can't read {shown}: {error}"))?;
-    menu_file::parse(&text).map_err(|problem| format!("{shown}: {problem}"))
+    let bytes = fs::read(file).map_err(|error| format!("can't read {shown}: {error}"))?;
+    let text = utf8(&bytes).map_err(|error| format!("{shown} {error}: save it as UTF-8"))?;
+    menu_file::parse(text).map_err(|problem| format!("{shown}: {problem}"))
 }
 
 /// The demo accounts.

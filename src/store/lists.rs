@@ -109,22 +109,32 @@ macro_rules! has_drink {
     };
 }
 
-/// Narrows a query to the orders of a filter that stand at one status and were placed in a span, newest first.
+/// One of the lists that a page of orders is put together from: none of the indexes knows several states or tables.
+#[derive(Clone)]
+struct Part {
+    /// The table, in one form in which it may be stored.
+    table: Option<Table>,
+    status: Option<Status>,
+    span: Span,
+}
+
+/// Narrows a query to the orders of a filter that are in one part, newest first.
 macro_rules! newest_of {
-    ($query:expr, $filter:expr, $status:expr, $span:expr) => {{
-        let (filter, span): (&Filter, Span) = ($filter, $span);
+    ($query:expr, $filter:expr, $part:expr) => {{
+        let (filter, part): (&Filter, &Part) = ($filter, $part);
+        let span = part.span;
         let mut query = $query.into_boxed();
         if let Some(customer) = filter.customer {
             query = query.filter(orders::customer_id.eq(customer));
         }
-        if let Some(table) = &filter.table {
+        if let Some(table) = &part.table {
             query = if filter.customer.is_some() {
                 query.filter(Besides::new(orders::table_name, table.into_sql::<Nullable<Text>>()))
             } else {
                 query.filter(orders::table_name.eq(table))
             };
         }
-        if let Some(status) = $status {
+        if let Some(status) = part.status {
             // Few orders are live, but too many have ended.
             query = if status.has_ended() && (filter.customer.is_some() || filter.table.is_some()) {
                 query.filter(Besides::new(orders::status, status.into_sql::<Text>()))
@@ -152,28 +162,18 @@ pub async fn newest(conn: &mut Conn, filter: &Filter, after: Option<Place>, limi
     if names_no_drink(filter) {
         return Ok(Page::default());
     }
-    let all = Span::new(filter, after);
-    // A list for each state: none of the indexes knows several.
-    let mut lists = Vec::new();
-    for status in states(filter) {
-        if status == Some(Status::Pending) {
-            if let Some(since) = earliest_waiting(conn).await? {
-                lists.push((status, all.since(Some(since))));
-            }
-        } else {
-            lists.push((status, all));
-        }
-    }
+    let mut parts = parts(conn, filter, Span::new(filter, after)).await?;
     let mut searched = None;
     if filter.drinks.is_some() {
-        for (status, span) in &lists {
-            searched = searched.max(far(conn, filter, *status, *span).await?);
+        for part in &parts {
+            searched = searched.max(far(conn, filter, part).await?);
         }
     }
-    let several = lists.len() > 1;
+    let several = parts.len() > 1;
     let mut rows = Vec::new();
-    for (status, span) in lists {
-        rows.extend(load(conn, filter, status, span.since(searched), limit).await?);
+    for part in &mut parts {
+        part.span = part.span.since(searched);
+        rows.extend(load(conn, filter, part, limit).await?);
     }
     if several {
         rows.sort_by_key(|row| Reverse((row.placed_at, row.id)));
@@ -190,6 +190,24 @@ fn names_no_drink(filter: &Filter) -> bool {
     filter.drinks.as_ref().is_some_and(Vec::is_empty)
 }
 
+async fn parts(conn: &mut Conn, filter: &Filter, span: Span) -> Result<Vec<Part>> {
+    let tables = match &filter.table {
+        None => vec![None],
+        Some(table) => table.stored_forms().into_iter().map(Some).collect(),
+    };
+    let mut parts = Vec::new();
+    for status in states(filter) {
+        let span = if status == Some(Status::Pending) {
+            let Some(since) = earliest_waiting(conn).await? else { continue };
+            span.since(Some(since))
+        } else {
+            span
+        };
+        parts.extend(tables.iter().map(|table| Part { table: table.clone(), status, span }));
+    }
+    Ok(parts)
+}
+
 fn states(filter: &Filter) -> Vec<Option<Status>> {
     if filter.statuses.is_empty() {
         return vec![None];
@@ -197,15 +215,9 @@ fn states(filter: &Filter) -> Vec<Option<Status>> {
     filter.statuses.iter().copied().map(Some).collect()
 }
 
-async fn load(
-    conn: &mut Conn,
-    filter: &Filter,
-    status: Option<Status>,
-    span: Span,
-    limit: i64,
-) -> Result<Vec<OrderRow>> {
+async fn load(conn: &mut Conn, filter: &Filter, part: &Part, limit: i64) -> Result<Vec<OrderRow>> {
     Ok(on!(conn, c => {
-        let mut query = newest_of!(orders::table.select(OrderRow::as_select()), filter, status, span);
+        let mut query = newest_of!(orders::table.select(OrderRow::as_select()), filter, part);
         if let Some(drinks) = &filter.drinks {
             query = query.filter(has_drink!(drinks));
         }
@@ -214,13 +226,8 @@ async fn load(
 }
 
 /// When the last order was placed that is looked at for a drink, if there are more behind it.
-async fn far(
-    conn: &mut Conn,
-    filter: &Filter,
-    status: Option<Status>,
-    span: Span,
-) -> Result<Option<Instant>> {
-    Ok(on!(conn, c => newest_of!(orders::table.select(orders::placed_at), filter, status, span)
+async fn far(conn: &mut Conn, filter: &Filter, part: &Part) -> Result<Option<Instant>> {
+    Ok(on!(conn, c => newest_of!(orders::table.select(orders::placed_at), filter, part)
         .offset(LOOKED_AT)
         .limit(1)
         .first(c))
@@ -251,7 +258,7 @@ pub async fn waiting(conn: &mut Conn, filter: &Filter, after: Option<Place>, lim
             query = query.filter(besides!(orders::customer_id.eq(customer)));
         }
         if let Some(table) = &filter.table {
-            query = query.filter(besides!(orders::table_name.eq(table)));
+            query = query.filter(besides!(orders::table_name.eq_any(table.stored_forms())));
         }
         if let Some(from) = filter.placed_from {
             query = query.filter(besides!(orders::placed_at.ge(from)));

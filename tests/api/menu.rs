@@ -1,6 +1,7 @@
 //! The menu: reading it, keeping it, and what guests can order of it.
 
 mod changes;
+mod loose_names;
 mod names;
 mod reading;
 mod replacing;

@@ -5,6 +5,7 @@ use super::Body;
 use crate::{
     domain::{
         Invalid,
+        encoding::utf8,
         unique_keys::repeated_keys,
         validation::{FieldErrors, FieldPath},
     },
@@ -14,6 +15,9 @@ use serde_json::Value;
 
 /// The problem with a body that Serde refused, in two passes over the body's structure. Collecting ends at the tenth error.
 pub fn explain<T: Body>(body: &[u8], error: &serde_json::Error) -> Problem {
+    if let Err(error) = utf8(body) {
+        return Problem::malformed(format!("The body {error}."));
+    }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
         Err(error) => return Problem::malformed(format!("The body is not JSON: {error}.")),

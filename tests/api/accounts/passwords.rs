@@ -10,8 +10,10 @@ use shakerqueue::{domain::account::Email, store::users};
 async fn a_password_has_8_to_72_bytes() {
     let bar = Bar::open(Kind::Sqlite).await;
     let guest = bar.guest().await;
-    let too_long = ["x".repeat(73), "ñ".repeat(37), "x".repeat(1000)];
-    for password in ["", "1234567", "ñññ"].map(str::to_owned).iter().chain(&too_long) {
+    // As they are hashed: some characters become less, or more, by normalizing.
+    let too_long = ["x".repeat(73), "ñ".repeat(37), "x".repeat(1000), "\u{fdfa}".repeat(3)];
+    for password in ["", "1234567", "ñññ", "ｘｙｚ", "\u{fdfa}"].map(str::to_owned).iter().chain(&too_long)
+    {
         let answer = bar.stranger().post("/register", registration("Ana", "ana@bar.example", password)).await;
         let problem = answer.expect_problem(422, "invalid");
         assert_eq!(problem["errors"][0]["field"], "password", "{password}: {problem}");
@@ -27,6 +29,7 @@ async fn a_password_has_8_to_72_bytes() {
         ("short@bar.example", "q7#fL2vx".to_owned()),
         ("long@bar.example", "q7#fL2vx".repeat(9)),
         ("wide@bar.example", "ñéøßåçłž€".repeat(4).chars().take(34).collect()),
+        ("decomposed@bar.example", "n\u{303}e\u{301}a\u{30a}c\u{327}u\u{308}o\u{302}".repeat(6)),
     ] {
         bar.stranger().post("/register", registration("Ana", email, &password)).await.expect(201);
         login(&bar, email, &password).await.expect(200);
@@ -110,6 +113,56 @@ on_both! {
         login(&dearer, email, password).await.expect(200);
         assert_eq!(cost().await, "$2b$05$");
         dearer.close().await;
+    }
+
+    async fn a_password_is_the_same_on_every_keyboard(bar) {
+        // Composed, decomposed, and in full width.
+        let forms = ["fünf Limetten", "fu\u{308}nf Limetten", "ｆünf\u{3000}Limetten"];
+        for (number, typed) in forms.into_iter().enumerate() {
+            let email = format!("ana{number}@tiki.example");
+            bar.stranger().post("/register", registration("Ana", &email, typed)).await.expect(201);
+            for form in forms {
+                let signed_in = login(bar, &email, form).await.expect(200);
+                let ana = bar.holder_of(signed_in["token"].as_str().unwrap());
+                let change = json!({ "current_password": form, "new_password": typed });
+                ana.put("/me/password", change).await.expect(204);
+            }
+            login(bar, &email, "funf Limetten").await.expect_problem(401, "wrong-password");
+        }
+    }
+
+    async fn a_password_that_was_hashed_as_it_was_typed_opens_its_account_and_is_normalized(bar) {
+        let (email, typed, composed) = ("ana@tiki.example", "fu\u{308}nf Limetten", "fünf Limetten");
+        bar.stranger().post("/register", registration("Ana", email, "five limes and a spoon")).await.expect(201);
+        let set = async |hash: String| {
+            let (store, address) = (bar.database.store(), Email::try_from(email).unwrap());
+            let set = store.write(move |conn| {
+                async move {
+                    let (user, _) = users::by_email(conn, &address).await?.expect("an account");
+                    users::set_password_hash(conn, user.id, &hash).await
+                }
+                .boxed()
+            });
+            assert!(set.await.expect("set"));
+            store.close();
+        };
+        // As an earlier release made it.
+        let raw = bcrypt::hash(typed, 4).unwrap();
+        set(raw.clone()).await;
+        login(bar, email, composed).await.expect_problem(401, "wrong-password");
+        login(bar, email, typed).await.expect(200);
+        // From then on it is found in each form.
+        login(bar, email, composed).await.expect(200);
+        login(bar, email, typed).await.expect(200);
+        set(raw).await;
+        let ana = bar.holder_of(login(bar, email, typed).await.expect(200)["token"].as_str().unwrap());
+        let change = json!({ "current_password": typed, "new_password": "six limes and a spoon" });
+        ana.put("/me/password", change).await.expect(204);
+        login(bar, email, typed).await.expect_problem(401, "wrong-password");
+        // One that can't be set any more opens its account as before.
+        set(bcrypt::hash("ｘｙｚ", 4).unwrap()).await;
+        login(bar, email, "ｘｙｚ").await.expect(200);
+        login(bar, email, "xyz").await.expect_problem(401, "wrong-password");
     }
 
     async fn a_password_is_changed_by_who_knows_it(bar) {

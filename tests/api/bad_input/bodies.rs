@@ -1,7 +1,13 @@
 //! Bodies that are no JSON, are cut, too large, or of another kind.
 
 use super::{Case, are_refused, count, refuses};
-use crate::support::{Bar, Person, database::Kind, on_both, person::send, raw::Raw};
+use crate::support::{
+    Bar, Person,
+    database::Kind,
+    on_both,
+    person::{id, send},
+    raw::Raw,
+};
 use reqwest::Method;
 
 /// The most bytes of a body.
@@ -45,6 +51,34 @@ async fn a_body_that_is_no_order_is_refused() {
     ];
     are_refused(&bar, cases.map(|(body, status, kind, field)| (order(&guest, body), status, kind, field)))
         .await;
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_order_mark_is_no_part_of_a_body_and_other_encodings_are_named() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let placed = send(order(&guest, "\u{feff}{\"recipe\":\"Piña Colada\"}")).await.expect(201);
+    let reason = "\u{feff}{\"reason\":\"too\\r\\nlate\"}";
+    let cancel = guest.request(Method::POST, &format!("/orders/{}/cancel", id(&placed)));
+    let cancelled = send(cancel.header("Content-Type", "application/json").body(reason)).await.expect(200);
+    assert_eq!(cancelled["status_reason"], "too\nlate");
+    let utf16 =
+        |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    let text = "{\"recipe\":\"Piña Colada\"}";
+    let marked = format!("\u{feff}{text}");
+    for (body, named) in [
+        (utf16(text, u16::to_le_bytes), "UTF-16"),
+        (utf16(text, u16::to_be_bytes), "UTF-16"),
+        (utf16(&marked, u16::to_le_bytes), "UTF-16"),
+        (utf16(&marked, u16::to_be_bytes), "UTF-16"),
+        (b"{\"recipe\":\"Pi\xf1a Colada\"}".to_vec(), "must be UTF-8"),
+        ("\u{feff}".into(), "not JSON"),
+        ("\u{feff}\u{feff}{}".into(), "not JSON"),
+    ] {
+        let problem = send(order(&guest, body)).await.expect_problem(400, "malformed-request");
+        assert!(problem["detail"].as_str().unwrap().contains(named), "{named}: {problem}");
+    }
     bar.close().await;
 }
 

@@ -26,7 +26,7 @@ on_both! {
 
     async fn a_name_is_one_line_of_what_can_be_seen(bar) {
             let (employee, guest) = (bar.employee().await, bar.guest().await);
-        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{e000}"] {
+        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{1d159}", "\u{e000}"] {
             let problem = employee.post("/recipes", recipe(name)).await.expect_problem(422, "invalid");
             assert_eq!(problem["errors"][0]["field"], "name", "{name:?}: {problem}");
             let order = json!({ "recipe": "Negroni", "table": name });

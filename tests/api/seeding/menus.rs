@@ -48,6 +48,34 @@ async fn a_good_file_becomes_the_menu() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_may_begin_with_a_byte_order_mark_and_another_encoding_is_named() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("menu.json");
+    let path = file.to_str().unwrap();
+    let text = format!("\u{feff}{}", menu(&[drink("Pin\u{303}a"), drink("Still")]))
+        .replace("Pour.", "Pour.\\r\\nDrink.");
+    for database in [Database::file(), Database::empty().await] {
+        let url = ("DATABASE_URL", database.url.as_str());
+        for (bytes, named) in [
+            (text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), "UTF-16"),
+            (text.encode_utf16().flat_map(u16::to_be_bytes).collect(), "UTF-16"),
+            (b"{\"recipes\": [\n{\"name\": \"Pi\xf1a\"}]}".to_vec(), "line 2"),
+        ] {
+            fs::write(&file, bytes).unwrap();
+            let sentence = refuses(&["seed", "--menu", path], &[url]).await;
+            assert!(sentence.contains(named) && sentence.contains("UTF-8"), "{sentence}");
+            assert!(is_untouched(&database).await, "something was written to {}", database.url);
+        }
+        fs::write(&file, &text).unwrap();
+        assert!(does(&["seed", "--menu", path], &[url]).await.contains("2 of 2 recipes"));
+        let (role, stranger) = serve(&database, &[("JWT_SECRET", SECRET)]).await;
+        let recipe = stranger.get("/recipes/pi%C3%B1a").await.expect(200);
+        assert_eq!((&recipe["name"], &recipe["method"]), (&json!("Piña"), &json!("Pour.\nDrink.")));
+        role.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
     let remove =
         |field: &'static str| move |drink: &mut Value| drop(drink.as_object_mut().unwrap().remove(field));

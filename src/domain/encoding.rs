@@ -1,0 +1,56 @@
+//! Reads JSON text as editors and scripts save it: with a byte order mark, and sometimes in another encoding than UTF-8.
+
+use std::str;
+
+/// The mark that some programs put at the head of a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Text that is not UTF-8. Readable after its name: `The body is UTF-16 and must be UTF-8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodingError {
+    /// The encoding that Notepad and PowerShell call Unicode.
+    #[error("is UTF-16 and must be UTF-8")]
+    Utf16,
+    /// Another encoding, such as Windows-1252.
+    #[error("must be UTF-8, and line {line} has bytes that are not")]
+    Other {
+        /// The first line with such bytes, counted from 1.
+        line: usize,
+    },
+}
+
+/// Cuts off a byte order mark (RFC 8259, 8.1: a reader may ignore it).
+pub fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
+}
+
+/// Reads JSON text as UTF-8, without a byte order mark.
+pub fn utf8(text: &[u8]) -> Result<&str, EncodingError> {
+    // Its first character is of ASCII, which takes two bytes there, one of them 0.
+    if matches!(text, [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
+        return Err(EncodingError::Utf16);
+    }
+    let text = without_bom(text);
+    str::from_utf8(text).map_err(|error| {
+        let before = text.get(..error.valid_up_to()).unwrap_or_default();
+        EncodingError::Other { line: before.split(|byte| *byte == b'\n').count() }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_encodings_are_named_and_a_byte_order_mark_is_none_of_the_text() {
+        let utf16 =
+            |bytes: fn(u16) -> [u8; 2], text: &str| text.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+        for text in ["\u{feff}{}", "{\"name\":\"Piña\"}"] {
+            assert_eq!(utf8(&utf16(u16::to_le_bytes, text)), Err(EncodingError::Utf16), "{text}");
+            assert_eq!(utf8(&utf16(u16::to_be_bytes, text)), Err(EncodingError::Utf16), "{text}");
+        }
+        assert_eq!(utf8("\u{feff}{\"name\":\"Piña\"}".as_bytes()), Ok("{\"name\":\"Piña\"}"));
+        assert_eq!(utf8(b"\n\n Pi\xf1a"), Err(EncodingError::Other { line: 3 }));
+        assert_eq!((utf8(b""), utf8(b"0"), utf8(b"\0\0")), (Ok(""), Ok("0"), Ok("\0\0")));
+    }
+}
