@@ -95,6 +95,7 @@ impl Store {
             pulse,
             write_failed: Arc::default(),
             freed: Arc::default(),
+            full_server_line: Arc::default(),
         }
     }
 

@@ -67,7 +67,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 use tokio_postgres::config::Config;
@@ -97,6 +97,8 @@ pub struct Store {
     write_failed: Arc<AtomicBool>,
     /// Wakes one that waits for a connection to a server that lets in nobody else.
     freed: Arc<Notify>,
+    /// Those that wait for it, in the order in which they came.
+    full_server_line: Arc<Mutex<()>>,
 }
 
 #[derive(Clone)]

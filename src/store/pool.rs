@@ -1,6 +1,6 @@
 //! Takes connections from the pools.
 
-use super::{Conn, DEADLINE, Pools, Result, Store, postgres::is_too_many_connections};
+use super::{Conn, DEADLINE, Error, Pools, Result, Store, postgres::is_too_many_connections};
 use deadpool::{
     Status,
     managed::{PoolError as DeadpoolError, Timeouts},
@@ -8,7 +8,10 @@ use deadpool::{
 use diesel_async::pooled_connection::{PoolError as ManagerError, deadpool::PoolError};
 use rand::random_range;
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::MutexGuard,
+    time::{Instant, timeout, timeout_at},
+};
 
 /// The pause before a server that lets in nobody else is asked again, unless a connection of ours is free before: this long, to
 /// twice as long.
@@ -45,18 +48,32 @@ impl Store {
             Pools::Sqlite(pool, _) => return Ok(Conn::Sqlite(pool.get().await?)),
         };
         let deadline = Instant::now() + DEADLINE;
+        // Who comes later takes no connection from those in the line.
+        let mut turn = match self.full_server_line.try_lock() {
+            Ok(_) => None,
+            Err(_) => Some(self.turn(deadline).await?),
+        };
         loop {
             let left = Some(deadline.saturating_duration_since(Instant::now()));
             let timeouts = Timeouts { wait: left, create: left, ..pool.timeouts() };
             match pool.timeout_get(&timeouts).await {
                 Ok(conn) => return Ok(Conn::Pg(conn)),
                 Err(error) if is_full(&error) && Instant::now() < deadline => {
+                    if turn.is_none() {
+                        turn = Some(self.turn(deadline).await?);
+                    }
                     let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
                     let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Waits for the others whom a full server let wait before.
+    async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>> {
+        let turn = timeout_at(deadline, self.full_server_line.lock()).await;
+        turn.map_err(|_| Error::unavailable("the server lets in no more connections"))
     }
 }
 
