@@ -134,8 +134,8 @@ where
 }
 
 impl Conn {
-    /// Whether a connection on which something failed is lost. The error alone does not tell: Diesel passes
-    /// on no SQLSTATE, and the server's words are in its own language.
+    /// Returns whether a connection on which something failed is lost. The error alone does not tell: a line that was
+    /// reset has no SQLSTATE, and the server's words are in its own language.
     async fn is_lost(&mut self) -> bool {
         match self {
             Self::Pg(conn) => {

@@ -62,8 +62,11 @@ impl Store {
                     if turn.is_none() {
                         turn = Some(self.turn(deadline).await?);
                     }
-                    let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
-                    let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
+                    // While others had their turn one of ours may have become free.
+                    if pool.status().available == 0 {
+                        let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
+                        let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
