@@ -4,7 +4,7 @@
 //! Only by `stat`. Whoever opens and closes such a file drops all locks that this process has on it (a rule of POSIX), and without
 //! its locks SQLite damages the database.
 
-use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::connection::{Instrumentation, InstrumentationEvent, get_default_instrumentation};
 use std::{
     ffi::OsString,
     fs, io,
@@ -63,11 +63,30 @@ struct State {
 
 struct Beside(Vec<(&'static str, PathBuf, FileId)>);
 
-/// What a connection has open. Diesel keeps it with its connection.
-pub struct Opened(#[expect(dead_code, reason = "it is there as long as this is")] Arc<Beside>);
+/// What a connection has open. Diesel keeps it with its connection, in the place of the listener that each connection has by
+/// default, to which it passes on what happens.
+pub struct Opened {
+    _beside: Arc<Beside>,
+    listener: Option<Box<dyn Instrumentation>>,
+}
+
+impl Opened {
+    fn new(beside: Arc<Beside>, path: &Path) -> Self {
+        let mut listener = get_default_instrumentation();
+        if let Some(listener) = &mut listener {
+            let path = path.to_string_lossy();
+            listener.on_connection_event(InstrumentationEvent::start_establish_connection(&path));
+        }
+        Self { _beside: beside, listener }
+    }
+}
 
 impl Instrumentation for Opened {
-    fn on_connection_event(&mut self, _: InstrumentationEvent<'_>) {}
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if let Some(listener) = &mut self.listener {
+            listener.on_connection_event(event);
+        }
+    }
 }
 
 impl SqliteFiles {
@@ -111,11 +130,11 @@ impl SqliteFiles {
         }
         self.compare(&state)?;
         if let Some(beside) = state.beside.upgrade() {
-            return Ok(Opened(beside));
+            return Ok(Opened::new(beside, &self.path));
         }
         let beside = Arc::new(Beside(self.beside()?));
         state.beside = Arc::downgrade(&beside);
-        Ok(Opened(beside))
+        Ok(Opened::new(beside, &self.path))
     }
 
     fn beside(&self) -> Result<Vec<(&'static str, PathBuf, FileId)>, FileError> {
