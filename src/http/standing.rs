@@ -22,6 +22,7 @@ pub enum Standing {
 /// Where an order is that the caller may see. 404 if there is none.
 pub async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Problem> {
     if let Some(order) = app.bar.find(caller, id).await? {
+        app.intake.note_stored(id);
         return Ok(Standing::Stored(Box::new(order)));
     }
     let customer = (!caller.role.is_staff()).then_some(caller.id);
@@ -51,7 +52,10 @@ pub async fn until_stored(
         () = app.health.stopping.cancelled() => Waited::TimedOut,
     };
     match waited {
-        Waited::Stored(order) => Some(*order),
+        Waited::Stored(order) => {
+            app.intake.note_stored(id);
+            Some(*order)
+        }
         Waited::TimedOut => None,
         Waited::Declined => {
             *wait = None;

@@ -237,6 +237,13 @@ impl Intake {
         Ok(Placement { taken, order, is_replayed: false })
     }
 
+    /// Notes that an accepted order was seen stored: it was not lost, whatever becomes of it.
+    pub fn note_stored(&self, id: OrderId) {
+        if let Some(accepted) = self.accepted.get(&id) {
+            accepted.set_stored();
+        }
+    }
+
     /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
     pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<Queued> {
         let (queued, is_gone) = match self.accepted.get(&id) {
