@@ -120,7 +120,7 @@ impl Deployment {
         self.store.close();
     }
 
-    /// Where `serve` puts accepted orders, with the tasks that it needs.
+    /// Makes the place where `serve` puts accepted orders, with the tasks that it needs.
     pub fn sink(&self, recorder: Recorder, tasks: &mut SupervisedTasks) -> Box<dyn OrderSink> {
         match &self.broker {
             Some(broker) => {

@@ -21,7 +21,11 @@ use crate::{
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -55,9 +59,8 @@ pub struct Snapshot {
     recipes: Vec<Arc<Recipe>>,
     by_id: HashMap<RecipeId, Arc<Recipe>>,
     by_name: HashMap<String, Arc<Recipe>>,
-    /// The recipes with each loose key, which is rarely more than one, and each with its key in the menu's order.
-    by_loose_key: HashMap<String, Vec<Arc<Recipe>>>,
-    loose_keys: Vec<(String, Arc<Recipe>)>,
+    /// The recipes with each loose key, which is rarely more than one.
+    by_loose_key: BTreeMap<String, Vec<Arc<Recipe>>>,
 }
 
 impl Snapshot {
@@ -68,8 +71,7 @@ impl Snapshot {
             menu.by_id.insert(recipe.id, Arc::clone(&recipe));
             menu.by_name.insert(key, Arc::clone(&recipe));
             if let Some(key) = Name::loose_key_of(recipe.formula.name.as_str()) {
-                menu.by_loose_key.entry(key.clone()).or_default().push(Arc::clone(&recipe));
-                menu.loose_keys.push((key, Arc::clone(&recipe)));
+                menu.by_loose_key.entry(key).or_default().push(Arc::clone(&recipe));
             }
             menu.recipes.push(recipe);
         }
@@ -106,7 +108,8 @@ impl Snapshot {
             return Vec::new();
         }
         let Some(wanted) = Name::loose_key_of(id_or_name) else { return Vec::new() };
-        let names = self.loose_keys.iter().map(|(key, recipe)| (key.as_str(), recipe));
+        let names = self.by_loose_key.iter();
+        let names = names.flat_map(|(key, recipes)| recipes.iter().map(move |recipe| (key.as_str(), recipe)));
         nearest(&wanted, names).into_iter().map(|recipe| recipe.formula.name.as_str().to_owned()).collect()
     }
 }

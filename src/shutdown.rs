@@ -52,7 +52,7 @@ pub fn on_signal() -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Whether the process has a terminal. One that was closed is none any more.
+/// Returns whether the process has a terminal. One that was closed is none any more.
 fn has_terminal() -> bool {
     stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
 }

@@ -69,7 +69,7 @@ fn subdomains(scheme: &str, domain_and_port: &str) -> Result<Subdomains, &'stati
 }
 
 impl Subdomains {
-    /// Whether this is the origin of one of them.
+    /// Returns whether this is the origin of one of them.
     pub fn contains(&self, origin: &[u8]) -> bool {
         let labels = origin
             .strip_prefix(self.scheme.as_bytes())
@@ -85,13 +85,13 @@ fn is_label(label: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
 }
 
-/// Whether this is the origin of pages of the web: a scheme, a host and perhaps a port.
+/// Returns whether this is the origin of pages of the web: a scheme, a host and perhaps a port.
 fn is_web_origin(text: &str) -> bool {
     let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     url.is_some_and(|url| url.origin().ascii_serialization() == text)
 }
 
-/// Whether this is the origin of pages that an app brings along, under a scheme of its own: `capacitor://localhost`.
+/// Returns whether this is the origin of pages that an app brings along, under a scheme of its own: `capacitor://localhost`.
 fn is_app_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));

@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 
-/// How such a URL begins.
+/// The beginning of such a URL.
 const PREFIX: &str = "sqlite://";
 
 /// Why a `sqlite://` URL names no file: it can be read after `DATABASE_URL`.

@@ -86,7 +86,7 @@ pub fn nearest<'n, T>(wanted: &str, names: impl IntoIterator<Item = (&'n str, T)
             (errors <= max_errors).then_some((errors, name))
         })
         .collect();
-    // Stable: of those that are as near, in the order of the menu.
+    // Stable: of those that are as near, in the order in which they came.
     found.sort_by_key(|(errors, _)| *errors);
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }

@@ -120,7 +120,7 @@ mod tests {
         active: Optional(None),
     };
 
-    /// What both ways of reading make of it.
+    /// Returns the results of both ways of reading.
     fn read(body: &Value) -> Option<Body> {
         let by_serde = serde_json::from_str(&body.to_string()).ok();
         let by_deserr = deserr::deserialize::<Body, _, FieldErrors>(body.clone()).ok();

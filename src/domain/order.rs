@@ -71,7 +71,7 @@ pub struct Drink {
 }
 
 impl Drink {
-    /// Whether this is that drink, or was called as it is: a drink keeps its id when it is renamed, and its name when it is taken off
+    /// Returns whether this is that drink, or was called as it is: a drink keeps its id when it is renamed, and its name when it is taken off
     /// the menu and put back.
     pub fn is_called_as(&self, other: &Self) -> bool {
         self.id == other.id || self.name.key() == other.name.key()
@@ -140,7 +140,7 @@ impl NewOrder {
         self.lines.iter().map(|line| u32::from(line.quantity.get())).sum()
     }
 
-    /// Whether this is what another order under the same id is, whatever its drinks are called since. When it was placed does not
+    /// Returns whether this is what another order under the same id is, whatever its drinks are called since. When it was placed does not
     /// count.
     pub fn repeats(&self, earlier: &Self) -> bool {
         let is_same_line = |(line, earlier): (&Line, &Line)| {
@@ -178,7 +178,7 @@ impl NewOrder {
     }
 }
 
-/// Whether two texts are one. What an earlier release stored is read by the present rules, as what is compared with it was.
+/// Returns whether two texts are one. What an earlier release stored is read by the present rules, as what is compared with it was.
 pub fn is_same_text<T>(asked: Option<&T>, stored: Option<&T>) -> bool
 where
     T: Clone + PartialEq + TryFrom<String>,

@@ -31,21 +31,21 @@ use utoipa::{
     "method": "Shake with ice and strain.", "preparation_seconds": 50,
 })))]
 pub struct RecipeDraft {
-    /// What guests call it; unique on the menu, whatever its case.
+    /// The name, unique on the menu, whatever its case.
     name: Name,
-    /// How it is built.
+    /// The way it is built.
     build: Build,
-    /// What it is served in.
+    /// The glass that it is served in.
     glass: Name,
-    /// What goes in.
+    /// The ingredients.
     ingredients: Ingredients,
-    /// What goes on top.
+    /// The garnish.
     #[deserr(default)]
     #[schema(value_type = Option<Name>)]
     garnish: Optional<Name>,
-    /// How it is made, in words.
+    /// The method, in words.
     method: Method,
-    /// How long it takes, where that differs from its build's usual time.
+    /// The time that it takes, where that differs from its build's usual time.
     #[deserr(default)]
     #[schema(value_type = Option<PreparationSeconds>)]
     preparation_seconds: Optional<PreparationSeconds>,

@@ -181,7 +181,7 @@ text!(
 );
 
 text!(
-    /// What somebody looks for: some of the characters of a text, whatever their case and accents.
+    /// A search term: some of the characters of a text, whatever their case and accents.
     Search, Prose, 80
 );
 

@@ -61,7 +61,7 @@ pub fn known(request: &HttpRequest) -> Option<Caller> {
     app.accounts.caller(token).ok()
 }
 
-/// Who made a request, by a token that may have expired: enough to count it by account, and for nothing else.
+/// The account that made a request, by a token that may have expired: enough to count it by account, and for nothing else.
 pub fn formerly_known(request: &HttpRequest) -> Option<Caller> {
     let (app, token) = presented(request)?;
     app.accounts.former_caller(token)

@@ -9,7 +9,7 @@ use actix_web::{
     middleware::Condition,
 };
 
-/// How long browsers may keep the answer to a preflight request, in seconds.
+/// The time for which browsers may keep the answer to a preflight request, in seconds.
 const MAX_AGE_SECONDS: usize = 3600;
 
 /// The layer that answers preflight requests and marks what may be read. Tokens travel in a header that scripts set themselves,
@@ -44,7 +44,7 @@ fn allow(cors: Cors, origin: &Origin) -> Cors {
     }
 }
 
-/// Whether a browser asks beforehand what a script may do.
+/// Returns whether a browser asks beforehand what a script may do.
 pub fn is_preflight(request: &ServiceRequest) -> bool {
     request.method() == Method::OPTIONS
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)

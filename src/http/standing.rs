@@ -1,4 +1,4 @@
-//! Where an order is that somebody asks for.
+//! Finds an order that somebody asks for, wherever it is.
 
 use super::{App, problem::Problem};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Where an order is.
+/// The place of an order on its way.
 pub enum Standing {
     /// In the database.
     Stored(Box<Order>),
@@ -19,7 +19,7 @@ pub enum Standing {
     Lost,
 }
 
-/// Where an order is that the caller may see. 404 if there is none.
+/// Finds an order that the caller may see. 404 if there is none.
 pub async fn standing(app: &App, caller: Caller, id: OrderId) -> Result<Standing, Problem> {
     if let Some(order) = app.bar.find(caller, id).await? {
         app.intake.note_stored(id);

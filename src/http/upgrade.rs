@@ -51,7 +51,7 @@ where
     }
 }
 
-/// Whether the framework reads what follows the head as a stream without end.
+/// Returns whether the framework reads what follows the head as a stream without end.
 fn takes_body_for_websocket(headers: &HeaderMap) -> bool {
     let websocket =
         |value: &header::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");

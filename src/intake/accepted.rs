@@ -53,7 +53,7 @@ impl Accepted {
         self.way.load(Ordering::Relaxed) == STORED
     }
 
-    /// Whether nobody was told yet that it is safe. Whoever asks is telling somebody.
+    /// Returns whether nobody was told yet that it is safe. Whoever asks is telling somebody.
     pub(super) fn is_first_answer(&self) -> bool {
         !self.is_answered.swap(true, Ordering::Relaxed)
     }

@@ -15,11 +15,11 @@ use std::sync::Arc;
 /// An order that was placed.
 #[derive(Debug, Clone)]
 pub struct Placement {
-    /// How it was taken.
+    /// The way it was taken.
     pub taken: Taken,
     /// The order.
     pub order: Arc<NewOrder>,
-    /// Whether an earlier request under its key placed it.
+    /// Tells whether an earlier request under its key placed it.
     pub is_replayed: bool,
 }
 

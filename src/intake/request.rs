@@ -35,11 +35,11 @@ pub struct Request {
     #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
     #[deserr(default)]
     items: Optional<Vec<Object<Item>>>,
-    /// Where to: text, or a number.
+    /// The table: text, or a number.
     #[deserr(default)]
     #[schema(value_type = Option<TableLabel>)]
     table: Optional<TableLabel>,
-    /// What the guest adds about the whole order.
+    /// The guest's note about the whole order.
     #[deserr(default)]
     #[schema(value_type = Option<Note>)]
     note: Optional<Note>,
@@ -57,7 +57,7 @@ pub struct Request {
 pub struct Item {
     /// Which drink, by id or by name.
     pub recipe: String,
-    /// How many: 1 unless it is said.
+    /// The quantity: 1 unless it is said.
     #[deserr(default)]
     #[schema(value_type = Option<Quantity>)]
     quantity: Optional<Quantity>,
@@ -68,7 +68,7 @@ pub struct Item {
 }
 
 impl Item {
-    /// How many of the drink.
+    /// Returns the quantity.
     pub(super) fn quantity(&self) -> Quantity {
         self.quantity.0.unwrap_or(Quantity::ONE)
     }
@@ -82,7 +82,7 @@ struct AskedLine<'a> {
 }
 
 impl AskedLine<'_> {
-    /// Whether this asks for what was ordered by an earlier request; `found` is the drink that the menu has for it now. An id is the
+    /// Returns whether this asks for what was ordered by an earlier request; `found` is the drink that the menu has for it now. An id is the
     /// same drink whatever it is called. A name may lead to another drink since, or another name to the same one.
     fn repeats(&self, found: Option<&Drink>, earlier: &Line) -> bool {
         let drink = &earlier.recipe;
@@ -100,12 +100,12 @@ impl AskedLine<'_> {
 }
 
 impl Request {
-    /// Where to.
+    /// Returns the table.
     pub(super) fn table(&self) -> Option<&Table> {
         self.table.0.as_ref().map(|TableLabel(table)| table)
     }
 
-    /// What the guest adds about the whole order.
+    /// Returns the guest's note about the whole order.
     pub(super) fn note(&self) -> Option<&Note> {
         self.note.0.as_ref()
     }
@@ -115,7 +115,7 @@ impl Request {
         self.customer_id.0
     }
 
-    /// Whether this asks for what was ordered before. `order` is what it would be with the present menu, if that has all of it: the
+    /// Returns whether this asks for what was ordered before. `order` is what it would be with the present menu, if that has all of it: the
     /// menu may have changed since.
     pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
         let lines = self.lines();

@@ -44,7 +44,7 @@ impl Acknowledgements {
         }
     }
 
-    /// Whether all that was delivered is settled.
+    /// Returns whether all that was delivered is settled.
     pub(super) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }

@@ -20,24 +20,24 @@ use super::trail;
 use crate::telemetry::traces::Place;
 
 /// amqprs queues an acknowledgement locally; the wait is for its writer only.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(1);
+const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A message as it was published, alone or with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Its number on this subscription, for settling it.
     pub tag: Tag,
-    /// What the publisher named it, if it came alone.
+    /// The publisher's name for it, if it came alone.
     pub message_id: Option<String>,
-    /// Whether it was delivered before, to whomever, and not acknowledged.
+    /// Tells whether it was delivered before, to whomever, and not acknowledged.
     pub redelivered: bool,
     /// Its content type, if it says one and this program knows it not: a later one may have written it.
     pub foreign: Option<String>,
     /// Why it was not taken apart, if it is too large: the content is then that of the whole message.
     pub oversize: Option<OversizeError>,
-    /// What it says of earlier attempts.
+    /// The failures of earlier attempts, as it tells them.
     pub failures: Failures,
-    /// Where it is in a trace.
+    /// The place in a trace.
     pub place: Place,
     /// The content.
     pub body: Vec<u8>,
@@ -50,7 +50,7 @@ pub(super) struct Consumer {
     generation: Generation,
     /// amqprs does not bound it; the prefetch does.
     messages: UnboundedReceiver<ConsumerMessage>,
-    /// What came with others and did not fit into a batch.
+    /// Deliveries that came with others and did not fit into a batch.
     left: VecDeque<Delivery>,
     acknowledgements: Acknowledgements,
 }
@@ -76,7 +76,7 @@ impl Generation {
         (self.0 << DELIVERY_BITS) | delivery
     }
 
-    /// What the channel calls it.
+    /// Returns the channel's number of it.
     fn delivery(self, number: u64) -> u64 {
         number ^ (self.0 << DELIVERY_BITS)
     }
@@ -185,7 +185,7 @@ impl Consumer {
         self.acknowledgements.delivered(number, self.left.len() - before);
     }
 
-    /// Whether it got this delivery.
+    /// Returns whether it got this delivery.
     pub(super) fn got(&self, tag: Tag) -> bool {
         self.generation.has(tag)
     }
@@ -203,7 +203,7 @@ impl Consumer {
             }
             let tag = self.generation.delivery(tag);
             let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, multiple));
-            match timeout(ACKNOWLEDGE_WITHIN, acknowledge).await {
+            match timeout(ACKNOWLEDGE_TIMEOUT, acknowledge).await {
                 Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause })?,
                 Err(_) => return Err(QueueError::TimedOut("acknowledge")),
             }
@@ -211,7 +211,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// Whether nothing of it is left to be returned or settled.
+    /// Returns whether nothing of it is left to be returned or settled.
     pub(super) fn is_done(&self) -> bool {
         !self.channel.is_open() || (self.messages.is_empty() && self.acknowledgements.is_empty())
     }

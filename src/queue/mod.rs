@@ -13,6 +13,7 @@ mod channels;
 mod confirms;
 mod connection;
 mod consumer;
+mod errors;
 mod failures;
 mod gate;
 mod held;
@@ -43,6 +44,7 @@ pub use acknowledgements::Tag;
 pub use address::BadUrl;
 pub use bundle::OversizeError;
 pub use consumer::Delivery;
+pub use errors::{PostponeError, QueueError};
 pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};
 pub use subscription::{Source, Subscription};
@@ -68,7 +70,7 @@ use crate::telemetry::traces::Place;
 const CONFIRM_WITHIN: Duration = Duration::from_millis(600);
 /// How long a new subscription waits for a connection that is being opened.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(3);
-/// How long a consumer is relied on, at most: with the time that everything else takes, well below 10 s.
+/// The longest time for which a consumer is relied on: with the time that everything else takes, well below 10 s.
 const CONSUMER_LIFETIME: Duration = Duration::from_secs(5);
 /// What `close` leaves for the connections when the confirms took all of its time.
 const CLOSE_AT_LEAST: Duration = Duration::from_millis(500);
@@ -82,7 +84,7 @@ pub struct Settings {
     pub prefix: String,
     /// How long the broker may take to confirm a message.
     pub confirm_within: Duration,
-    /// How long a consumer is relied on before another one takes its place.
+    /// The time after which another consumer takes the place of one.
     pub consumer_lifetime: Duration,
     /// Where the broker's management API is, if not at port 15672 of the same host.
     pub management_url: Option<SecretString>,
@@ -101,33 +103,6 @@ impl Settings {
     }
 }
 
-/// Why the broker did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum QueueError {
-    /// There is no connection now; it comes back by itself.
-    #[error("not connected to the broker")]
-    NotConnected,
-    /// The broker took too long. Names what for.
-    #[error("the broker took too long to {0}")]
-    TimedOut(&'static str),
-    /// It failed in amqprs, or on the way.
-    #[error("cannot {what}: {cause}")]
-    Failed {
-        /// What was asked.
-        what: &'static str,
-        /// What amqprs says.
-        cause: amqprs::error::Error,
-    },
-    /// The server closed the channel instead of doing it.
-    #[error("cannot {what}: the broker says {reason}")]
-    Refused {
-        /// What was asked.
-        what: &'static str,
-        /// Its code and its words.
-        reason: String,
-    },
-}
-
 /// A message that shall come again later.
 pub struct Postponed {
     /// What it is named.
@@ -140,17 +115,6 @@ pub struct Postponed {
     pub failures: Failures,
     /// Where it is in a trace.
     pub place: Place,
-}
-
-/// Why a message could not be postponed.
-#[derive(Debug, thiserror::Error)]
-pub enum PostponeError {
-    /// The queue for it could not be declared.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-    /// It could not be published.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
 }
 
 /// What waits in a queue.

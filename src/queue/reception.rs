@@ -1,4 +1,4 @@
-//! Whether a process receives what is delivered to it, for its readiness.
+//! Tells whether a process receives what is delivered to it, for its readiness.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::subscription::Source;
 
-/// How long a subscription may be without a new consumer: twice as long as one is relied on.
+/// The time that a subscription may be without a new consumer: twice as long as one is relied on.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
 
 /// The subscriptions of one process. Cheap to clone; each clone tells the same.
@@ -27,7 +27,7 @@ impl Reception {
         Self(Arc::new(Mutex::new([State::Waiting(Instant::now()); 2])))
     }
 
-    /// What a subscription to that queue, just opened, reports to.
+    /// Returns the one that a subscription to that queue, just opened, reports to.
     pub(super) fn of(&self, source: Source) -> SourceReception {
         let reception = SourceReception { reception: self.clone(), source };
         reception.waiting();

@@ -38,13 +38,13 @@ pub struct Subscription {
     renewal_at: Instant,
 }
 
-/// What it takes to open a consumer.
+/// The parts that it takes to open a consumer.
 pub(super) struct Opening {
     pub(super) topology: Topology,
     pub(super) pool: ChannelPool,
     pub(super) source: Source,
     pub(super) prefetch: u16,
-    /// How long a consumer is relied on, at most.
+    /// The longest time for which a consumer is relied on.
     pub(super) lifetime: Duration,
 }
 

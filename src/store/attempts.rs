@@ -9,10 +9,10 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a connection that failed has to show that it still works.
+/// The time that a connection that failed has to show that it still works.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How work is run.
+/// The way in which work is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Each statement by itself; none of them changes anything.
@@ -24,17 +24,17 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// Whether the work is one transaction.
+    /// Returns whether the work is one transaction.
     pub(super) fn is_transaction(self) -> bool {
         self != Self::Read
     }
 
-    /// What an error means whose work may have been committed all the same.
+    /// Tells of an error that the work may have been committed all the same.
     pub(super) fn late(self, error: Error) -> Error {
         if self.is_transaction() { error.while_committing() } else { error }
     }
 
-    /// Whether work that failed so is safe to run again, if its connection is lost.
+    /// Returns whether work that failed so is safe to run again, if its connection is lost.
     fn may_repeat_after(self, error: &Error) -> bool {
         match error {
             // The commit was not sent, so that the server undoes what there was.
@@ -45,7 +45,7 @@ impl Mode {
     }
 }
 
-/// What became of work on one connection.
+/// The outcome of work on one connection.
 enum Attempt<T> {
     Done(Result<T>),
     /// The connection was lost, and the work is safe to run again.

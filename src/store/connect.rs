@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
 
-/// How long to look whether a connection can be used again.
+/// The time for looking whether a connection can be used again.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// FULL: what was answered must survive a power cut, so each commit reaches the disk. The log is copied into the file every

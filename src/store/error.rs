@@ -33,7 +33,7 @@ pub enum Error {
     InvalidValue(Cause),
 }
 
-/// What PostgreSQL said, with its code.
+/// An error of PostgreSQL, with its code.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause} (SQLSTATE {state})")]
 struct WithState {
@@ -78,7 +78,7 @@ impl Error {
         }
     }
 
-    /// What PostgreSQL's code tells of a failure whose kind Diesel does not know.
+    /// Adds what PostgreSQL's code tells of a failure whose kind Diesel does not know.
     #[must_use]
     pub(super) fn with_state(self, state: Option<SqlState>) -> Self {
         match (self, state) {

@@ -24,7 +24,7 @@ pub struct Connections {
     pub idle: usize,
     /// Open, and doing something.
     pub in_use: usize,
-    /// How many there may be.
+    /// The most that there may be.
     pub most: usize,
     /// Pieces of work that wait for one.
     pub waiting: usize,

@@ -14,11 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often the log repeats that the files are gone.
+/// The interval in which the log repeats that the files are gone.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 const DATABASE: &str = "database file";
-/// What SQLite has open beside the database file.
+/// Files that SQLite has open beside the database file.
 const BESIDE: [(&str, &str); 2] = [("-wal", "database's write-ahead log"), ("-shm", "database's -shm file")];
 
 /// Why the files are no longer those that are open.
@@ -38,7 +38,7 @@ pub enum FileError {
     Unknown(&'static str, io::ErrorKind),
 }
 
-/// What tells a file from all others, whatever it is called.
+/// The identity of a file, whatever it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
@@ -55,7 +55,7 @@ pub struct SqliteFiles {
 struct State {
     /// The database file, from the first connection on.
     database: Option<FileId>,
-    /// What is beside it, as long as a connection has it open: the last one that closes removes it, and the next makes it anew.
+    /// The files beside it, as long as a connection has them open: the last one that closes removes them, and the next makes them anew.
     beside: Weak<Beside>,
     fault: Option<FileError>,
     logged: Option<Instant>,
@@ -63,7 +63,7 @@ struct State {
 
 struct Beside(Vec<(&'static str, PathBuf, FileId)>);
 
-/// What a connection has open. Diesel keeps it with its connection, in the place of the listener that each connection has by
+/// The files of a connection. Diesel keeps them with it, in the place of the listener that each connection has by
 /// default, to which it passes on what happens.
 pub struct Opened {
     _beside: Arc<Beside>,
@@ -175,7 +175,7 @@ impl SqliteFiles {
     }
 }
 
-/// Which file has this path, and how long it is.
+/// Returns which file has this path, and how long it is.
 fn stat(path: &Path, name: &'static str) -> Result<(FileId, u64), FileError> {
     let found = fs::metadata(path).map_err(|error| failure(name, &error))?;
     Ok((FileId { device: found.dev(), inode: found.ino() }, found.len()))

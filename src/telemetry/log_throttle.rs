@@ -7,7 +7,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long a failure is not logged again.
+/// The time for which a failure is not logged again.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 /// The most failures that are told apart. The one logged longest ago makes room for another.
 const MAX_FAILURES: usize = 32;

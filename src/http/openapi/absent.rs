@@ -1,4 +1,4 @@
-//! What bodies take beyond what their types say: fields that count as absent, and fields that only the bar sets.
+//! Additions to the types of bodies: fields that count as absent, and fields that only the bar sets.
 
 use super::fields;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Where a URL says that PostgreSQL is.
+//! The addresses of PostgreSQL in a URL.
 
 use std::{net::IpAddr, path::PathBuf};
 use tokio_postgres::config::{Config, Host};

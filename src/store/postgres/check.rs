@@ -9,17 +9,17 @@ use tokio_postgres::{SimpleQueryMessage, config::Config, error::DbError};
 /// limits of each statement's time are ignored as well.
 const PROBE: &str = "-c shakerqueue.probe=on";
 
-/// What the server says of itself. The probe is NULL where nobody set it.
+/// The server's answer about itself. The probe is NULL where nobody set it.
 const QUESTION: &str = "SELECT current_database(), current_setting('server_encoding'), \
                         current_setting('shakerqueue.probe', true)";
 
-/// What poolers say of options: PgBouncer, and RDS Proxy.
+/// Words of poolers about options: PgBouncer's, and RDS Proxy's.
 const POOLERS_REFUSALS: [&str; 2] = ["unsupported startup parameter", "command-line options"];
 
 /// The only encoding that has every character which guests write. (That of the connection is always this one.)
 const ENCODING: &str = "UTF8";
 
-/// Whether a database can be worked with.
+/// The fitness of a database: whether it can be worked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fitness {
     /// It can.

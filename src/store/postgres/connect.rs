@@ -25,9 +25,9 @@ use tokio_postgres::{
 };
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
-/// How long one of several servers may take to answer before the next one is asked, and any to take a TCP connection.
+/// The time that one of several servers has to answer before the next one is asked, and any to take a TCP connection.
 const NEXT_SERVER_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long what is sent may go without an acknowledgement.
+/// The time that what is sent may go without an acknowledgement.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// From when on, how often, and how many times a silent server is asked whether it is there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
@@ -95,7 +95,7 @@ fn with_causes(error: &tokio_postgres::Error) -> String {
     causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
 }
 
-/// What an open connection needs to go on; dropping it ends the connection.
+/// The driver of an open connection; dropping it ends the connection.
 pub struct Driver {
     last_error: LastError,
     _task: AbortOnDropHandle<()>,

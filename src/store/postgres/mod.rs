@@ -1,4 +1,4 @@
-//! What PostgreSQL alone needs: where a URL leads, connections, the codes of errors, and the check of a server at start.
+//! PostgreSQL's own parts: where a URL leads, connections, the codes of errors, and the check of a server at start.
 
 mod address;
 mod check;

@@ -48,11 +48,11 @@ impl<S> Watched<S> {
     }
 }
 
-/// What is known of the message that a stream is in.
+/// The state of the message that a stream is in.
 #[derive(Default)]
 struct Messages {
     head: Vec<u8>,
-    /// How many bytes of its body are yet to come.
+    /// The bytes of its body that are yet to come.
     left: usize,
     /// The beginning of its body, if it is an error.
     error: Option<Vec<u8>>,

@@ -54,7 +54,7 @@ impl Content {
         Self { customer_id: order.customer_id, fingerprint, placed: Some(order.clone()) }
     }
 
-    /// Whether this is that order.
+    /// Returns whether this is that order.
     pub fn is_of(&self, order: &NewOrder) -> bool {
         self.fingerprint == order.fingerprint()
             || self.placed.as_ref().is_some_and(|placed| order.repeats(placed))
@@ -148,7 +148,7 @@ pub async fn rehearse(conn: &mut Conn, at: Instant) -> Result<()> {
     Ok(())
 }
 
-/// What is stored under the ids of these orders.
+/// Returns what is stored under the ids of these orders.
 pub async fn contents(conn: &mut Conn, orders: &[&NewOrder]) -> Result<HashMap<OrderId, Content>> {
     if orders.is_empty() {
         return Ok(HashMap::new());
