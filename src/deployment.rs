@@ -12,13 +12,13 @@ use crate::{
     queue::{Broker, Settings},
     recorder::Recorder,
     store::Store,
-    supervised_tasks::SupervisedTasks,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -120,13 +120,12 @@ impl Deployment {
         self.store.close();
     }
 
-    /// Makes the place where `serve` puts accepted orders, with the tasks that it needs.
-    pub fn sink(&self, recorder: Recorder, tasks: &mut SupervisedTasks) -> Box<dyn OrderSink> {
+    /// Makes the place where `serve` puts accepted orders.
+    pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
         match &self.broker {
             Some(broker) => {
                 broker.watch_safety();
-                let (stored, lookups) = StoredOrders::new(self.store.clone());
-                tasks.spawn("key look-ups", lookups);
+                let stored = Arc::new(StoredOrders::new(self.store.clone()));
                 Box::new(BrokerFirst { publisher: broker.publisher(), recorder, stored })
             }
             None => Box::new(Direct(recorder)),

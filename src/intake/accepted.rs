@@ -48,6 +48,11 @@ impl Accepted {
         }
     }
 
+    /// Returns whether the broker or the database was seen to have it.
+    pub(super) fn is_kept(&self) -> bool {
+        self.way.load(Ordering::Relaxed) != UNDECIDED
+    }
+
     /// Whether it was stored when it was looked for.
     pub(super) fn is_stored(&self) -> bool {
         self.way.load(Ordering::Relaxed) == STORED

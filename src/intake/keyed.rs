@@ -54,16 +54,6 @@ impl Intake {
         keyed: &KeyedRequest,
         is_repeat: bool,
     ) -> Result<Placement, NotTaken> {
-        // Another process may have taken one under this key, or this one before it was started.
-        if self.accepted.get(&order.id).is_none()
-            && let Some(stored) = self.sink.stored(order.id).await
-        {
-            return if keyed.request.repeats(Some(&order), &stored) {
-                Ok(Placement { taken: Taken::Stored(None), order: Arc::new(stored), is_replayed: true })
-            } else {
-                Err(NotTaken::Conflict)
-            };
-        }
         // Of several at once under one key the first to come here decides what is ordered.
         let mut is_first = false;
         let first = self.accepted.get_or_insert_with(&order.id, || {
@@ -71,11 +61,25 @@ impl Intake {
             Ok::<_, NotTaken>(Arc::new(Accepted::new(Arc::clone(&order))))
         })?;
         if !is_first && !keyed.request.repeats(Some(&order), &first.order) {
-            return Err(NotTaken::Conflict);
+            // The first one may be about to find another one stored, which this one repeats.
+            return if first.is_kept() { Err(NotTaken::Conflict) } else { self.replay(&order, keyed).await };
         }
         // Each of them is given on, in case the first one does not get through: under one id they are one order.
-        match self.sink.take(Arc::clone(&first.order)).await {
-            Ok(taken) => {
+        let given_on = Arc::clone(&first.order);
+        let taken = if first.is_kept() {
+            self.sink.take(given_on).await.map(Some)
+        } else {
+            // Another process may have taken one under this key, or this one before it was started.
+            self.sink.take_unless_stored(given_on).await
+        };
+        match taken {
+            Ok(None) => {
+                if is_first {
+                    self.accepted.remove(&order.id);
+                }
+                self.replay(&order, keyed).await
+            }
+            Ok(Some(taken)) => {
                 match taken {
                     Taken::Queued => first.set_published(now()),
                     Taken::Stored(_) => first.set_stored(),
@@ -94,6 +98,16 @@ impl Intake {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Answers with what is stored under its key, if this is a repeat of it.
+    async fn replay(&self, order: &NewOrder, keyed: &KeyedRequest) -> Result<Placement, NotTaken> {
+        match self.stored(keyed.id).await? {
+            Some(stored) if keyed.request.repeats(Some(order), &stored) => {
+                Ok(Placement { taken: Taken::Stored(None), order: stored, is_replayed: true })
+            }
+            _ => Err(NotTaken::Conflict),
         }
     }
 

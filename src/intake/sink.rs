@@ -1,15 +1,12 @@
 //! Where accepted orders go.
 
-use super::{NotTaken, message, stored::StoredOrders};
+use super::{NotTaken, message};
 use crate::{
-    domain::{self, ids::OrderId, order::NewOrder},
-    queue::{PublishError, Publisher},
+    domain::{self, order::NewOrder},
+    queue::{DuplicateCheck, PublishError, Publisher},
     recorder::{Outcome, Recorder},
 };
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, ready},
-};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -30,8 +27,8 @@ pub trait OrderSink: Send + Sync {
     /// Takes an order. Taking the same order twice is harmless.
     fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>>;
 
-    /// The order that is stored under an id, as it was placed, where [`Self::take`] alone would not find it, and it is known in time.
-    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<NewOrder>>;
+    /// Takes an order under whose id another may be stored. None: one is, perhaps this one.
+    fn take_unless_stored(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Option<Taken>, NotTaken>>;
 }
 
 /// Stores orders at once.
@@ -44,7 +41,7 @@ pub struct BrokerFirst {
     /// The way round it.
     pub recorder: Recorder,
     /// The orders whose keys are used.
-    pub stored: StoredOrders,
+    pub stored: Arc<dyn DuplicateCheck>,
 }
 
 impl OrderSink for Direct {
@@ -52,9 +49,9 @@ impl OrderSink for Direct {
         store(&self.0, order, Instant::now() + PATIENCE).boxed()
     }
 
-    fn stored(&self, _: OrderId) -> BoxFuture<'_, Option<NewOrder>> {
-        // Storing an order finds it.
-        ready(None).boxed()
+    fn take_unless_stored(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Option<Taken>, NotTaken>> {
+        // Storing an order finds the other one, and compares them.
+        self.take(order).map_ok(Some).boxed()
     }
 }
 
@@ -62,25 +59,45 @@ impl OrderSink for BrokerFirst {
     fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Taken, NotTaken>> {
         async move {
             let deadline = Instant::now() + PATIENCE;
-            let sent = match self.publisher.publish(order.id.0, message::encode(&order)).await {
-                Ok(()) => return Ok(Taken::Queued),
-                // More than the broker can confirm is also more than the database should get on top.
-                Err(PublishError::Busy) => return Err(NotTaken::Unavailable),
-                Err(PublishError::Unavailable | PublishError::NoQueue) => false,
-                Err(PublishError::Unconfirmed | PublishError::Refused) => true,
-            };
-            // Whether or not it reached the queue: recorded under the same id, it is one order.
-            match store(&self.recorder, order, deadline).await {
-                // A worker may come to another end with what was sent.
-                Err(NotTaken::Unavailable | NotTaken::Refused(_)) if sent => Err(NotTaken::Undecided),
-                outcome => outcome,
-            }
+            let published = self.publisher.publish(order.id.0, message::encode(&order)).await;
+            self.taken(order, published, deadline).await
         }
         .boxed()
     }
 
-    fn stored(&self, id: OrderId) -> BoxFuture<'_, Option<NewOrder>> {
-        self.stored.find(id).boxed()
+    fn take_unless_stored(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Option<Taken>, NotTaken>> {
+        async move {
+            let deadline = Instant::now() + PATIENCE;
+            let (id, body, check) = (order.id.0, message::encode(&order), Arc::clone(&self.stored));
+            match self.publisher.publish_unless_used(id, body, check).await {
+                Err(PublishError::Duplicate) => Ok(None),
+                published => self.taken(order, published, deadline).await.map(Some),
+            }
+        }
+        .boxed()
+    }
+}
+
+impl BrokerFirst {
+    /// Stores an order that was not published, unless more wait for the broker already than the database could take.
+    async fn taken(
+        &self,
+        order: Arc<NewOrder>,
+        published: Result<(), PublishError>,
+        deadline: Instant,
+    ) -> Result<Taken, NotTaken> {
+        let sent = match published {
+            Ok(()) => return Ok(Taken::Queued),
+            Err(PublishError::Busy) => return Err(NotTaken::Unavailable),
+            Err(PublishError::Unavailable | PublishError::NoQueue | PublishError::Duplicate) => false,
+            Err(PublishError::Unconfirmed | PublishError::Refused) => true,
+        };
+        // Whether or not it reached the queue: recorded under the same id, it is one order.
+        match store(&self.recorder, order, deadline).await {
+            // A worker may come to another end with what was sent.
+            Err(NotTaken::Unavailable | NotTaken::Refused(_)) if sent => Err(NotTaken::Undecided),
+            outcome => outcome,
+        }
     }
 }
 

@@ -1,83 +1,69 @@
-//! Orders that are stored under a key already: asked for before the broker gets another one under it.
+//! Look-ups of keys: orders that may be stored under their key already are asked for before the broker gets them.
 //!
-//! A `serve` knows the keys that it took itself and forgot none of. Of the others it asks the database, which orders never wait for
-//! otherwise, so they don't wait for long: look-ups that come while one query runs share the next one, and without an answer in time
-//! an order goes to the broker as it is, for the recorder to decide.
+//! A `serve` knows the keys that it took itself lately. Of the others it asks the database, which orders never wait for otherwise, so
+//! they don't wait for long: the orders of one message share a query, and without an answer in time they go to the broker as they
+//! are, for the recorder to decide.
 
 use crate::{
-    domain::{ids::OrderId, order::NewOrder},
-    replies::{self, Reply},
+    domain::ids::OrderId,
+    queue::DuplicateCheck,
     store::{Store, orders},
     telemetry::metrics::{self, LookedUp},
 };
-use futures_util::FutureExt;
-use std::{collections::HashMap, time::Duration};
-use tokio::{sync::mpsc, time::timeout};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, time::timeout};
+use uuid::Uuid;
 
-/// The most time that an order waits for its look-up.
+/// The most time that orders wait for their look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_millis(20);
-/// The most look-ups that wait; further ones have no answer.
-const MAX_WAITING_LOOKUPS: usize = 1024;
-/// The most look-ups in one query.
-const MAX_BATCH_LOOKUPS: usize = 500;
+/// Queries that run at the same time. One that hangs keeps its place, so that they never take all connections.
+const MAX_QUERIES: usize = 2;
 
-struct Lookup {
-    id: OrderId,
-    answer: Reply<Option<NewOrder>>,
-}
-
-/// Looks up what is stored under the ids of orders. Cheap to clone.
+/// Looks up which ids of orders are used. Cheap to clone.
 #[derive(Clone)]
 pub struct StoredOrders {
-    lookups: mpsc::Sender<Lookup>,
+    store: Store,
+    queries: Arc<Semaphore>,
 }
 
 impl StoredOrders {
-    /// Look-ups in this database, and the task that must run for them. It ends when all clones are gone.
-    pub fn new(store: Store) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (lookups, waiting) = mpsc::channel(MAX_WAITING_LOOKUPS);
-        (Self { lookups }, answer(store, waiting))
+    /// Look-ups in this database.
+    pub fn new(store: Store) -> Self {
+        Self { store, queries: Arc::new(Semaphore::new(MAX_QUERIES)) }
     }
 
-    /// The order that is stored under an id. None where nothing is, and where the database doesn't say so in time.
-    pub async fn find(&self, id: OrderId) -> Option<NewOrder> {
-        let (answer, found) = replies::channel();
-        let found = match self.lookups.try_send(Lookup { id, answer }) {
-            Ok(()) => timeout(LOOKUP_TIMEOUT, found).await.ok().and_then(Result::ok),
-            Err(_) => None,
-        };
-        let counted = match &found {
-            Some(Some(_)) => LookedUp::Stored,
-            Some(None) => LookedUp::NotStored,
-            None => LookedUp::Unanswered,
-        };
-        metrics::intake().lookups.of(counted).inc();
-        found.flatten()
+    async fn stored(self, ids: Vec<OrderId>) -> Option<Vec<OrderId>> {
+        let turn = Arc::new(self.queries.acquire_owned().await.ok()?);
+        let stored = self.store.read(move |conn| {
+            async move {
+                // Until it has ended, also when nobody waits for it any more.
+                let _turn = turn;
+                orders::stored(conn, &ids).await
+            }
+            .boxed()
+        });
+        stored.await.inspect_err(|error| tracing::debug!(%error, "failed to look up keys")).ok()
     }
 }
 
-/// Answers look-ups, with one query at a time.
-async fn answer(store: Store, mut waiting: mpsc::Receiver<Lookup>) {
-    let mut lookups = Vec::with_capacity(MAX_BATCH_LOOKUPS);
-    while waiting.recv_many(&mut lookups, MAX_BATCH_LOOKUPS).await > 0 {
-        // While a query takes long, most of those who wait give up.
-        lookups.retain(|lookup: &Lookup| !lookup.answer.is_unwanted());
-        if lookups.is_empty() {
-            continue;
-        }
-        let ids: Vec<_> = lookups.iter().map(|lookup| lookup.id).collect();
-        match store.read(move |conn| async move { orders::find_all(conn, &ids).await }.boxed()).await {
-            Ok(found) => {
-                let found: HashMap<_, _> =
-                    found.into_iter().map(|order| (order.placed.id, order.placed)).collect();
-                // Of one id several may be asked for.
-                let found = |id| found.get(&id).cloned();
-                replies::give_all(lookups.drain(..).map(|Lookup { id, answer }| (answer, found(id))));
+impl DuplicateCheck for StoredOrders {
+    fn used(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Vec<Uuid>> {
+        let lookup = self.clone();
+        async move {
+            let asked = ids.len();
+            let stored = lookup.stored(ids.into_iter().map(OrderId).collect());
+            let stored = timeout(LOOKUP_TIMEOUT, stored).await.ok().flatten();
+            let counted = |outcome, count: usize| metrics::intake().lookups.of(outcome).inc_by(count as u64);
+            match &stored {
+                Some(stored) => {
+                    counted(LookedUp::Stored, stored.len());
+                    counted(LookedUp::NotStored, asked.saturating_sub(stored.len()));
+                }
+                None => counted(LookedUp::Unanswered, asked),
             }
-            Err(error) => {
-                tracing::debug!(%error, "failed to look up keys");
-                lookups.clear();
-            }
+            stored.into_iter().flatten().map(|id| id.0).collect()
         }
+        .boxed()
     }
 }

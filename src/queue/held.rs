@@ -23,7 +23,7 @@ pub(super) struct Held {
     since: Option<Instant>,
 }
 
-/// What goes as one message.
+/// What goes as one message. When this is dropped its callers are told that it was never sent.
 pub(super) struct Bundle {
     pub(super) messages: Vec<Outgoing>,
 }
@@ -67,9 +67,19 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        for message in self.messages.drain(..) {
-            message.reply.give(Err(PublishError::Unavailable));
-        }
+        refuse(&mut self.messages);
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        refuse(&mut self.messages);
+    }
+}
+
+fn refuse(messages: &mut Vec<Outgoing>) {
+    for message in messages.drain(..) {
+        message.reply.give(Err(PublishError::Unavailable));
     }
 }
 

@@ -13,6 +13,7 @@ mod channels;
 mod confirms;
 mod connection;
 mod consumer;
+mod duplicates;
 mod errors;
 mod failures;
 mod gate;
@@ -44,6 +45,7 @@ pub use acknowledgements::Tag;
 pub use address::BadUrl;
 pub use bundle::OversizeError;
 pub use consumer::Delivery;
+pub use duplicates::DuplicateCheck;
 pub use errors::{PostponeError, QueueError};
 pub use failures::Failures;
 pub use publisher::{PublishError, Publisher};
@@ -295,7 +297,7 @@ impl Broker {
         let Postponed { id, foreign, body, failures, place } = message;
         self.topology.declare_delay(&self.consuming_pool, delay).await?;
         let message = Message { id, foreign, body, failures, route: Route::OrdersAfter(delay) };
-        Ok(Scope::current().at(place).run(self.publisher.send(message)).await?)
+        Ok(Scope::current().at(place).run(self.publisher.send(message, None)).await?)
     }
 
     /// How much waits in a queue. Fails at once while there is no connection, and declares a queue that is gone.

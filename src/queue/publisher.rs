@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
+use super::duplicates::DuplicateCheck;
 use super::failures::Failures;
 use super::gate::{Gate, State};
 use super::tracker::Reply;
@@ -40,6 +41,9 @@ pub enum PublishError {
     /// The broker has no queue for it. Certainly not queued.
     #[error("the broker has no queue for the message")]
     NoQueue,
+    /// Its id was used before. Certainly not sent.
+    #[error("the message's id was used before")]
+    Duplicate,
 }
 
 /// Where a message goes.
@@ -63,11 +67,19 @@ pub(super) struct Message {
     pub(super) route: Route,
 }
 
+impl Message {
+    fn order(id: Uuid, body: Vec<u8>) -> Self {
+        Self { id, foreign: None, body, failures: Failures::default(), route: Route::Orders }
+    }
+}
+
 /// A message on its way to the task that publishes.
 pub(super) struct Outgoing {
     pub(super) message: Message,
     /// Where it is in a trace.
     pub(super) place: Place,
+    /// Asked before it is sent.
+    pub(super) check: Option<Arc<dyn DuplicateCheck>>,
     pub(super) reply: Reply,
 }
 
@@ -87,14 +99,27 @@ impl Publisher {
     /// Answers at once while the broker is away, and soon after the confirm deadline at the latest. Dropping the
     /// future stops the waiting and leaves open whether the message is sent.
     pub async fn publish(&self, message_id: Uuid, body: Vec<u8>) -> Result<(), PublishError> {
-        let failures = Failures::default();
-        self.send(Message { id: message_id, foreign: None, body, failures, route: Route::Orders }).await
+        self.send(Message::order(message_id, body), None).await
     }
 
-    pub(super) async fn send(&self, message: Message) -> Result<(), PublishError> {
+    /// Publishes `body` as [`publish`](Self::publish) does, unless `check` knows that the id was used before.
+    pub async fn publish_unless_used(
+        &self,
+        message_id: Uuid,
+        body: Vec<u8>,
+        check: Arc<dyn DuplicateCheck>,
+    ) -> Result<(), PublishError> {
+        self.send(Message::order(message_id, body), Some(check)).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        message: Message,
+        check: Option<Arc<dyn DuplicateCheck>>,
+    ) -> Result<(), PublishError> {
         let id = message.id;
         let mut span = Span::here(Kind::Producer, "send order");
-        let outcome = self.hand_over(message, span.place()).await;
+        let outcome = self.hand_over(message, span.place(), check).await;
         metrics::broker().publishes.of(published(outcome)).inc();
         if span.is_recorded() {
             span.set("messaging.system", "rabbitmq");
@@ -111,10 +136,15 @@ impl Publisher {
     pub(super) async fn probe(&self) -> Result<(), PublishError> {
         let (failures, route) = (Failures::default(), Route::Probe);
         let probe = Message { id: Uuid::now_v7(), foreign: None, body: Vec::new(), failures, route };
-        self.hand_over(probe, Place::default()).await
+        self.hand_over(probe, Place::default(), None).await
     }
 
-    async fn hand_over(&self, message: Message, place: Place) -> Result<(), PublishError> {
+    async fn hand_over(
+        &self,
+        message: Message,
+        place: Place,
+        check: Option<Arc<dyn DuplicateCheck>>,
+    ) -> Result<(), PublishError> {
         let admitted = match message.route {
             // It is what finds out whether the others are safe.
             Route::Probe => self.gate.state() == State::Up,
@@ -127,7 +157,7 @@ impl Publisher {
         let permit = self.bound.clone().try_acquire_many_owned(room).map_err(|_| PublishError::Busy)?;
         let (to, outcome) = replies::channel();
         let reply = Reply { to, permit: Some(permit) };
-        self.outgoing.try_send(Outgoing { message, place, reply }).map_err(|error| match error {
+        self.outgoing.try_send(Outgoing { message, place, check, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => PublishError::Busy,
             mpsc::error::TrySendError::Closed(_) => PublishError::Unavailable,
         })?;
@@ -143,5 +173,6 @@ fn published(outcome: Result<(), PublishError>) -> Published {
         Err(PublishError::Unconfirmed) => Published::Unconfirmed,
         Err(PublishError::Refused) => Published::Refused,
         Err(PublishError::NoQueue) => Published::NoQueue,
+        Err(PublishError::Duplicate) => Published::Duplicate,
     }
 }

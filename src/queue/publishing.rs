@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use amqprs::channel::{BasicPublishArguments, ConfirmSelectArguments};
 use amqprs::{BasicProperties, DELIVERY_MODE_PERSISTENT};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -132,6 +133,7 @@ impl Publishing {
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut healing: Option<AbortOnDropHandle<()>> = None;
         let mut held = Held::default();
+        let mut checked = FuturesUnordered::new();
         loop {
             let (due, room) = (held.due(), held.room());
             tokio::select! {
@@ -159,7 +161,8 @@ impl Publishing {
                         tracing::warn!("the broker refuses messages: its queue is full, perhaps; trying another channel");
                         return false;
                     }
-                    if outgoing.is_closed() && outgoing.is_empty() && due.is_none() && confirms.waiting() == 0 {
+                    let is_done = outgoing.is_closed() && outgoing.is_empty() && due.is_none() && checked.is_empty();
+                    if is_done && confirms.waiting() == 0 {
                         return false;
                     }
                 }
@@ -169,14 +172,22 @@ impl Publishing {
                         healing = Some(self.heal());
                     }
                 }
+                Some(bundle) = checked.next(), if !checked.is_empty() => {
+                    if self.send(session, bundle).await.is_break() {
+                        return false;
+                    }
+                }
                 1.. = outgoing.recv_many(&mut held.messages, room), if room > 0 => {
                     held.added(Instant::now());
                 }
                 () = confirms.answered(), if due.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
-            while let Some(bundle) = held.next(confirms.unanswered() >= BUSY, Instant::now()) {
-                if self.send(session, bundle).await.is_break() {
+            while let Some(bundle) = held.next(confirms.unanswered() + checked.len() >= BUSY, Instant::now())
+            {
+                if let Some(check) = bundle.check() {
+                    checked.push(bundle.without_duplicates(check));
+                } else if self.send(session, bundle).await.is_break() {
                     return false;
                 }
             }
@@ -196,6 +207,9 @@ impl Publishing {
     }
 
     async fn send(&self, session: &Session, mut bundle: Bundle) -> ControlFlow<()> {
+        if bundle.messages.is_empty() {
+            return ControlFlow::Continue(());
+        }
         let Ok(channel) = session.channel.raw() else { return ControlFlow::Break(()) };
         let (body, kind) = bundle.body();
         let alone = match bundle.messages.as_slice() {
@@ -203,8 +217,9 @@ impl Publishing {
             _ => None,
         };
         let headers = bundle.headers();
+        let messages = std::mem::take(&mut bundle.messages);
         // Before the publish, or the answer could come first.
-        let replies = bundle.messages.into_iter().map(|message| message.reply).collect();
+        let replies = messages.into_iter().map(|message| message.reply).collect();
         let is_probe = matches!(alone, Some((_, Route::Probe)));
         let tag = match session.confirms.register(replies, is_probe, Instant::now()) {
             Ok(tag) => tag,

@@ -109,7 +109,7 @@ pub async fn serve(
     tasks.supervise(RECORDER, recording);
 
     let health = Health::new(store.clone(), deployment.broker.clone(), Needs::Either, stop.clone());
-    let (sink, settlement) = (deployment.sink(recorder, &mut tasks), deployment.settlement());
+    let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
     let intake = Intake::new(menu.clone(), sink, store.clone(), identity, &serving.ordering, settlement);
     let intake = Arc::new(intake);
     tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));

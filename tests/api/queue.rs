@@ -2,6 +2,7 @@
 
 mod bundles;
 mod consuming;
+mod duplicates;
 mod faults;
 mod publishing;
 mod replaced;

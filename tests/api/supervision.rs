@@ -40,7 +40,7 @@ async fn a_serve_does_not_go_on_without_one_of_its_tasks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_does_not_go_on_without_its_broker_or_its_worker() {
     let bar = Installation::new().await;
-    for task in ["broker", "key look-ups", "recovery"] {
+    for task in ["broker", "recovery"] {
         ends_without(task, "serve", &bar.environment()).await;
     }
     for task in ["broker", "admin server", "worker"] {

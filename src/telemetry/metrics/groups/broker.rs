@@ -21,6 +21,8 @@ label! {
         Refused = "refused",
         /// It has no queue for it.
         NoQueue = "no_queue",
+        /// Its id was used before.
+        Duplicate = "duplicate",
     }
 }
 
