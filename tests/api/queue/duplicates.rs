@@ -97,12 +97,16 @@ async fn others_are_published_while_one_is_asked_about() {
     let publisher = bar.broker.publisher();
     let asked_about = publisher.publish_unless_used(Uuid::now_v7(), b"1".into(), known.clone());
     tokio::pin!(asked_about);
-    for _ in 0..10 {
-        tokio::select! {
-            biased;
-            outcome = &mut asked_about => panic!("nobody answered, and yet {outcome:?}"),
-            other = bar.publish("2") => other.expect("published"),
+    let others = async {
+        super::eventually("the question", async || known.calls.load(Ordering::Relaxed) == 1).await;
+        for _ in 0..10 {
+            bar.publish("2").await.expect("published");
         }
+    };
+    tokio::select! {
+        biased;
+        outcome = &mut asked_about => panic!("nobody answered, and yet {outcome:?}"),
+        () = others => {}
     }
     assert_eq!(within("the depth", bar.broker.depth(Source::Orders)).await.expect("a queue").messages, 10);
     known.answers.add_permits(1);
