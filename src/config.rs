@@ -332,3 +332,7 @@ fn count<const LEAST: usize, const MOST: usize>(text: &str) -> Result<usize, Str
         _ => Err(format!("must be {LEAST} to {MOST}")),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod setting_tests;

@@ -53,6 +53,8 @@ mod tests {
     #[test]
     fn a_limit_is_a_number_or_off() {
         assert_eq!("off".parse(), Ok(OpenOrders::Off));
+        assert_eq!(" off ".parse(), Ok(OpenOrders::Off));
+        assert_eq!("1000".parse(), NonZeroU32::new(1000).map(OpenOrders::Limit).ok_or(String::new()));
         assert_eq!("10".parse(), NonZeroU32::new(10).map(OpenOrders::Limit).ok_or(String::new()));
         for text in ["", "0", "-1", "1001", "on", "10,5"] {
             assert!(text.parse::<OpenOrders>().is_err(), "{text}");

@@ -126,6 +126,8 @@ mod tests {
             "capacitor://localhost",
             "ionic://localhost",
             "tauri://localhost",
+            "x-app.bar+2://localhost",
+            "app://the_bar-2.example",
             "app://bar.example:8080",
             "chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai",
             "moz-extension://7d1a1a52-1b0c-4b0c-9c0a-2f0d5d3e5a11",
@@ -134,6 +136,10 @@ mod tests {
             assert_eq!(origin(&format!(" {text} ")), Ok(Origin::One(text.to_owned())));
         }
         assert_eq!(origin("*"), Ok(Origin::Any));
+        for nothing in ["", "  "] {
+            assert_eq!(Origin::parse(nothing), Ok(None));
+        }
+        assert_eq!(Origin::parse(" * "), Ok(Some(Origin::Any)));
     }
 
     #[test]
@@ -153,6 +159,7 @@ mod tests {
             "file://bar",
             "ws://bar.example",
             "data:text/html,x",
+            "data://localhost",
             "capacitor://",
             "capacitor://localhost/",
             "capacitor://localhost/index.html",
@@ -161,6 +168,15 @@ mod tests {
             "Capacitor://localhost",
             "capacitor:localhost",
             "1app://localhost",
+            "my_app://localhost",
+            "aPP://localhost",
+            "app://local..host",
+            "app://Localhost",
+            "about://localhost",
+            "blob://localhost",
+            "ftp://localhost",
+            "javascript://localhost",
+            "wss://localhost",
             "://localhost",
         ] {
             assert!(origin(text).is_err_and(|problem| problem.starts_with("must be an origin")), "{text}");
@@ -199,7 +215,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         for inside in
-            ["https://bar.pub.example", "https://a.b-1.pub.example", "https://xn--bcher-kva.pub.example"]
+            ["https://bar.pub.example", "https://a.b-1.c_2.pub.example", "https://xn--bcher-kva.pub.example"]
         {
             assert!(contains("https://*.pub.example", inside), "{inside}");
         }

@@ -47,6 +47,10 @@ mod tests {
         ] {
             assert_eq!(address.parse().map(|address| proxies.contains(address)), Ok(is_one), "{address}");
         }
+        let mapped = Proxies::from_str("::ffff:10.0.0.7")?;
+        assert!(
+            mapped.contains(IpAddr::from([10, 0, 0, 7])) && !mapped.contains(IpAddr::from([10, 0, 0, 8]))
+        );
         assert!(!Proxies::from_str("")?.contains(IpAddr::from([127, 0, 0, 1])));
         Ok(())
     }

@@ -131,6 +131,11 @@ mod tests {
         assert_eq!(of("ordering=7", "ordering-staff"), Some(600));
         assert_eq!(of("anonymous-address=7", "anonymous-address"), Some(7));
         assert_eq!(of("off", "ordering"), None);
+        assert_eq!(
+            (of(" off ", "ordering"), of(" on ", "ordering"), of("", "ordering")),
+            (None, Some(60), Some(60))
+        );
+        assert_eq!(of("ordering=7,", "ordering"), Some(7));
     }
 
     #[test]

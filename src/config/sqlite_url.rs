@@ -65,6 +65,8 @@ mod tests {
         ] {
             assert_eq!(path(url).as_deref(), Ok(expected), "{url}");
         }
+        let both = sqlite_path("sqlite://my%20bar.db");
+        assert_eq!(both, Ok((PathBuf::from("my%20bar.db"), PathBuf::from("my bar.db"))));
     }
 
     #[test]
@@ -76,6 +78,9 @@ mod tests {
             ("sqlite://%3Amemory%3A", Memory),
             ("sqlite://bar.db?mode=ro", Parameter("mode".into())),
             ("sqlite://bar.db?cache=shared&mode=ro", Parameter("cache".into())),
+            ("sqlite://bar.db?nolock&mode=ro", Parameter("nolock".into())),
+            ("sqlite://bar.db?", Parameter(String::new())),
+            (&format!("sqlite://bar.db?{}=1", "x".repeat(1000)), Parameter("x".repeat(40))),
             ("sqlite://bar%00.db", NotText),
             ("sqlite://bar%FF.db", NotText),
         ] {

@@ -162,6 +162,46 @@ mod tests {
     }
 
     #[test]
+    fn as_many_errors_are_forgiven_as_a_name_has_thirds() {
+        let suggested =
+            |wanted: &str, keys: &[&'static str]| nearest(wanted, keys.iter().map(|key| (*key, *key)));
+        for (typed, written) in [("gn", "gin"), ("gni", "gin"), ("nagrani", "negroni"), ("negron", "negroni")]
+        {
+            assert_eq!(suggested(typed, &[written]), [written], "{typed}");
+        }
+        for (typed, written) in [("g", "gin"), ("nig", "gin"), ("nagrano", "negroni"), ("", "a")] {
+            assert!(suggested(typed, &[written]).is_empty(), "{typed}");
+        }
+        // What is too long is compared with nothing, on either side.
+        let (longest, too_long) = ("x".repeat(50), "x".repeat(51));
+        assert_eq!(nearest(&longest, [(longest.as_str(), ())]).len(), 1);
+        assert!(nearest(&too_long, [(longest.as_str(), ())]).is_empty());
+        let other = format!("{}yy", "x".repeat(49));
+        assert!(nearest(&longest, [(other.as_str(), ())]).is_empty());
+    }
+
+    #[test]
+    fn a_part_of_a_name_counts_from_three_characters_on_and_comes_last() {
+        let suggested =
+            |wanted: &str, keys: &[&'static str]| nearest(wanted, keys.iter().map(|key| (*key, *key)));
+        assert_eq!(suggested("gin", &["ginfizz"]), ["ginfizz"]);
+        assert_eq!(suggested("ginfizzes", &["gin"]), ["gin"]);
+        assert!(suggested("gi", &["ginfizz"]).is_empty());
+        assert!(suggested("ginfizzes", &["gi"]).is_empty());
+        let keys = ["bigmargaritas", "margarite", "margarita"];
+        assert_eq!(suggested("margarita", &keys), ["margarita", "margarite", "bigmargaritas"]);
+        // The name itself is no part of it.
+        assert_eq!(suggested("negroni", &["negronis", "negroni"]), ["negroni", "negronis"]);
+    }
+
+    #[test]
+    fn keys_of_quite_another_length_are_not_compared() {
+        let far = vec!["x".repeat(40); 2 * MAX_COMPARISONS];
+        let names = far.iter().map(String::as_str).chain(["negroni"]).map(|key| (key, key));
+        assert_eq!(nearest("negorni", names), ["negroni"]);
+    }
+
+    #[test]
     fn no_more_keys_are_compared_than_a_request_may_cost() {
         let many: Vec<_> = (0..100_000).map(|number| format!("drink{number:06}")).collect();
         let mut looked_at = 0;

@@ -150,6 +150,8 @@ mod tests {
             ("amqp://rabbit/", guest("rabbit", 5672, "/")),
             ("amqp://rabbit:99/%2F", guest("rabbit", 99, "/")),
             ("amqp://[::1]:99/bar", guest("[::1]", 99, "bar")),
+            ("amqp://user@rabbit", expected("rabbit", 5672, "/", "user", "guest")),
+            ("amqp://:secret@rabbit", expected("rabbit", 5672, "/", "guest", "secret")),
             ("amqp://u%40x:p%2F%3A%25@rabbit/a%2Fb", expected("rabbit", 5672, "a/b", "u@x", "p/:%")),
         ] {
             assert!(parsed(url) == Ok(wanted), "{url}");
@@ -170,6 +172,9 @@ mod tests {
             "amqp://user:hunter2@rabbit?heartbeat=5",
             "amqp://user:hunter2#@rabbit",
             "amqp://user:hunter2%ff@rabbit",
+            "amqp://user%ff:hunter2@rabbit",
+            "amqp://user:hunter2@rabbit/%ff",
+            "amqp://user:hunter2@rabbit/bar#hunter2",
         ] {
             let refusal = parsed(url).map(|_| ()).expect_err(url);
             assert!(!refusal.to_string().contains("hunter2"), "{refusal}");
@@ -177,10 +182,45 @@ mod tests {
     }
 
     #[test]
+    fn refusals_say_what_to_write() {
+        let long = format!("amqp://rabbit/{}", "x".repeat(256));
+        for (url, words) in [
+            ("amqps://rabbit", "asks for TLS"),
+            ("http://rabbit", "must begin with amqp://"),
+            ("amqp:rabbit", "must begin with amqp://"),
+            ("amqp://rabbit?heartbeat=5", "no ? and no #"),
+            ("amqp://rabbit/bar#1", "no ? and no #"),
+            ("amqp://rabbit/a/b", "write it as %2F"),
+            ("amqp://rabbit/%ff", "valid UTF-8"),
+            ("amqp://rabbit:port", "must look like amqp://"),
+            (&long, "longer than 255 bytes"),
+        ] {
+            let refusal = parsed(url).map(|_| ()).expect_err(url);
+            assert!(refusal.to_string().contains(words), "{url}: {refusal}");
+        }
+        let longest = "x".repeat(255);
+        let taken = parsed(&format!("amqp://rabbit/{longest}")).expect("a virtual host");
+        assert!(taken == expected("rabbit", 5672, &longest, "guest", "guest"));
+    }
+
+    #[test]
+    fn a_connection_has_a_name_and_notices_a_dead_broker_soon() {
+        let address = Address::parse("amqp://user:secret@rabbit/bar").map_err(|error| error.to_string());
+        let address = address.expect("an address");
+        let arguments = address.named("a test");
+        assert_eq!(arguments.get_connection_name(), Some("a test"));
+        assert_eq!(arguments.get_heartbeat(), HEARTBEAT);
+        assert_eq!((address.host(), address.vhost()), ("rabbit", "bar"));
+        assert_eq!(address.credentials(), ("user".to_owned(), "secret".to_owned()));
+    }
+
+    #[test]
     fn prefixes() {
-        assert!(check_prefix("bar").is_ok());
-        assert!(check_prefix("").is_err());
-        assert!(check_prefix("amq.bar").is_err());
-        assert!(check_prefix(&"x".repeat(201)).is_err());
+        for prefix in ["bar", "amqp", "amq", &"x".repeat(200)] {
+            assert!(check_prefix(prefix).is_ok(), "{prefix}");
+        }
+        for prefix in ["", "amq.", "amq.bar", &"x".repeat(201)] {
+            assert!(check_prefix(prefix).is_err(), "{prefix}");
+        }
     }
 }

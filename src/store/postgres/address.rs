@@ -44,6 +44,12 @@ mod tests {
         assert_eq!(of("postgres://one,two/bar"), [tcp("one", PORT), tcp("two", PORT)]);
         assert_eq!(of("postgres://one/bar?hostaddr=127.0.0.1"), [tcp("127.0.0.1", PORT)]);
         assert_eq!(of("postgres:///bar?hostaddr=127.0.0.1&port=7"), [tcp("127.0.0.1", 7)]);
+        assert_eq!(of("postgres:///bar?host=one&host=two&port=7"), [tcp("one", 7), tcp("two", 7)]);
+        assert_eq!(of("postgres:///bar?host=one&host=two&port=7,8"), [tcp("one", 7), tcp("two", 8)]);
+        assert_eq!(of("postgres:///bar?host=one"), [tcp("one", PORT)]);
+        let known = "postgres://one:1,two:2/bar?hostaddr=127.0.0.1,127.0.0.2";
+        assert_eq!(of(known), [tcp("127.0.0.1", 1), tcp("127.0.0.2", 2)]);
+        assert_eq!(of("postgres://%2Frun:7/bar"), [Address::Unix("/run/.s.PGSQL.7".into())]);
         assert_eq!(of("postgres://%2Frun/bar"), [Address::Unix("/run/.s.PGSQL.5432".into())]);
     }
 }

@@ -73,11 +73,17 @@ fn unreadable() -> UrlError {
 fn wrong_parameter(url: &str) -> Option<UrlError> {
     let (_, behind_host) = url.rsplit_once('@').unwrap_or(("", url));
     let (_, parameters) = behind_host.split_once('?')?;
-    let (name, _) = parameters
-        .split('&')
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, value)| format!("postgres://localhost/?{name}={value}").parse::<Config>().is_err())?;
-    Some(if PARAMETERS.contains(&name) { refused_value(name) } else { unknown(name) })
+    let is_wrong = |parameter: &&str| format!("postgres://localhost/?{parameter}").parse::<Config>().is_err();
+    let parameter = parameters.split('&').find(is_wrong)?;
+    Some(match parameter.split_once('=') {
+        None => UrlError(format!("has {:?} after its ?, which must be NAME=VALUE", shown(parameter))),
+        Some((name, _)) if PARAMETERS.contains(&name) => refused_value(name),
+        Some((name, _)) => unknown(name),
+    })
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(MAX_NAME_CHARS).collect()
 }
 
 fn refused_value(name: &str) -> UrlError {
@@ -88,13 +94,16 @@ fn refused_value(name: &str) -> UrlError {
         "channel_binding" => "must be disable, prefer or require".into(),
         "load_balance_hosts" => "must be disable or random".into(),
         "hostaddr" => "must be IP addresses".into(),
+        "application_name" | "dbname" | "host" | "options" | "password" | "user" => {
+            "must be UTF-8 once it is percent-decoded".into()
+        }
         _ => "must be a number".into(),
     };
     UrlError(format!("has the parameter {name}, which {must}"))
 }
 
 fn unknown(name: &str) -> UrlError {
-    let shown: String = name.chars().take(MAX_NAME_CHARS).collect();
+    let shown = shown(name);
     let known = || format!("it may have {}", PARAMETERS.join(", "));
     let instead = INSTEAD.iter().find(|(theirs, _)| *theirs == name);
     let instead = instead.map_or_else(known, |(_, instead)| (*instead).to_owned());
@@ -145,12 +154,65 @@ mod tests {
             ("schema=bar", "\"schema\"", "search_path"),
             ("pgbouncer=true", "\"pgbouncer\"", "connect to PostgreSQL itself"),
             ("connection_limit=1&pgbouncer=true", "\"connection_limit\"", "DATABASE_CONNECTIONS"),
+            ("currentSchema=bar", "\"currentSchema\"", "search_path"),
             ("sslrootcert=/ca.pem", "\"sslrootcert\"", "not encrypted"),
+            ("sslcert=/bar.pem", "\"sslcert\"", "not encrypted"),
+            ("sslkey=/bar.key", "\"sslkey\"", "not encrypted"),
+            ("ssl=true", "\"ssl\"", "not encrypted"),
             ("colour=red", "\"colour\"", "target_session_attrs"),
+            ("colour=red?or=blue", "\"colour\"", "target_session_attrs"),
         ] {
             let error = parse(&format!("postgres://bar:hunter2@db/bar?{parameter}")).unwrap_err().to_string();
             assert!(error.contains(named) && error.contains(instead), "{error}");
         }
+    }
+
+    #[test]
+    fn a_url_needs_a_host() {
+        parse("postgres:///bar?hostaddr=127.0.0.1").unwrap();
+        for url in ["postgres:///bar", "postgres://", "postgres://bar:hunter2@/bar", "mysql://db/bar", ""] {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.starts_with("must look like postgres://"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_answered_with_what_it_must_be() {
+        let number = "must be a number";
+        for (name, must) in [
+            ("sslmode", "must be disable or prefer: connections to PostgreSQL are not encrypted yet"),
+            ("sslnegotiation", "must be postgres or direct"),
+            ("target_session_attrs", "must be any, read-write or read-only"),
+            ("channel_binding", "must be disable, prefer or require"),
+            ("load_balance_hosts", "must be disable or random"),
+            ("hostaddr", "must be IP addresses"),
+            ("port", number),
+            ("connect_timeout", number),
+            ("keepalives", number),
+            ("keepalives_idle", number),
+            ("keepalives_interval", number),
+            ("keepalives_retries", number),
+            ("tcp_user_timeout", number),
+        ] {
+            let error = parse(&format!("postgres://db/bar?{name}=wrong")).unwrap_err().to_string();
+            assert_eq!(error, format!("has the parameter {name}, which {must}"));
+        }
+        for name in ["application_name", "dbname", "host", "options", "password", "user"] {
+            let error = parse(&format!("postgres://db/bar?{name}=%FF")).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("must be UTF-8"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_repeated_on_one_line_and_not_at_any_length() {
+        for url in ["postgres://db/bar?{}=1", "postgres://db/bar?sslmode=prefer&{}"] {
+            let error = parse(&url.replace("{}", &"x".repeat(1000))).unwrap_err().to_string();
+            assert!(error.contains(&"x".repeat(40)) && !error.contains(&"x".repeat(41)), "{error}");
+            let error = parse(&url.replace("{}", "x\ny")).unwrap_err().to_string();
+            assert!(error.contains("x\\ny") && !error.contains('\n'), "{error}");
+        }
+        let error = parse("postgres://db/bar?sslmode&port=1").unwrap_err().to_string();
+        assert_eq!(error, "has \"sslmode\" after its ?, which must be NAME=VALUE");
     }
 
     #[test]
