@@ -17,7 +17,7 @@
 //! menu  accounts  recorder
 //! audit  once                                       who changed what; what is asked for again under a key
 //! queue  store  shutdown                            RabbitMQ; PostgreSQL and SQLite
-//! replies  secret  supervised_tasks  telemetry
+//! replies  secret  supervised_tasks  telemetry  work_start
 //! config  fault_injection
 //! domain                                            rules, no I/O
 //! ```
@@ -47,4 +47,5 @@ pub mod shutdown;
 pub mod store;
 pub mod supervised_tasks;
 pub mod telemetry;
+pub mod work_start;
 pub mod worker;

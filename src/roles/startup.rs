@@ -61,7 +61,13 @@ where
     let mut said = false;
     loop {
         match ask().await {
-            Err(error) if error.may_pass() && Instant::now() < deadline => {
+            Err(error) if error.may_pass() => {
+                if Instant::now() >= deadline {
+                    return Err(Failure::new(format!(
+                        "waited for the database for {} s: {error}",
+                        PATIENCE.as_secs()
+                    )));
+                }
                 if !said {
                     tracing::warn!(%error, "waiting for the database for up to {} s", PATIENCE.as_secs());
                     said = true;

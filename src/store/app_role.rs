@@ -3,7 +3,7 @@
 //! Whoever takes over a process that answers the internet has its database role too. Without the schema's owner behind it
 //! nothing can be dropped, emptied at once or defined anew, and the triggers that keep the audit trail can't be switched off.
 
-use super::{Error, PgConn, Pools, Store, migrations::alone};
+use super::{Error, PgConn, Pools, Store};
 use diesel::{
     OptionalExtension, QueryableByName, sql_query,
     sql_types::{Nullable, Text},
@@ -132,8 +132,10 @@ impl Store {
     /// Makes a role with this password that may use what the migrations made, or brings it up to date. Nothing of it is kept
     /// unless all is as it must be. Safe to repeat.
     pub async fn grant_app_role(&self, name: &RoleName, password: &SecretString) -> Result<(), AppRoleError> {
-        let Pools::Pg(_, config) = &self.pools else { return Err(AppRoleError::NoServer) };
-        let mut conn = alone(config).await?;
+        if matches!(self.pools, Pools::Sqlite(..)) {
+            return Err(AppRoleError::NoServer);
+        }
+        let mut conn = self.schema_conn().await?;
         // Whatever goes wrong closes the connection, which undoes it.
         conn.batch_execute("BEGIN").await?;
         let besides: Option<Line> =

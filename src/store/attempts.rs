@@ -3,10 +3,16 @@
 //! the work can be repeated.
 
 use super::{Conn, DEADLINE, Error, Pools, Result, Store};
-use crate::telemetry::{Scope, log_throttle, metrics};
+use crate::{
+    telemetry::{Scope, log_throttle, metrics},
+    work_start::WorkStart,
+};
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::BoxFuture;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// The time that a connection that failed has to show that it still works.
@@ -45,6 +51,38 @@ impl Mode {
     }
 }
 
+/// The progress of a piece of work.
+#[derive(Default)]
+pub(super) struct Progress {
+    start: WorkStart,
+    /// Its first connection was lost, and it waits for another one.
+    is_waiting_again: AtomicBool,
+}
+
+impl Progress {
+    /// Begins the work, which has its connection. Returns false if it was given up before.
+    pub(super) fn begin(&self) -> bool {
+        self.start.begin()
+    }
+
+    /// Gives the work up. Returns false if it has begun.
+    pub(super) fn abandon(&self) -> bool {
+        self.start.abandon()
+    }
+
+    /// Returns whether it waits for the server, and not for a connection that other work has.
+    pub(super) fn needs_server(&self) -> bool {
+        self.start.is_begun() && !self.is_waiting_again.load(Ordering::Relaxed)
+    }
+
+    async fn wait_again<T>(&self, waiting: impl Future<Output = T>) -> T {
+        self.is_waiting_again.store(true, Ordering::Relaxed);
+        let outcome = waiting.await;
+        self.is_waiting_again.store(false, Ordering::Relaxed);
+        outcome
+    }
+}
+
 /// The outcome of work on one connection.
 enum Attempt<T> {
     Done(Result<T>),
@@ -61,6 +99,7 @@ impl Store {
         mode: Mode,
         scope: Scope,
         work: W,
+        progress: &Progress,
     ) -> Result<T>
     where
         W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone,
@@ -80,7 +119,7 @@ impl Store {
         // What the first attempt may have committed is not undone by a second one that fails.
         let was_undecided = matches!(lost, Error::Undecided(_));
         let again = async {
-            let conn = self.conn().await?;
+            let conn = progress.wait_again(self.conn()).await?;
             let second = attempt(conn, mode, scope, work, deadline).await;
             self.freed.notify_one();
             match second {
@@ -94,7 +133,7 @@ impl Store {
 
     /// Closes the connections that nobody uses: where one was lost the others most likely are, and nobody may
     /// have noticed yet.
-    fn close_idle_connections(&self) {
+    pub(super) fn close_idle_connections(&self) {
         if let Pools::Pg(pool, _) = &self.pools {
             pool.retain(|_, _| false);
         }

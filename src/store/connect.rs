@@ -2,10 +2,10 @@
 
 use super::{
     Conn, DEADLINE, Error, PgConn, Pools, Pulse, Result, SqliteConn, Store, blocking,
-    postgres::{Fitness, UrlError, check, parse, pg_connection},
+    postgres::{ConnectError, Fitness, UrlError, check, parse, pg_connection},
     sqlite_files::SqliteFiles,
 };
-use diesel::ConnectionError;
+use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
     AsyncConnection, SimpleAsyncConnection,
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
@@ -15,9 +15,13 @@ use rand::random_range;
 use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
+use tokio_postgres::config::Config;
 
 /// The time for looking whether a connection can be used again.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The limits of what a request asks PostgreSQL for.
+const SESSION_OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000";
 
 /// FULL: what was answered must survive a power cut, so each commit reaches the disk. The log is copied into the file every
 /// 16 MiB: more often costs more flushes. (`fullfsync` is for macOS, where a flush otherwise stops at the drive's cache.) The
@@ -56,19 +60,11 @@ impl Store {
     /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be used is refused now.
     /// Must be called on the runtime that its work shall run on.
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
-        let parsed = parse(url.expose_secret())?;
-        let pulse = Pulse::of(&parsed);
-        let mut config = ManagerConfig::<PgConn>::default();
-        config.recycling_method = RecyclingMethod::Fast;
-        let opening = parsed.clone();
-        config.custom_setup = Box::new(move |_| {
-            let config = opening.clone();
-            async move { pg_connection(&config, "-c statement_timeout=5000 -c lock_timeout=3000").await }
-                .boxed()
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
-        let pool = pool(manager, connections).map_err(|error| UrlError::new(error.to_string()))?;
-        Ok(Self::new(Pools::Pg(pool, Arc::new(parsed)), pulse))
+        let config = Arc::new(parse(url.expose_secret())?);
+        let pulse = Pulse::of(&config);
+        let pool = pg_pool(&config, SESSION_OPTIONS, &pulse, connections);
+        let pool = pool.map_err(|error| UrlError::new(error.to_string()))?;
+        Ok(Self::new(Pools::Pg(pool, config), pulse))
     }
 
     /// Checks whether the database is one that this program can work with, before anything is written. A file always is.
@@ -139,6 +135,33 @@ async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
 
 fn bad(error: &dyn std::error::Error) -> ConnectionError {
     ConnectionError::BadConnection(error.to_string())
+}
+
+/// A pool of connections to PostgreSQL, with these options of their sessions.
+pub(super) fn pg_pool(
+    config: &Arc<Config>,
+    options: &'static str,
+    pulse: &Pulse,
+    connections: usize,
+) -> Result<Pool<PgConn>> {
+    let mut setup = ManagerConfig::<PgConn>::default();
+    setup.recycling_method = RecyclingMethod::Fast;
+    let (config, pulse) = (Arc::clone(config), pulse.clone());
+    setup.custom_setup = Box::new(move |_| {
+        let (config, pulse) = (Arc::clone(&config), pulse.clone());
+        async move { open(&config, options, &pulse).await }.boxed()
+    });
+    pool(AsyncDieselConnectionManager::new_with_config(String::new(), setup), connections)
+}
+
+/// Opens a connection, unless the server is found not to answer at all meanwhile.
+async fn open(config: &Config, options: &str, pulse: &Pulse) -> ConnectionResult<PgConn> {
+    let runtime = Handle::current();
+    tokio::select! {
+        biased;
+        opened = pg_connection(config, options) => opened,
+        () = pulse.stops(&runtime, || true) => Err(ConnectError::TimedOut.into()),
+    }
 }
 
 fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>

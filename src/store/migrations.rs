@@ -1,29 +1,33 @@
 //! Brings a database to the schema that this version needs, or says how far it is from it.
 
 use super::{
-    Conn, DEADLINE, Error, PgConn, Pools, Result, Store, append_only, blocking, on,
-    postgres::{is_too_many_connections, pg_connection},
+    Conn, Error, PgConn, Pools, Result, Store, append_only, blocking,
+    connect::pg_pool,
+    on,
     recipe_keys::{self, KeyCollision},
 };
 use diesel::migration::{Migration, MigrationSource};
 use diesel::{
     QueryDsl, QueryableByName, connection::SimpleConnection, result::DatabaseErrorKind, sql_types::Bool,
 };
-use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{
+    AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection, pooled_connection::deadpool::Object,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use futures_util::FutureExt;
-use rand::random_range;
 use std::{collections::BTreeSet, fmt::Display, time::Duration};
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep},
-};
-use tokio_postgres::config::Config;
+use tokio::{task::spawn_blocking, time::Instant};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
 const LOCK: i64 = 0x0073_6861_6b65_7200;
+
+/// The limits of changing the schema, which may take long.
+const SESSION_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60000";
+
+/// The time that a server has to let in who changes the schema: as long as a role waits for its database at start.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How PostgreSQL cleans up behind moved orders, unless an operator has chosen. Each claim leaves a dead entry at the front of the
 /// working order, where every later claim steps over it. By default that waits for a fifth of the table to be dead, and where it
@@ -60,10 +64,10 @@ pub enum Schema {
 impl Store {
     /// Runs the migrations that are missing. Safe to repeat, and safe to run from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
-        match &self.pools {
-            Pools::Pg(_, config) => {
+        let collisions = match &self.pools {
+            Pools::Pg(..) => {
                 // The harness blocks its thread.
-                let mut harness = AsyncMigrationHarness::new(alone(config).await?);
+                let mut harness = AsyncMigrationHarness::new(self.schema_conn().await?);
                 let migrated = spawn_blocking(move || {
                     harness.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
                     Ok::<_, Error>(harness.into_inner())
@@ -71,6 +75,7 @@ impl Store {
                 let mut conn = migrated.await.map_err(Error::unavailable)??;
                 conn.batch_execute(append_only::POSTGRES).await?;
                 conn.batch_execute(CLEANING).await?;
+                Conn::Pg(conn).transaction(|conn| recipe_keys::refresh(conn).boxed()).await?
             }
             Pools::Sqlite(pool, _) => {
                 // All in one transaction that takes the write lock first: whoever comes second finds it done.
@@ -85,9 +90,10 @@ impl Store {
                     .await
                 });
                 migrated.await??;
+                self.write(|conn| recipe_keys::refresh(conn).boxed()).await?
             }
-        }
-        for KeyCollision { first, second } in self.write(|conn| recipe_keys::refresh(conn).boxed()).await? {
+        };
+        for KeyCollision { first, second } in collisions {
             tracing::warn!(
                 "two drinks on the menu have one name, {first:?} and {second:?}: the second can only be ordered by its id; rename it"
             );
@@ -111,24 +117,21 @@ impl Store {
             Schema::Current
         })
     }
-}
 
-/// A connection to PostgreSQL for changing the schema, of one process at a time: closing it lets in the next. It is none of the
-/// pool's, for migrations may take longer than any statement of a request.
-pub(super) async fn alone(config: &Config) -> Result<PgConn> {
-    let options = "-c statement_timeout=0 -c lock_timeout=60000";
-    let deadline = Instant::now() + DEADLINE;
-    let mut conn = loop {
-        match pg_connection(config, options).await {
-            Ok(conn) => break conn,
-            Err(error) if is_too_many_connections(&error) && Instant::now() < deadline => {
-                sleep(Duration::from_millis(random_range(100..300))).await;
-            }
-            Err(error) => return Err(Error::unavailable(error)),
-        }
-    };
-    conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
-    Ok(conn)
+    /// Opens a connection to PostgreSQL for changing the schema, of one process at a time: closing it lets in the next. It has limits
+    /// of its own, for migrations may take longer than any statement of a request, and it may be the only one that the server
+    /// lets this process have.
+    pub(super) async fn schema_conn(&self) -> Result<Object<PgConn>> {
+        let Pools::Pg(_, config) = &self.pools else {
+            return Err(Error::unavailable("a SQLite file has no such connections"));
+        };
+        self.close_idle_connections();
+        // The pool ends with this function, so that nobody else is given the connection: it is closed once it is dropped.
+        let pool = pg_pool(config, SESSION_OPTIONS, &self.pulse, 1)?;
+        let mut conn = self.pg_conn(&pool, Instant::now() + CONNECT_TIMEOUT).await?;
+        conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+        Ok(conn)
+    }
 }
 
 fn failure(error: &dyn Display) -> diesel::result::Error {

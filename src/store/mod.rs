@@ -45,7 +45,7 @@ use crate::telemetry::{
     Scope,
     traces::{Kind, Span},
 };
-use attempts::Mode;
+use attempts::{Mode, Progress};
 use in_place::{InPlace, blocking};
 use postgres::{SqlState, last_error};
 use pulse::Pulse;
@@ -80,9 +80,6 @@ type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 /// The longest that the statements of one piece of database work may take together; to wait for its turn or for a connection
 /// it has as long again at most.
 pub const DEADLINE: Duration = Duration::from_secs(6);
-
-/// How long work goes on before the server is asked whether it is there at all.
-const UNASKED: Duration = Duration::from_millis(500);
 
 /// A database, whichever it is. Cheap to clone.
 #[derive(Clone)]
@@ -196,11 +193,16 @@ impl Store {
         if self.pulse.is_gone() {
             return Err(Error::unavailable("the server does not answer"));
         }
-        let (store, scope) = (self.clone(), Scope::current());
+        let (store, scope, progress) = (self.clone(), Scope::current(), Arc::new(Progress::default()));
+        let going = Arc::clone(&progress);
         let mut task = self.runtime.spawn(async move {
             let transaction = mode.is_transaction();
             let turn = if transaction { store.turn_to_write().await? } else { None };
-            match (store.conn().await?, &store.pools) {
+            let conn = store.conn().await?;
+            if !going.begin() {
+                return Err(Error::unavailable("it was given up"));
+            }
+            match (conn, &store.pools) {
                 (Conn::Sqlite(conn), Pools::Sqlite(_, files)) => {
                     let files = Arc::clone(files);
                     // It can't be called off: it has its connection and its turn until it ends.
@@ -211,16 +213,22 @@ impl Store {
                     let outcome = timeout(DEADLINE, blocking(work)).await.map(Result::flatten);
                     outcome.unwrap_or_else(|_| Err(mode.late(Error::unavailable("a deadline passed"))))
                 }
-                (conn, _) => store.run_on_postgres(conn, mode, scope, work).await,
+                (conn, _) => store.run_on_postgres(conn, mode, scope, work, &going).await,
             }
         });
-        loop {
-            match timeout(UNASKED, &mut task).await {
-                Ok(Ok(outcome)) => return outcome,
-                Ok(Err(error)) => return Err(mode.late(Error::unavailable(error))),
-                Err(_) if self.pulse.beats(&self.runtime).await => {}
+        tokio::select! {
+            biased;
+            outcome = &mut task => {
+                outcome.unwrap_or_else(|error| Err(mode.late(Error::unavailable(error))))
+            }
+            () = self.pulse.stops(&self.runtime, || progress.needs_server()) => {
+                let error = Error::unavailable("the server does not answer");
+                if progress.abandon() {
+                    task.abort();
+                    return Err(error);
+                }
                 // The task goes on to its own deadline, without anybody who waits for it.
-                Err(_) => return Err(mode.late(Error::unavailable("the server does not answer"))),
+                Err(mode.late(error))
             }
         }
     }

@@ -17,6 +17,9 @@ use tokio::{
 };
 use tokio_postgres::config::Config;
 
+/// How long something may take before the server is asked whether it is there at all, and before it is asked again.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How long a server has to answer, at the least and at the most: three times as long as its last answer took, and longer
 /// each time it did not answer. For some are far away, and not gone.
 const ANSWER_WITHIN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(4));
@@ -80,6 +83,18 @@ impl Pulse {
         let mut state = self.state.subscribe();
         let answer = state.wait_for(|state| *state != State::Asking).await;
         answer.is_ok_and(|state| *state == State::Beating)
+    }
+
+    /// Waits until the server is found not to answer. It is asked only where it is needed now: what waits for other work learns
+    /// from those who ask.
+    pub async fn stops(&self, runtime: &Handle, is_needed: impl Fn() -> bool) {
+        loop {
+            sleep(PROBE_INTERVAL).await;
+            let beats = if is_needed() { self.beats(runtime).await } else { !self.is_gone() };
+            if !beats {
+                return;
+            }
+        }
     }
 
     /// Asks until the server answers.

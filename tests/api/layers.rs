@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["menu", "accounts", "recorder"],
     &["audit", "once"],
     &["queue", "store", "shutdown"],
-    &["replies", "secret", "supervised_tasks", "telemetry"],
+    &["replies", "secret", "supervised_tasks", "telemetry", "work_start"],
     &["config", "fault_injection"],
     &["domain"],
 ];

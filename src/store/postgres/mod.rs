@@ -9,6 +9,6 @@ mod wire;
 
 pub use address::{Address, addresses};
 pub use check::{Fitness, check};
-pub use connect::{is_too_many_connections, last_error, pg_connection};
+pub use connect::{ConnectError, is_too_many_connections, last_error, pg_connection};
 pub use sqlstate::{Meaning, SqlState};
 pub use url::{UrlError, parse};

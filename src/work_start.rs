@@ -1,0 +1,75 @@
+//! Decides between beginning a piece of work and giving it up before: of the two exactly one happens, whichever threads they
+//! come from.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const ABANDONED: u8 = 2;
+
+/// The start of a piece of work that may be given up while it waits.
+#[derive(Debug, Default)]
+pub struct WorkStart(AtomicU8);
+
+impl WorkStart {
+    /// Begins the work, unless it was given up; returns whether it is begun. Work that is done over stays begun.
+    pub fn begin(&self) -> bool {
+        self.leave_waiting_for(BEGUN) == BEGUN
+    }
+
+    /// Gives the work up, unless it was begun; returns whether it never will be.
+    pub fn abandon(&self) -> bool {
+        self.leave_waiting_for(ABANDONED) == ABANDONED
+    }
+
+    /// Returns whether the work was begun.
+    pub fn is_begun(&self) -> bool {
+        self.0.load(Ordering::Acquire) == BEGUN
+    }
+
+    /// Returns whether the work was given up.
+    pub fn is_abandoned(&self) -> bool {
+        self.0.load(Ordering::Acquire) == ABANDONED
+    }
+
+    /// Returns the state after it: this one, or another that came first.
+    fn leave_waiting_for(&self, state: u8) -> u8 {
+        let left = self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire);
+        left.map_or_else(|first| first, |_| state)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+    use std::{sync::Barrier, thread};
+
+    #[test]
+    fn what_came_first_stays() {
+        let start = WorkStart::default();
+        assert!(!start.is_begun() && !start.is_abandoned());
+        assert!(start.begin() && start.begin());
+        assert!(!start.abandon() && start.is_begun() && !start.is_abandoned());
+        let start = WorkStart::default();
+        assert!(start.abandon() && start.abandon());
+        assert!(!start.begin() && start.is_abandoned() && !start.is_begun());
+    }
+
+    #[test]
+    fn of_beginning_and_giving_up_at_once_exactly_one_happens() {
+        const ROUNDS: usize = 2000;
+        let starts: Vec<WorkStart> = (0..ROUNDS).map(|_| WorkStart::default()).collect();
+        let ready = Barrier::new(2);
+        let all = |end: fn(&WorkStart) -> bool| {
+            ready.wait();
+            starts.iter().map(end).collect::<Vec<_>>()
+        };
+        let (begun, abandoned) = thread::scope(|scope| {
+            let begun = scope.spawn(|| all(WorkStart::begin));
+            let abandoned = all(WorkStart::abandon);
+            (begun.join().unwrap(), abandoned)
+        });
+        assert!(begun.iter().zip(&abandoned).all(|(begun, abandoned)| begun != abandoned));
+    }
+}
