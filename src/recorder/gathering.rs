@@ -1,16 +1,14 @@
 //! Gathers single orders into batches.
 
-use super::{BATCH, Outcome, batch_span, record_batch};
+use super::{BATCH, Batch, Outcome, batch_span, record_all};
 use crate::{
     domain::order::NewOrder,
     replies::{self, Reply},
     store::Store,
     telemetry::traces::{Kind, Place, Span},
+    work_start::WorkStart,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 use tokio::{
     sync::mpsc,
     task::JoinHandle,
@@ -24,8 +22,8 @@ struct Job {
     order: NewOrder,
     outcome: Reply<Outcome>,
     place: Place,
-    /// Set once: by who begins to write it, or by who gives up waiting for that.
-    decided: Arc<AtomicBool>,
+    /// Begun by the transaction that writes it, or abandoned by who gives up waiting for that.
+    start: Arc<WorkStart>,
 }
 
 /// Records single orders. While one batch is written the next one gathers, so batches grow with the load and nobody waits for
@@ -43,20 +41,20 @@ impl Recorder {
     }
 
     /// Records one order. When that takes until `deadline`: [`Outcome::TryLater`] if it was not begun and never will be,
-    /// [`Outcome::Undecided`] otherwise.
+    /// [`Outcome::Undecided`] otherwise. What waits for its turn, for a connection or for its transaction is not begun.
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> Outcome {
         let (outcome, answer) = replies::channel();
-        let decided = Arc::new(AtomicBool::new(false));
+        let start = Arc::new(WorkStart::default());
         // It ends when the outcome is here.
         let span = Span::here(Kind::Internal, "record order");
-        let job = Job { order, outcome, place: span.place(), decided: Arc::clone(&decided) };
+        let job = Job { order, outcome, place: span.place(), start: Arc::clone(&start) };
         if self.jobs.try_send(job).is_err() {
             return Outcome::TryLater;
         }
         match timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
             // Called off, unless it was begun just before.
-            _ if !decided.swap(true, Ordering::Relaxed) => Outcome::TryLater,
+            _ if start.abandon() => Outcome::TryLater,
             _ => Outcome::Undecided,
         }
     }
@@ -65,14 +63,20 @@ impl Recorder {
 async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(BATCH);
     while waiting.recv_many(&mut jobs, BATCH).await > 0 {
-        // Who gave up waiting was told that it is not stored.
-        jobs.retain(|job| !job.decided.swap(true, Ordering::Relaxed));
-        let span = batch_span(jobs.iter().map(|job| &job.place), jobs.len());
-        let (orders, answers): (Vec<_>, Vec<_>) = jobs.drain(..).map(|job| (job.order, job.outcome)).unzip();
-        if orders.is_empty() {
+        // Who gave up waiting was told that it is not stored. Others still may, until the transaction begins.
+        jobs.retain(|job| !job.start.is_abandoned());
+        if jobs.is_empty() {
             continue;
         }
-        let outcomes = span.run(record_batch(&store, Arc::from(orders))).await;
+        let span = batch_span(jobs.iter().map(|job| &job.place), jobs.len());
+        let (mut orders, mut starts) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+        let mut answers = Vec::with_capacity(jobs.len());
+        for Job { order, outcome, start, .. } in jobs.drain(..) {
+            orders.push(order);
+            starts.push(start);
+            answers.push(outcome);
+        }
+        let outcomes = span.run(record_all(&store, Batch::new(orders, starts))).await;
         drop(span);
         replies::give_all(answers.into_iter().zip(outcomes));
     }

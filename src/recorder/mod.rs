@@ -1,6 +1,7 @@
 //! The one piece that writes orders. Workers give it batches; the embedded deployment and a `serve` whose broker is down give it
 //! single orders, which it gathers into batches.
 
+mod batch;
 mod gathering;
 mod letters;
 
@@ -16,6 +17,7 @@ use crate::{
         traces::{Place, Span},
     },
 };
+use batch::Batch;
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant as Tick;
@@ -81,12 +83,17 @@ pub fn batch_span<'a>(places: impl Iterator<Item = &'a Place>, orders: usize) ->
 ///
 /// An order that can't be stored does not hold back the others: its batch is split until it stands alone.
 pub async fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> Vec<Outcome> {
-    let outcomes = record_in_parts(store, Arc::clone(&batch)).await;
-    count(&batch, &outcomes);
+    record_all(store, batch.into()).await
+}
+
+/// Stores a batch. What is given up before its transaction begins is left out of it, and has [`Outcome::TryLater`].
+async fn record_all(store: &Store, batch: Batch) -> Vec<Outcome> {
+    let outcomes = record_in_parts(store, batch.clone()).await;
+    count(batch.orders(), &outcomes);
     outcomes
 }
 
-fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<Outcome>> {
+fn record_in_parts(store: &Store, batch: Batch) -> BoxFuture<'_, Vec<Outcome>> {
     async move {
         let error = match attempt(store, &batch).await {
             Ok(outcomes) => return outcomes,
@@ -94,40 +101,43 @@ fn record_in_parts(store: &Store, batch: Arc<[NewOrder]>) -> BoxFuture<'_, Vec<O
         };
         if error.may_pass() {
             if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-                tracing::warn!(%error, orders = batch.len(), repeated, "failed to record orders; they can be tried again");
+                tracing::warn!(%error, orders = batch.orders().len(), repeated, "failed to record orders; they can be tried again");
             }
-            let outcome =
-                if matches!(error, Error::Undecided(_)) { Outcome::Undecided } else { Outcome::TryLater };
-            return vec![outcome; batch.len()];
+            return batch.outcomes_of_failure(&error);
         }
-        match batch.split_at_checked(batch.len() / 2) {
-            Some((left, right)) if !left.is_empty() => {
-                let mut outcomes = record_in_parts(store, left.into()).await;
-                outcomes.extend(record_in_parts(store, right.into()).await);
+        match batch.halves() {
+            Some((left, right)) => {
+                let mut outcomes = record_in_parts(store, left).await;
+                outcomes.extend(record_in_parts(store, right).await);
                 outcomes
             }
-            _ => vec![refusal(&error); batch.len()],
+            None => vec![refusal(&error); batch.orders().len()],
         }
     }
     .boxed()
 }
 
-async fn attempt(store: &Store, batch: &Arc<[NewOrder]>) -> Result<Vec<Outcome>, Error> {
-    let (batch, at) = (Arc::clone(batch), now());
-    let (begun, orders) = (Tick::now(), batch.len());
+async fn attempt(store: &Store, batch: &Batch) -> Result<Vec<Outcome>, Error> {
+    let (begun, at, writing) = (Tick::now(), now(), batch.clone());
     // Under their ids the orders are the same, however often they are stored.
-    let recording = store.write_idempotent(move |conn| write(conn, batch, at).boxed());
+    let recording = store.write_idempotent(move |conn| write(conn, writing.begin(), at).boxed());
     let recorded = recording.await?;
     // Only what was stored: a database that is away refuses at once, and would look fast.
-    let metrics = metrics::recorder();
-    #[expect(clippy::cast_precision_loss, reason = "there are never that many")]
-    metrics.batch_orders.observe(orders as f64);
-    metrics.batch_duration.observe(begun.elapsed().as_secs_f64());
-    Ok(recorded.into_iter().map(|recording| Outcome::of(recording, at)).collect())
+    if !recorded.is_empty() {
+        let metrics = metrics::recorder();
+        #[expect(clippy::cast_precision_loss, reason = "there are never that many")]
+        metrics.batch_orders.observe(recorded.len() as f64);
+        metrics.batch_duration.observe(begun.elapsed().as_secs_f64());
+    }
+    Ok(batch.outcomes(recorded.into_iter().map(|recording| Outcome::of(recording, at))))
 }
 
 /// Stores the orders of a batch, and resolves what dead letters they left before. Belongs in a transaction.
 async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Instant) -> Result<Vec<Recording>, Error> {
+    // All were given up while they waited.
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
     let recorded = record::record(conn, &batch, at).await?;
     let is_stored = |recording: &Recording| matches!(recording, Recording::Stored | Recording::AlreadyThere);
     let outcomes = batch.iter().zip(&recorded);
@@ -159,7 +169,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<Outcome> {
     parts.push(0..batch.len());
     while let Some(part) = parts.pop() {
         let Some(orders) = batch.get(part.clone()) else { continue };
-        let error = match attempt(store, &orders.into()).await {
+        let error = match attempt(store, &Arc::<[NewOrder]>::from(orders).into()).await {
             Ok(recorded) => {
                 for (outcome, recorded) in outcomes.iter_mut().skip(part.start).zip(recorded) {
                     *outcome = recorded;

@@ -121,6 +121,7 @@ macro_rules! contract {
     };
 }
 
+mod given_up;
 mod letters;
 mod lost_connections;
 

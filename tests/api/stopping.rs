@@ -15,7 +15,6 @@ use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
-use url::Url;
 
 /// Orders until the bar no longer answers; returns the ids that it promised.
 async fn order_until_closed(guest: Person) -> HashSet<String> {
@@ -69,20 +68,10 @@ async fn a_serve_that_is_told_to_stop_keeps_what_it_promised() {
     bar.close().await;
 }
 
-/// A line to the server of this URL, and the URL by that line.
-async fn proxied(url: &str) -> (Proxy, String) {
-    let mut url = Url::parse(url).unwrap();
-    let port = url.port().unwrap_or(if url.scheme() == "amqp" { 5672 } else { 5432 });
-    let line = Proxy::to(format!("{}:{port}", url.host_str().unwrap())).await;
-    url.set_host(Some("127.0.0.1")).unwrap();
-    url.set_port(Some(line.address.port())).unwrap();
-    (line, url.into())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_recorded_directly_while_the_broker_is_away() {
     let prefix = Prefix::new();
-    let (proxy, broker) = proxied(&broker::url()).await;
+    let (proxy, broker) = Proxy::before(&broker::url()).await;
     let flags = ["--amqp-url", broker.as_str(), "--queue-prefix", &prefix.name];
     let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
@@ -169,13 +158,14 @@ async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_is_not_waited_for() {
     let database = Database::new(Kind::Postgres).await;
-    let (line, url) = proxied(&database.url).await;
+    let (line, url) = Proxy::before(&database.url).await;
     let bar = Bar::open_on(Database::at(url), &[]).await;
     let bartender = bar.employee().await;
     line.hold_answers();
     let place = || bartender.post("/orders", json!({ "recipe": "Negroni" }));
     let (placed, read) = tokio::join!(place(), bartender.get("/orders"));
-    placed.expect_problem(503, "outcome-unknown");
+    // Its transaction did not begin, and never will.
+    placed.expect_problem(503, "unavailable");
     assert!(read.header("retry-after").is_some());
     read.expect_problem(503, "unavailable");
     // Known to be away: who asks now is answered at once. (It takes 6 s for a statement to be given up.)

@@ -99,9 +99,14 @@ impl Database {
 
     /// The database through the product's own store.
     pub fn store(&self) -> Store {
+        self.store_of(if self.server.is_some() { 8 } else { 4 })
+    }
+
+    /// The same with so many connections.
+    pub fn store_of(&self, connections: usize) -> Store {
         match self.url.strip_prefix("sqlite://") {
-            Some(path) => Store::sqlite(path.as_ref(), 4).expect("a store"),
-            None => Store::postgres(&SecretString::from(self.url.as_str()), 8).expect("a store"),
+            Some(path) => Store::sqlite(path.as_ref(), connections).expect("a store"),
+            None => Store::postgres(&SecretString::from(self.url.as_str()), connections).expect("a store"),
         }
     }
 
@@ -142,6 +147,16 @@ impl Database {
         let name = self.name();
         let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
         admin().await.batch_execute(&statement).await.expect("ALTER DATABASE");
+    }
+
+    /// Lets PostgreSQL have so many sessions of the role that is called as the database, any number for -1. Those that it has end.
+    pub async fn limit_sessions(&self, limit: i32) {
+        let name = self.name();
+        let statements = format!(
+            "ALTER ROLE {name} CONNECTION LIMIT {limit};
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'"
+        );
+        admin().await.batch_execute(&statements).await.expect("ALTER ROLE");
     }
 
     /// Lets PostgreSQL keep nothing in it, as a standby does, or everything again. Its connections are closed.

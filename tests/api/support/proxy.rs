@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail where it stands")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,7 +25,11 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     line: watch::Sender<Line>,
+    probes: Arc<AtomicUsize>,
 }
+
+/// The `SSLRequest` with which PostgreSQL is asked whether it is there.
+const PROBE: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Proxy {
     /// Forwards a free port of this machine to `server` (`host:port`).
@@ -32,13 +38,30 @@ impl Proxy {
         let address = listener.local_addr().expect("its address");
         let line = watch::Sender::new(Line::Open);
         let state = line.subscribe();
+        let probes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&probes);
         // Ends with the test's runtime.
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, server.clone(), state.clone()));
+                tokio::spawn(forward(client, server.clone(), state.clone(), Arc::clone(&counter)));
             }
         });
-        Self { address, line }
+        Self { address, line, probes }
+    }
+
+    /// A line to the server of this URL, and the URL by that line.
+    pub async fn before(url: &str) -> (Self, String) {
+        let mut url = url::Url::parse(url).expect("a URL");
+        let port = url.port().unwrap_or(if url.scheme() == "amqp" { 5672 } else { 5432 });
+        let line = Self::to(format!("{}:{port}", url.host_str().expect("a host"))).await;
+        url.set_host(Some("127.0.0.1")).expect("a host");
+        url.set_port(Some(line.address.port())).expect("a port");
+        (line, url.into())
+    }
+
+    /// How many connections asked PostgreSQL whether it is there.
+    pub fn probes(&self) -> usize {
+        self.probes.load(Ordering::Relaxed)
     }
 
     pub fn hold_answers(&self) {
@@ -54,7 +77,12 @@ impl Proxy {
     }
 }
 
-async fn forward(client: TcpStream, server: String, mut line: watch::Receiver<Line>) {
+async fn forward(
+    client: TcpStream,
+    server: String,
+    mut line: watch::Receiver<Line>,
+    probes: Arc<AtomicUsize>,
+) {
     if *line.borrow() == Line::Cut {
         return;
     }
@@ -63,13 +91,19 @@ async fn forward(client: TcpStream, server: String, mut line: watch::Receiver<Li
     let (from_server, to_server) = server.into_split();
     let answers = line.clone();
     tokio::select! {
-        () = requests(from_client, to_server) => {}
+        () = requests(from_client, to_server, &probes) => {}
         () = responses(from_server, to_client, answers) => {}
         _ = line.wait_for(|line| *line == Line::Cut) => {}
     }
 }
 
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, probes: &AtomicUsize) {
+    // It is sent in one piece.
+    let mut beginning = PROBE;
+    let length = from.peek(&mut beginning).await.unwrap_or_default();
+    if length == PROBE.len() && beginning == PROBE {
+        probes.fetch_add(1, Ordering::Relaxed);
+    }
     let _ = copy(&mut from, &mut to).await;
 }
 
