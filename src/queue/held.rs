@@ -34,6 +34,11 @@ impl Held {
         bundle::MAX_PARTS.saturating_sub(self.messages.len())
     }
 
+    /// Returns whether somebody must be asked about one of them before it is sent.
+    pub(super) fn needs_check(&self) -> bool {
+        self.messages.iter().any(|message| message.check.is_some())
+    }
+
     /// Notes that messages were added.
     pub(super) fn added(&mut self, now: Instant) {
         self.since.get_or_insert(now);

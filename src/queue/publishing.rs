@@ -183,8 +183,11 @@ impl Publishing {
                 () = confirms.answered(), if due.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
-            while let Some(bundle) = held.next(confirms.unanswered() + checked.len() >= BUSY, Instant::now())
-            {
+            loop {
+                // Each question to the database costs about as much as ten orders: fewer and larger bundles pay.
+                let busy = if held.needs_check() { 1 } else { BUSY };
+                let is_busy = confirms.unanswered() + checked.len() >= busy;
+                let Some(bundle) = held.next(is_busy, Instant::now()) else { break };
                 if let Some(check) = bundle.check() {
                     checked.push(bundle.without_duplicates(check));
                 } else if self.send(session, bundle).await.is_break() {
