@@ -1,5 +1,6 @@
 //! Every setting, read in one place from flags and the environment.
 
+mod listen_address;
 mod ordering;
 mod origins;
 mod proxies;
@@ -7,6 +8,7 @@ mod rate_limits;
 mod sqlite_url;
 
 use clap::{Args, ValueEnum};
+use listen_address::listen_address;
 pub use ordering::{OpenOrders, Ordering};
 pub use origins::Origin;
 pub use proxies::Proxies;
@@ -14,7 +16,7 @@ pub use rate_limits::{Kind, Policy, RateLimits, Whose};
 use secrecy::{ExposeSecret, SecretString};
 pub use sqlite_url::{SqliteUrlError, sqlite_path};
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf, time::Duration};
-use url::Url;
+use url::{ParseError, Url};
 
 /// Where the data is.
 #[derive(Debug, Clone, Args)]
@@ -101,9 +103,12 @@ pub struct Tracing {
 impl Tracing {
     /// The collector's address, if there is one, or a sentence that says what is wrong with it and does not repeat it.
     pub fn endpoint(&self) -> Result<Option<&str>, &'static str> {
+        const WRONG_PORT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT must have a port of 1 to 65535, such as 4318";
         let endpoint = self.otel_exporter_otlp_endpoint.as_ref().map(ExposeSecret::expose_secret);
         let Some(endpoint) = endpoint.filter(|endpoint| !endpoint.is_empty()) else { return Ok(None) };
         match Url::parse(endpoint) {
+            Err(ParseError::InvalidPort) => Err(WRONG_PORT),
+            Ok(url) if url.port() == Some(0) => Err(WRONG_PORT),
             Ok(url) if ["http", "https"].contains(&url.scheme()) && url.host().is_some() => {
                 Ok(Some(endpoint))
             }
@@ -120,7 +125,7 @@ pub struct Serving {
     pub servers: Servers,
 
     /// Where to listen.
-    #[arg(long, env = "BIND_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "BIND_ADDR", value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = listen_address)]
     pub bind_addr: SocketAddr,
 
     /// Signs tokens: at least 32 bytes, the same for every `serve`. On SQLite it is made and kept in a file beside the database
@@ -193,7 +198,7 @@ pub struct Serving {
     pub tls_key_file: Option<PathBuf>,
 
     /// Where `/metrics` is answered, and `/healthz` and `/readyz` too. Unset: where the rest is.
-    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
+    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT", value_parser = listen_address)]
     pub admin_addr: Option<SocketAddr>,
 
     /// Where traces go.
@@ -232,7 +237,7 @@ pub struct Working {
     pub servers: Servers,
 
     /// Where `/healthz`, `/readyz` and `/metrics` are answered. Unset: nowhere.
-    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT")]
+    #[arg(long, env = "ADMIN_ADDR", value_name = "IP:PORT", value_parser = listen_address)]
     pub admin_addr: Option<SocketAddr>,
 
     /// Where traces go.

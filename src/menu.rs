@@ -1,6 +1,9 @@
 //! The menu: held in memory for those who order, kept fresh while others change it.
 
+mod snapshot;
+
 pub use crate::store::{Error, Unique};
+pub use snapshot::Snapshot;
 
 use crate::{
     audit,
@@ -8,7 +11,6 @@ use crate::{
         Invalid,
         audit::{Action, Changes},
         ids::{RecipeId, UserId},
-        name_search::nearest,
         now,
         recipe::{Formula, Recipe},
         recipe_draft::RecipeDraft,
@@ -21,11 +23,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -50,68 +48,6 @@ pub enum NotChanged {
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
-}
-
-/// The menu at one moment.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    edition: Option<String>,
-    recipes: Vec<Arc<Recipe>>,
-    by_id: HashMap<RecipeId, Arc<Recipe>>,
-    by_name: HashMap<String, Arc<Recipe>>,
-    /// The recipes with each loose key, which is rarely more than one.
-    by_loose_key: BTreeMap<String, Vec<Arc<Recipe>>>,
-}
-
-impl Snapshot {
-    fn new(edition: String, recipes: Vec<(String, Recipe)>) -> Self {
-        let mut menu = Self { edition: Some(edition), ..Self::default() };
-        for (key, recipe) in recipes {
-            let recipe = Arc::new(recipe);
-            menu.by_id.insert(recipe.id, Arc::clone(&recipe));
-            menu.by_name.insert(key, Arc::clone(&recipe));
-            if let Some(key) = Name::loose_key_of(recipe.formula.name.as_str()) {
-                menu.by_loose_key.entry(key).or_default().push(Arc::clone(&recipe));
-            }
-            menu.recipes.push(recipe);
-        }
-        menu
-    }
-
-    /// Everything on the menu, by name.
-    pub fn recipes(&self) -> &[Arc<Recipe>] {
-        &self.recipes
-    }
-
-    /// A recipe by id or by name, whatever its case; where there is none, the only one whose name differs in accents,
-    /// apostrophes, dashes or spaces.
-    pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
-        self.find_exact(id_or_name).or_else(|| self.find_loose(id_or_name))
-    }
-
-    /// A recipe by id or by name, whatever its case.
-    pub fn find_exact(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
-        let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
-        by_id.or_else(|| self.by_name.get(&Name::key_of(id_or_name)))
-    }
-
-    fn find_loose(&self, name: &str) -> Option<&Arc<Recipe>> {
-        match self.by_loose_key.get(&Name::loose_key_of(name)?)?.as_slice() {
-            [recipe] => Some(recipe),
-            _ => None,
-        }
-    }
-
-    /// Names on the menu that may be meant by one that is not, best first. None for an id.
-    pub fn suggestions(&self, id_or_name: &str) -> Vec<String> {
-        if id_or_name.parse::<RecipeId>().is_ok() {
-            return Vec::new();
-        }
-        let Some(wanted) = Name::loose_key_of(id_or_name) else { return Vec::new() };
-        let names = self.by_loose_key.iter();
-        let names = names.flat_map(|(key, recipes)| recipes.iter().map(move |recipe| (key.as_str(), recipe)));
-        nearest(&wanted, names).into_iter().map(|recipe| recipe.formula.name.as_str().to_owned()).collect()
-    }
 }
 
 /// The menu. Cheap to clone.

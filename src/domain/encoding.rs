@@ -11,6 +11,9 @@ pub enum EncodingError {
     /// The encoding that Notepad and PowerShell call Unicode.
     #[error("is UTF-16 and must be UTF-8")]
     Utf16,
+    /// The encoding in which each character takes four bytes.
+    #[error("is UTF-32 and must be UTF-8")]
+    Utf32,
     /// Another encoding, such as Windows-1252.
     #[error("must be UTF-8, and line {line} has bytes that are not")]
     Other {
@@ -26,7 +29,18 @@ pub fn without_bom(text: &[u8]) -> &[u8] {
 
 /// Reads JSON text as UTF-8, without a byte order mark.
 pub fn utf8(text: &[u8]) -> Result<&str, EncodingError> {
-    // Its first character is of ASCII, which takes two bytes there, one of them 0.
+    // Its first character is a mark or of ASCII, which takes four bytes there, all but one of them 0. Before UTF-16, whose
+    // mark is the first half of one of these.
+    if matches!(
+        text,
+        [0, 0, 0xfe, 0xff, ..]
+            | [0xff, 0xfe, 0, 0, ..]
+            | [0, 0, 0, 1..=u8::MAX, ..]
+            | [1..=u8::MAX, 0, 0, 0, ..]
+    ) {
+        return Err(EncodingError::Utf32);
+    }
+    // The same in two bytes, one of them 0.
     if matches!(text, [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
         return Err(EncodingError::Utf16);
     }
@@ -48,6 +62,13 @@ mod tests {
         for text in ["\u{feff}{}", "{\"name\":\"Piña\"}"] {
             assert_eq!(utf8(&utf16(u16::to_le_bytes, text)), Err(EncodingError::Utf16), "{text}");
             assert_eq!(utf8(&utf16(u16::to_be_bytes, text)), Err(EncodingError::Utf16), "{text}");
+        }
+        let utf32 = |bytes: fn(u32) -> [u8; 4], text: &str| {
+            text.chars().flat_map(|character| bytes(character.into())).collect::<Vec<_>>()
+        };
+        for text in ["\u{feff}{}", "{\"name\":\"Piña\"}", "7"] {
+            assert_eq!(utf8(&utf32(u32::to_le_bytes, text)), Err(EncodingError::Utf32), "{text}");
+            assert_eq!(utf8(&utf32(u32::to_be_bytes, text)), Err(EncodingError::Utf32), "{text}");
         }
         assert_eq!(utf8("\u{feff}{\"name\":\"Piña\"}".as_bytes()), Ok("{\"name\":\"Piña\"}"));
         assert_eq!(utf8(b"\n\n Pi\xf1a"), Err(EncodingError::Other { line: 3 }));

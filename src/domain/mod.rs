@@ -16,6 +16,7 @@ pub mod order;
 pub mod recipe;
 pub mod recipe_draft;
 mod schema;
+pub mod search;
 pub mod stamp;
 pub mod table_label;
 pub mod text;

@@ -12,6 +12,10 @@ const MAX_KEY_CHARS: usize = 50;
 const MIN_PART_CHARS: usize = 3;
 /// One typing error in so many characters is forgiven.
 const CHARS_PER_ERROR: usize = 3;
+/// Typing errors that are forgiven in the beginning of a name, which is like more names than a whole one.
+const MAX_BEGINNING_ERRORS: usize = 1;
+/// Words that one writes and another leaves out, or writes as the sign `&`, which is punctuation.
+const JOINING_WORDS: [&str; 3] = ["and", "n", "+"];
 
 /// Folds a text for searches: no case, no accents, no apostrophes, and spaces for dashes.
 pub fn unaccented(text: &str) -> String {
@@ -44,10 +48,55 @@ pub fn unaccented(text: &str) -> String {
 /// Folds a name to its letters, digits and symbols, as [`unaccented`] does and without spaces and punctuation. Empty for a name
 /// that has none of them.
 pub fn loose_key(name: &str) -> String {
-    unaccented(name)
-        .chars()
-        .filter(|character| !character.is_whitespace() && !is_punctuation(*character))
-        .collect()
+    unaccented(name).chars().filter(|character| !is_between_words(*character)).collect()
+}
+
+fn is_between_words(character: char) -> bool {
+    character.is_whitespace() || is_punctuation(character)
+}
+
+/// A [`loose_key`] that knows where the words of its name end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LooseWords {
+    key: String,
+    /// In bytes of the key.
+    word_ends: Vec<usize>,
+}
+
+impl LooseWords {
+    /// All words of a name.
+    pub fn of(name: &str) -> Self {
+        Self::joined(unaccented(name).split(is_between_words))
+    }
+
+    /// The words of a name without those that only join others, unless it has no other ones.
+    pub fn spoken(name: &str) -> Self {
+        let name = unaccented(name);
+        let words = name.split(is_between_words);
+        let spoken = Self::joined(words.clone().filter(|word| !JOINING_WORDS.contains(word)));
+        if spoken.key.is_empty() { Self::joined(words) } else { spoken }
+    }
+
+    fn joined<'w>(words: impl Iterator<Item = &'w str>) -> Self {
+        words.filter(|word| !word.is_empty()).fold(Self::default(), |mut joined, word| {
+            joined.key.push_str(word);
+            joined.word_ends.push(joined.key.len());
+            joined
+        })
+    }
+
+    /// Tells whether these letters, of one word or of several, are where a word begins.
+    pub fn has_at_word(&self, letters: &str) -> bool {
+        let mut starts = std::iter::once(0).chain(self.word_ends.iter().copied());
+        starts.any(|start| self.key.get(start..).is_some_and(|rest| rest.starts_with(letters)))
+    }
+
+    /// The beginning, up to the end of a word, whose length is nearest to this one.
+    fn beginning(&self, length: usize) -> Option<&str> {
+        let beginnings = self.word_ends.iter().filter_map(|end| self.key.get(..*end));
+        let beginnings = beginnings.filter(|beginning| beginning.len() < self.key.len());
+        beginnings.min_by_key(|beginning| beginning.chars().count().abs_diff(length))
+    }
 }
 
 /// Apostrophes, and what stands for one on some keyboards or in some scripts.
@@ -69,35 +118,64 @@ fn is_apostrophe(character: char) -> bool {
     )
 }
 
-/// Finds the names whose loose keys are nearest to `wanted`, best first: a few typing errors away, or one part of the other.
-pub fn nearest<'n, T>(wanted: &str, names: impl IntoIterator<Item = (&'n str, T)>) -> Vec<T> {
-    let length = wanted.chars().count();
+/// Finds the names that are nearest to `wanted`, best first: a few typing errors away; else one part of the other, or one typing
+/// error from what a name begins with.
+pub fn nearest<'n, T>(wanted: &LooseWords, names: impl IntoIterator<Item = (&'n LooseWords, T)>) -> Vec<T> {
+    let length = wanted.key.chars().count();
     if !(1..=MAX_KEY_CHARS).contains(&length) {
         return Vec::new();
     }
-    let max_errors = (length / CHARS_PER_ERROR).max(1);
-    let mut found: Vec<(usize, T)> = names
-        .into_iter()
-        .filter_map(|(key, name)| Some((key, comparable(wanted, length, key, max_errors)?, name)))
-        .take(MAX_COMPARISONS)
-        .filter_map(|(key, is_part, name)| {
-            // A part of a name comes behind all that is merely misspelled.
-            let errors = if is_part { max_errors } else { strsim::osa_distance(wanted, key) };
-            (errors <= max_errors).then_some((errors, name))
-        })
-        .collect();
+    let mut search = NearestSearch { wanted: &wanted.key, length, comparisons: 0 };
+    let mut found = Vec::new();
+    for (key, name) in names {
+        found.extend(search.errors(key).map(|errors| (errors, name)));
+        if search.comparisons >= MAX_COMPARISONS {
+            break;
+        }
+    }
     // Stable: of those that are as near, in the order in which they came.
     found.sort_by_key(|(errors, _)| *errors);
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
-/// Tells keys that are worth comparing, by their lengths or because one is in the other: then, whether that is so.
-fn comparable(wanted: &str, length: usize, key: &str, max_errors: usize) -> Option<bool> {
-    let key_length = key.chars().count();
-    let is_long_enough = length.min(key_length) >= MIN_PART_CHARS;
-    let is_part = key != wanted && is_long_enough && (key.contains(wanted) || wanted.contains(key));
-    let is_near = key_length <= MAX_KEY_CHARS && key_length.abs_diff(length) <= max_errors;
-    (is_part || is_near).then_some(is_part)
+struct NearestSearch<'w> {
+    wanted: &'w str,
+    /// In characters.
+    length: usize,
+    comparisons: usize,
+}
+
+impl NearestSearch<'_> {
+    /// Counts the typing errors between a name and what is wanted, if they are few enough.
+    fn errors(&mut self, name: &LooseWords) -> Option<usize> {
+        let max_errors = (self.length / CHARS_PER_ERROR).max(1);
+        if self.is_part(&name.key) {
+            self.comparisons += 1;
+            // Behind all that is merely misspelled.
+            return Some(max_errors);
+        }
+        let whole = self.compare(&name.key, max_errors);
+        whole.or_else(|| {
+            let beginning = name.beginning(self.length)?;
+            let is_long_enough = self.length.min(beginning.chars().count()) >= MIN_PART_CHARS;
+            is_long_enough.then(|| self.compare(beginning, MAX_BEGINNING_ERRORS))?.map(|_| max_errors)
+        })
+    }
+
+    fn is_part(&self, key: &str) -> bool {
+        let is_long_enough = self.length.min(key.chars().count()) >= MIN_PART_CHARS;
+        key != self.wanted && is_long_enough && (key.contains(self.wanted) || self.wanted.contains(key))
+    }
+
+    /// Compares only what the lengths leave a chance.
+    fn compare(&mut self, key: &str, max_errors: usize) -> Option<usize> {
+        let length = key.chars().count();
+        if length > MAX_KEY_CHARS || length.abs_diff(self.length) > max_errors {
+            return None;
+        }
+        self.comparisons += 1;
+        Some(strsim::osa_distance(self.wanted, key)).filter(|errors| *errors <= max_errors)
+    }
 }
 
 /// Names to choose from, for people: `"Negroni" or "Negroni Sbagliato"`. None without names.
@@ -136,6 +214,7 @@ mod tests {
             ("caipirinha", "ｃａｉｐｉｒｉｎｈａ"),
         ] {
             assert_eq!(loose_key(typed), loose_key(written), "{typed}");
+            assert_eq!(LooseWords::of(typed).key, loose_key(typed), "{typed}");
         }
         // Marks that make another letter.
         for (one, other) in [("ハ", "バ"), ("가", "각"), ("Negroni", "Negronis"), ("कि", "क")] {
@@ -149,8 +228,8 @@ mod tests {
     #[test]
     fn the_nearest_names_are_suggested_and_no_others() {
         let menu = ["Margarita", "Mai Tai", "Negroni", "Piña Colada", "Tommy's Margarita", "Virgin Colada"];
-        let keys: Vec<_> = menu.iter().map(|name| loose_key(name)).collect();
-        let suggested = |wanted: &str| nearest(&loose_key(wanted), keys.iter().map(String::as_str).zip(menu));
+        let keys: Vec<_> = menu.iter().map(|name| LooseWords::spoken(name)).collect();
+        let suggested = |wanted: &str| nearest(&LooseWords::spoken(wanted), keys.iter().zip(menu));
         assert_eq!(suggested("Margerita"), ["Margarita"]);
         assert_eq!(suggested("margarita"), ["Margarita", "Tommy's Margarita"]);
         assert_eq!(suggested("Tommys"), ["Tommy's Margarita"]);
@@ -161,10 +240,14 @@ mod tests {
         }
     }
 
+    /// Those of the names that are suggested for another.
+    fn suggested<'n>(wanted: &str, names: &[&'n str]) -> Vec<&'n str> {
+        let keys: Vec<_> = names.iter().map(|name| LooseWords::of(name)).collect();
+        nearest(&LooseWords::of(wanted), keys.iter().zip(names.iter().copied()))
+    }
+
     #[test]
     fn as_many_errors_are_forgiven_as_a_name_has_thirds() {
-        let suggested =
-            |wanted: &str, keys: &[&'static str]| nearest(wanted, keys.iter().map(|key| (*key, *key)));
         for (typed, written) in [("gn", "gin"), ("gni", "gin"), ("nagrani", "negroni"), ("negron", "negroni")]
         {
             assert_eq!(suggested(typed, &[written]), [written], "{typed}");
@@ -174,16 +257,14 @@ mod tests {
         }
         // What is too long is compared with nothing, on either side.
         let (longest, too_long) = ("x".repeat(50), "x".repeat(51));
-        assert_eq!(nearest(&longest, [(longest.as_str(), ())]).len(), 1);
-        assert!(nearest(&too_long, [(longest.as_str(), ())]).is_empty());
+        assert_eq!(suggested(&longest, &[&longest]).len(), 1);
+        assert!(suggested(&too_long, &[&longest]).is_empty());
         let other = format!("{}yy", "x".repeat(49));
-        assert!(nearest(&longest, [(other.as_str(), ())]).is_empty());
+        assert!(suggested(&longest, &[&other]).is_empty());
     }
 
     #[test]
     fn a_part_of_a_name_counts_from_three_characters_on_and_comes_last() {
-        let suggested =
-            |wanted: &str, keys: &[&'static str]| nearest(wanted, keys.iter().map(|key| (*key, *key)));
         assert_eq!(suggested("gin", &["ginfizz"]), ["ginfizz"]);
         assert_eq!(suggested("ginfizzes", &["gin"]), ["gin"]);
         assert!(suggested("gi", &["ginfizz"]).is_empty());
@@ -197,16 +278,51 @@ mod tests {
     #[test]
     fn keys_of_quite_another_length_are_not_compared() {
         let far = vec!["x".repeat(40); 2 * MAX_COMPARISONS];
-        let names = far.iter().map(String::as_str).chain(["negroni"]).map(|key| (key, key));
-        assert_eq!(nearest("negorni", names), ["negroni"]);
+        let names: Vec<_> = far.iter().map(String::as_str).chain(["negroni"]).collect();
+        assert_eq!(suggested("negorni", &names), ["negroni"]);
+    }
+
+    #[test]
+    fn words_that_join_others_and_the_end_of_a_name_may_be_missing() {
+        let menu =
+            ["Gin and Tonic", "Dark 'n' Stormy", "Whiskey Sour", "Irish Coffee", "Blood and Sand", "Old Tom"];
+        let keys: Vec<_> = menu.iter().map(|name| LooseWords::spoken(name)).collect();
+        let suggested = |wanted: &str| nearest(&LooseWords::spoken(wanted), keys.iter().zip(menu));
+        for (wanted, name) in [
+            ("gin & tonic", "Gin and Tonic"),
+            ("Gin + Tonic", "Gin and Tonic"),
+            ("gin n tonic", "Gin and Tonic"),
+            ("GIN TONIC", "Gin and Tonic"),
+            ("dark & stormy", "Dark 'n' Stormy"),
+            ("dark and stormy", "Dark 'n' Stormy"),
+            ("blood sand", "Blood and Sand"),
+            ("whisky sour", "Whiskey Sour"),
+            ("whisky", "Whiskey Sour"),
+            ("Wiskey", "Whiskey Sour"),
+            ("irisch", "Irish Coffee"),
+        ] {
+            assert_eq!(suggested(wanted), [name], "{wanted}");
+        }
+        // Two errors, too short, in the middle of a name, and nothing.
+        for nothing in ["vhisky", "ol", "cofee", "&"] {
+            assert!(suggested(nothing).is_empty(), "{nothing}: {:?}", suggested(nothing));
+        }
+        assert_eq!(LooseWords::spoken("And").key, "and");
     }
 
     #[test]
     fn no_more_keys_are_compared_than_a_request_may_cost() {
-        let many: Vec<_> = (0..100_000).map(|number| format!("drink{number:06}")).collect();
+        let many: Vec<_> = (0..100_000).map(|number| LooseWords::of(&format!("drink{number:06}"))).collect();
         let mut looked_at = 0;
-        let names = many.iter().map(|key| (key.as_str(), ())).inspect(|_| looked_at += 1);
-        assert_eq!(nearest("drink000001", names).len(), MAX_SUGGESTIONS);
+        let names = many.iter().map(|key| (key, ())).inspect(|_| looked_at += 1);
+        assert_eq!(nearest(&LooseWords::of("drink000001"), names).len(), MAX_SUGGESTIONS);
+        assert_eq!(looked_at, MAX_COMPARISONS);
+        // Those too of which only the beginning is compared.
+        let many: Vec<_> =
+            (0..100_000).map(|number| LooseWords::of(&format!("whiskey {number:06}"))).collect();
+        let mut looked_at = 0;
+        let names = many.iter().map(|key| (key, ())).inspect(|_| looked_at += 1);
+        assert_eq!(nearest(&LooseWords::of("whisky"), names).len(), MAX_SUGGESTIONS);
         assert_eq!(looked_at, MAX_COMPARISONS);
     }
 

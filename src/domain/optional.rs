@@ -1,5 +1,17 @@
 //! Fields of bodies and files that may be absent.
 
+use super::{
+    Instant,
+    account::Role,
+    ids::{RecipeId, UserId},
+    order::Quantity,
+    recipe::PreparationSeconds,
+    schema,
+    table_label::TableLabel,
+    text::{Name, Note},
+    unicode::{is_blank, is_space},
+    whole::Whole,
+};
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -10,11 +22,58 @@ use serde::{
 };
 use std::{fmt, marker::PhantomData};
 
-/// A field that may be absent. `null` and `""` count as absent, whatever the field's type: forms and serialisers send them for
-/// what nobody filled in, as they send empty query parameters. Every field of a body that may be left out is of this type.
+/// A field that may be absent. `null`, `""` and text of spaces count as absent, whatever the field's type: forms and serialisers
+/// send them for what nobody filled in, or somebody touched and left. Every field of a body that may be left out is of this type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Optional<T>(pub Option<T>);
+
+/// A type that a field which may be left out can have.
+pub trait MayBeAbsent {
+    /// Tells whether a text counts as absent.
+    fn is_absent(text: &str) -> bool {
+        is_space(text)
+    }
+}
+
+/// Of a note invisible characters are removed, so that nothing is left of one that has no others.
+impl MayBeAbsent for Note {
+    fn is_absent(text: &str) -> bool {
+        is_blank(text)
+    }
+}
+
+impl<T> MayBeAbsent for Vec<T> {}
+
+macro_rules! may_be_absent {
+    ($($type:ty),+) => {
+        $(impl MayBeAbsent for $type {})+
+    };
+}
+
+may_be_absent!(
+    bool,
+    String,
+    Role,
+    Instant,
+    Name,
+    PreparationSeconds,
+    Quantity,
+    RecipeId,
+    TableLabel,
+    UserId,
+    Whole
+);
+
+/// The text that counts as absent, as a regular expression (ECMA-262).
+pub fn space_pattern() -> String {
+    schema::space()
+}
+
+/// The text that counts as no note, as a regular expression (ECMA-262).
+pub fn blank_pattern() -> String {
+    schema::blank()
+}
 
 impl<T> Default for Optional<T> {
     fn default() -> Self {
@@ -22,18 +81,18 @@ impl<T> Default for Optional<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Optional<T> {
+impl<'de, T: Deserialize<'de> + MayBeAbsent> Deserialize<'de> for Optional<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Not `deserialize_any`: of an option Serde takes a missing field for none.
         deserializer.deserialize_option(Field(PhantomData))
     }
 }
 
-impl<T: Deserr<E>, E: DeserializeError> Deserr<E> for Optional<T> {
+impl<T: Deserr<E> + MayBeAbsent, E: DeserializeError> Deserr<E> for Optional<T> {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
         match value {
             Value::Null => Ok(Self(None)),
-            Value::String(text) if text.is_empty() => Ok(Self(None)),
+            Value::String(text) if T::is_absent(&text) => Ok(Self(None)),
             value => T::deserialize_from_value(value, place).map(|value| Self(Some(value))),
         }
     }
@@ -47,7 +106,7 @@ impl<'de, T: Deserialize<'de>> Field<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Field<T> {
+impl<'de, T: Deserialize<'de> + MayBeAbsent> Visitor<'de> for Field<T> {
     type Value = Optional<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +126,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Field<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        if text.is_empty() { Ok(Optional(None)) } else { Self::read(text.into_deserializer()) }
+        if T::is_absent(text) { Ok(Optional(None)) } else { Self::read(text.into_deserializer()) }
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
@@ -98,7 +157,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Field<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{order::Quantity, text::Note, validation::FieldErrors};
+    use crate::domain::validation::FieldErrors;
     use serde_json::{Value, json};
 
     #[derive(Debug, PartialEq, Deserialize, Deserr)]
@@ -110,6 +169,8 @@ mod tests {
         #[deserr(default)]
         notes: Optional<Vec<Note>>,
         #[deserr(default)]
+        garnish: Optional<Name>,
+        #[deserr(default)]
         active: Optional<bool>,
     }
 
@@ -117,6 +178,7 @@ mod tests {
         quantity: Optional(None),
         note: Optional(None),
         notes: Optional(None),
+        garnish: Optional(None),
         active: Optional(None),
     };
 
@@ -129,13 +191,15 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_empty_text_are_absent_whatever_the_type() {
+    fn nothing_and_spaces_are_absent_whatever_the_type() {
         assert_eq!(read(&json!({})), Some(ABSENT));
-        for field in ["quantity", "note", "notes", "active"] {
-            for nothing in [Value::Null, json!("")] {
-                assert_eq!(read(&json!({ field: nothing })), Some(ABSENT), "{field}");
+        for field in ["quantity", "note", "notes", "garnish", "active"] {
+            for nothing in [Value::Null, json!(""), json!(" \u{a0}\r\n")] {
+                assert_eq!(read(&json!({ field: nothing })), Some(ABSENT), "{field}: {nothing}");
             }
         }
+        assert_eq!(read(&json!({ "note": " \u{200b}\u{3164}" })), Some(ABSENT));
+        assert_eq!(read(&json!({ "garnish": "\u{3164}" })), None);
     }
 
     #[test]
@@ -148,7 +212,7 @@ mod tests {
         for wrong in [
             json!({ "quantity": 21 }),
             json!({ "quantity": "2" }),
-            json!({ "note": " " }),
+            json!({ "note": "x".repeat(201) }),
             json!({ "note": 7 }),
             json!({ "notes": [""] }),
             json!({ "notes": [null] }),

@@ -6,7 +6,7 @@ use super::{
     object::Object,
     schema,
     stamp::Stamp,
-    text::{Method, Name, SearchPattern, deserialize_stored},
+    text::{Method, Name, deserialize_stored},
     validation,
     whole::Whole,
     words,
@@ -258,10 +258,10 @@ pub struct Formula {
 }
 
 impl Formula {
-    /// Whether its name or one of its ingredients has what somebody looks for.
-    pub fn mentions(&self, search: &SearchPattern) -> bool {
-        let ingredients = self.ingredients.0.iter().map(|ingredient| ingredient.name.as_str());
-        search.is_in([self.name.as_str()].into_iter().chain(ingredients))
+    /// The names that it is found by: its own and those of its ingredients.
+    pub fn searched_names(&self) -> impl Iterator<Item = &Name> {
+        let ingredients = self.ingredients.0.iter().map(|ingredient| &ingredient.name);
+        [&self.name].into_iter().chain(ingredients)
     }
 
     /// The same in the place of another: where that takes its build's usual time, as readers of it are told, so does this one.

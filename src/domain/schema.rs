@@ -1,7 +1,9 @@
 //! What the API's document says of types that Serde reads and writes as plain text and numbers: it can't see their limits.
 
-use super::{text::Form, unicode::invisible_ranges};
-use std::sync::LazyLock;
+use super::{
+    text::Form,
+    unicode::{CharacterRanges, RANGES},
+};
 use utoipa::{
     Number,
     openapi::{
@@ -29,17 +31,27 @@ pub fn text(about: &str, form: Form, most: usize) -> RefOr<Schema> {
     string(about).min_length(Some(1)).max_length(Some(most)).pattern(Some(taken(form))).into()
 }
 
-/// What [`super::text`] takes, as a regular expression (ECMA-262): in a line nothing is invisible but the space around it, and in
-/// prose something is not. Joiners within emoji and words, which a line may have, and invisible characters beyond U+FFFF, which
-/// it may not, are beyond what an expression can say.
+/// What [`super::text`] takes, as a regular expression (ECMA-262): in a line nothing is invisible but the space around it, and
+/// something shows by itself; in prose something is not invisible. Joiners within emoji and words, which a line may have, and
+/// invisible characters and marks beyond U+FFFF, which don't count in it, are beyond what an expression can say.
 fn taken(form: Form) -> String {
-    static INVISIBLE: LazyLock<String> = LazyLock::new(invisible_ranges);
-    let invisible = INVISIBLE.as_str();
-    let visible = format!("[^{SPACE}{invisible}]");
+    let CharacterRanges { invisible, blank, not_visible_alone } = &*RANGES;
     match form {
-        Form::Line => format!("^[{SPACE}]*{visible}([^{invisible}]*{visible})?[{SPACE}]*$"),
-        Form::Prose => visible,
+        Form::Line => {
+            format!("^[{SPACE}]*[^{invisible}]*[^{not_visible_alone}][^{invisible}]*[{SPACE}]*$")
+        }
+        Form::Prose => format!("[^{blank}]"),
     }
+}
+
+/// Text of spaces and line breaks only, as a regular expression (ECMA-262).
+pub fn space() -> String {
+    format!("^[{SPACE}]*$")
+}
+
+/// Text in which nothing is seen, as a regular expression (ECMA-262).
+pub fn blank() -> String {
+    format!("^[{}]*$", RANGES.blank)
 }
 
 /// What is cut off (Unicode's `White_Space`), within brackets.
@@ -88,6 +100,7 @@ mod tests {
     use crate::domain::{
         account::Email,
         text::{Name, Note},
+        unicode::{is_blank, is_space},
     };
     use proptest::prelude::*;
     use regex::Regex;
@@ -95,11 +108,16 @@ mod tests {
     proptest! {
         #[test]
         fn the_expressions_for_texts_are_their_rules(
-            text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}\u{2800}\u{e000}🍸]{0,6}"
+            text in "[a\u{85}\u{a0}\u{200b}\u{202e}\u{2028}\u{9f} \r\n\t\x0b\x00ñ\u{3000}\u{2800}\u{e000}🍸\u{301}\u{20dd}\u{fffc}\u{fffd}\u{fffe}\u{fdd0}]{0,6}"
         ) {
             let fits = |form| Regex::new(&taken(form)).unwrap().is_match(&text);
             prop_assert_eq!(fits(Form::Line), Name::try_from(text.as_str()).is_ok(), "{:?}", text);
             prop_assert_eq!(fits(Form::Prose), Note::try_from(text.as_str()).is_ok(), "{:?}", text);
+            let matches = |pattern: String| Regex::new(&pattern).unwrap().is_match(&text);
+            prop_assert_eq!(matches(space()), is_space(&text), "{:?}", text);
+            prop_assert_eq!(matches(blank()), is_blank(&text), "{:?}", text);
+            // What counts as no note is what no note can be made of.
+            prop_assert_eq!(is_blank(&text), Note::try_from(text.as_str()).is_err(), "{:?}", text);
         }
 
         #[test]
@@ -111,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_expressions_can_be_read_as_characters_or_as_units_of_utf_16() {
-        for expression in [taken(Form::Line), taken(Form::Prose), address()] {
+        for expression in [taken(Form::Line), taken(Form::Prose), space(), blank(), address()] {
             assert!(expression.is_ascii(), "{expression}");
         }
     }

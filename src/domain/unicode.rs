@@ -9,7 +9,7 @@ use icu_properties::{
         GeneralCategoryGroup, Script,
     },
 };
-use std::{borrow::Cow, fmt::Write, ops::RangeInclusive};
+use std::{borrow::Cow, fmt::Write, ops::RangeInclusive, sync::LazyLock};
 
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
@@ -22,9 +22,11 @@ const INVISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Control
     .union(GeneralCategoryGroup::PrivateUse)
     .union(GeneralCategoryGroup::LineSeparator)
     .union(GeneralCategoryGroup::ParagraphSeparator);
-/// Symbols and a mark that show nothing, which their categories don't tell: a pattern of no dots, a note without a head, and
-/// the filler of a script.
-const BLANKS: [char; 3] = ['\u{2800}', '\u{1d159}', '\u{16fe4}'];
+/// Symbols and a mark that show nothing, which their categories don't tell: a pattern of no dots, a note without a head, the
+/// filler of a script, and the place of an object that the text has lost.
+const BLANKS: [char; 4] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{fffc}'];
+/// The sign for a character that could not be read.
+const REPLACEMENT: char = '\u{fffd}';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const BLACK_FLAG: char = '\u{1f3f4}';
@@ -130,6 +132,38 @@ pub fn is_invisible(character: char) -> bool {
     INVISIBLE.contains(category(character))
         || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
         || BLANKS.contains(&character)
+        || is_noncharacter(character)
+}
+
+/// Code points that will never be characters (Unicode 23.7): programs use them as they like, and show nothing.
+fn is_noncharacter(character: char) -> bool {
+    let code = u32::from(character);
+    matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
+}
+
+/// Returns whether a text has nothing but spaces and line breaks.
+pub fn is_space(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+/// Returns whether nothing of a text is seen: it is empty, or all of it is spaces and invisible characters.
+pub fn is_blank(text: &str) -> bool {
+    text.chars().all(is_blank_character)
+}
+
+fn is_blank_character(character: char) -> bool {
+    character.is_whitespace() || is_invisible(character)
+}
+
+/// Characters that show something by themselves: not those that are never seen, not the marks that change the character before
+/// them, and not the sign for one that was lost. Those that Unicode does not know yet are taken for emoji.
+pub fn is_visible_alone(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_graphic();
+    }
+    !is_blank_character(character)
+        && character != REPLACEMENT
+        && !GeneralCategoryGroup::Mark.contains(category(character))
 }
 
 /// Each character of a text, and whether it is invisible and nothing beside it needs it: emoji are put together by joiners and
@@ -193,12 +227,28 @@ fn script(character: char) -> Script {
     CodePointMapData::<Script>::new().get(character)
 }
 
-/// Every invisible character up to U+FFFF, as ranges within the brackets of a regular expression (ECMA-262). Those beyond are
-/// left out: without the flag `u`, which most programs that read such an expression do not set, each is two units, and a range
-/// of them is an error.
-pub fn invisible_ranges() -> String {
+/// Characters that texts can't be made of alone, as ranges within the brackets of a regular expression (ECMA-262). Those beyond
+/// U+FFFF are left out: without the flag `u`, which most programs that read such an expression do not set, each is two units,
+/// and a range of them is an error.
+pub struct CharacterRanges {
+    /// The invisible ones.
+    pub invisible: String,
+    /// The invisible ones and spaces.
+    pub blank: String,
+    /// All but those that show something by themselves.
+    pub not_visible_alone: String,
+}
+
+/// The ranges, found once.
+pub static RANGES: LazyLock<CharacterRanges> = LazyLock::new(|| CharacterRanges {
+    invisible: ranges(is_invisible),
+    blank: ranges(is_blank_character),
+    not_visible_alone: ranges(|character| !is_visible_alone(character)),
+});
+
+fn ranges(has: impl Fn(char) -> bool) -> String {
     let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
-    for unit in (0..=u16::MAX).filter(|unit| char::from_u32((*unit).into()).is_some_and(is_invisible)) {
+    for unit in (0..=u16::MAX).filter(|unit| char::from_u32((*unit).into()).is_some_and(&has)) {
         match ranges.last_mut() {
             Some(last) if last.end().checked_add(1) == Some(unit) => *last = *last.start()..=unit,
             _ => ranges.push(unit..=unit),
@@ -224,13 +274,30 @@ mod tests {
 
     #[test]
     fn what_nobody_sees_is_found() {
-        for character in "\u{0}\u{7f}\u{85}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\u{2028}\u{2060}\u{2066}\u{2800}\u{3164}\u{16fe4}\u{1d159}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{f0000}\u{10fffd}\n\t".chars() {
+        for character in "\u{0}\u{7f}\u{85}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\u{202e}\u{2028}\u{2060}\u{2066}\u{2800}\u{3164}\u{16fe4}\u{1d159}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{e0041}\u{f0000}\u{10fffd}\u{fffc}\u{fdd0}\u{fdef}\u{fffe}\u{ffff}\u{1fffe}\u{10ffff}\n\t".chars() {
             assert!(is_invisible(character), "{character:?}");
             assert_eq!(hidden(&format!("a{character}b")), 1, "{character:?}");
         }
-        for character in "aßñ漢\u{301}\u{93e} \u{a0}\u{3000}🍸\u{1faea}\u{378}".chars() {
+        for character in
+            "aßñ漢\u{301}\u{93e} \u{a0}\u{3000}🍸\u{1faea}\u{378}\u{fdcf}\u{fdf0}\u{fffd}".chars()
+        {
             assert!(!is_invisible(character), "{character:?}");
         }
+    }
+
+    #[test]
+    fn letters_digits_punctuation_and_symbols_show_something_alone_and_marks_do_not() {
+        for character in "a7-'&ñ漢ह№€🍸\u{1faea}\u{a8}\u{60}".chars() {
+            assert!(is_visible_alone(character), "{character:?}");
+        }
+        // Marks of every kind: without space of their own, with it, and around others.
+        for character in
+            "\u{301}\u{5b0}\u{93e}\u{20dd}\u{20e3}\u{fffd}\u{fffc}\u{fffe}\u{3164} \u{a0}\n".chars()
+        {
+            assert!(!is_visible_alone(character), "{character:?}");
+        }
+        assert!(is_blank("") && is_blank(" \u{a0}\t\u{200b}\u{3164}\u{fffe}"));
+        assert!(!is_blank(" .") && !is_blank("\u{301}") && !is_blank("\u{fffd}"));
     }
 
     #[test]

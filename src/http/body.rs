@@ -52,7 +52,8 @@ impl<T: Body> FromRequest for OptionalJson<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let body = read(&request, payload).await?;
-            if body.is_empty() {
+            // Some clients send a byte order mark or a line break for nothing.
+            if without_bom(&body).trim_ascii().is_empty() {
                 return Ok(Self(None));
             }
             if !is_json(&request) {

@@ -25,6 +25,11 @@ use tokio::{
 pub const HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 pub const IDLE: Duration = Duration::from_secs(75);
+/// How long what a client still sends is read, after an answer that it did not wait for. Without that the system would take
+/// back what the client has not read of the answer (RFC 9112, 9.6).
+pub const LINGER: Duration = Duration::from_secs(1);
+/// Reads of what is thrown away, before others on the thread have their turn.
+const MAX_DISCARDING_READS: usize = 16;
 /// The framework answers a first head that is late, before the connection is cut.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Bytes of heads that are read before any of them is answered. The framework parses all that it has, at about 1 kB for a
@@ -44,6 +49,8 @@ pub struct Watched<S> {
     read: usize,
     /// There since the client did not take something at once, until it has taken all that is at hand.
     slow: Option<Slowness>,
+    /// There once nothing will be written any more.
+    lingers_until: Option<Instant>,
 }
 
 impl<S: AsyncRead> Watched<S> {
@@ -59,6 +66,7 @@ impl<S: AsyncRead> Watched<S> {
             alarm: Box::pin(sleep_until(until)),
             read: 0,
             slow: None,
+            lingers_until: None,
         }
     }
 }
@@ -138,8 +146,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads and throws away what the client sends, until it hangs up or its time is over.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let until = *self.lingers_until.get_or_insert_with(|| Instant::now() + LINGER);
+        let mut bytes = [0; 1024];
+        for _ in 0..MAX_DISCARDING_READS {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(self.stream.get_mut()).poll_read(cx, &mut buffer) {
+                Poll::Pending => return self.wait::<()>(cx, until).map(|_| ()),
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && Instant::now() < until => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.progress.has_written_last() {
+            // What the framework has for requests behind the last answer.
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let Poll::Ready(outcome) = Pin::new(self.stream.get_mut()).poll_write(cx, bytes) else {
             return self.blocked(cx);
         };
@@ -166,6 +196,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         let Poll::Ready(outcome) = Pin::new(self.stream.get_mut()).poll_shutdown(cx) else {
             return self.blocked(cx);
         };
+        if outcome.is_ok() && self.progress.has_written_last() && self.linger(cx).is_pending() {
+            return Poll::Pending;
+        }
         Poll::Ready(outcome)
     }
 }

@@ -54,9 +54,8 @@ pub async fn list(
     // A part of the menu may be nearly all of it.
     let part = offload(move || {
         let search = search.as_ref().map(Search::pattern);
-        let wanted = menu.recipes().iter().filter(|recipe| {
-            search.as_ref().is_none_or(|search| recipe.formula.mentions(search))
-                && available.is_none_or(|available| recipe.available == available)
+        let wanted = menu.search(search.as_ref()).filter(|recipe| {
+            available.is_none_or(|available| recipe.available == available)
                 && build.is_none_or(|build| recipe.formula.build == build)
         });
         let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();

@@ -6,7 +6,7 @@
 use super::{
     Capacity,
     answers::SLICE,
-    connection::{HEAD_WITHIN, IDLE, Watched},
+    connection::{HEAD_WITHIN, IDLE, LINGER, Watched},
     per_address::{AddressLimits, TooManyConnections},
     tls::Tls,
     upgrade,
@@ -32,9 +32,6 @@ use std::{
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
-
-/// How long what a client still sends is read, after an answer that it did not wait for.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Bytes of an answer that the system holds for a connection (Linux: twice as many, with what it needs itself). It would take
 /// some MB of each for a client that begins fast and then stalls.

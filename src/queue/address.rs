@@ -3,7 +3,7 @@
 use amqprs::connection::OpenConnectionArguments;
 use amqprs::security::SecurityCredentials;
 use percent_encoding::percent_decode_str;
-use url::Url;
+use url::{ParseError, Url};
 
 const DEFAULT_PORT: u16 = 5672;
 const DEFAULT_CREDENTIAL: &str = "guest";
@@ -20,6 +20,11 @@ const LONGEST_PREFIX: usize = 200;
 #[error("{0}")]
 pub struct BadUrl(pub(super) &'static str);
 
+/// What follows a host may also be a password whose special characters are not encoded.
+const WRONG_PORT: BadUrl = BadUrl(
+    "the AMQP URL's port must be 1 to 65535; special characters in a name or password must be percent-encoded",
+);
+
 /// What a connection is opened with. It has no `Debug`, for it holds the password.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -32,9 +37,13 @@ impl Address {
     /// Reads `amqp://USER:PASSWORD@HOST:PORT/VHOST`; what is left out is `guest`, `localhost`, 5672 and `/`.
     pub(super) fn parse(url: &str) -> Result<Self, BadUrl> {
         // `Url`'s own errors are left out: what is wrong often sits next to the password.
-        let url = Url::parse(url).map_err(|_| {
-            BadUrl("the AMQP URL cannot be read; it must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded")
+        let url = Url::parse(url).map_err(|error| match error {
+            ParseError::InvalidPort => WRONG_PORT,
+            _ => BadUrl("the AMQP URL cannot be read; it must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded"),
         })?;
+        if url.port() == Some(0) {
+            return Err(WRONG_PORT);
+        }
         match url.scheme() {
             "amqp" => {}
             "amqps" => {
@@ -156,6 +165,16 @@ mod tests {
         ] {
             assert!(parsed(url) == Ok(wanted), "{url}");
         }
+    }
+
+    #[test]
+    fn a_wrong_port_is_said_to_be_that() {
+        for port in ["0", "65536", "99999", "abc", "-1"] {
+            let refusal =
+                parsed(&format!("amqp://user:hunter2@rabbit:{port}/bar")).map(|_| ()).expect_err(port);
+            assert_eq!(refusal, WRONG_PORT, "{port}");
+        }
+        assert!(parsed("amqp://rabbit:1").is_ok() && parsed("amqp://rabbit:65535").is_ok());
     }
 
     #[test]

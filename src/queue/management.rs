@@ -8,7 +8,7 @@ use rustls::crypto::aws_lc_rs;
 use serde::Deserialize;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
-use url::Url;
+use url::{ParseError, Url};
 
 use super::address::{Address, BadUrl, decode};
 use super::policies::ListedQueue;
@@ -49,7 +49,14 @@ impl Management {
     pub(super) fn new(base: Option<&str>, address: &Address, prefix: &str) -> Result<Self, BadUrl> {
         let usual = format!("http://{}:{DEFAULT_PORT}", address.host());
         let bad = BadUrl("the URL of the management API must look like http://USER:PASSWORD@HOST:15672");
-        let mut url = Url::parse(base.unwrap_or(&usual)).map_err(|_| bad.clone())?;
+        let wrong_port = BadUrl("the port in the URL of the management API must be 1 to 65535");
+        let mut url = Url::parse(base.unwrap_or(&usual)).map_err(|error| match error {
+            ParseError::InvalidPort => wrong_port.clone(),
+            _ => bad.clone(),
+        })?;
+        if url.port() == Some(0) {
+            return Err(wrong_port);
+        }
         if !["http", "https"].contains(&url.scheme()) {
             return Err(bad);
         }

@@ -23,6 +23,8 @@ const MAX_SHOWN_ENTRIES: usize = 20;
 const MAX_SHOWN_MISTAKES: usize = 10;
 /// The most characters of a wrong value, or of the name of its drink.
 const MAX_QUOTE_CHARACTERS: usize = 60;
+/// The most characters of a field's place, which has its name as somebody chose it.
+const MAX_FIELD_CHARACTERS: usize = 120;
 
 /// A menu as it is written down, or as `GET /recipes` answers it. What only the bar sets is ignored.
 #[derive(Deserr)]
@@ -89,7 +91,7 @@ fn repeated_names(file: &Value) -> Vec<Invalid> {
 /// The mistakes in the order of the file: one in a line, several in a line each.
 fn report(file: &Value, mut mistakes: Vec<Invalid>) -> String {
     if let [mistake] = mistakes.as_slice() {
-        return shown(file, mistake);
+        return line(file, mistake);
     }
     let entry = |mistake: &Invalid| mistake.field.index_in(LIST);
     mistakes.sort_by_key(entry);
@@ -97,7 +99,7 @@ fn report(file: &Value, mut mistakes: Vec<Invalid>) -> String {
     let mut lines = vec![format!("{} mistakes:", mistakes.len())];
     for mistakes in entries.iter().take(MAX_SHOWN_ENTRIES) {
         let shown =
-            mistakes.iter().take(MAX_SHOWN_MISTAKES).map(|mistake| format!("  {}", shown(file, mistake)));
+            mistakes.iter().take(MAX_SHOWN_MISTAKES).map(|mistake| format!("  {}", line(file, mistake)));
         lines.extend(shown);
         let more = mistakes.len().saturating_sub(MAX_SHOWN_MISTAKES);
         lines.extend((more > 0).then(|| format!("  and {more} more in this entry")));
@@ -107,22 +109,30 @@ fn report(file: &Value, mut mistakes: Vec<Invalid>) -> String {
     lines.join("\n")
 }
 
+/// A mistake as a line of its own: whoever wrote the file chose the names of its fields, too.
+fn line(file: &Value, mistake: &Invalid) -> String {
+    described(file, mistake).chars().flat_map(printable).collect()
+}
+
 /// A mistake with its place, the name of its drink, and what stands there.
-fn shown(file: &Value, Invalid { field, problem, .. }: &Invalid) -> String {
+fn described(file: &Value, Invalid { field, problem, .. }: &Invalid) -> String {
     if *field == FieldPath::ROOT {
         return format!("the menu {problem}: it is an object with a list, {{\"{LIST}\": […]}}");
     }
     let entry = field.index_in(LIST).and_then(|at| file.get(LIST)?.get(at)?.get("name")?.as_str());
     let entry = entry.filter(|name| !name.trim().is_empty());
-    let entry = entry.map(|name| format!(" ({})", shortened(name))).unwrap_or_default();
-    let value = field.value_in(file).map(|value| format!(" (it is {})", shortened(&value.to_string())));
+    let entry = entry.map(|name| format!(" ({})", shortened(name, MAX_QUOTE_CHARACTERS))).unwrap_or_default();
+    let value = field
+        .value_in(file)
+        .map(|value| format!(" (it is {})", shortened(&value.to_string(), MAX_QUOTE_CHARACTERS)));
+    let field = shortened(&field.to_string(), MAX_FIELD_CHARACTERS);
     format!("{field}{entry}: {problem}{}", value.unwrap_or_default())
 }
 
-/// A text as it can be shown in a line.
-fn shortened(text: &str) -> String {
+/// The beginning of a text.
+fn shortened(text: &str, max: usize) -> String {
     let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(MAX_QUOTE_CHARACTERS).flat_map(printable).collect();
+    let mut short: String = characters.by_ref().take(max).collect();
     if characters.next().is_some() {
         short.push('…');
     }
@@ -187,6 +197,26 @@ mod tests {
         file["recipes"][0]["method"] = json!(["\u{85}".repeat(500)]);
         let problems = problems(&file);
         assert!(problems.iter().all(|problem| problem.chars().count() < 600), "{problems:?}");
+    }
+
+    #[test]
+    fn every_mistake_is_one_line_whatever_is_in_names_and_fields() {
+        let breaks = "a\nb\r\u{85}\u{2028}\u{1b}[31m\u{202e}";
+        let mut file = json!({ "recipes": [drink(breaks), drink(breaks)] });
+        for entry in 0..2 {
+            file["recipes"][entry][breaks] = json!({ breaks: breaks });
+            file["recipes"][entry]["build"] = json!(breaks);
+            file["recipes"][entry]["ingredients"][0][breaks] = json!(1);
+        }
+        file[breaks] = json!(1);
+        let problem = parse(&file.to_string()).unwrap_err();
+        let lines: Vec<_> = problem.split('\n').collect();
+        assert_eq!((lines.len(), lines[0]), (10, "9 mistakes:"), "{problem}");
+        assert!(lines.iter().all(|line| line.chars().eq(line.chars().flat_map(printable))), "{problem:?}");
+        let one = parse(&json!({ "recipes": [], breaks: "x".repeat(500) }).to_string()).unwrap_err();
+        assert!(one.starts_with("a\\nb\\r\\u{85}\\u{2028}") && one.chars().count() < 400, "{one}");
+        let one = parse(&json!({ "recipes": [], "x".repeat(9_000): 1 }).to_string()).unwrap_err();
+        assert!(one.chars().count() < 400, "{one}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
         audit::{Action, Changes},
         encoding::utf8,
         recipe::Formula,
-        text::Username,
+        text::{Username, printable},
     },
     menu::Menu,
     store::{Store, users},
@@ -69,7 +69,7 @@ pub fn house_menu() -> Result<Vec<Formula>, String> {
 
 /// A menu from a file, or what is wrong with it: every entry and field.
 pub fn menu_from(file: &Path) -> Result<Vec<Formula>, String> {
-    let shown = file.display();
+    let shown: String = file.display().to_string().chars().flat_map(printable).collect();
     let bytes = fs::read(file).map_err(|error| format!("can't read {shown}: {error}"))?;
     let text = utf8(&bytes).map_err(|error| format!("{shown} {error}: save it as UTF-8"))?;
     menu_file::parse(text).map_err(|problem| format!("{shown}: {problem}"))

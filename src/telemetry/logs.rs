@@ -1,6 +1,9 @@
 //! Logs, to standard error: standard output belongs to what a command answers.
 
-use super::client_noise::{Quiet, malformed_requests};
+use super::{
+    client_noise::{Quiet, malformed_requests},
+    one_line::OneLine,
+};
 use crate::{
     config::{LogFormat, Logging},
     domain::now,
@@ -71,12 +74,15 @@ pub fn start(logging: Logging) -> LogFlush {
     let (writer, written) = writer.finish(std::io::stderr());
     *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
     let _ = FORMAT.set(logging.log_format);
-    let lines = layer().log_internal_errors(false).with_writer(writer);
+    let lines = layer().log_internal_errors(false);
     let lines = match logging.log_format {
-        LogFormat::Text => lines.with_ansi(colours).boxed(),
+        LogFormat::Text => {
+            lines.with_writer(move || OneLine::new(writer.clone(), colours)).with_ansi(colours).boxed()
+        }
         LogFormat::Json => {
             panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-            lines.with_ansi(false).json().flatten_event(true).with_current_span(false).boxed()
+            let lines = lines.with_writer(writer).with_ansi(false).json();
+            lines.flatten_event(true).with_current_span(false).boxed()
         }
     };
     // It can only be started once; a test may have been first.

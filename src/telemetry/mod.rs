@@ -5,6 +5,7 @@ mod collector;
 pub mod log_throttle;
 mod logs;
 pub mod metrics;
+mod one_line;
 pub mod traces;
 
 pub use client_noise::report_unlogged;

@@ -1,4 +1,4 @@
-//! `null` and `""` count as absent wherever a field of a body may be left out.
+//! `null` and text of spaces count as absent wherever a field of a body may be left out.
 
 use crate::{
     openapi::{Operation, document, misfit, operations, resolved},
@@ -58,7 +58,7 @@ async fn is_taken(bar: &Bar, admin: &Person, operation: &Operation, mut body: Va
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_every_field_of_every_body_nothing_and_empty_text_are_as_if_it_were_left_out() {
+async fn of_every_field_of_every_body_nothing_and_spaces_are_as_if_it_were_left_out() {
     let bar = Bar::open(Kind::Sqlite).await;
     let (admin, document) = (bar.admin().await, document());
     let (mut tried, mut taken) = (0, 0);
@@ -73,7 +73,7 @@ async fn of_every_field_of_every_body_nothing_and_empty_text_are_as_if_it_were_l
                 let (object, name) = parent(&mut absent, &place);
                 object.remove(name);
                 let expected = is_taken(&bar, &admin, &operation, absent).await;
-                for nothing in [Value::Null, json!("")] {
+                for nothing in [Value::Null, json!(""), json!(" \u{a0}\n")] {
                     let mut body = example.clone();
                     let (object, name) = parent(&mut body, &place);
                     object.insert(name.to_owned(), nothing);
@@ -94,7 +94,7 @@ async fn of_every_field_of_every_body_nothing_and_empty_text_are_as_if_it_were_l
 on_both! {
     async fn an_order_with_empty_fields_is_an_order_without_them(bar) {
         let (guest, staff) = (bar.guest().await, bar.employee().await);
-        for nothing in [Value::Null, json!("")] {
+        for nothing in [Value::Null, json!(""), json!(" "), json!("\u{a0}\t")] {
             let one = json!({ "recipe": "Negroni", "items": nothing, "quantity": nothing, "table": nothing,
                 "note": nothing, "customer_id": nothing });
             let line = json!({ "recipe": "Negroni", "quantity": nothing, "note": nothing });
@@ -110,6 +110,25 @@ on_both! {
             let failed = staff.post(&format!("/orders/{}/fail", id(&order)), json!({ "reason": nothing })).await;
             assert_eq!(failed.expect_problem(422, "invalid")["errors"][0]["field"], "reason");
         }
+    }
+
+    async fn a_note_in_which_nothing_is_seen_is_none(bar) {
+        let guest = bar.guest().await;
+        let document = document();
+        let operation = operations(&document).into_iter().find(|operation| operation.path == "/orders" && operation.method == "POST");
+        let operation = operation.expect("orders are placed");
+        for note in ["\u{200b}", " \u{3164}\u{202e}\n", "\u{fffc}\u{fffe}"] {
+            let body = json!({ "items": [{ "recipe": "Negroni", "note": note }], "note": note });
+            assert_eq!(misfit(&document, operation.body().unwrap(), &body), None, "{note:?}");
+            let order = guest.post("/orders", body).await.expect(201);
+            assert_eq!((&order["note"], &order["items"][0]["note"]), (&Value::Null, &Value::Null), "{note:?}");
+            let cancelled = guest.post(&format!("/orders/{}/cancel", id(&order)), json!({ "reason": note })).await;
+            assert_eq!(cancelled.expect(200)["status_reason"], Value::Null);
+        }
+        // A repeat is the same, whatever its client sends for nothing.
+        let first = guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "note": " " })).await.expect(201);
+        let again = guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "table": "\u{a0}" })).await.expect(201);
+        assert_eq!(id(&again), id(&first));
     }
 
     async fn a_table_may_be_a_number(bar) {

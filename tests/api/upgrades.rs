@@ -172,6 +172,88 @@ async fn the_body_of_such_a_request_is_read_to_its_length_and_no_further() {
     bar.close().await;
 }
 
+/// All that a connection has to say until it ends.
+async fn until_end(raw: &mut Raw) -> String {
+    let mut bytes = Vec::new();
+    let read = async { while raw.more(&mut bytes).await {} };
+    timeout(PATIENCE, read).await.expect("the connection ends by itself");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_ends_by_itself() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    let guest = bar.guest().await;
+    let order = |headers: &str, length: usize| {
+        format!("{}Content-Length: {length}\r\n\r\n{ORDER}", head("1.1", guest.token(), headers))
+    };
+    let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: bar\r\n{headers}\r\n");
+    let mut orders = 0;
+    for headers in [
+        "Connection: close\r\n",
+        "Connection: keep-alive, close\r\n",
+        "Connection: upgrade\r\n",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
+    ] {
+        for (first, is_order) in [
+            (order(headers, ORDER.len()), true),
+            (get("/recipes", headers), false),
+            (get("/recipes?q=gin", headers), false),
+            (get("/healthz", headers), false),
+            (get("/nothing", headers), false),
+        ] {
+            for behind in [
+                order("", ORDER.len()).repeat(3),
+                get("/healthz", "").repeat(20),
+                // Its body never comes whole.
+                order("", ORDER.len() + 1),
+                "GET /healthz HTTP/1.1\r\nHo".to_owned(),
+                "rubbish\r\n\r\n".to_owned(),
+            ] {
+                for hangs_up in [false, true] {
+                    orders += usize::from(is_order);
+                    let mut raw = Raw::open(&bar.url).await;
+                    raw.send(format!("{first}{behind}").as_bytes()).await;
+                    if hangs_up {
+                        raw.hang_up().await;
+                    }
+                    let said = until_end(&mut raw).await;
+                    let answers = said.matches("HTTP/1.1 ").count();
+                    let refused = usize::from(behind.starts_with("rubbish"));
+                    assert!((1..=1 + refused).contains(&answers), "{headers} {first} {behind}: {said}");
+                    let (head, _) = said.split_once("\r\n\r\n").expect("a head");
+                    assert!(head.contains("connection: close"), "{headers} {first} {behind}: {head}");
+                }
+            }
+        }
+    }
+    // More than is read, which takes nothing back of the answer.
+    for path in ["/openapi.json", "/recipes?q=gin"] {
+        let mut raw = Raw::open(&bar.url).await;
+        let behind = order("", ORDER.len()).repeat(50);
+        raw.send(format!("{}{behind}", get(path, "Connection: close\r\n")).as_bytes()).await;
+        let answer = raw.answer().await.expect("an answer");
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{path}");
+        assert_eq!(until_end(&mut raw).await, "", "{path}");
+    }
+    let placed = bar.employee().await.get("/orders?limit=100").await.expect(200);
+    assert_eq!(placed["orders"].as_array().map(Vec::len), Some(orders), "orders behind an end were placed");
+    bar.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_ends_the_connection_is_answered_behind_others() {
+    let bar = Bar::open(Kind::Sqlite).await;
+    for path in ["/healthz", "/recipes", "/recipes?q=gin"] {
+        let get = |headers: &str| format!("GET {path} HTTP/1.1\r\nHost: bar\r\n{headers}\r\n");
+        let mut raw = Raw::open(&bar.url).await;
+        raw.send(format!("{}{}", get("").repeat(3), get("Connection: close\r\n")).as_bytes()).await;
+        let said = until_end(&mut raw).await;
+        assert_eq!(said.matches("HTTP/1.1 200").count(), 4, "{path}");
+    }
+    bar.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
     let bar = Bar::open(Kind::Sqlite).await;

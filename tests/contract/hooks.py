@@ -59,9 +59,10 @@ def order(body):
 
 
 def visible(value):
-    """The same without invisible characters beyond U+FFFF, of which the schemas' expressions know nothing."""
+    """The same without invisible characters and marks beyond U+FFFF, of which the schemas' expressions know nothing."""
     if isinstance(value, str):
-        hidden = lambda c: ord(c) > 0xFFFF and (unicodedata.category(c) in ("Cf", "Co") or 0xE0000 <= ord(c) <= 0xE0FFF)
+        unseen = lambda c: unicodedata.category(c) in ("Cf", "Co", "Mn", "Mc", "Me") or 0xE0000 <= ord(c) <= 0xE0FFF
+        hidden = lambda c: ord(c) > 0xFFFF and (unseen(c) or ord(c) & 0xFFFE == 0xFFFE)
         return "".join("x" if hidden(character) else character for character in value)
     if isinstance(value, list):
         return [visible(item) for item in value]

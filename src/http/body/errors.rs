@@ -15,8 +15,10 @@ use serde_json::Value;
 
 /// The problem with a body that Serde refused, in two passes over the body's structure. Collecting ends at the tenth error.
 pub fn explain<T: Body>(body: &[u8], error: &serde_json::Error) -> Problem {
-    if let Err(error) = utf8(body) {
-        return Problem::malformed(format!("The body {error}."));
+    match utf8(body) {
+        Err(error) => return Problem::malformed(format!("The body {error}.")),
+        Ok(text) if text.trim_ascii().is_empty() => return Problem::malformed("The body is empty."),
+        Ok(_) => {}
     }
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
@@ -77,7 +79,7 @@ mod tests {
         let long = "x".repeat(300);
         let order = json!({
             "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21, "note": long, "ice": true }, 7],
-            "table": " ", "note": 1, "customer_id": "me",
+            "table": "\u{3164}", "note": 1, "customer_id": "me",
         });
         assert_eq!(
             names::<Request>(&order),

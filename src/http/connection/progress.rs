@@ -37,8 +37,24 @@ pub struct Progress {
     pub(in crate::http) more: Cell<bool>,
     /// Of answers that were handed to the connection and are not written yet.
     unwritten: Cell<Vec<Reservation>>,
+    /// How far its end is, after an answer that said `Connection: close`.
+    ending: Cell<Ending>,
     /// The connection's task, where it waits for one of the above.
     waiting: Cell<Option<Waker>>,
+}
+
+/// The end of a connection with an answer that says so. Requests that were there before it are not processed (RFC 9112, 9.6);
+/// the framework, which has read them already, takes the answer for the last one only where it has none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// It goes on.
+    Open,
+    /// The last answer is under way.
+    Announced,
+    /// That one is complete, and what is written next ends it.
+    Complete,
+    /// All of it is written. Nothing else will be.
+    Written,
 }
 
 #[derive(Clone, Copy)]
@@ -67,6 +83,7 @@ impl Progress {
             blocked: Cell::default(),
             more: Cell::default(),
             unwritten: Cell::default(),
+            ending: Cell::new(Ending::Open),
             waiting: Cell::default(),
         })
     }
@@ -107,6 +124,26 @@ impl Progress {
         let mut unwritten = self.unwritten.take();
         unwritten.push(reservation);
         self.unwritten.set(unwritten);
+    }
+
+    /// The answer that now begins is the last one.
+    pub fn announce_end(&self) {
+        if self.ending.get() == Ending::Open {
+            self.ending.set(Ending::Announced);
+        }
+    }
+
+    /// Tells whether the request that comes now is behind the last answer. The framework comes to it when that is complete.
+    pub fn is_behind_end(&self) -> bool {
+        if self.ending.get() == Ending::Announced {
+            self.ending.set(Ending::Complete);
+        }
+        self.ending.get() != Ending::Open
+    }
+
+    /// Tells whether the last answer is written, so that nothing else may be.
+    pub fn has_written_last(&self) -> bool {
+        self.ending.get() == Ending::Written
     }
 
     /// How much may be read now.
@@ -152,13 +189,17 @@ impl Progress {
         let mut unwritten = self.unwritten.take();
         unwritten.clear();
         self.unwritten.set(unwritten);
+        if self.ending.get() == Ending::Complete {
+            self.ending.set(Ending::Written);
+            self.wake();
+        }
         if self.blocked.replace(false) {
             self.wake();
         }
     }
 
     /// The task is woken when more may be read or answered.
-    pub(super) fn wait(&self, cx: &Context<'_>) {
+    pub(in crate::http) fn wait(&self, cx: &Context<'_>) {
         self.waiting.set(Some(cx.waker().clone()));
     }
 

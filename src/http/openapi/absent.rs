@@ -1,11 +1,14 @@
 //! Additions to the types of bodies: fields that count as absent, and fields that only the bar sets.
 
 use super::fields;
+use crate::domain::optional::{blank_pattern, space_pattern};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The schema of `""`, where it counts as absent.
+/// The schema of text that counts as absent.
 const BLANK: &str = "Blank";
+/// The schema of text that counts as no note.
+const BLANK_NOTE: &str = "BlankNote";
 
 /// Adds it to the schemas.
 pub fn complete(document: &mut Value) {
@@ -30,7 +33,7 @@ fn read_only_fields(document: &mut Value) {
     body.as_object_mut().map(|body| body.insert("description".into(), about.into()));
 }
 
-/// Lets every field of a body that may be left out be `""` as well as `null`: see [`crate::domain::optional::Optional`].
+/// Lets every field of a body that may be left out be blank text as well as `null`: see [`crate::domain::optional::Optional`].
 fn absent_values(document: &mut Value) {
     let mut found = Vec::new();
     for (_, item) in fields(document.get_mut("paths")) {
@@ -50,9 +53,26 @@ fn absent_values(document: &mut Value) {
             refer(schema, &mut found);
         }
     }
-    let blank = json!({ "type": "string", "maxLength": 0, "description": "Counts as absent, as null does." });
-    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
-    schemas.map(|schemas| schemas.insert(BLANK.into(), blank));
+    let Some(schemas) = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for (name, pattern, about) in [
+        (BLANK, space_pattern(), "Text of nothing but spaces counts as absent, as null does."),
+        (BLANK_NOTE, blank_pattern(), "A note in which nothing is seen counts as absent, as null does."),
+    ] {
+        schemas.insert(name.into(), json!({ "type": "string", "pattern": pattern, "description": about }));
+    }
+}
+
+/// A reference to what counts as absent beside these choices.
+fn blank_beside(choices: &[Value]) -> Value {
+    // A description may be beside it.
+    let refers_to = |schema| choices.iter().any(|choice| choice.get("$ref") == reference(schema).get("$ref"));
+    reference(if refers_to("Note") { BLANK_NOTE } else { BLANK })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#{}", pointer(schema)) })
 }
 
 fn pointer(schema: &str) -> String {
@@ -72,16 +92,15 @@ fn refer(value: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Adds `""` to what the properties of an object may be that may be null.
+/// Adds blank text to what the properties of an object may be that may be null.
 fn allow_blank(object: &mut Value) {
     let null = json!({ "type": "null" });
-    let blank = json!({ "$ref": format!("#{}", pointer(BLANK)) });
     for (_, property) in fields(object.get_mut("properties")) {
         let Some(property) = property.as_object_mut() else { continue };
         if let Some(Value::Array(mut choices)) = property.remove("oneOf") {
             if choices.contains(&null) {
                 // Not one of them exactly: to who does not look at formats an id may be empty, too.
-                choices.insert(1, blank.clone());
+                choices.insert(1, blank_beside(&choices));
                 property.insert("anyOf".into(), choices.into());
             } else {
                 property.insert("oneOf".into(), choices.into());
@@ -93,7 +112,7 @@ fn allow_blank(object: &mut Value) {
         {
             let about = property.remove("description");
             property.insert("type".into(), kind.as_str().into());
-            let choices = vec![null.clone(), blank.clone(), Value::Object(std::mem::take(property))];
+            let choices = vec![null.clone(), reference(BLANK), Value::Object(std::mem::take(property))];
             property.insert("anyOf".into(), choices.into());
             property.extend(about.map(|about| ("description".to_owned(), about)));
         }

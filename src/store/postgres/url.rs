@@ -39,6 +39,9 @@ const INSTEAD: [(&str, &str); 8] = [
 
 const TLS: &str = "connections to PostgreSQL are not encrypted yet";
 
+/// The rule for ports, which can be read after them.
+const PORT_RULE: &str = "must be 1 to 65535";
+
 /// The most characters that are repeated of a parameter's name.
 const MAX_NAME_CHARS: usize = 40;
 
@@ -58,11 +61,31 @@ impl UrlError {
 pub fn parse(url: &str) -> Result<Config, UrlError> {
     match url.parse::<Config>() {
         Ok(config) if config.get_ssl_mode() == SslMode::Require => Err(refused_value("sslmode")),
+        Ok(config) if config.get_ports().contains(&0) => Err(wrong_port()),
         Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => Err(unreadable()),
         Ok(config) => Ok(config),
         // Its message is not passed on: it may hold parts of the URL.
+        Err(_) if has_wrong_port(url) => Err(wrong_port()),
         Err(_) => Err(wrong_parameter(url).unwrap_or_else(unreadable)),
     }
+}
+
+fn wrong_port() -> UrlError {
+    UrlError(format!("has a wrong port: it {PORT_RULE}, as in postgres://USER:PASSWORD@HOST:5432/NAME"))
+}
+
+/// Looks at the ports behind the hosts. Nothing before the last `@` is looked at, and nothing is repeated: without an `@` what
+/// looks like a port may be a password.
+fn has_wrong_port(url: &str) -> bool {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (_, behind_user) = behind_scheme.rsplit_once('@').unwrap_or(("", behind_scheme));
+    let hosts = behind_user.split(['/', '?']).next().unwrap_or_default();
+    hosts.split(',').any(|host| {
+        // An IPv6 address has colons of its own, in brackets.
+        let behind_brackets = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+        let port = behind_brackets.rsplit_once(':').map_or("", |(_, port)| port);
+        !port.is_empty() && port.parse().map_or(true, |port: u16| port == 0)
+    })
 }
 
 fn unreadable() -> UrlError {
@@ -97,6 +120,7 @@ fn refused_value(name: &str) -> UrlError {
         "application_name" | "dbname" | "host" | "options" | "password" | "user" => {
             "must be UTF-8 once it is percent-decoded".into()
         }
+        "port" => PORT_RULE.into(),
         _ => "must be a number".into(),
     };
     UrlError(format!("has the parameter {name}, which {must}"))
@@ -145,6 +169,32 @@ mod tests {
         ] {
             let error = parse(&format!("postgres://bar:hunter2@db/bar?{parameter}")).unwrap_err().to_string();
             assert!(error.contains(&format!("the parameter {named}, which must be")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_is_said_to_be_that_and_neither_it_nor_a_password_is_repeated() {
+        for at in [
+            "db:99999/bar",
+            "db:0/bar",
+            "db:abc/bar",
+            "db:-1",
+            "db:5432x/bar",
+            "one:5432,two:65536/bar",
+            "[::1]:70000/bar",
+        ] {
+            let error = parse(&format!("postgres://bar:hunter2@{at}")).unwrap_err().to_string();
+            assert!(error.contains("port: it must be 1 to 65535"), "{at}: {error}");
+            for secret in ["hunter2", "99999", "abc", "70000"] {
+                assert!(!error.contains(secret), "{at}: {error}");
+            }
+        }
+        for parameter in ["port=0", "port=99999", "port=abc"] {
+            let error = parse(&format!("postgres://bar:hunter2@db/bar?{parameter}")).unwrap_err().to_string();
+            assert!(error.contains("port") && error.contains("must be 1 to 65535"), "{parameter}: {error}");
+        }
+        for good in ["db:1", "db:65535", "one,two:5433", "db:", "[::1]:5432", "[::1]"] {
+            assert!(!has_wrong_port(&format!("postgres://bar:99999@{good}/bar")), "{good}");
         }
     }
 
@@ -222,6 +272,8 @@ mod tests {
             "postgres://bar:hun@ter2?hunter2=2@db:port/bar",
             "postgres://bar:hunter2@db/bar?connect_timeout=hunter2",
             "postgres://hunter2",
+            "postgres://bar:hunter2/bar",
+            "postgres://bar:hunter2",
             "postgres://bar:hunter2@/bar",
         ] {
             if let Err(error) = parse(url) {

@@ -65,6 +65,17 @@ async fn a_byte_order_mark_is_no_part_of_a_body_and_other_encodings_are_named() 
     assert_eq!(cancelled["status_reason"], "too\nlate");
     let utf16 =
         |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    let utf32 = |text: &str, bytes: fn(u32) -> [u8; 4]| {
+        text.chars().flat_map(|character| bytes(character.into())).collect::<Vec<_>>()
+    };
+    // Where a body may be left out.
+    for nothing in ["", "\u{feff}", " \n", "\u{feff}\r\n"] {
+        let placed = guest.order("Negroni").await;
+        let cancel = guest.request(Method::POST, &format!("/orders/{}/cancel", id(&placed)));
+        let cancelled =
+            send(cancel.header("Content-Type", "application/json").body(nothing)).await.expect(200);
+        assert_eq!(cancelled["status_reason"], serde_json::Value::Null);
+    }
     let text = "{\"recipe\":\"Piña Colada\"}";
     let marked = format!("\u{feff}{text}");
     for (body, named) in [
@@ -73,7 +84,13 @@ async fn a_byte_order_mark_is_no_part_of_a_body_and_other_encodings_are_named() 
         (utf16(&marked, u16::to_le_bytes), "UTF-16"),
         (utf16(&marked, u16::to_be_bytes), "UTF-16"),
         (b"{\"recipe\":\"Pi\xf1a Colada\"}".to_vec(), "must be UTF-8"),
-        ("\u{feff}".into(), "not JSON"),
+        (utf32(text, u32::to_le_bytes), "UTF-32"),
+        (utf32(text, u32::to_be_bytes), "UTF-32"),
+        (utf32(&marked, u32::to_le_bytes), "UTF-32"),
+        (utf32(&marked, u32::to_be_bytes), "UTF-32"),
+        (Vec::new(), "The body is empty."),
+        ("\u{feff}".into(), "The body is empty."),
+        ("\u{feff} \r\n".into(), "The body is empty."),
         ("\u{feff}\u{feff}{}".into(), "not JSON"),
     ] {
         let problem = send(order(&guest, body)).await.expect_problem(400, "malformed-request");

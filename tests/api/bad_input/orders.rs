@@ -49,7 +49,7 @@ fn wrong_orders() -> Vec<Case<Value>> {
         invalid(json!({ "recipe": "Negroni", "table": 7.5 }), "table"),
         invalid(json!({ "recipe": "Negroni", "table": -7 }), "table"),
         invalid(json!({ "recipe": "Negroni", "table": true }), "table"),
-        invalid(json!({ "recipe": "Negroni", "table": " " }), "table"),
+        invalid(json!({ "recipe": "Negroni", "table": "\u{3164}" }), "table"),
     ];
     for quantity in [json!(0), json!(21), json!(-1), json!(1.5), json!("2"), json!(true), json!(u64::MAX)] {
         cases.push(invalid(
@@ -96,7 +96,7 @@ async fn all_that_is_wrong_is_named_at_once() {
     assert!(problem["detail"].as_str().unwrap().contains("Engine oil"), "{problem}");
     assert_eq!(pointers(order).await, ["#/items/0/recipe", "#/items/2/recipe"]);
     let order =
-        json!({ "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21 }], "table": " " });
+        json!({ "items": [{ "recipe": "Negroni", "quantity": 0 }, { "quantity": 21 }], "table": "\u{3164}" });
     let mut named = pointers(order).await;
     named.sort();
     assert_eq!(named, ["#/items/0/quantity", "#/items/1/quantity", "#/items/1/recipe", "#/table"]);
@@ -145,7 +145,7 @@ async fn a_wrong_move_is_refused_and_its_wrong_field_named() {
         ("fail", json!({ "reason": 7 }), 422, "invalid", "reason"),
         ("fail", long.clone(), 422, "invalid", "reason"),
         ("cancel", long, 422, "invalid", "reason"),
-        ("cancel", json!({ "reason": "\u{0}\u{200b}" }), 422, "invalid", "reason"),
+        ("fail", json!({ "reason": "\u{0}\u{200b}" }), 422, "invalid", "reason"),
         ("cancel", json!({ "why": "late" }), 422, "invalid", "why"),
         ("cancel", json!("late"), 422, "invalid", "body"),
         ("cancel", json!(["late"]), 422, "invalid", "body"),

@@ -56,9 +56,18 @@ on_both! {
             ("tommy’s", "Tommy's Margarita"),
             ("gin basil", "Gin\u{a0}Basil Smash"),
             ("b 52", "B-52"),
+            ("b52", "B-52"),
+            ("pinacolada", "Piña Colada"),
+            ("PINACOL", "Piña Colada"),
+            ("smorrebrodsour", "Smørrebrød Sour"),
         ] {
             assert_eq!(found(&guest, search).await, [name], "{search:?}");
         }
+        // Of ingredients, too, and from the beginning of a word only.
+        let gins = found(&guest, "old tom gin").await;
+        assert!(!gins.is_empty());
+        assert_eq!(found(&guest, "oldtomgin").await, gins);
+        assert_eq!(found(&guest, "ldtomgin").await, [""; 0]);
     }
 
     async fn a_name_as_it_is_written_comes_first_and_where_several_are_like_it_none_is_guessed(bar) {
@@ -114,6 +123,16 @@ async fn a_name_that_is_not_on_the_menu_is_answered_with_those_that_may_be_meant
     let problem = guest.get("/recipes/Negorni").await.expect_problem(404, "not-found");
     assert_eq!(problem["detail"], "There is no such recipe. Did you mean \"Negroni\"?");
     assert_eq!(problem["errors"][0]["suggestions"], json!(["Negroni"]), "{problem}");
+    for (name, meant) in [
+        ("gin & tonic", "Gin and Tonic"),
+        ("Gin Tonic", "Gin and Tonic"),
+        ("dark and stormy", "Dark 'n' Stormy"),
+        ("whisky sour", "Whiskey Sour"),
+        ("whisky", "Whiskey Sour"),
+    ] {
+        let problem = guest.post("/orders", json!({ "recipe": name })).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["suggestions"][0], meant, "{problem}");
+    }
     // At most three, and each line of an order its own.
     let lines = json!({ "items": [{ "recipe": "Martini" }, { "recipe": "Mojto" }, { "recipe": "Mojito" }] });
     let problem = guest.post("/orders", lines).await.expect_problem(422, "invalid");

@@ -26,7 +26,8 @@ on_both! {
 
     async fn a_name_is_one_line_of_what_can_be_seen(bar) {
             let (employee, guest) = (bar.employee().await, bar.guest().await);
-        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{1d159}", "\u{e000}"] {
+        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{1d159}", "\u{e000}",
+            "\u{301}", "\u{93e}\u{20dd}", "\u{fffd}", "\u{fffc}", "Gin\u{fffc}", "Gin\u{fffe}", "\u{fdd0}", "\u{1ffff}"] {
             let problem = employee.post("/recipes", recipe(name)).await.expect_problem(422, "invalid");
             assert_eq!(problem["errors"][0]["field"], "name", "{name:?}: {problem}");
             let order = json!({ "recipe": "Negroni", "table": name });
@@ -36,11 +37,13 @@ on_both! {
             let problem = bar.stranger().post("/register", account).await.expect_problem(422, "invalid");
             assert_eq!(problem["errors"][0]["field"], "username", "{name:?}: {problem}");
         }
-        employee.post("/recipes", recipe("👩\u{200d}🍳 Special")).await.expect(201);
+        for name in ["👩\u{200d}🍳 Special", "&", "\u{1faea}", "हिन्दी"] {
+            employee.post("/recipes", recipe(name)).await.expect(201);
+        }
     }
 
     async fn a_note_loses_what_nobody_sees_and_nothing_else(bar) {
-            let note = "no\u{200b} ice\r\nfor 👩\u{200d}🍳\u{2028}\u{1faea}\u{0}";
+            let note = "no\u{200b} i\u{fffc}ce\u{fdd0}\r\nfor 👩\u{200d}🍳\u{2028}\u{1faea}\u{0}";
         let order = json!({ "recipe": "Negroni", "note": note });
         let order = bar.guest().await.post("/orders", order).await.expect(201);
         assert_eq!(order["note"], "no ice\nfor 👩\u{200d}🍳\n\u{1faea}");

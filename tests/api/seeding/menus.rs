@@ -59,6 +59,7 @@ async fn a_file_may_begin_with_a_byte_order_mark_and_another_encoding_is_named()
         for (bytes, named) in [
             (text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>(), "UTF-16"),
             (text.encode_utf16().flat_map(u16::to_be_bytes).collect(), "UTF-16"),
+            (text.chars().flat_map(|character| u32::from(character).to_le_bytes()).collect(), "UTF-32"),
             (b"{\"recipes\": [\n{\"name\": \"Pi\xf1a\"}]}".to_vec(), "line 2"),
         ] {
             fs::write(&file, bytes).unwrap();
@@ -140,6 +141,25 @@ async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
     assert!(sentence.contains(path), "{sentence}");
     for database in &databases {
         assert!(is_untouched(database).await, "something was written to {}", database.url);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_has_in_it_breaks_no_line_of_what_is_said_about_it() {
+    let (folder, database) = (TempDir::new().unwrap(), Database::file());
+    let file = folder.path().join("my\nmenu.json");
+    let forged = "x\nshakerqueue: forged\r\u{1b}[2K\u{2028}\u{202e}";
+    let of_entry = second(|drink| drink[forged] = json!(forged));
+    let of_name = second(|drink| drink["name"] = json!(forged));
+    let of_menu = json!({ "recipes": [], forged: 1 }).to_string();
+    for text in [of_entry, of_name, of_menu, "{".into()] {
+        fs::write(&file, text).unwrap();
+        let arguments = ["seed", "--menu", file.to_str().unwrap()];
+        let sentence = refuses(&arguments, &[("DATABASE_URL", &database.url)]).await;
+        let sentence = sentence.trim_end_matches('\n');
+        let hidden = |character: char| character.is_control() || "\u{2028}\u{202e}".contains(character);
+        assert!(!sentence.contains(hidden), "{sentence:?}");
+        assert!(sentence.contains("my\\nmenu.json"), "{sentence}");
     }
 }
 

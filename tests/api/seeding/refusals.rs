@@ -1,7 +1,7 @@
 //! Settings that can't work: one sentence that says what to set, and no secret in it.
 
 use super::refuses;
-use crate::support::{PATIENCE, database::Database};
+use crate::support::{PATIENCE, database::Database, executable::run};
 use std::time::Instant;
 
 const BROKER: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
@@ -30,7 +30,13 @@ async fn deployments_that_do_not_exist_are_refused() {
         ("migrate", vec![database("sqlite://")], "sqlite://"),
         ("serve", vec![postgres, amqp("http://bar:hunter2@127.0.0.1")], "amqp://"),
         ("serve", vec![postgres, amqp("amqps://bar:hunter2@127.0.0.1")], "amqp://"),
-        ("serve", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1:port")], "amqp://"),
+        ("serve", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1:port")], "port must be 1 to 65535"),
+        ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1:0")], "port must be 1 to 65535"),
+        (
+            "serve",
+            vec![postgres, BROKER, ("AMQP_MANAGEMENT_URL", "http://bar:hunter2@127.0.0.1:99999")],
+            "port in the URL of the management API must be 1 to 65535",
+        ),
         ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1/a/b")], "%2F"),
         ("work", vec![postgres, amqp("hunter2")], "amqp://"),
         ("work", vec![postgres, BROKER, ("QUEUE_PREFIX", "")], "prefix"),
@@ -46,8 +52,10 @@ async fn deployments_that_do_not_exist_are_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_url_that_can_not_be_read_is_refused_at_once() {
     for (role, url, named) in [
-        ("migrate", "postgres://bar:hunter2@127.0.0.1:port/bar", "must look like"),
-        ("seed", "postgres://bar:hunter2@127.0.0.1:99999/bar", "must look like"),
+        ("migrate", "postgres://bar:hunter2@127.0.0.1:port/bar", "must be 1 to 65535"),
+        ("seed", "postgres://bar:hunter2@127.0.0.1:99999/bar", "must be 1 to 65535"),
+        ("serve", "postgres://bar:hunter2@127.0.0.1:0/bar", "must be 1 to 65535"),
+        ("serve", "postgres://bar:hunter2@one:5432,two:65536/bar", "must be 1 to 65535"),
         ("seed", "postgres:///bar", "must look like"),
         ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=maybe", "sslmode"),
         ("serve", "postgres://bar:hunter2@127.0.0.1/bar?sslmode=require", "sslmode"),
@@ -63,6 +71,25 @@ async fn a_url_that_can_not_be_read_is_refused_at_once() {
         assert!(started.elapsed() < PATIENCE / 2, "{role} {url} took {:?}", started.elapsed());
         assert!(sentence.contains("DATABASE_URL") && sentence.contains(named), "{role} {url}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_port_that_can_not_be_one_is_named_wherever_it_is_set() {
+    let database = Database::file();
+    for (role, name, value, said) in [
+        ("serve", "BIND_ADDR", "127.0.0.1:99999", "the port must be 0 to 65535"),
+        ("serve", "BIND_ADDR", "localhost:8080", "must be an IP address"),
+        ("serve", "ADMIN_ADDR", "[::1]:port", "the port must be 0 to 65535"),
+        ("work", "ADMIN_ADDR", "127.0.0.1:65536", "the port must be 0 to 65535"),
+        ("serve", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:99999", "port of 1 to 65535"),
+        ("serve", "OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:0", "port of 1 to 65535"),
+    ] {
+        let mut environment = vec![("DATABASE_URL", database.url.as_str()), (name, value)];
+        environment.extend((name != "BIND_ADDR").then_some(("BIND_ADDR", "127.0.0.1:0")));
+        let output = run(&[role], &environment).await;
+        let complained = String::from_utf8(output.stderr).expect("UTF-8");
+        assert!(!output.status.success() && complained.contains(said), "{role} {name}={value}: {complained}");
     }
 }
 

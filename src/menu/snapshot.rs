@@ -1,0 +1,108 @@
+//! The menu at one moment, and what makes it fast to find something in it.
+
+use crate::domain::{
+    ids::RecipeId,
+    name_search::{LooseWords, nearest},
+    recipe::Recipe,
+    search::{SearchPattern, SearchableName},
+    text::Name,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+/// The menu at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub(super) edition: Option<String>,
+    recipes: Vec<Arc<Recipe>>,
+    by_id: HashMap<RecipeId, Arc<Recipe>>,
+    by_name: HashMap<String, Arc<Recipe>>,
+    /// The recipes with each loose key, which is rarely more than one.
+    by_loose_key: BTreeMap<String, Vec<Arc<Recipe>>>,
+    /// Folded once, because that takes longer than a search: of each recipe, in their order, its name as it is spoken, and
+    /// the names that it is found by. Most ingredients are in many recipes.
+    spoken: Vec<LooseWords>,
+    searchable: Vec<Vec<Arc<SearchableName>>>,
+}
+
+impl Snapshot {
+    pub(super) fn new(edition: String, recipes: Vec<(String, Recipe)>) -> Self {
+        let mut menu = Self { edition: Some(edition), ..Self::default() };
+        let mut names = HashMap::new();
+        for (key, recipe) in recipes {
+            let recipe = Arc::new(recipe);
+            menu.by_id.insert(recipe.id, Arc::clone(&recipe));
+            menu.by_name.insert(key, Arc::clone(&recipe));
+            let name = recipe.formula.name.as_str();
+            if let Some(key) = Name::loose_key_of(name) {
+                menu.by_loose_key.entry(key).or_default().push(Arc::clone(&recipe));
+            }
+            menu.spoken.push(LooseWords::spoken(name));
+            menu.searchable.push(searchable(&recipe, &mut names));
+            menu.recipes.push(recipe);
+        }
+        menu
+    }
+
+    /// Everything on the menu, by name.
+    pub fn recipes(&self) -> &[Arc<Recipe>] {
+        &self.recipes
+    }
+
+    /// The recipes whose name, or that of an ingredient, has what somebody looks for, by name; without it all of them.
+    pub fn search(&self, search: Option<&SearchPattern>) -> impl Iterator<Item = &Arc<Recipe>> {
+        let fits = move |names: &[Arc<SearchableName>]| {
+            search.is_none_or(|search| names.iter().any(|name| search.is_in_name(name)))
+        };
+        self.recipes
+            .iter()
+            .zip(&self.searchable)
+            .filter(move |(_, names)| fits(names))
+            .map(|(recipe, _)| recipe)
+    }
+
+    /// A recipe by id or by name, whatever its case; where there is none, the only one whose name differs in accents,
+    /// apostrophes, dashes or spaces.
+    pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
+        self.find_exact(id_or_name).or_else(|| self.find_loose(id_or_name))
+    }
+
+    /// A recipe by id or by name, whatever its case.
+    pub fn find_exact(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
+        let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
+        by_id.or_else(|| self.by_name.get(&Name::key_of(id_or_name)))
+    }
+
+    pub(super) fn find_loose(&self, name: &str) -> Option<&Arc<Recipe>> {
+        match self.by_loose_key.get(&Name::loose_key_of(name)?)?.as_slice() {
+            [recipe] => Some(recipe),
+            _ => None,
+        }
+    }
+
+    /// Names on the menu that may be meant by one that is not, best first. None for an id.
+    pub fn suggestions(&self, id_or_name: &str) -> Vec<String> {
+        if id_or_name.parse::<RecipeId>().is_ok() {
+            return Vec::new();
+        }
+        let Some(wanted) = Name::spoken_words_of(id_or_name) else { return Vec::new() };
+        let found = nearest(&wanted, self.spoken.iter().zip(&self.recipes));
+        found.into_iter().map(|recipe| recipe.formula.name.as_str().to_owned()).collect()
+    }
+}
+
+/// The names that a recipe is found by. Those that an earlier recipe has, too, are shared with it.
+fn searchable(recipe: &Recipe, known: &mut HashMap<String, Arc<SearchableName>>) -> Vec<Arc<SearchableName>> {
+    let names = recipe.formula.searched_names().map(Name::as_str);
+    let shared = names.map(|name| {
+        if let Some(searchable) = known.get(name) {
+            return Arc::clone(searchable);
+        }
+        let searchable = Arc::new(SearchableName::of(name));
+        known.insert(name.to_owned(), Arc::clone(&searchable));
+        searchable
+    });
+    shared.collect()
+}

@@ -1,0 +1,100 @@
+//! Keeps every event of a log for people on one line, whatever stands in it: what clients, files and servers say goes into
+//! fields, and must not look like further events.
+
+use crate::domain::text::printable;
+use std::io::{self, Write};
+
+const ESCAPE: char = '\u{1b}';
+
+/// A writer of events, which is given each of them whole.
+pub struct OneLine<W> {
+    lines: W,
+    /// Whether the events have colours. What they quote has none: the formatter takes them out.
+    coloured: bool,
+}
+
+impl<W: Write> OneLine<W> {
+    /// Passes events on to a writer.
+    pub fn new(lines: W, coloured: bool) -> Self {
+        Self { lines, coloured }
+    }
+
+    fn escape(&self, character: char) -> impl Iterator<Item = char> + use<W> {
+        let is_colour = self.coloured && character == ESCAPE;
+        let as_it_is = is_colour.then_some(character);
+        let printed = (!is_colour).then(|| printable(character));
+        as_it_is.into_iter().chain(printed.into_iter().flatten())
+    }
+}
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = event.strip_suffix(b"\n").unwrap_or(event);
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') || (self.coloured && *byte == 0x1b);
+        // Nearly all are of plain characters, and go as they are.
+        if text.iter().all(is_plain) {
+            return self.lines.write(event);
+        }
+        let mut line: String =
+            String::from_utf8_lossy(text).chars().flat_map(|character| self.escape(character)).collect();
+        line.push('\n');
+        self.lines.write_all(line.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lines.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of an event that quotes this.
+    fn written(quoted: &str, coloured: bool) -> String {
+        let lines = Lines::default();
+        let to = lines.clone();
+        let writer = move || OneLine::new(to.clone(), coloured);
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(coloured).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(error = %quoted, reason = quoted, "failed: {quoted}");
+        });
+        let written = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        String::from_utf8(written).expect("text")
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_quotes() {
+        for coloured in [false, true] {
+            for quoted in [
+                "a\nb",
+                "a\r\n2026-11-26T22:00:00Z ERROR shakerqueue: forged",
+                "a\u{2028}b\u{85}c\u{b}d",
+                "\u{202e}txt",
+            ] {
+                let event = written(quoted, coloured);
+                let line = event.strip_suffix('\n').expect("a whole line");
+                let hidden = |character: char| character != ESCAPE && !printable(character).eq([character]);
+                assert!(!line.contains(hidden), "{line:?}");
+            }
+        }
+        let event = written("Piña\nColada 🍸", false);
+        assert!(event.contains("error=Piña\\nColada 🍸"), "{event}");
+        assert!(written("Piña", true).contains(ESCAPE), "the colours are gone");
+    }
+}
