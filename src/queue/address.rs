@@ -211,7 +211,8 @@ mod tests {
             ("amqp://rabbit/bar#1", "no ? and no #"),
             ("amqp://rabbit/a/b", "write it as %2F"),
             ("amqp://rabbit/%ff", "valid UTF-8"),
-            ("amqp://rabbit:port", "must look like amqp://"),
+            ("amqp://rabbit:port", "port must be 1 to 65535"),
+            ("amqp://rabbit:0x", "port must be 1 to 65535"),
             (&long, "longer than 255 bytes"),
         ] {
             let refusal = parsed(url).map(|_| ()).expect_err(url);

@@ -236,7 +236,7 @@ mod tests {
             ("channel_binding", "must be disable, prefer or require"),
             ("load_balance_hosts", "must be disable or random"),
             ("hostaddr", "must be IP addresses"),
-            ("port", number),
+            ("port", "must be 1 to 65535"),
             ("connect_timeout", number),
             ("keepalives", number),
             ("keepalives_idle", number),

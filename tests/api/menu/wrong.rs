@@ -20,7 +20,7 @@ fn wrong_recipes() -> Vec<(Value, &'static str)> {
         // What serde would take for a struct.
         (water_with("ingredients", json!([["water", 200, "ml"]])), "ingredients[0]"),
         (second("colour", json!("clear")), "ingredients[1].colour"),
-        (water_with("garnish", json!(" ")), "garnish"),
+        (water_with("garnish", json!("\u{3164}")), "garnish"),
         (water_with("garnish", json!("g".repeat(81))), "garnish"),
         (water_with("colour", json!("clear")), "colour"),
         (water_with("id", json!("00000000-0000-7000-8000-000000000000")), "id"),
