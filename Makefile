@@ -32,7 +32,7 @@ test: ## Run every test, with a private PostgreSQL and RabbitMQ
 	tests/with-servers cargo test --locked
 
 fuzz: ## Try more input that is nearly right on all that reads input (CASES=n for each; 2 minutes)
-	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --lib -- fuzz::
+	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --lib -- proptests::
 
 chaos: ## Break things under load and look for lost orders (FAULT=name,name SECONDS=n SEED=n; 8 minutes)
 	tests/with-servers --programs cargo test --locked --test chaos -- \

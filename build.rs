@@ -19,7 +19,7 @@ const PARTS: [(&str, &[&str]); 3] = [
     ("licence.txt", &["NOTICE", "LICENSE"]),
 ];
 
-const OURS: &str = "src/http/docs/start.js";
+const OURS: &str = "src/http/openapi/swagger_ui/start.js";
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo looks at Rust sources only.

@@ -4,33 +4,37 @@
 
 // Private to the library: compiled here as they are, with what they use.
 use serde::Deserialize;
-use shakerqueue::{config, replies};
+use shakerqueue::{config, util};
 #[allow(dead_code)]
-#[path = "../src/http/limits/budget.rs"]
+#[path = "../src/http/middleware/rate_limit/limiter.rs"]
 mod budget;
 #[allow(dead_code, unused_imports)]
-#[path = "../src/queue/tracker.rs"]
+#[path = "../src/broker/confirm_tracker.rs"]
 mod tracker;
 
 use chrono::TimeDelta;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
 use shakerqueue::{
-    accounts::{Passwords, Tokens, new_user},
-    bar::{Bar, Filter},
+    broker::{PublishError, order_message},
     domain::{
         account::{Email, Role, User},
         ids::{OrderId, SessionId, UserId},
+        json_object::JsonObject,
         now,
-        object::Object,
         order::{Drink, Line, NewOrder, Quantity},
+        priority,
         text::Username,
-        working_order,
     },
-    intake::{Identity, Request, message},
-    queue::PublishError,
-    recorder::record_batch,
-    seed,
+    services::{
+        accounts::{PasswordHasher, Tokens, new_user},
+        orders::{
+            board::{Board, OrderFilter},
+            intake::{OrderIds, Request},
+            recorder::record_batch,
+        },
+        seed,
+    },
     store::{Store, recipes, users},
 };
 use std::{env, hint::black_box, path::Path, sync::Arc};
@@ -38,7 +42,7 @@ use tokio::{
     runtime::Runtime,
     time::{Duration, Instant},
 };
-use tracker::{Reply, Tracker};
+use tracker::{ConfirmReply, ConfirmTracker};
 
 const SMALL: &str = r#"{"recipe":"Margarita","table":"7"}"#;
 /// Orders that wait while the board is read.
@@ -48,26 +52,27 @@ fn tokens(criterion: &mut Criterion) {
     let tokens = Tokens::new(&SecretString::from("x".repeat(32)), &[], TimeDelta::hours(8));
     let email = Email::try_from("user@example.com").expect("an address");
     let user = new_user(Username::try_from("user").expect("a name"), email, Role::Customer);
-    let token = tokens.issue(&user, SessionId::fresh()).text;
+    let token = tokens.issue(&user, SessionId::new_v7()).text;
     criterion.bench_function("token: verify", |bencher| {
         bencher.iter(|| tokens.verify(black_box(&token)).expect("its own token"));
     });
     // As many as a bar has guests: none of them is remembered when it comes again.
-    let another = || tokens.issue(&User { id: UserId::fresh(), ..user.clone() }, SessionId::fresh()).text;
+    let another = || tokens.issue(&User { id: UserId::new_v7(), ..user.clone() }, SessionId::new_v7()).text;
     let all: Vec<_> = (0..20_000).map(|_| another()).collect();
     let mut next = all.iter().cycle();
     criterion.bench_function("token: verify, not remembered", |bencher| {
         bencher.iter(|| tokens.verify(next.next().expect("a token")).expect("its own token"));
     });
-    let identity = Identity::new("bench");
-    criterion.bench_function("order id: make", |bencher| bencher.iter(|| identity.fresh(black_box(user.id))));
+    let identity = OrderIds::new("bench");
+    criterion
+        .bench_function("order id: make", |bencher| bencher.iter(|| identity.generate(black_box(user.id))));
 }
 
 /// One budget of 1,200 a minute, which is soon used up, and one that has enough.
 fn limits(criterion: &mut Criterion) {
     let limits: config::RateLimits = "ordering=1000000".parse().expect("limits");
-    let ordering = limits.policies().iter().filter(|policy| policy.kind == config::Kind::Ordering);
-    for budget in ordering.map(|policy| budget::Budget::new(*policy, 10)) {
+    let ordering = limits.policies().iter().filter(|policy| policy.kind == config::RouteClass::Ordering);
+    for budget in ordering.map(|policy| budget::PolicyLimiter::new(*policy, 10)) {
         let share = budget.share(1).expect("a share");
         // As many as are remembered, which is the worst.
         assert!((0..16_384).all(|whose| share.take(whose).is_ok()));
@@ -85,7 +90,8 @@ fn parsing(criterion: &mut Criterion) {
             bencher.iter(|| {
                 // As the API reads it: with the path to what is wrong.
                 let json = &mut serde_json::Deserializer::from_str(black_box(body));
-                let Object(request): Object<Request> = Object::deserialize(json).expect("an order");
+                let JsonObject(request): JsonObject<Request> =
+                    JsonObject::deserialize(json).expect("an order");
                 request
             });
         });
@@ -95,26 +101,27 @@ fn parsing(criterion: &mut Criterion) {
 fn order(customer: UserId, drink: Drink) -> NewOrder {
     let placed_at = now();
     NewOrder {
-        id: OrderId::fresh(),
+        id: OrderId::new_v7(),
         customer_id: customer,
         placed_by: customer,
         lines: vec![Line { recipe: drink, quantity: Quantity::ONE, note: None }],
         table: None,
         note: None,
-        priority: working_order::priority(30),
-        due_at: working_order::due(placed_at, 30),
+        priority: priority::priority(30),
+        due_at: priority::due(placed_at, 30),
         placed_at,
     }
 }
 
 fn messages(criterion: &mut Criterion) {
     let name = "Margarita".try_into().expect("a name");
-    let order = order(UserId::fresh(), Drink { id: shakerqueue::domain::ids::RecipeId::fresh(), name });
-    let body = message::encode(&order);
-    criterion
-        .bench_function("message: encode", |bencher| bencher.iter(|| message::encode(black_box(&order))));
+    let order = order(UserId::new_v7(), Drink { id: shakerqueue::domain::ids::RecipeId::new_v7(), name });
+    let body = order_message::encode(&order);
+    criterion.bench_function("message: encode", |bencher| {
+        bencher.iter(|| order_message::encode(black_box(&order)));
+    });
     criterion.bench_function("message: decode", |bencher| {
-        bencher.iter(|| message::decode(black_box(&body)).expect("its own message"));
+        bencher.iter(|| order_message::decode(black_box(&body)).expect("its own message"));
     });
     criterion
         .bench_function("order: fingerprint", |bencher| bencher.iter(|| black_box(&order).fingerprint()));
@@ -127,15 +134,15 @@ fn confirms(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(MESSAGES));
     for (name, at_a_time) in [("one at a time", 1), ("64 at a time", 64)] {
         group.bench_function(name, |bencher| {
-            let replies = || -> Vec<_> { (0..MESSAGES).map(|_| replies::channel()).collect() };
+            let replies = || -> Vec<_> { (0..MESSAGES).map(|_| util::reply_channel::channel()).collect() };
             bencher.iter_batched(
                 replies,
                 |replies| {
                     let at = Instant::now();
-                    let mut tracker = Tracker::new(at);
+                    let mut tracker = ConfirmTracker::new(at);
                     let mut receivers = Vec::with_capacity(replies.len());
                     for (to, receiver) in replies {
-                        tracker.register(vec![Reply { to, permit: None }], false, at);
+                        tracker.register(vec![ConfirmReply { to, permit: None }], false, at);
                         receivers.push(receiver);
                     }
                     for tag in (at_a_time..=MESSAGES).step_by(usize::try_from(at_a_time).unwrap_or(1)) {
@@ -163,11 +170,11 @@ fn working_order(criterion: &mut Criterion) {
     }
     for (name, store) in stores {
         // It waits for orders with a task of its own.
-        let bar = runtime.block_on(async { Bar::new(store.clone()) });
+        let bar = runtime.block_on(async { Board::new(store.clone()) });
         runtime.block_on(fill(&store));
         criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
             bencher.to_async(&runtime).iter(|| async {
-                let page = bar.waiting(Filter::default(), None, 51).await.expect("a page");
+                let page = bar.waiting(OrderFilter::default(), None, 51).await.expect("a page");
                 assert_eq!(page.orders.len(), 51);
                 page
             });
@@ -198,7 +205,7 @@ async fn fill(store: &Store) {
     let (customer, drink) = store
         .read(|conn| {
             async {
-                let page = users::page(conn, users::Filter::default(), None, 1).await?;
+                let page = users::page(conn, users::UserFilter::default(), None, 1).await?;
                 let menu = recipes::menu(conn).await?;
                 Ok((
                     page.first().map(|user| user.id),
@@ -219,7 +226,7 @@ async fn fill(store: &Store) {
 
 fn passwords(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
-    let passwords = Passwords::start(4).expect("threads");
+    let passwords = PasswordHasher::start(4).expect("threads");
     let wrong = SecretString::from("password123");
     // At the least cost, so that what is seen is the way to the threads and back.
     criterion.bench_function("password: verify at cost 4", |bencher| {

@@ -33,7 +33,7 @@ use tokio::{
 /// How long a closed loop runs before it counts.
 pub const WARM_UP: Duration = Duration::from_millis(500);
 /// An answer that takes longer counts as none.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes the request with this number.
 pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
@@ -185,7 +185,7 @@ impl Run {
                 return Ok(());
             }
             sleep_until(due).await;
-            let asked = timeout(PATIENCE, exchange(&mut sender, (self.load.requests)(number))).await;
+            let asked = timeout(ANSWER_TIMEOUT, exchange(&mut sender, (self.load.requests)(number))).await;
             let status = if let Ok(Ok(status)) = asked {
                 status
             } else {
@@ -253,7 +253,7 @@ impl Client {
     pub async fn ask(&mut self, method: &str, path: &str, body: String) -> Result<(u16, Value)> {
         self.sender.ready().await?;
         let request = request(method, path, Some(&self.token), body);
-        let response = timeout(PATIENCE, self.sender.send_request(request)).await??;
+        let response = timeout(ANSWER_TIMEOUT, self.sender.send_request(request)).await??;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))

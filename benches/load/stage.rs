@@ -8,7 +8,7 @@ use crate::harness::{
     roles::{Role, SECRET, command},
     servers::{Seeded, Servers},
     tokens::Tokens,
-    wait::{PATIENCE, until},
+    wait::{WAIT_TIMEOUT, until},
 };
 use amqprs::{
     channel::{Channel, QueueDeclareArguments},
@@ -100,7 +100,7 @@ impl Stage {
         ];
         settings.extend_from_slice(more);
         let mut seed = command(&["seed"], &settings);
-        if !timeout(PATIENCE, seed.output()).await??.status.success() {
+        if !timeout(WAIT_TIMEOUT, seed.output()).await??.status.success() {
             return Err("seed failed".into());
         }
         let serve = self.serve(&settings).await?;

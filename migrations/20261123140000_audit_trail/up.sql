@@ -1,4 +1,4 @@
--- Who changed what. Entries are never changed and never deleted: triggers refuse it (src/store/append_only.rs). Nothing here refers to
+-- Who changed what. Entries are never changed and never deleted: triggers refuse it (src/store/migrations/append_only_triggers.rs). Nothing here refers to
 -- other tables, so that an entry outlives what it is about. The moves of orders are not here but where they always were.
 CREATE TABLE audit_entries (
     id           UUID        NOT NULL PRIMARY KEY,

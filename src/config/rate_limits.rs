@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, str::FromStr};
 
 /// Requests that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum RouteClass {
     /// What looks at a password.
     Login,
     /// `POST /token/refresh`.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 /// Whose requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub enum BudgetOwner {
     /// One account's; without a policy for staff of its own, also theirs.
     Account,
     /// One employee's or admin's.
@@ -38,36 +38,36 @@ pub struct Policy {
     /// What it is called, here and in headers.
     pub name: &'static str,
     /// Of which requests.
-    pub kind: Kind,
+    pub kind: RouteClass,
     /// Whose.
-    pub whose: Whose,
+    pub whose: BudgetOwner,
     /// So many in a minute, and at most so many at once.
     pub per_minute: NonZeroU32,
 }
 
 /// The most that can be asked for: it leaves governor's arithmetic room.
-const MOST: u32 = 10_000_000;
+const MAX_PER_MINUTE: u32 = 10_000_000;
 
 /// What holds unless something else is said.
-const USUAL: [Policy; 15] = [
-    usual("anonymous-address", Kind::Anonymous, Whose::Address, 12_000),
-    usual("login", Kind::Login, Whose::Account, 10),
-    usual("login-address", Kind::Login, Whose::Address, 120),
-    usual("refresh", Kind::Refresh, Whose::Account, 20),
-    usual("refresh-address", Kind::Refresh, Whose::Address, 1200),
-    usual("registration-address", Kind::Registration, Whose::Address, 60),
-    usual("ordering", Kind::Ordering, Whose::Account, 60),
-    usual("ordering-staff", Kind::Ordering, Whose::Staff, 600),
-    usual("ordering-address", Kind::Ordering, Whose::Address, 1200),
-    usual("reading", Kind::Reading, Whose::Account, 300),
-    usual("reading-staff", Kind::Reading, Whose::Staff, 3000),
-    usual("reading-address", Kind::Reading, Whose::Address, 12_000),
-    usual("writing", Kind::Writing, Whose::Account, 60),
-    usual("writing-staff", Kind::Writing, Whose::Staff, 1200),
-    usual("writing-address", Kind::Writing, Whose::Address, 600),
+const DEFAULTS: [Policy; 15] = [
+    usual("anonymous-address", RouteClass::Anonymous, BudgetOwner::Address, 12_000),
+    usual("login", RouteClass::Login, BudgetOwner::Account, 10),
+    usual("login-address", RouteClass::Login, BudgetOwner::Address, 120),
+    usual("refresh", RouteClass::Refresh, BudgetOwner::Account, 20),
+    usual("refresh-address", RouteClass::Refresh, BudgetOwner::Address, 1200),
+    usual("registration-address", RouteClass::Registration, BudgetOwner::Address, 60),
+    usual("ordering", RouteClass::Ordering, BudgetOwner::Account, 60),
+    usual("ordering-staff", RouteClass::Ordering, BudgetOwner::Staff, 600),
+    usual("ordering-address", RouteClass::Ordering, BudgetOwner::Address, 1200),
+    usual("reading", RouteClass::Reading, BudgetOwner::Account, 300),
+    usual("reading-staff", RouteClass::Reading, BudgetOwner::Staff, 3000),
+    usual("reading-address", RouteClass::Reading, BudgetOwner::Address, 12_000),
+    usual("writing", RouteClass::Writing, BudgetOwner::Account, 60),
+    usual("writing-staff", RouteClass::Writing, BudgetOwner::Staff, 1200),
+    usual("writing-address", RouteClass::Writing, BudgetOwner::Address, 600),
 ];
 
-const fn usual(name: &'static str, kind: Kind, whose: Whose, per_minute: u32) -> Policy {
+const fn usual(name: &'static str, kind: RouteClass, whose: BudgetOwner, per_minute: u32) -> Policy {
     let per_minute = match NonZeroU32::new(per_minute) {
         Some(number) => number,
         None => NonZeroU32::MIN,
@@ -92,16 +92,17 @@ impl FromStr for RateLimits {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.trim() {
             "off" => return Ok(Self(Vec::new())),
-            "on" | "" => return Ok(Self(USUAL.to_vec())),
+            "on" | "" => return Ok(Self(DEFAULTS.to_vec())),
             _ => {}
         }
-        let mut policies = USUAL;
+        let mut policies = DEFAULTS;
         for change in text.split(',').map(str::trim).filter(|change| !change.is_empty()) {
             let (name, number) =
                 change.split_once('=').ok_or_else(|| format!("{change}: must be on, off, or NAME=N,…"))?;
-            let number = number.parse().ok().filter(|number| (1..=MOST).contains(number));
-            let number =
-                number.and_then(NonZeroU32::new).ok_or_else(|| format!("{name} must be 1 to {MOST}"))?;
+            let number = number.parse().ok().filter(|number| (1..=MAX_PER_MINUTE).contains(number));
+            let number = number
+                .and_then(NonZeroU32::new)
+                .ok_or_else(|| format!("{name} must be 1 to {MAX_PER_MINUTE}"))?;
             let policy = policies.iter_mut().find(|policy| policy.name == name);
             policy.ok_or_else(|| format!("there is no {name}; there are {}", names()))?.per_minute = number;
         }
@@ -110,7 +111,7 @@ impl FromStr for RateLimits {
 }
 
 fn names() -> String {
-    USUAL.map(|policy| policy.name).join(", ")
+    DEFAULTS.map(|policy| policy.name).join(", ")
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@ use clap::Parser;
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
-    serving: Serving,
+    serving: ServeArgs,
 }
 
-fn parsed(flags: &[&str]) -> Result<Serving, String> {
+fn parsed(flags: &[&str]) -> Result<ServeArgs, String> {
     let flags = ["serve"].iter().chain(flags);
     Flags::try_parse_from(flags).map(|flags| flags.serving).map_err(|error| error.to_string())
 }
@@ -74,7 +74,7 @@ fn a_certificate_needs_its_key_and_a_key_its_certificate() {
 
 #[test]
 fn every_secret_that_is_given_has_its_length() {
-    let (long, short) = ("x".repeat(LEAST_SECRET), "x".repeat(LEAST_SECRET - 1));
+    let (long, short) = ("x".repeat(MIN_SECRET_BYTES), "x".repeat(MIN_SECRET_BYTES - 1));
     let checked = |secret: &str, previous: &str| {
         let flags = [format!("--jwt-secret={secret}"), format!("--jwt-previous-secrets={previous}")];
         let serving = parsed(&[&flags[0], &flags[1]]).unwrap();

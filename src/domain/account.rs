@@ -1,7 +1,8 @@
 //! Accounts: who may do what.
 
 use super::{
-    Instant, ids::UserId, schema, stamp::Stamp, text::Username, unicode::compatible, validation, words,
+    Timestamp, ids::UserId, openapi_schema, text::Username, unicode::compatible, validation,
+    version::EntityVersion, words,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -39,15 +40,15 @@ pub struct User {
     /// Whether it may do anything at all.
     pub active: bool,
     /// When it was made.
-    pub created_at: Instant,
+    pub created_at: Timestamp,
     /// How often it changed, counted from 1.
     pub version: i32,
 }
 
 impl User {
     /// The state that it is in.
-    pub fn stamp(&self) -> Stamp {
-        Stamp { id: self.id.0, version: self.version }
+    pub fn stamp(&self) -> EntityVersion {
+        EntityVersion { id: self.id.0, version: self.version }
     }
 }
 
@@ -58,11 +59,11 @@ pub struct Email(String);
 
 validation::whole!(Email);
 
-schema::described!(Email: schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MOST));
+openapi_schema::described!(Email: openapi_schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MAX));
 
 impl Email {
     /// The most characters an address may have (RFC 5321: path of 256 with its brackets).
-    pub const MOST: usize = 254;
+    pub const MAX: usize = 254;
 
     /// The address.
     pub fn as_str(&self) -> &str {
@@ -83,8 +84,8 @@ impl TryFrom<&str> for Email {
 
     /// Accepts what could be delivered to; whether it is, only a message would show.
     fn try_from(text: &str) -> Result<Self, String> {
-        if text.chars().nth(Self::MOST).is_some() {
-            return Err(format!("must be at most {} characters", Self::MOST));
+        if text.chars().nth(Self::MAX).is_some() {
+            return Err(format!("must be at most {} characters", Self::MAX));
         }
         let text = text.trim();
         let plausible = text.split_once('@').is_some_and(|(local, domain)| {
@@ -114,9 +115,9 @@ validation::whole!(Password);
 
 impl Password {
     /// The fewest bytes.
-    pub const LEAST: usize = 8;
+    pub const MIN: usize = 8;
     /// The most bytes: bcrypt reads no further, and half a password must not do.
-    pub const MOST: usize = 72;
+    pub const MAX: usize = 72;
 
     /// The secret itself, for hashing only: in the form NFKC, because keyboards differ in how they send the same characters (NIST SP
     /// 800-63B, 3.1.1.2).
@@ -134,7 +135,7 @@ impl Password {
     pub fn hashed_forms(given: &SecretString) -> Vec<SecretString> {
         let text = given.expose_secret();
         // What is longer could never be set. Nobody shall have more normalized than that.
-        if text.chars().nth(Self::MOST).is_some() {
+        if text.chars().nth(Self::MAX).is_some() {
             return vec![given.clone()];
         }
         match compatible(text) {
@@ -156,21 +157,21 @@ impl TryFrom<&SecretString> for Password {
     type Error = String;
 
     fn try_from(given: &SecretString) -> Result<Self, String> {
-        let too_long = || format!("must be at most {} bytes", Self::MOST);
+        let too_long = || format!("must be at most {} bytes", Self::MAX);
         let text = given.expose_secret();
-        if text.chars().nth(Self::MOST).is_some() {
+        if text.chars().nth(Self::MAX).is_some() {
             return Err(too_long());
         }
         let normalized = SecretString::from(compatible(text).into_owned());
         let bytes = normalized.expose_secret().len();
         // Some characters become many: those that were typed count too.
-        if text.len().min(bytes) < Self::LEAST {
-            return Err(format!("must be at least {} bytes", Self::LEAST));
+        if text.len().min(bytes) < Self::MIN {
+            return Err(format!("must be at least {} bytes", Self::MIN));
         }
         if text.contains('\0') {
             return Err("must not contain a NUL character".into());
         }
-        if bytes > Self::MOST { Err(too_long()) } else { Ok(Self { normalized, given: given.clone() }) }
+        if bytes > Self::MAX { Err(too_long()) } else { Ok(Self { normalized, given: given.clone() }) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who changed what.
 
 use super::{
-    Instant,
+    Timestamp,
     ids::{EntryId, SubjectId, UserId},
     words,
 };
@@ -176,7 +176,7 @@ pub struct Entry {
     /// Its name.
     pub id: EntryId,
     /// When.
-    pub at: Instant,
+    pub at: Timestamp,
     /// Who: nobody for an operator at the command line.
     pub actor_id: Option<UserId>,
     /// What they did.
@@ -191,7 +191,7 @@ pub struct Entry {
 
 impl Entry {
     /// Its place in the trail. An order makes one move at a time, so that its own id tells its moves apart from all others of a moment.
-    pub fn place(&self) -> (Instant, Uuid) {
+    pub fn place(&self) -> (Timestamp, Uuid) {
         let id = if self.action == Action::OrderMoved { self.subject_id.0 } else { self.id.0 };
         (self.at, id)
     }
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_actor_is_an_account_or_the_system() {
-        let id = UserId::fresh();
+        let id = UserId::new_v7();
         assert_eq!(id.to_string().parse(), Ok(Actor::Account(id)));
         assert_eq!("system".parse(), Ok(Actor::System));
         assert!("System".parse::<Actor>().is_err() && "7".parse::<Actor>().is_err());

@@ -1,7 +1,7 @@
 //! Messages that were accepted and could not become orders.
 
 use super::{
-    Instant,
+    Timestamp,
     ids::{DeadLetterId, OrderId, UserId},
     words,
 };
@@ -28,9 +28,9 @@ pub struct DeadLetter {
     /// How often it was tried.
     pub attempts: u32,
     /// When it failed for the first time.
-    pub first_failed_at: Instant,
+    pub first_failed_at: Timestamp,
     /// When it was given up.
-    pub created_at: Instant,
+    pub created_at: Timestamp,
     /// What was decided about it, when, and by whom: nobody for an operator at the command line, and where its order was stored.
-    pub resolution: Option<(Resolution, Instant, Option<UserId>)>,
+    pub resolution: Option<(Resolution, Timestamp, Option<UserId>)>,
 }

@@ -12,7 +12,7 @@ macro_rules! id {
 
         impl $name {
             /// A new, time-ordered id (UUIDv7).
-            pub fn fresh() -> Self {
+            pub fn new_v7() -> Self {
                 Self(Uuid::now_v7())
             }
         }
@@ -23,7 +23,7 @@ macro_rules! id {
             "must be an id, such as 01a203c7-a828-7562-865f-b3ef9919e243"
         );
 
-        super::schema::described!($name: super::schema::formatted(
+        super::openapi_schema::described!($name: super::openapi_schema::formatted(
             concat!($($about),+),
             "uuid",
             "01a203c7-a828-7562-865f-b3ef9919e243",

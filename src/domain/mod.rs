@@ -4,29 +4,29 @@ pub mod account;
 pub mod audit;
 pub mod dead_letter;
 pub mod encoding;
-#[cfg(test)]
-pub mod fuzz;
 pub mod ids;
-pub mod moves;
+mod json_integer;
+pub mod json_object;
 pub mod name_search;
 pub mod network;
-pub mod object;
+mod openapi_schema;
 pub mod optional;
 pub mod order;
+pub mod order_state;
+pub mod priority;
+#[cfg(test)]
+pub mod proptests;
 pub mod recipe;
 pub mod recipe_draft;
-mod schema;
 pub mod search;
-pub mod stamp;
 pub mod table_label;
 pub mod text;
 mod unicode;
 pub mod unique_keys;
 pub mod validation;
-mod whole;
-pub mod working_order;
+pub mod version;
 
-pub use validation::Invalid;
+pub use validation::FieldError;
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -35,18 +35,18 @@ use std::{fmt, ops};
 /// A moment in UTC, kept to the microsecond because that is what the databases store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(from = "DateTime<Utc>")]
-pub struct Instant(pub DateTime<Utc>);
+pub struct Timestamp(pub DateTime<Utc>);
 
-validation::whole!(Instant, validation::TEXT, "must be a time, such as 2026-11-22T15:02:26Z");
+validation::whole!(Timestamp, validation::TEXT, "must be a time, such as 2026-11-22T15:02:26Z");
 
-schema::described!(Instant: schema::formatted("A moment in UTC.", "date-time", "2026-11-22T15:02:26.088658Z"));
+openapi_schema::described!(Timestamp: openapi_schema::formatted("A moment in UTC.", "date-time", "2026-11-22T15:02:26.088658Z"));
 
 /// The present moment.
-pub fn now() -> Instant {
+pub fn now() -> Timestamp {
     Utc::now().into()
 }
 
-impl Instant {
+impl Timestamp {
     /// The first moment that both databases know and sort rightly: the year 1970.
     pub const EARLIEST: Self = Self(DateTime::UNIX_EPOCH);
     /// The last: in the year 9999.
@@ -66,27 +66,27 @@ impl Instant {
     }
 }
 
-impl fmt::Display for Instant {
+impl fmt::Display for Timestamp {
     /// RFC 3339, always with six decimals: as text, moments sort as they do in time.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 
-impl From<DateTime<Utc>> for Instant {
+impl From<DateTime<Utc>> for Timestamp {
     /// Without what is finer than a microsecond.
     fn from(moment: DateTime<Utc>) -> Self {
         Self(moment.trunc_subsecs(6))
     }
 }
 
-impl Serialize for Instant {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl ops::Add<TimeDelta> for Instant {
+impl ops::Add<TimeDelta> for Timestamp {
     type Output = Self;
 
     fn add(self, time: TimeDelta) -> Self {
@@ -94,7 +94,7 @@ impl ops::Add<TimeDelta> for Instant {
     }
 }
 
-impl ops::Sub<TimeDelta> for Instant {
+impl ops::Sub<TimeDelta> for Timestamp {
     type Output = Self;
 
     fn sub(self, time: TimeDelta) -> Self {
@@ -123,7 +123,7 @@ macro_rules! words {
 
         $crate::domain::validation::whole!($name);
 
-        $crate::domain::schema::described!($name: $crate::domain::schema::word(
+        $crate::domain::openapi_schema::described!($name: $crate::domain::openapi_schema::word(
             concat!($($about),+),
             &[$(($word, concat!($($meaning),+))),+],
         ));
@@ -170,10 +170,10 @@ mod tests {
     #[test]
     fn moments_have_six_decimals_and_sort_as_text() {
         let texts = [1_000_000, 1_000_001, 1_001_000, 1_100_000]
-            .map(|micros| serde_json::to_string(&Instant::from_micros(micros)).unwrap());
+            .map(|micros| serde_json::to_string(&Timestamp::from_micros(micros)).unwrap());
         assert_eq!(texts[0], "\"1970-01-01T00:00:01.000000Z\"");
-        let finer: Instant = serde_json::from_str("\"1970-01-01T01:00:01.0000019+01:00\"").unwrap();
-        assert_eq!(Some(finer), Instant::from_micros(1_000_001));
+        let finer: Timestamp = serde_json::from_str("\"1970-01-01T01:00:01.0000019+01:00\"").unwrap();
+        assert_eq!(Some(finer), Timestamp::from_micros(1_000_001));
         assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == texts[0].len()), "{texts:?}");
     }
 }

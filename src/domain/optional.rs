@@ -1,16 +1,16 @@
 //! Fields of bodies and files that may be absent.
 
 use super::{
-    Instant,
+    Timestamp,
     account::Role,
     ids::{RecipeId, UserId},
+    json_integer::JsonInteger,
+    openapi_schema,
     order::Quantity,
     recipe::PreparationSeconds,
-    schema,
     table_label::TableLabel,
     text::{Name, Note},
     unicode::{is_blank, is_space},
-    whole::Whole,
 };
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{
@@ -55,24 +55,24 @@ may_be_absent!(
     bool,
     String,
     Role,
-    Instant,
+    Timestamp,
     Name,
     PreparationSeconds,
     Quantity,
     RecipeId,
     TableLabel,
     UserId,
-    Whole
+    JsonInteger
 );
 
 /// The text that counts as absent, as a regular expression (ECMA-262).
 pub fn space_pattern() -> String {
-    schema::space()
+    openapi_schema::space()
 }
 
 /// The text that counts as no note, as a regular expression (ECMA-262).
 pub fn blank_pattern() -> String {
-    schema::blank()
+    openapi_schema::blank()
 }
 
 impl<T> Default for Optional<T> {

@@ -1,14 +1,14 @@
 //! Orders, from what a guest asked for to what is stored.
 
 use super::{
-    Instant,
+    Timestamp,
     ids::{OrderId, RecipeId, UserId},
-    moves::Status,
-    schema,
-    stamp::Stamp,
+    json_integer::JsonInteger,
+    openapi_schema,
+    order_state::Status,
     text::{Name, Note, Table, deserialize_stored, deserialize_stored_option},
     validation,
-    whole::Whole,
+    version::EntityVersion,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,16 +16,16 @@ use utoipa::ToSchema;
 
 /// How many of one drink: 1 to 20.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Whole", into = "i64")]
+#[serde(try_from = "JsonInteger", into = "i64")]
 pub struct Quantity(u8);
 
 validation::whole!(Quantity, validation::NUMBER);
 
-schema::described!(Quantity: schema::whole("How many of one drink.", 1, usize::from(Self::MOST)));
+openapi_schema::described!(Quantity: openapi_schema::whole("How many of one drink.", 1, usize::from(Self::MAX)));
 
 impl Quantity {
     /// The most.
-    const MOST: u8 = 20;
+    const MAX: u8 = 20;
     /// A single drink.
     pub const ONE: Self = Self(1);
 
@@ -35,10 +35,10 @@ impl Quantity {
     }
 }
 
-impl TryFrom<Whole> for Quantity {
+impl TryFrom<JsonInteger> for Quantity {
     type Error = &'static str;
 
-    fn try_from(Whole(quantity): Whole) -> Result<Self, Self::Error> {
+    fn try_from(JsonInteger(quantity): JsonInteger) -> Result<Self, Self::Error> {
         quantity.try_into()
     }
 }
@@ -48,7 +48,7 @@ impl TryFrom<i64> for Quantity {
 
     fn try_from(quantity: i64) -> Result<Self, Self::Error> {
         match u8::try_from(quantity) {
-            Ok(quantity @ 1..=Self::MOST) => Ok(Self(quantity)),
+            Ok(quantity @ 1..=Self::MAX) => Ok(Self(quantity)),
             _ => Err("must be 1 to 20"),
         }
     }
@@ -92,7 +92,7 @@ pub struct Line {
 }
 
 /// The most lines an order may have.
-pub const MOST_LINES: usize = 20;
+pub const MAX_LINES: usize = 20;
 
 /// An order as it was accepted: complete in itself, so that whoever stores it needs to ask nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub struct NewOrder {
     pub customer_id: UserId,
     /// Who ordered: the customer, or staff for them.
     pub placed_by: UserId,
-    /// What to make: 1 to [`MOST_LINES`].
+    /// What to make: 1 to [`MAX_LINES`].
     pub lines: Vec<Line>,
     /// Where to.
     #[serde(default, deserialize_with = "deserialize_stored_option")]
@@ -111,19 +111,19 @@ pub struct NewOrder {
     /// What the guest added about the whole order.
     #[serde(default, deserialize_with = "deserialize_stored_option")]
     pub note: Option<Note>,
-    /// Its class, 1 (quickest) to 4; see [`super::working_order`].
+    /// Its class, 1 (quickest) to 4; see [`super::priority`].
     pub priority: u8,
     /// Its place in the working order.
-    pub due_at: Instant,
+    pub due_at: Timestamp,
     /// When it was accepted.
-    pub placed_at: Instant,
+    pub placed_at: Timestamp,
 }
 
 impl NewOrder {
     /// What keeps this from being an order, if anything: for those that were not made here.
     pub fn flaw(&self) -> Option<&'static str> {
-        let possible = Instant::EARLIEST..=Instant::LATEST;
-        if !(1..=MOST_LINES).contains(&self.lines.len()) {
+        let possible = Timestamp::EARLIEST..=Timestamp::LATEST;
+        if !(1..=MAX_LINES).contains(&self.lines.len()) {
             return Some("it must have 1 to 20 lines");
         }
         if !(1..=4).contains(&self.priority) {
@@ -205,16 +205,16 @@ pub struct Order {
     /// Who works on it, or did last.
     pub bartender_id: Option<UserId>,
     /// When it was stored.
-    pub recorded_at: Instant,
+    pub recorded_at: Timestamp,
     /// When it last moved.
-    pub updated_at: Instant,
+    pub updated_at: Timestamp,
     /// How many moves its history has.
     pub version: i32,
 }
 
 impl Order {
     /// An order as it is when it is stored.
-    pub fn recorded(placed: NewOrder, at: Instant) -> Self {
+    pub fn recorded(placed: NewOrder, at: Timestamp) -> Self {
         Self {
             placed,
             status: Status::Pending,
@@ -227,8 +227,8 @@ impl Order {
     }
 
     /// The state that it is in.
-    pub fn stamp(&self) -> Stamp {
-        Stamp { id: self.placed.id.0, version: self.version }
+    pub fn stamp(&self) -> EntityVersion {
+        EntityVersion { id: self.placed.id.0, version: self.version }
     }
 }
 
@@ -246,7 +246,7 @@ pub struct HistoryEntry {
     /// Why, if they said.
     pub reason: Option<Note>,
     /// When.
-    pub moved_at: Instant,
+    pub moved_at: Timestamp,
 }
 
 #[cfg(test)]
@@ -255,13 +255,13 @@ mod tests {
     use crate::domain::{now, text::StoredText};
 
     fn order() -> NewOrder {
-        let id = UserId::fresh();
+        let id = UserId::new_v7();
         NewOrder {
-            id: OrderId::fresh(),
+            id: OrderId::new_v7(),
             customer_id: id,
             placed_by: id,
             lines: vec![Line {
-                recipe: Drink { id: RecipeId::fresh(), name: Name::try_from("Negroni").unwrap() },
+                recipe: Drink { id: RecipeId::new_v7(), name: Name::try_from("Negroni").unwrap() },
                 quantity: Quantity::ONE,
                 note: None,
             }],
@@ -277,7 +277,7 @@ mod tests {
         [
             |order| order.note = Note::try_from("quick").ok(),
             |order| order.table = Table::try_from("quick").ok(),
-            |order| order.customer_id = UserId::fresh(),
+            |order| order.customer_id = UserId::new_v7(),
             |order| order.lines.extend_from_within(..),
             |order| order.lines[0].note = Note::try_from("quick").ok(),
             |order| order.lines[0].quantity = Quantity::try_from(2).unwrap(),
@@ -293,7 +293,7 @@ mod tests {
         assert!(again.repeats(&first));
         assert_ne!(again.fingerprint(), first.fingerprint());
         // Off the menu and on it again.
-        again.lines[0].recipe = Drink { id: RecipeId::fresh(), name: Name::try_from("NEGRONI").unwrap() };
+        again.lines[0].recipe = Drink { id: RecipeId::new_v7(), name: Name::try_from("NEGRONI").unwrap() };
         assert!(again.repeats(&first));
         again.lines[0].recipe.name = Name::try_from("Gin Fizz").unwrap();
         assert!(!again.repeats(&first));
@@ -325,7 +325,7 @@ mod tests {
         let first = order();
         let mut again = first.clone();
         again.placed_at = now();
-        again.id = OrderId::fresh();
+        again.id = OrderId::new_v7();
         assert_eq!(first.fingerprint(), again.fingerprint());
     }
 

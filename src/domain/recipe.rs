@@ -1,14 +1,14 @@
 //! Recipes: how a drink is made, and how long that takes.
 
 use super::{
-    Instant,
+    Timestamp,
     ids::RecipeId,
-    object::Object,
-    schema,
-    stamp::Stamp,
+    json_integer::JsonInteger,
+    json_object::JsonObject,
+    openapi_schema,
     text::{Method, Name, deserialize_stored},
     validation,
-    whole::Whole,
+    version::EntityVersion,
     words,
 };
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
@@ -84,7 +84,7 @@ pub struct Amount(f64);
 
 impl Amount {
     /// The most.
-    const MOST: f64 = 1000.0;
+    const MAX: f64 = 1000.0;
 }
 
 validation::whole!(Amount, validation::NUMBER);
@@ -92,7 +92,7 @@ validation::whole!(Amount, validation::NUMBER);
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
         let number = ObjectBuilder::new().schema_type(Type::Number).description(Some("How much."));
-        number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MOST)).into()
+        number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MAX)).into()
     }
 }
 
@@ -102,7 +102,7 @@ impl TryFrom<f64> for Amount {
     type Error = &'static str;
 
     fn try_from(amount: f64) -> Result<Self, Self::Error> {
-        if amount > 0.0 && amount <= Self::MOST {
+        if amount > 0.0 && amount <= Self::MAX {
             Ok(Self(amount))
         } else {
             Err("must be more than 0 and at most 1000")
@@ -131,12 +131,12 @@ pub struct Ingredient {
 
 /// Everything that goes into the glass: 1 to 20 ingredients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Object<Ingredient>>", into = "Vec<Ingredient>")]
+#[serde(try_from = "Vec<JsonObject<Ingredient>>", into = "Vec<Ingredient>")]
 pub struct Ingredients(Vec<Ingredient>);
 
 impl Ingredients {
     /// The most.
-    const MOST: usize = 20;
+    const MAX: usize = 20;
 
     /// Reads what was stored, perhaps under rules of an earlier release.
     pub fn from_stored(json: serde_json::Value) -> serde_json::Result<Self> {
@@ -157,7 +157,7 @@ impl PartialSchema for Ingredients {
     fn schema() -> RefOr<Schema> {
         let list = ArrayBuilder::new().description(Some("Everything that goes into the glass."));
         let each = Ref::from_schema_name(Ingredient::name());
-        list.items(each).min_items(Some(1)).max_items(Some(Self::MOST)).into()
+        list.items(each).min_items(Some(1)).max_items(Some(Self::MAX)).into()
     }
 }
 
@@ -168,12 +168,12 @@ impl ToSchema for Ingredients {
     }
 }
 
-impl TryFrom<Vec<Object<Ingredient>>> for Ingredients {
+impl TryFrom<Vec<JsonObject<Ingredient>>> for Ingredients {
     type Error = &'static str;
 
-    fn try_from(ingredients: Vec<Object<Ingredient>>) -> Result<Self, Self::Error> {
-        if (1..=Self::MOST).contains(&ingredients.len()) {
-            Ok(Self(ingredients.into_iter().map(|Object(ingredient)| ingredient).collect()))
+    fn try_from(ingredients: Vec<JsonObject<Ingredient>>) -> Result<Self, Self::Error> {
+        if (1..=Self::MAX).contains(&ingredients.len()) {
+            Ok(Self(ingredients.into_iter().map(|JsonObject(ingredient)| ingredient).collect()))
         } else {
             Err("must have 1 to 20 ingredients")
         }
@@ -194,18 +194,18 @@ impl From<Ingredients> for Vec<Ingredient> {
 }
 
 /// How long one drink takes, in seconds: 1 to 600. The upper bound is also the longest that an order
-/// can be overtaken for (see [`super::working_order`]).
+/// can be overtaken for (see [`super::priority`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Whole", into = "i64")]
+#[serde(try_from = "JsonInteger", into = "i64")]
 pub struct PreparationSeconds(u16);
 
 validation::whole!(PreparationSeconds, validation::NUMBER);
 
-schema::described!(PreparationSeconds: schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MOST)));
+openapi_schema::described!(PreparationSeconds: openapi_schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MAX)));
 
 impl PreparationSeconds {
     /// The longest.
-    pub const MOST: u16 = 600;
+    pub const MAX: u16 = 600;
 
     /// The number of seconds.
     pub fn get(self) -> u16 {
@@ -213,10 +213,10 @@ impl PreparationSeconds {
     }
 }
 
-impl TryFrom<Whole> for PreparationSeconds {
+impl TryFrom<JsonInteger> for PreparationSeconds {
     type Error = &'static str;
 
-    fn try_from(Whole(seconds): Whole) -> Result<Self, Self::Error> {
+    fn try_from(JsonInteger(seconds): JsonInteger) -> Result<Self, Self::Error> {
         seconds.try_into()
     }
 }
@@ -226,7 +226,7 @@ impl TryFrom<i64> for PreparationSeconds {
 
     fn try_from(seconds: i64) -> Result<Self, Self::Error> {
         match u16::try_from(seconds) {
-            Ok(seconds @ 1..=Self::MOST) => Ok(Self(seconds)),
+            Ok(seconds @ 1..=Self::MAX) => Ok(Self(seconds)),
             _ => Err("must be 1 to 600"),
         }
     }
@@ -240,7 +240,7 @@ impl From<PreparationSeconds> for i64 {
 
 /// What a manager writes down about a drink.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Formula {
+pub struct RecipeSpec {
     /// What guests call it; unique on the menu, whatever its case.
     pub name: Name,
     /// How it is built.
@@ -257,7 +257,7 @@ pub struct Formula {
     pub preparation_seconds: Option<PreparationSeconds>,
 }
 
-impl Formula {
+impl RecipeSpec {
     /// The names that it is found by: its own and those of its ingredients.
     pub fn searched_names(&self) -> impl Iterator<Item = &Name> {
         let ingredients = self.ingredients.0.iter().map(|ingredient| &ingredient.name);
@@ -286,20 +286,20 @@ pub struct Recipe {
     /// Its name for machines.
     pub id: RecipeId,
     /// What the bartender needs to know.
-    pub formula: Formula,
+    pub formula: RecipeSpec,
     /// Whether it can be had now; false when it is sold out.
     pub available: bool,
     /// When it came onto the menu.
-    pub created_at: Instant,
+    pub created_at: Timestamp,
     /// When it last changed.
-    pub updated_at: Instant,
+    pub updated_at: Timestamp,
     /// How often, counted from 1.
     pub version: i32,
 }
 
 impl Recipe {
     /// The state that it is in.
-    pub fn stamp(&self) -> Stamp {
-        Stamp { id: self.id.0, version: self.version }
+    pub fn stamp(&self) -> EntityVersion {
+        EntityVersion { id: self.id.0, version: self.version }
     }
 }

@@ -1,13 +1,13 @@
 //! Recipes as people and programs write them down, in bodies and in files.
 
 use super::{
-    Instant, Invalid,
+    FieldError, Timestamp,
     ids::RecipeId,
+    json_integer::JsonInteger,
     optional::Optional,
-    recipe::{Build, Formula, Ingredients, PreparationSeconds, Recipe},
+    priority,
+    recipe::{Build, Ingredients, PreparationSeconds, Recipe, RecipeSpec},
     text::{Method, Name},
-    whole::Whole,
-    working_order,
 };
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{Deserialize, Serialize};
@@ -55,35 +55,35 @@ pub struct RecipeDraft {
     id: Optional<RecipeId>,
     #[deserr(default)]
     #[schema(ignore)]
-    priority: Optional<Whole>,
+    priority: Optional<JsonInteger>,
     #[deserr(default)]
     #[schema(ignore)]
     available: Optional<bool>,
     #[deserr(default)]
     #[schema(ignore)]
-    created_at: Optional<Instant>,
+    created_at: Optional<Timestamp>,
     #[deserr(default)]
     #[schema(ignore)]
-    updated_at: Optional<Instant>,
+    updated_at: Optional<Timestamp>,
 }
 
 impl RecipeDraft {
     /// The recipe, and what the draft says beside it.
-    pub fn into_parts(self) -> (Formula, ReadOnlyFields) {
+    pub fn into_parts(self) -> (RecipeSpec, ReadOnlyFields) {
         let Self { name, build, glass, ingredients, garnish, method, preparation_seconds, .. } = self;
         let (garnish, preparation_seconds) = (garnish.0, preparation_seconds.0);
         let read_only = ReadOnlyFields {
             id: self.id.0,
-            priority: self.priority.0.map(|Whole(priority)| priority),
+            priority: self.priority.0.map(|JsonInteger(priority)| priority),
             available: self.available.0,
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
         };
-        (Formula { name, build, glass, ingredients, garnish, method, preparation_seconds }, read_only)
+        (RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds }, read_only)
     }
 
     /// The recipe of a drink that is new, of which nothing else can be said yet.
-    pub fn into_new(self) -> Result<Formula, Vec<Invalid>> {
+    pub fn into_new(self) -> Result<RecipeSpec, Vec<FieldError>> {
         let (formula, read_only) = self.into_parts();
         let given = read_only.given();
         if given.is_empty() { Ok(formula) } else { Err(given) }
@@ -125,13 +125,13 @@ pub struct ReadOnlyFields {
     id: Option<RecipeId>,
     priority: Option<i64>,
     available: Option<bool>,
-    created_at: Option<Instant>,
-    updated_at: Option<Instant>,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
 }
 
 impl ReadOnlyFields {
     /// Each field that is given.
-    fn given(&self) -> Vec<Invalid> {
+    fn given(&self) -> Vec<FieldError> {
         let given = [
             ("id", self.id.is_some()),
             ("priority", self.priority.is_some()),
@@ -140,12 +140,12 @@ impl ReadOnlyFields {
             ("updated_at", self.updated_at.is_some()),
         ];
         let given = given.into_iter().filter(|(_, is_given)| *is_given);
-        given.map(|(field, _)| Invalid::new(field, "must be left out: the bar sets it")).collect()
+        given.map(|(field, _)| FieldError::new(field, "must be left out: the bar sets it")).collect()
     }
 
     /// Each field that is given and is not as the recipe has it.
-    pub fn differing(&self, recipe: &Recipe) -> Vec<Invalid> {
-        let priority = working_order::priority(recipe.formula.seconds()).into();
+    pub fn differing(&self, recipe: &Recipe) -> Vec<FieldError> {
+        let priority = priority::priority(recipe.formula.seconds()).into();
         let available = "is changed by PUT /recipes/{id}/availability only";
         [
             differing("id", self.id, &recipe.id, None),
@@ -165,11 +165,11 @@ fn differing<T: PartialEq + Serialize>(
     given: Option<T>,
     present: &T,
     problem: Option<&str>,
-) -> Option<Invalid> {
+) -> Option<FieldError> {
     given.filter(|given| given != present)?;
     let unchangeable = || {
         let present = serde_json::to_string(present).unwrap_or_default();
         format!("can't be changed: it is {present}")
     };
-    Some(Invalid::new(field, problem.map_or_else(unchangeable, str::to_owned)))
+    Some(FieldError::new(field, problem.map_or_else(unchangeable, str::to_owned)))
 }

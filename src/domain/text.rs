@@ -8,7 +8,7 @@ use super::{
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Why a text was refused, readable after the field's name.
-pub type Problem = String;
+pub type TextError = String;
 
 /// What may be in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 /// Checks the length in characters and that the text can be shown and stored, cuts off the space around it and composes it (NFC).
-fn checked(text: &str, form: Form, max: usize) -> Result<String, Problem> {
+fn checked(text: &str, form: Form, max: usize) -> Result<String, TextError> {
     let too_long = || format!("must be at most {max} characters");
     // As it was sent, as the API's document counts too.
     if text.chars().nth(max).is_some() {
@@ -42,7 +42,7 @@ fn checked(text: &str, form: Form, max: usize) -> Result<String, Problem> {
     if text.chars().nth(max).is_some() { Err(too_long()) } else { Ok(text.into_owned()) }
 }
 
-fn visible_line(line: &str) -> Result<String, Problem> {
+fn visible_line(line: &str) -> Result<String, TextError> {
     // Fast for nearly all names.
     if !line.chars().any(is_invisible) {
         return Ok(line.to_owned());
@@ -74,7 +74,7 @@ fn without_invisible(text: &str) -> String {
 }
 
 /// Checks what was taken before, perhaps under rules of an earlier release: what is stored or under way stays as it is.
-fn stored(text: String, max: usize) -> Result<String, Problem> {
+fn stored(text: String, max: usize) -> Result<String, TextError> {
     if text.chars().nth(max).is_some() {
         return Err(format!("must be at most {max} characters"));
     }
@@ -90,7 +90,7 @@ fn stored(text: String, max: usize) -> Result<String, Problem> {
 /// Text that was taken before: read without the rules on what is taken now.
 pub trait StoredText: Sized {
     /// The text as it is.
-    fn from_stored(text: String) -> Result<Self, Problem>;
+    fn from_stored(text: String) -> Result<Self, TextError>;
 }
 
 /// Reads text of a message or a row with Serde.
@@ -115,7 +115,7 @@ macro_rules! text {
 
         impl $name {
             /// The most characters it may have.
-            pub const MOST: usize = $most;
+            pub const MAX: usize = $most;
 
             /// The text.
             pub fn as_str(&self) -> &str {
@@ -125,26 +125,26 @@ macro_rules! text {
 
         super::validation::whole!($name);
 
-        super::schema::described!($name: super::schema::text(concat!($($about),+), Form::$form, Self::MOST));
+        super::openapi_schema::described!($name: super::openapi_schema::text(concat!($($about),+), Form::$form, Self::MAX));
 
         impl StoredText for $name {
-            fn from_stored(text: String) -> Result<Self, Problem> {
-                stored(text, Self::MOST).map(Self)
+            fn from_stored(text: String) -> Result<Self, TextError> {
+                stored(text, Self::MAX).map(Self)
             }
         }
 
         impl TryFrom<&str> for $name {
-            type Error = Problem;
+            type Error = TextError;
 
-            fn try_from(text: &str) -> Result<Self, Problem> {
-                checked(text, Form::$form, Self::MOST).map(Self)
+            fn try_from(text: &str) -> Result<Self, TextError> {
+                checked(text, Form::$form, Self::MAX).map(Self)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = Problem;
+            type Error = TextError;
 
-            fn try_from(text: String) -> Result<Self, Problem> {
+            fn try_from(text: String) -> Result<Self, TextError> {
                 Self::try_from(text.as_str())
             }
         }
@@ -220,7 +220,7 @@ impl Name {
 
     /// Tells what may be a name from what is too long for one. Decomposed, and with space around it, a name is longer than it is.
     fn can_be(name: &str) -> bool {
-        name.chars().nth(2 * Self::MOST).is_none()
+        name.chars().nth(2 * Self::MAX).is_none()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds fields that an object has twice: two readers could take either of them for the one that counts (RFC 8259, 4).
 
-use super::validation::{FieldPath, Invalid};
+use super::validation::{FieldError, FieldPath};
 use deserr::ValuePointerRef;
 use serde::{
     Deserializer,
@@ -9,7 +9,7 @@ use serde::{
 use std::{cell::RefCell, collections::HashSet, fmt};
 
 /// The fields of a JSON text that are given again, `max` at most. None of what is no JSON.
-pub fn repeated_keys(json: &[u8], max: usize) -> Vec<Invalid> {
+pub fn repeated_keys(json: &[u8], max: usize) -> Vec<FieldError> {
     let found = RefCell::new(Vec::new());
     let element = Element { place: ValuePointerRef::Origin, found: &found, max };
     let read = element.deserialize(&mut serde_json::Deserializer::from_slice(json));
@@ -19,7 +19,7 @@ pub fn repeated_keys(json: &[u8], max: usize) -> Vec<Invalid> {
 /// A value of any kind.
 struct Element<'a> {
     place: ValuePointerRef<'a>,
-    found: &'a RefCell<Vec<Invalid>>,
+    found: &'a RefCell<Vec<FieldError>>,
     max: usize,
 }
 
@@ -27,7 +27,7 @@ impl Element<'_> {
     fn note(&self, place: ValuePointerRef<'_>) {
         let mut found = self.found.borrow_mut();
         if found.len() < self.max {
-            found.push(Invalid::new(FieldPath::from(place), "is given twice"));
+            found.push(FieldError::new(FieldPath::from(place), "is given twice"));
         }
     }
 }

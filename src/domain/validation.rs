@@ -92,7 +92,7 @@ impl From<ValuePointerRef<'_>> for FieldPath {
 /// What is wrong with an input, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
-pub struct Invalid {
+pub struct FieldError {
     /// The field, with its place in lists.
     pub field: FieldPath,
     /// What is wrong, readable after the field's name: `must be 1 to 20`.
@@ -101,7 +101,7 @@ pub struct Invalid {
     pub suggestions: Vec<String>,
 }
 
-impl Invalid {
+impl FieldError {
     /// A problem with one field.
     pub fn new(field: impl Into<FieldPath>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into(), suggestions: Vec::new() }
@@ -109,7 +109,7 @@ impl Invalid {
 
     /// A name that no drink has, with names that may have been meant.
     pub fn not_on_menu(field: impl Into<FieldPath>, name: &str, suggestions: Vec<String>) -> Self {
-        let shown: String = name.chars().take(Name::MOST).collect();
+        let shown: String = name.chars().take(Name::MAX).collect();
         let problem = format!("there is no {shown:?} on the menu");
         let problem = match alternatives(&suggestions) {
             Some(names) => format!("{problem}; did you mean {names}?"),
@@ -122,18 +122,18 @@ impl Invalid {
 /// All that is wrong with an input, up to a number of errors: the rest of the input is left alone then. Of a body there are as many
 /// as anybody reads.
 #[derive(Debug, Default)]
-pub struct FieldErrors<const CAPACITY: usize = 10>(Vec<Invalid>);
+pub struct FieldErrors<const CAPACITY: usize = 10>(Vec<FieldError>);
 
 impl<const CAPACITY: usize> FieldErrors<CAPACITY> {
     /// The most errors.
     pub const CAPACITY: usize = CAPACITY;
 
     /// The errors, at most [`Self::CAPACITY`].
-    pub fn into_vec(self) -> Vec<Invalid> {
+    pub fn into_vec(self) -> Vec<FieldError> {
         self.0
     }
 
-    fn with(mut self, errors: impl IntoIterator<Item = Invalid>) -> ControlFlow<Self, Self> {
+    fn with(mut self, errors: impl IntoIterator<Item = FieldError>) -> ControlFlow<Self, Self> {
         let room = CAPACITY.saturating_sub(self.0.len());
         self.0.extend(errors.into_iter().take(room));
         if self.0.len() < CAPACITY { ControlFlow::Continue(self) } else { ControlFlow::Break(self) }
@@ -154,22 +154,25 @@ impl<const CAPACITY: usize> DeserializeError for FieldErrors<CAPACITY> {
     ) -> ControlFlow<Self, Self> {
         let here = FieldPath::from(place);
         let invalid = match error {
-            ErrorKind::MissingField { field } => Invalid::new(here.key(field), "must be given"),
+            ErrorKind::MissingField { field } => FieldError::new(here.key(field), "must be given"),
             ErrorKind::UnknownKey { key, accepted } => {
-                Invalid::new(here.key(key), format!("unknown field, expected {}", one_of(accepted)))
+                FieldError::new(here.key(key), format!("unknown field, expected {}", one_of(accepted)))
             }
             ErrorKind::IncorrectValueKind { actual, accepted } => {
                 let mut kinds: Vec<_> = accepted.iter().copied().map(in_words).collect();
                 kinds.dedup();
-                Invalid::new(here, format!("must be {}, not {}", kinds.join(" or "), in_words(actual.kind())))
+                FieldError::new(
+                    here,
+                    format!("must be {}, not {}", kinds.join(" or "), in_words(actual.kind())),
+                )
             }
             ErrorKind::UnknownValue { accepted, .. } => {
-                Invalid::new(here, format!("must be {}", one_of(accepted)))
+                FieldError::new(here, format!("must be {}", one_of(accepted)))
             }
             ErrorKind::BadSequenceLen { expected, .. } => {
-                Invalid::new(here, format!("must have {expected} elements"))
+                FieldError::new(here, format!("must have {expected} elements"))
             }
-            ErrorKind::Unexpected { msg } => Invalid::new(here, msg),
+            ErrorKind::Unexpected { msg } => FieldError::new(here, msg),
         };
         before.unwrap_or_default().with([invalid])
     }
@@ -279,7 +282,8 @@ mod tests {
 
     #[test]
     fn no_more_errors_are_kept_than_anybody_reads() {
-        let errors = (0..100).map(|at| Invalid::new(FieldPath::from("items").index(at), "must be an object"));
+        let errors =
+            (0..100).map(|at| FieldError::new(FieldPath::from("items").index(at), "must be an object"));
         match <FieldErrors>::default().with(errors) {
             ControlFlow::Break(errors) => assert_eq!(errors.into_vec().len(), <FieldErrors>::CAPACITY),
             ControlFlow::Continue(errors) => panic!("went on after {errors:?}"),

@@ -1,13 +1,13 @@
 //! A document that is the same for everybody: made once, plain and compressed, and shared by all answers.
 
-use super::encoding::accepts_gzip;
+use super::content_encoding::{accepts_gzip, gzip};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
     web::Bytes,
 };
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
-use std::io::{self, Read, Write};
+use flate2::read::GzDecoder;
+use std::io::{self, Read};
 
 /// What an answer says of both forms: which one it has depends on the request.
 const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding");
@@ -47,13 +47,6 @@ impl Asset {
             response.body(self.plain.clone())
         }
     }
-}
-
-/// Compresses with little effort. Writing to memory does not fail.
-pub fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
-    let _ = encoder.write_all(plain);
-    encoder.finish().unwrap_or_default()
 }
 
 #[cfg(test)]

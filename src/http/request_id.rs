@@ -1,6 +1,6 @@
 //! Names each request, so that what a client was told is found in the log.
 
-use crate::telemetry::{self, Scope, traces::Place};
+use crate::telemetry::{self, Scope, traces::TraceContext};
 use actix_web::{HttpRequest, http::header::HeaderValue};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub const HEADER: &str = "x-request-id";
 
 /// The most bytes that one of the client's own may have.
-const MOST: usize = 64;
+const MAX_BYTES: usize = 64;
 
 /// A request's name: the client's own (or its proxy's) if that is harmless in a log, else a new one.
 #[derive(Debug, Clone)]
@@ -21,11 +21,11 @@ impl RequestId {
     pub fn of(request: &HttpRequest) -> Self {
         match request.headers().get(HEADER) {
             Some(given) if is_harmless(given.as_bytes()) => Self(given.to_str().unwrap_or_default().into()),
-            _ => Self::fresh(),
+            _ => Self::generate(),
         }
     }
 
-    fn fresh() -> Self {
+    fn generate() -> Self {
         Self((&*Uuid::now_v7().simple().encode_lower(&mut Uuid::encode_buffer())).into())
     }
 
@@ -35,7 +35,7 @@ impl RequestId {
     }
 
     /// What is done for this request, at this place of a trace.
-    pub async fn scope<T>(self, place: Place, work: impl Future<Output = T>) -> T {
+    pub async fn scope<T>(self, place: TraceContext, work: impl Future<Output = T>) -> T {
         Scope { request: Some(self.0), place }.run(work).await
     }
 
@@ -57,6 +57,6 @@ impl Serialize for RequestId {
 }
 
 fn is_harmless(text: &[u8]) -> bool {
-    (1..=MOST).contains(&text.len())
+    (1..=MAX_BYTES).contains(&text.len())
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
 }

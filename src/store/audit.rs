@@ -1,9 +1,9 @@
 //! The audit trail, but for the moves of orders: these are read from where they are written down anyway
-//! ([`moves::entries`](super::moves::entries)).
+//! ([`moves::entries`](super::order_moves::entries)).
 
-use super::{Conn, Result, lists::Besides, on, schema::audit_entries};
+use super::{Conn, Result, on, order_lists::Besides, schema::audit_entries};
 use crate::domain::{
-    Instant,
+    Timestamp,
     audit::{Action, Actor, Changes, Entry, SubjectKind},
     ids::{EntryId, SubjectId, UserId},
 };
@@ -20,7 +20,7 @@ use uuid::Uuid;
 #[diesel(table_name = audit_entries, check_for_backend(Pg, Sqlite))]
 struct Row {
     id: EntryId,
-    at: Instant,
+    at: Timestamp,
     actor_id: Option<UserId>,
     action: Action,
     subject_id: SubjectId,
@@ -36,7 +36,7 @@ impl From<Row> for Entry {
 
 /// Which entries to list.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
+pub struct AuditFilter {
     /// Only what they did.
     pub actor: Option<Actor>,
     /// Only what was done so.
@@ -46,12 +46,12 @@ pub struct Filter {
     /// Only what was done to this.
     pub subject: Option<SubjectId>,
     /// Only what was done then or later.
-    pub from: Option<Instant>,
+    pub from: Option<Timestamp>,
     /// Only what was done before.
-    pub until: Option<Instant>,
+    pub until: Option<Timestamp>,
 }
 
-impl Filter {
+impl AuditFilter {
     /// Whether it lets through moves of orders, which are no entries here.
     pub fn admits_moves(&self) -> bool {
         self.action.is_none_or(|only| only == Action::OrderMoved)
@@ -88,14 +88,14 @@ pub async fn add(conn: &mut Conn, entry: &Entry) -> Result<()> {
 }
 
 /// A page of entries, newest first, behind `after`. One index leads, that of the first condition given of subject, actor, action and
-/// kind: so ask for one [part](Filter::parts) after the other.
+/// kind: so ask for one [part](AuditFilter::parts) after the other.
 pub async fn page(
     conn: &mut Conn,
-    filter: &Filter,
-    after: Option<(Instant, Uuid)>,
+    filter: &AuditFilter,
+    after: Option<(Timestamp, Uuid)>,
     limit: i64,
 ) -> Result<Vec<Entry>> {
-    let Filter { actor, action, kind, subject, from, until } = *filter;
+    let AuditFilter { actor, action, kind, subject, from, until } = *filter;
     let rows: Vec<Row> = on!(conn, c => {
         let mut query = audit_entries::table.select(Row::as_select()).into_boxed();
         let mut led = subject.is_some();

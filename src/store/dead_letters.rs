@@ -1,8 +1,8 @@
 //! Accepted messages that could not become orders, kept as they came.
 
-use super::{Conn, Result, on, orders::stored, record, schema::dead_letters};
+use super::{Conn, Result, insert_orders, on, orders::stored, schema::dead_letters};
 use crate::domain::{
-    Instant,
+    Timestamp,
     dead_letter::{DeadLetter, Resolution},
     ids::{DeadLetterId, OrderId, UserId},
     order::NewOrder,
@@ -24,10 +24,10 @@ struct Row {
     order_id: Option<OrderId>,
     reason: String,
     attempts: i32,
-    first_failed_at: Option<Instant>,
-    created_at: Instant,
+    first_failed_at: Option<Timestamp>,
+    created_at: Timestamp,
     resolution: Option<Resolution>,
-    resolved_at: Option<Instant>,
+    resolved_at: Option<Timestamp>,
     resolved_by: Option<UserId>,
 }
 
@@ -47,7 +47,7 @@ impl From<Row> for DeadLetter {
 
 /// Which letters to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Filter {
+pub enum DeadLetterFilter {
     /// Those that wait for a decision.
     #[default]
     Open,
@@ -74,11 +74,12 @@ pub async fn keep_unless_stored(
 ) -> Result<bool> {
     let mut letter = letter.clone();
     if let Some(id) = letter.order_id {
-        record::reserve(conn, id, letter.created_at).await?;
+        insert_orders::reserve(conn, id, letter.created_at).await?;
         let is_stored = match order {
-            Some(order) => {
-                record::contents(conn, &[order]).await?.get(&id).is_some_and(|stored| stored.is_of(order))
-            }
+            Some(order) => insert_orders::contents(conn, &[order])
+                .await?
+                .get(&id)
+                .is_some_and(|stored| stored.is_of(order)),
             None => !stored(conn, &[id]).await?.is_empty(),
         };
         if is_stored {
@@ -165,16 +166,16 @@ pub async fn lock(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLette
 /// A page of letters, newest first, behind `after`.
 pub async fn page(
     conn: &mut Conn,
-    filter: Filter,
-    after: Option<(Instant, DeadLetterId)>,
+    filter: DeadLetterFilter,
+    after: Option<(Timestamp, DeadLetterId)>,
     limit: i64,
 ) -> Result<Vec<DeadLetter>> {
     let rows: Vec<Row> = on!(conn, c => {
         let mut query = dead_letters::table.select(Row::as_select()).into_boxed();
         query = match filter {
-            Filter::Open => query.filter(dead_letters::resolution.is_null()),
-            Filter::Resolved(resolution) => query.filter(dead_letters::resolution.eq(resolution)),
-            Filter::All => query,
+            DeadLetterFilter::Open => query.filter(dead_letters::resolution.is_null()),
+            DeadLetterFilter::Resolved(resolution) => query.filter(dead_letters::resolution.eq(resolution)),
+            DeadLetterFilter::All => query,
         };
         if let Some((at, id)) = after {
             query = query.filter(dead_letters::created_at.le(at).and(dead_letters::created_at.lt(at).or(dead_letters::id.lt(id))));
@@ -190,7 +191,7 @@ pub async fn resolve(
     id: DeadLetterId,
     resolution: Resolution,
     by: Option<UserId>,
-    at: Instant,
+    at: Timestamp,
 ) -> Result<()> {
     let decision = (
         dead_letters::resolution.eq(resolution),

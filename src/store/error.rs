@@ -62,7 +62,7 @@ impl Error {
     }
 
     /// Whether the same may succeed later.
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Undecided(_))
     }
 

@@ -1,7 +1,7 @@
 //! How often signing in failed lately.
 
 use super::{Conn, Result, on, schema::login_attempts};
-use crate::domain::Instant;
+use crate::domain::Timestamp;
 use diesel::{
     AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
     Queryable, Selectable, SelectableHelper,
@@ -16,9 +16,9 @@ pub struct Attempts {
     /// How many had failed, and were not forgiven, at the last one.
     pub failures: i32,
     /// When the last one failed.
-    pub failed_at: Instant,
+    pub failed_at: Timestamp,
     /// When the last one succeeded, where that is kept.
-    pub succeeded_at: Option<Instant>,
+    pub succeeded_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Insertable, AsChangeset)]
@@ -26,12 +26,12 @@ pub struct Attempts {
 struct Row<'a> {
     name: &'a [u8],
     failures: i32,
-    failed_at: Instant,
-    succeeded_at: Option<Instant>,
-    forget_at: Instant,
+    failed_at: Timestamp,
+    succeeded_at: Option<Timestamp>,
+    forget_at: Timestamp,
 }
 
-fn row<'a>(name: &'a [u8], attempts: &Attempts, forget_at: Instant) -> Row<'a> {
+fn row<'a>(name: &'a [u8], attempts: &Attempts, forget_at: Timestamp) -> Row<'a> {
     let Attempts { failures, failed_at, succeeded_at } = *attempts;
     Row { name, failures, failed_at, succeeded_at, forget_at }
 }
@@ -51,7 +51,7 @@ pub async fn lock(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
 }
 
 /// The same where nothing needs to be known yet: of two who begin at once the second waits for the first.
-pub async fn lock_or_begin(conn: &mut Conn, name: &[u8], at: Instant) -> Result<Attempts> {
+pub async fn lock_or_begin(conn: &mut Conn, name: &[u8], at: Timestamp) -> Result<Attempts> {
     let none = Attempts { failures: 0, failed_at: at, succeeded_at: None };
     let row = row(name, &none, at);
     on!(conn, c => diesel::insert_into(login_attempts::table)
@@ -62,7 +62,7 @@ pub async fn lock_or_begin(conn: &mut Conn, name: &[u8], at: Instant) -> Result<
 }
 
 /// Keeps what is known under this name until `forget_at`.
-pub async fn keep(conn: &mut Conn, name: &[u8], attempts: &Attempts, forget_at: Instant) -> Result<()> {
+pub async fn keep(conn: &mut Conn, name: &[u8], attempts: &Attempts, forget_at: Timestamp) -> Result<()> {
     let row = row(name, attempts, forget_at);
     on!(conn, c => diesel::insert_into(login_attempts::table)
         .values(row)
@@ -80,7 +80,7 @@ pub async fn clear(conn: &mut Conn, name: &[u8]) -> Result<()> {
 }
 
 /// Deletes up to `most` rows that mean nothing any more, and returns how many.
-pub async fn forget(conn: &mut Conn, now: Instant, most: i64) -> Result<usize> {
+pub async fn forget(conn: &mut Conn, now: Timestamp, most: i64) -> Result<usize> {
     let old: Vec<Vec<u8>> = on!(conn, c => login_attempts::table
         .filter(login_attempts::forget_at.lt(now))
         .select(login_attempts::name)

@@ -4,52 +4,43 @@
 //! runtime, never inside a request's own future: a client that goes away can cancel its request, but not
 //! half of a transaction.
 
-pub mod app_role;
-mod append_only;
-mod attempts;
 pub mod audit;
-pub mod cancellations;
-pub mod census;
-mod connect;
+mod connections;
+pub mod counts;
 pub mod dead_letters;
+mod domain_types;
 mod error;
-mod in_place;
-pub mod keys;
-pub mod lists;
+pub mod idempotency_keys;
+pub mod insert_orders;
+pub mod key_conflicts;
 pub mod login_attempts;
 pub mod migrations;
-pub mod moves;
-pub mod not_taken;
 pub mod open_orders;
+pub mod order_lists;
+pub mod order_moves;
 pub mod orders;
-mod pool;
 mod postgres;
-mod pulse;
-mod recipe_keys;
 pub mod recipes;
-pub mod record;
 #[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]
 mod schema;
 pub mod sessions;
 pub mod settings;
 pub mod sql_types;
-mod sqlite_files;
-mod stored;
 pub mod users;
 
+pub use connections::pool::ConnectionCounts;
 pub use error::{Error, Result, Unique};
-pub use pool::Connections;
 pub use postgres::{Fitness, UrlError};
 
 use crate::telemetry::{
     Scope,
-    traces::{Kind, Span},
+    traces::{Span, SpanKind},
 };
-use attempts::{Mode, Progress};
-use in_place::{InPlace, blocking};
+use connections::attempts::{Mode, Progress};
+use connections::liveness::LivenessProbe;
+use connections::sqlite_blocking::{InPlace, blocking};
+use connections::sqlite_files::SqliteFiles;
 use postgres::{SqlState, last_error};
-use pulse::Pulse;
-use sqlite_files::SqliteFiles;
 
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
@@ -79,7 +70,7 @@ type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 
 /// The longest that the statements of one piece of database work may take together; to wait for its turn or for a connection
 /// it has as long again at most.
-pub const DEADLINE: Duration = Duration::from_secs(6);
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A database, whichever it is. Cheap to clone.
 #[derive(Clone)]
@@ -89,7 +80,7 @@ pub struct Store {
     runtime: Handle,
     /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
     sqlite_writer: Arc<Semaphore>,
-    pulse: Pulse,
+    pulse: LivenessProbe,
     /// Set by a transaction that failed for a reason that may pass, until one is known to be kept.
     write_failed: Arc<AtomicBool>,
     /// Wakes one that waits for a connection to a server that lets in nobody else.
@@ -168,7 +159,7 @@ impl Store {
         W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
     {
         let outcome = self.run(mode, work).await;
-        if outcome.as_ref().is_err_and(Error::may_pass) {
+        if outcome.as_ref().is_err_and(Error::is_transient) {
             self.write_failed.store(true, Ordering::Relaxed);
         }
         outcome
@@ -210,7 +201,7 @@ impl Store {
                         let _turn = turn;
                         Conn::Sqlite(conn).run_on_files(&files, transaction, scope, work).await
                     };
-                    let outcome = timeout(DEADLINE, blocking(work)).await.map(Result::flatten);
+                    let outcome = timeout(TRANSACTION_TIMEOUT, blocking(work)).await.map(Result::flatten);
                     outcome.unwrap_or_else(|_| Err(mode.late(Error::unavailable("a deadline passed"))))
                 }
                 (conn, _) => store.run_on_postgres(conn, mode, scope, work, &going).await,
@@ -237,7 +228,7 @@ impl Store {
         if matches!(self.pools, Pools::Pg(..)) {
             return Ok(None);
         }
-        match timeout(DEADLINE, Arc::clone(&self.sqlite_writer).acquire_owned()).await {
+        match timeout(TRANSACTION_TIMEOUT, Arc::clone(&self.sqlite_writer).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Some(turn)),
             Ok(Err(error)) => Err(Error::unavailable(error)),
             Err(_) => Err(Error::unavailable("too many writers wait")),
@@ -270,7 +261,7 @@ impl Conn {
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
     {
         let name = if transaction { "transaction" } else { "read" };
-        let mut span = Span::below(&scope.place, Kind::Client, name);
+        let mut span = Span::below(&scope.place, SpanKind::Client, name);
         span.set("db.system.name", self.system());
         let scope = if span.is_recorded() { scope.at(span.place()) } else { scope };
         // What an earlier user met is none of this one's errors.
@@ -338,7 +329,7 @@ impl Conn {
     }
 
     async fn commit(&mut self) -> Result<()> {
-        let _span = Span::here(Kind::Client, "COMMIT");
+        let _span = Span::here(SpanKind::Client, "COMMIT");
         match self {
             Self::Pg(conn) => PgTransaction::commit_transaction(&mut **conn).await?,
             Self::Sqlite(conn) => SqliteTransaction::commit_transaction(&mut **conn).await?,

@@ -1,14 +1,14 @@
-//! Reading single orders; lists of them are in [`super::lists`].
+//! Reading single orders; lists of them are in [`super::order_lists`].
 
 use super::{
     Conn, Result, on,
     schema::{order_lines, orders},
 };
 use crate::domain::{
-    Instant,
+    Timestamp,
     ids::{OrderId, RecipeId, UserId},
-    moves::Status,
     order::{Drink, Line, NewOrder, Order, Quantity},
+    order_state::Status,
     text::{Name, Note, Table},
 };
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
@@ -28,10 +28,10 @@ pub(super) struct OrderRow {
     status_reason: Option<Note>,
     bartender_id: Option<UserId>,
     priority: i16,
-    due_at: Instant,
-    pub(super) placed_at: Instant,
-    recorded_at: Instant,
-    updated_at: Instant,
+    due_at: Timestamp,
+    pub(super) placed_at: Timestamp,
+    recorded_at: Timestamp,
+    updated_at: Timestamp,
     version: i32,
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Conn, Result, on, schema::recipes};
 use crate::domain::{
-    Instant,
+    Timestamp,
     ids::RecipeId,
-    recipe::{Build, Formula, Ingredients, PreparationSeconds, Recipe},
+    recipe::{Build, Ingredients, PreparationSeconds, Recipe, RecipeSpec},
     text::{Method, Name},
 };
 use diesel::{
@@ -26,8 +26,8 @@ struct RecipeRow {
     method: Method,
     preparation_seconds: Option<PreparationSeconds>,
     available: bool,
-    created_at: Instant,
-    updated_at: Instant,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     version: i32,
 }
 
@@ -47,7 +47,7 @@ impl From<RecipeRow> for Recipe {
             updated_at,
             version,
         } = row;
-        let formula = Formula { name, build, glass, ingredients, garnish, method, preparation_seconds };
+        let formula = RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds };
         Self { id, formula, available, created_at, updated_at, version }
     }
 }
@@ -55,7 +55,7 @@ impl From<RecipeRow> for Recipe {
 /// The columns that a manager writes.
 #[derive(Insertable, AsChangeset)]
 #[diesel(table_name = recipes, treat_none_as_null = true, treat_none_as_default_value = false)]
-struct FormulaRow<'a> {
+struct RecipeSpecRow<'a> {
     name: &'a Name,
     name_key: String,
     build: Build,
@@ -64,12 +64,12 @@ struct FormulaRow<'a> {
     garnish: Option<&'a Name>,
     method: &'a Method,
     preparation_seconds: Option<PreparationSeconds>,
-    updated_at: Instant,
+    updated_at: Timestamp,
 }
 
-impl<'a> FormulaRow<'a> {
-    fn new(formula: &'a Formula, updated_at: Instant) -> Self {
-        let Formula { name, build, glass, ingredients, garnish, method, preparation_seconds } = formula;
+impl<'a> RecipeSpecRow<'a> {
+    fn new(formula: &'a RecipeSpec, updated_at: Timestamp) -> Self {
+        let RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds } = formula;
         Self {
             name,
             name_key: name.key(),
@@ -86,7 +86,7 @@ impl<'a> FormulaRow<'a> {
 
 /// Adds a recipe. Fails with [`Unique::RecipeName`](super::Unique::RecipeName) if its name is on the menu.
 pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
-    let row = FormulaRow::new(&recipe.formula, recipe.updated_at);
+    let row = RecipeSpecRow::new(&recipe.formula, recipe.updated_at);
     on!(conn, c => diesel::insert_into(recipes::table)
         .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
         .execute(c))?;
@@ -95,7 +95,7 @@ pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
 
 /// Adds a recipe unless its name is on the menu. True if it was added.
 pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
-    let row = FormulaRow::new(&recipe.formula, recipe.updated_at);
+    let row = RecipeSpecRow::new(&recipe.formula, recipe.updated_at);
     Ok(on!(conn, c => diesel::insert_into(recipes::table)
         .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
         .on_conflict_do_nothing()
@@ -123,12 +123,12 @@ pub async fn called(conn: &mut Conn, name: &Name) -> Result<Vec<RecipeId>> {
 pub async fn replace(
     conn: &mut Conn,
     id: RecipeId,
-    formula: &Formula,
-    at: Instant,
+    formula: &RecipeSpec,
+    at: Timestamp,
 ) -> Result<Option<Recipe>> {
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
-        .set((FormulaRow::new(formula, at), recipes::version.eq(recipes::version + 1)))
+        .set((RecipeSpecRow::new(formula, at), recipes::version.eq(recipes::version + 1)))
         .returning(RecipeRow::as_returning())
         .get_result(c))
         .optional()?;
@@ -140,7 +140,7 @@ pub async fn set_available(
     conn: &mut Conn,
     id: RecipeId,
     available: bool,
-    at: Instant,
+    at: Timestamp,
 ) -> Result<Option<Recipe>> {
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
@@ -152,7 +152,7 @@ pub async fn set_available(
 }
 
 /// Takes a recipe off the menu; orders of it keep it. False if it is not on the menu.
-pub async fn archive(conn: &mut Conn, id: RecipeId, at: Instant) -> Result<bool> {
+pub async fn archive(conn: &mut Conn, id: RecipeId, at: Timestamp) -> Result<bool> {
     Ok(on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
         .set((recipes::archived_at.eq(at), recipes::updated_at.eq(at)))
         .execute(c))?

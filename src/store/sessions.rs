@@ -2,7 +2,7 @@
 
 use super::{Conn, Result, on, schema::sessions};
 use crate::domain::{
-    Instant,
+    Timestamp,
     ids::{SessionId, UserId},
 };
 use diesel::{
@@ -27,15 +27,15 @@ pub struct Session {
     /// What made the one that counts of the one before.
     pub seed: Option<Vec<u8>>,
     /// When it began.
-    pub created_at: Instant,
+    pub created_at: Timestamp,
     /// When the refresh token that counts was given out.
-    pub rotated_at: Instant,
+    pub rotated_at: Timestamp,
     /// When it counts no more.
-    pub expires_at: Instant,
+    pub expires_at: Timestamp,
     /// When the last of its access tokens expires.
-    pub tokens_until: Instant,
+    pub tokens_until: Timestamp,
     /// When it was ended before its time.
-    pub ended_at: Option<Instant>,
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Adds a session.
@@ -73,19 +73,19 @@ pub async fn renew(conn: &mut Conn, session: &Session) -> Result<()> {
 }
 
 /// Ends a session, unless it has ended.
-pub async fn end(conn: &mut Conn, id: SessionId, at: Instant) -> Result<()> {
+pub async fn end(conn: &mut Conn, id: SessionId, at: Timestamp) -> Result<()> {
     end_those(conn, &[id], at).await
 }
 
 /// Ends the sessions of an account, but for `kept`.
-pub async fn end_all(conn: &mut Conn, user: UserId, kept: Option<SessionId>, at: Instant) -> Result<()> {
+pub async fn end_all(conn: &mut Conn, user: UserId, kept: Option<SessionId>, at: Timestamp) -> Result<()> {
     let mut live = live(conn, user, 0).await?;
     live.retain(|id| kept != Some(*id));
     end_those(conn, &live, at).await
 }
 
 /// Ends those of an account's sessions that were out of use for longest, but for the `most` latest.
-pub async fn end_surplus(conn: &mut Conn, user: UserId, most: u32, at: Instant) -> Result<()> {
+pub async fn end_surplus(conn: &mut Conn, user: UserId, most: u32, at: Timestamp) -> Result<()> {
     let surplus = live(conn, user, most).await?;
     end_those(conn, &surplus, at).await
 }
@@ -102,7 +102,7 @@ async fn live(conn: &mut Conn, user: UserId, without: u32) -> Result<Vec<Session
     Ok(on!(conn, c => live.load(c))?)
 }
 
-async fn end_those(conn: &mut Conn, ids: &[SessionId], at: Instant) -> Result<()> {
+async fn end_those(conn: &mut Conn, ids: &[SessionId], at: Timestamp) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
@@ -114,7 +114,7 @@ async fn end_those(conn: &mut Conn, ids: &[SessionId], at: Instant) -> Result<()
 }
 
 /// The sessions that were ended and had given out access tokens that last beyond `since`.
-pub async fn ended_with_tokens(conn: &mut Conn, since: Instant) -> Result<Vec<SessionId>> {
+pub async fn ended_with_tokens(conn: &mut Conn, since: Timestamp) -> Result<Vec<SessionId>> {
     Ok(on!(conn, c => sessions::table
         .filter(sessions::ended_at.is_not_null().and(sessions::tokens_until.gt(since)))
         .select(sessions::id)
@@ -122,7 +122,7 @@ pub async fn ended_with_tokens(conn: &mut Conn, since: Instant) -> Result<Vec<Se
 }
 
 /// Deletes up to `most` sessions that counted no more at `before`, and returns how many.
-pub async fn forget(conn: &mut Conn, before: Instant, most: i64) -> Result<usize> {
+pub async fn forget(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize> {
     let old: Vec<SessionId> = on!(conn, c => sessions::table
         .filter(sessions::expires_at.lt(before))
         .select(sessions::id)

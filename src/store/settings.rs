@@ -6,7 +6,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 /// The size of a rehearsed setting, in bytes.
-const REHEARSAL_BYTES: usize = 8192;
+const PROBE_BYTES: usize = 8192;
 
 /// The value of a setting, which is `fresh` if it had none yet. All who ask get the same.
 pub async fn get_or_set(conn: &mut Conn, name: &'static str, fresh: String) -> Result<String> {
@@ -32,10 +32,10 @@ pub async fn count_up(conn: &mut Conn, name: &'static str) -> Result<()> {
 
 /// Writes a setting and takes it back: shows whether anything is kept where there is nothing yet that an order could refer to.
 /// Belongs in a transaction.
-pub async fn rehearse(conn: &mut Conn) -> Result<()> {
+pub async fn probe_write(conn: &mut Conn) -> Result<()> {
     let name = format!("rehearsal-{}", Uuid::now_v7().simple());
     // As much as does not fit into a page that is there already.
-    let value = "-".repeat(REHEARSAL_BYTES);
+    let value = "-".repeat(PROBE_BYTES);
     on!(conn, c => diesel::insert_into(settings::table)
         .values((settings::name.eq(&name), settings::value.eq(value)))
         .execute(c))?;

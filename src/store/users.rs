@@ -2,7 +2,7 @@
 
 use super::{Conn, Result, on, schema::users};
 use crate::domain::{
-    Instant,
+    Timestamp,
     account::{Email, Role, User},
     ids::UserId,
     text::Username,
@@ -22,7 +22,7 @@ struct UserRow {
     email: Email,
     role: Role,
     active: bool,
-    created_at: Instant,
+    created_at: Timestamp,
     version: i32,
 }
 
@@ -40,8 +40,8 @@ struct NewRow<'a> {
     email: &'a Email,
     role: Role,
     active: bool,
-    created_at: Instant,
-    access_changed_at: Instant,
+    created_at: Timestamp,
+    access_changed_at: Timestamp,
     password_hash: &'a str,
 }
 
@@ -115,7 +115,7 @@ pub async fn set_access(
     id: UserId,
     role: Option<Role>,
     active: Option<bool>,
-    at: Instant,
+    at: Timestamp,
 ) -> Result<Option<User>> {
     let changed: Option<UserRow> = on!(conn, c => diesel::update(users::table.find(id))
         .set((role.map(|role| users::role.eq(role)), active.map(|active| users::active.eq(active)), users::access_changed_at.eq(at), users::version.eq(users::version + 1)))
@@ -141,7 +141,7 @@ pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usi
 }
 
 /// Accounts whose role or activity changed at or after `since`, as they are now.
-pub async fn access_changed_since(conn: &mut Conn, since: Instant) -> Result<Vec<(UserId, Role, bool)>> {
+pub async fn access_changed_since(conn: &mut Conn, since: Timestamp) -> Result<Vec<(UserId, Role, bool)>> {
     Ok(on!(conn, c => users::table
         .filter(users::access_changed_at.ge(since).and(users::access_changed_at.ne(users::created_at)))
         .select((users::id, users::role, users::active))
@@ -151,9 +151,9 @@ pub async fn access_changed_since(conn: &mut Conn, since: Instant) -> Result<Vec
 /// Inactive accounts whose role or activity changed at or after `since`, with when, `limit` at most: the latest ones.
 pub async fn deactivated_since(
     conn: &mut Conn,
-    since: Instant,
+    since: Timestamp,
     limit: i64,
-) -> Result<Vec<(UserId, Instant)>> {
+) -> Result<Vec<(UserId, Timestamp)>> {
     Ok(on!(conn, c => users::table
         .filter(users::access_changed_at.ge(since).and(users::access_changed_at.ne(users::created_at)))
         .filter(users::active.eq(false))
@@ -165,7 +165,7 @@ pub async fn deactivated_since(
 
 /// Which accounts to list: all conditions together.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
+pub struct UserFilter {
     /// Only those with this role.
     pub role: Option<Role>,
     /// Only those that are active, or are not.
@@ -175,8 +175,8 @@ pub struct Filter {
 /// A page of accounts, oldest first, behind `after`.
 pub async fn page(
     conn: &mut Conn,
-    filter: Filter,
-    after: Option<(Instant, UserId)>,
+    filter: UserFilter,
+    after: Option<(Timestamp, UserId)>,
     limit: i64,
 ) -> Result<Vec<User>> {
     let rows: Vec<UserRow> = on!(conn, c => {

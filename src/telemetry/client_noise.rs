@@ -34,12 +34,12 @@ const MALFORMED: &str = "stream error: ";
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A filter for the lines of the log. A directive that names a library shows what that one says, whoever caused it.
-pub struct Quiet {
+pub struct ClientNoiseFilter {
     shows_http: bool,
     shows_tls: bool,
 }
 
-impl Quiet {
+impl ClientNoiseFilter {
     /// A filter for these directives (`RUST_LOG`).
     pub fn new(directives: &str) -> Self {
         let names = |library| directives.split(',').any(|directive| directive.trim().starts_with(library));
@@ -53,7 +53,7 @@ impl Quiet {
     }
 }
 
-impl<S> Filter<S> for Quiet {
+impl<S> Filter<S> for ClientNoiseFilter {
     fn enabled(&self, about: &Metadata<'_>, _: &Context<'_, S>) -> bool {
         self.shows(about)
     }
@@ -193,8 +193,10 @@ mod tests {
             move || Shared(text.clone())
         };
         let lines = layer().with_ansi(false).with_writer(writer);
-        let filter =
-            tracing_subscriber::filter::FilterExt::and(EnvFilter::new(directives), Quiet::new(directives));
+        let filter = tracing_subscriber::filter::FilterExt::and(
+            EnvFilter::new(directives),
+            ClientNoiseFilter::new(directives),
+        );
         with_default(registry().with(malformed_requests()).with(lines.with_filter(filter)), work);
         String::from_utf8(text.lock().expect("no panic").clone()).expect("text")
     }

@@ -1,7 +1,7 @@
 //! Logs, to standard error: standard output belongs to what a command answers.
 
 use super::{
-    client_noise::{Quiet, malformed_requests},
+    client_noise::{ClientNoiseFilter, malformed_requests},
     one_line::OneLine,
 };
 use crate::{
@@ -29,13 +29,13 @@ use tracing_subscriber::{
 };
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const USUAL: &str = "warn,shakerqueue=info";
+const DEFAULT_FILTER: &str = "warn,shakerqueue=info";
 
 /// Those of which never more than `info` is told, whatever was asked for: below that they tell the values in statements, password
 /// hashes among them, or the collector's address and key.
 const DISCREET: [&str; 4] = ["tokio_postgres::query", "ureq", "opentelemetry-otlp", "opentelemetry_otlp"];
 /// How many lines wait at most for who reads them: beyond that they are dropped.
-const MOST_LINES: usize = 16_384;
+const MAX_BUFFERED_LINES: usize = 16_384;
 
 /// The longest that a process which ends at once waits for its last lines to be written. Whoever reads them may be what hangs.
 const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
@@ -62,15 +62,16 @@ pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default
 /// Starts logging, until what it returns is dropped. `RUST_LOG` says what; unset: from `info` up, and from the libraries from
 /// `warn` up.
 pub fn start(logging: Logging) -> LogFlush {
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| USUAL.to_owned());
+    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
     let understood = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(&asked);
     let is_wrong = understood.is_err();
-    let filter = understood.unwrap_or_else(|_| EnvFilter::new(USUAL));
-    let filter =
-        filter.and(filter_fn(is_discreet).with_max_level_hint(LevelFilter::TRACE)).and(Quiet::new(&asked));
+    let filter = understood.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let filter = filter
+        .and(filter_fn(is_discreet).with_max_level_hint(LevelFilter::TRACE))
+        .and(ClientNoiseFilter::new(&asked));
     let colours = std::io::stderr().is_terminal();
     // A log that can't be written (a full disk, a reader that left or takes its time) must not stop the bar.
-    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MOST_LINES);
+    let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_BUFFERED_LINES);
     let (writer, written) = writer.finish(std::io::stderr());
     *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
     let _ = FORMAT.set(logging.log_format);

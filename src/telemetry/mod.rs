@@ -1,18 +1,18 @@
 //! Logs, metrics and traces, and what ties them to requests.
 
 mod client_noise;
-mod collector;
 pub mod log_throttle;
 mod logs;
 pub mod metrics;
 mod one_line;
+mod otlp_client;
 pub mod traces;
 
 pub use client_noise::report_unlogged;
 pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
 
 use std::sync::Arc;
-use traces::Place;
+use traces::TraceContext;
 
 tokio::task_local! {
     static SCOPE: Scope;
@@ -24,7 +24,7 @@ pub struct Scope {
     /// What the request is called, if it is done for one.
     pub request: Option<Arc<str>>,
     /// Where it is in a trace, if it is in one.
-    pub place: Place,
+    pub place: TraceContext,
 }
 
 impl Scope {
@@ -35,7 +35,7 @@ impl Scope {
 
     /// The same, at another place in its trace.
     #[must_use]
-    pub fn at(self, place: Place) -> Self {
+    pub fn at(self, place: TraceContext) -> Self {
         Self { place, ..self }
     }
 

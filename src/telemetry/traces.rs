@@ -3,13 +3,16 @@
 //! Spans are made where they are needed and given their parent in so many words, not through a thread's current one: an order passes
 //! many tasks, and in some of them together with others.
 
-use super::{Scope, collector::Client};
+use super::{Scope, otlp_client::OtlpClient};
 use crate::config::Tracing;
 pub use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{
     Context, Key, KeyValue, StringValue,
     propagation::TextMapPropagator,
-    trace::{Link, Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TracerProvider},
+    trace::{
+        Link, Span as _, SpanBuilder, SpanContext, SpanKind as OtelSpanKind, Status, TraceContextExt,
+        TracerProvider,
+    },
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -27,9 +30,9 @@ use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 /// As many as orders in a batch, at most.
-const MOST_LINKS: u32 = 2000;
+const MAX_LINKS: u32 = 2000;
 /// How long the last spans may take to be sent.
-const FINISH_WITHIN: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Under which name a trace's place travels.
 const PARENT: &str = "traceparent";
 
@@ -44,14 +47,14 @@ pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, String> {
     let Some(endpoint) = tracing.endpoint()? else { return Ok(Traces(None)) };
     let exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Client::new())
+        .with_http_client(OtlpClient::new())
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()
         .map_err(|error| error.to_string())?;
     let provider = SdkTracerProvider::builder()
         .with_span_processor(BatchSpanProcessor::builder(exporter).build())
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(tracing.ratio))))
-        .with_max_links_per_span(MOST_LINKS)
+        .with_max_links_per_span(MAX_LINKS)
         .with_resource(resource(role))
         .build();
     // A second one in the same process makes spans for the first.
@@ -79,8 +82,8 @@ impl Traces {
         let (told, sent) = oneshot::channel();
         // A thread that nobody waits for, unlike those of the runtime.
         let sending =
-            thread::Builder::new().spawn(move || told.send(provider.shutdown_with_timeout(FINISH_WITHIN)));
-        let sent = timeout(FINISH_WITHIN, sent).await;
+            thread::Builder::new().spawn(move || told.send(provider.shutdown_with_timeout(FLUSH_TIMEOUT)));
+        let sent = timeout(FLUSH_TIMEOUT, sent).await;
         if sending.is_err() || !matches!(sent, Ok(Ok(Ok(())))) {
             tracing::warn!("the last spans may not have reached the collector");
         }
@@ -89,9 +92,9 @@ impl Traces {
 
 /// A place in a trace, below which something is done. None where nothing is traced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place(Option<SpanContext>);
+pub struct TraceContext(Option<SpanContext>);
 
-impl Place {
+impl TraceContext {
     /// Whether nothing is traced.
     pub fn is_nowhere(&self) -> bool {
         self.0.is_none()
@@ -142,7 +145,7 @@ impl Place {
 
 /// What a span is about, seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpanKind {
     /// Answers somebody.
     Server,
     /// Asks a server.
@@ -155,14 +158,14 @@ pub enum Kind {
     Internal,
 }
 
-impl From<Kind> for SpanKind {
-    fn from(kind: Kind) -> Self {
+impl From<SpanKind> for OtelSpanKind {
+    fn from(kind: SpanKind) -> Self {
         match kind {
-            Kind::Server => Self::Server,
-            Kind::Client => Self::Client,
-            Kind::Producer => Self::Producer,
-            Kind::Consumer => Self::Consumer,
-            Kind::Internal => Self::Internal,
+            SpanKind::Server => Self::Server,
+            SpanKind::Client => Self::Client,
+            SpanKind::Producer => Self::Producer,
+            SpanKind::Consumer => Self::Consumer,
+            SpanKind::Internal => Self::Internal,
         }
     }
 }
@@ -173,25 +176,25 @@ pub struct Span(Option<SdkSpan>);
 
 impl Span {
     /// What somebody outside asked for: below their place, if they gave one; else perhaps the beginning of a trace.
-    pub fn begin(kind: Kind, name: impl FnOnce() -> String, parent: &Place) -> Self {
+    pub fn begin(kind: SpanKind, name: impl FnOnce() -> String, parent: &TraceContext) -> Self {
         Self::start(&parent.context().unwrap_or_default(), || {
             SpanBuilder::from_name(name()).with_kind(kind.into())
         })
     }
 
     /// Something done below a place; nothing if that is in no trace.
-    pub fn below(place: &Place, kind: Kind, name: &'static str) -> Self {
+    pub fn below(place: &TraceContext, kind: SpanKind, name: &'static str) -> Self {
         let Some(context) = place.context() else { return Self(None) };
         Self::start(&context, || SpanBuilder::from_name(name).with_kind(kind.into()))
     }
 
     /// Something done below the present place.
-    pub fn here(kind: Kind, name: &'static str) -> Self {
+    pub fn here(kind: SpanKind, name: &'static str) -> Self {
         Self::below(&Scope::current().place, kind, name)
     }
 
     /// Something done for many at once: it is a part of the first one's trace, and linked to each. Nothing if none is traced.
-    pub fn for_all<'a>(places: impl IntoIterator<Item = &'a Place>, name: &'static str) -> Self {
+    pub fn for_all<'a>(places: impl IntoIterator<Item = &'a TraceContext>, name: &'static str) -> Self {
         if TRACER.get().is_none() {
             return Self(None);
         }
@@ -199,7 +202,9 @@ impl Span {
         let Some(first) = traced.first().cloned() else { return Self(None) };
         let first = Context::new().with_remote_span_context(first);
         let links = traced.into_iter().map(|context| Link::new(context, Vec::new(), 0)).collect();
-        Self::start(&first, || SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_links(links))
+        Self::start(&first, || {
+            SpanBuilder::from_name(name).with_kind(OtelSpanKind::Internal).with_links(links)
+        })
     }
 
     fn start(parent: &Context, builder: impl FnOnce() -> SpanBuilder) -> Self {
@@ -211,8 +216,8 @@ impl Span {
     }
 
     /// Where things are done for it.
-    pub fn place(&self) -> Place {
-        self.0.as_ref().map_or_else(Place::default, |span| Place::of(span.span_context()))
+    pub fn place(&self) -> TraceContext {
+        self.0.as_ref().map_or_else(TraceContext::default, |span| TraceContext::of(span.span_context()))
     }
 
     /// Whether anybody will see it.
@@ -228,7 +233,7 @@ impl Span {
     }
 
     /// Points to another place that has to do with it.
-    pub fn link(&mut self, place: &Place) {
+    pub fn link(&mut self, place: &TraceContext) {
         if let (Some(span), Some(context)) = (&mut self.0, &place.0) {
             span.add_link(context.clone(), Vec::new());
         }

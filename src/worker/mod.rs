@@ -1,44 +1,46 @@
 //! Takes orders from the broker to the recorder, and acknowledges them once they are committed.
 
-mod aside;
-mod held;
+mod in_flight;
+mod retry;
 
 use crate::{
+    broker::{
+        Broker, Delivery, DeliveryTag, QueueError, Source, Subscription,
+        order_message::{self, DecodeError},
+    },
     domain::order::NewOrder,
-    intake::message::{self, Undecodable},
-    queue::{Broker, Delivery, QueueError, Source, Subscription, Tag},
-    recorder::{Outcome, batch_span, record_apart, record_batch, takes_orders},
+    services::orders::recorder::{RecordOutcome, batch_span, record_apart, record_batch, takes_orders},
     store::Store,
     telemetry::{
         log_throttle,
         metrics::{self, Redelivered},
-        traces::{Kind, Span},
+        traces::{Span, SpanKind},
     },
 };
-use aside::Reason;
-pub use held::Held;
+pub use in_flight::InFlight;
 use rand::random_range;
+use retry::Reason;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// How often a batch is tried before it is tried in parts.
-const TRIES: u32 = 3;
+const MAX_ATTEMPTS: u32 = 3;
 /// The pauses between two attempts.
-const LEAST_PAUSE: Duration = Duration::from_millis(200);
-const MOST_PAUSE: Duration = Duration::from_secs(3);
+const MIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(3);
 /// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
 /// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
-const HOLD: Duration = Duration::from_secs(20 * 60);
+const MAX_HOLD: Duration = Duration::from_secs(20 * 60);
 /// From when on a batch took long.
-const LONG: Duration = Duration::from_secs(60);
+const LONG_BATCH: Duration = Duration::from_secs(60);
 /// The longest pause before the next subscription.
 const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(600);
 /// The same after the broker refused one: it will again, until somebody changes something there.
 const REFUSED_PAUSE: Duration = Duration::from_secs(5);
 /// How soon after the last batch the next one begins that is not full. A commit costs the disk as much for few orders as for
 /// many, and the broker's confirms wait for the same disk.
-const GATHER: Duration = Duration::from_millis(10);
+const MIN_BATCH_INTERVAL: Duration = Duration::from_millis(10);
 /// Few are ever there.
 const OVERRUN_PREFETCH: u16 = 10;
 
@@ -54,7 +56,7 @@ pub struct Worker {
     /// is a dead letter.
     pub retries: Vec<Duration>,
     /// What it holds.
-    pub held: Held,
+    pub held: InFlight,
 }
 
 impl Worker {
@@ -106,11 +108,11 @@ impl Worker {
                 break;
             }
             // The next batch has been here for as long: it goes back, or it would be held for twice that time.
-            if begun.elapsed() > LONG {
+            if begun.elapsed() > LONG_BATCH {
                 break;
             }
             if taken < self.batch_size {
-                stop.run_until_cancelled(sleep_until(begun + GATHER)).await;
+                stop.run_until_cancelled(sleep_until(begun + MIN_BATCH_INTERVAL)).await;
             }
         }
         subscription.close().await;
@@ -122,7 +124,7 @@ impl Worker {
         source: Source,
         deliveries: Vec<Delivery>,
         stop: &CancellationToken,
-    ) -> Vec<Tag> {
+    ) -> Vec<DeliveryTag> {
         let mut settled = Vec::with_capacity(deliveries.len());
         let mut open = HashSet::new();
         let mut aside = Vec::new();
@@ -136,7 +138,7 @@ impl Worker {
                 aside.push((delivery, id, Reason::Final(oversize.to_string())));
                 continue;
             }
-            match message::decode(&delivery.body) {
+            match order_message::decode(&delivery.body) {
                 Ok(order) => {
                     orders.push(order);
                     decoded.push(delivery);
@@ -144,8 +146,8 @@ impl Worker {
                 Err(error) => {
                     // What travelled with others has no message of its own to be named by.
                     let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
-                    let id = id.or_else(|| message::named_id(&delivery.body));
-                    let error = delivery.foreign.clone().map_or(error, Undecodable::Foreign);
+                    let id = id.or_else(|| order_message::named_id(&delivery.body));
+                    let error = delivery.foreign.clone().map_or(error, DecodeError::Foreign);
                     aside.push((delivery, id, Reason::from(error)));
                 }
             }
@@ -154,7 +156,7 @@ impl Worker {
         let _held = self.held.hold(source, orders.iter().map(|order| order.placed_at).min());
         let mut spans: Vec<_> = decoded
             .iter()
-            .map(|delivery| Span::below(&delivery.place, Kind::Consumer, "process order"))
+            .map(|delivery| Span::below(&delivery.place, SpanKind::Consumer, "process order"))
             .collect();
         let places: Vec<_> = spans.iter().map(Span::place).collect();
         let batch = batch_span(places.iter(), orders.len());
@@ -166,7 +168,7 @@ impl Worker {
                 span.set("messaging.message.id", order.id.to_string());
                 span.set("shakerqueue.outcome", outcome.name());
                 span.link(&batch.place());
-                if !matches!(outcome, Outcome::Recorded(_) | Outcome::AlreadyThere) {
+                if !matches!(outcome, RecordOutcome::Recorded(_) | RecordOutcome::AlreadyThere) {
                     span.failed(outcome.name());
                 }
             }
@@ -174,33 +176,33 @@ impl Worker {
         drop((spans, batch));
         for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
             match outcome {
-                Outcome::Recorded(_) | Outcome::AlreadyThere => settled.push(delivery.tag),
-                Outcome::TryLater | Outcome::Undecided => {
+                RecordOutcome::Recorded(_) | RecordOutcome::AlreadyThere => settled.push(delivery.tag),
+                RecordOutcome::Retryable | RecordOutcome::Unknown => {
                     open.insert(delivery.tag.message());
                 }
-                Outcome::KeyReused => aside.push((delivery, Some(order.id), Reason::key_reused(order))),
-                Outcome::Conflict => aside.push((delivery, Some(order.id), Reason::conflict())),
-                Outcome::Refused(refusal) => aside.push((delivery, Some(order.id), refusal.into())),
-                Outcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
+                RecordOutcome::KeyReused => aside.push((delivery, Some(order.id), Reason::key_reused(order))),
+                RecordOutcome::Conflict => aside.push((delivery, Some(order.id), Reason::conflict())),
+                RecordOutcome::Refused(refusal) => aside.push((delivery, Some(order.id), refusal.into())),
+                RecordOutcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
             }
         }
         // What comes again anyway, because something that it travels with does, would come twice if it were put off.
         aside.retain(|(delivery, ..)| !open.contains(&delivery.tag.message()));
-        settled.extend(self.set_aside(aside).await);
+        settled.extend(self.retry_or_dead_letter(aside).await);
         settled
     }
 
     /// Records the orders, patiently. Some outcomes are open if the database stays away or takes nothing.
-    async fn record(&self, orders: &Arc<[NewOrder]>, stop: &CancellationToken) -> Vec<Outcome> {
+    async fn record(&self, orders: &Arc<[NewOrder]>, stop: &CancellationToken) -> Vec<RecordOutcome> {
         let mut outcomes = Vec::new();
         if orders.is_empty() {
             return outcomes;
         }
-        let give_back = Instant::now() + HOLD;
-        let mut pause = LEAST_PAUSE;
+        let give_back = Instant::now() + MAX_HOLD;
+        let mut pause = MIN_RETRY_PAUSE;
         for attempt in 1_u32.. {
             outcomes = record_batch(&self.store, Arc::clone(orders)).await;
-            if outcomes.iter().any(Outcome::is_open) && attempt >= TRIES {
+            if outcomes.iter().any(RecordOutcome::is_open) && attempt >= MAX_ATTEMPTS {
                 if self.store.ping().await.is_err() {
                     break;
                 }
@@ -212,14 +214,14 @@ impl Worker {
                     }
                 }
             }
-            if !outcomes.iter().any(Outcome::is_open) || Instant::now() >= give_back {
+            if !outcomes.iter().any(RecordOutcome::is_open) || Instant::now() >= give_back {
                 break;
             }
             let pausing = sleep(pause.mul_f64(random_range(0.5..1.0)));
             if stop.run_until_cancelled(pausing).await.is_none() {
                 break;
             }
-            pause = (pause * 2).min(MOST_PAUSE);
+            pause = (pause * 2).min(MAX_RETRY_PAUSE);
         }
         outcomes
     }

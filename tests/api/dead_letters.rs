@@ -8,7 +8,7 @@ use crate::support::{Bar, on_both, person::id};
 use futures_util::{FutureExt, future::join_all};
 use serde_json::{Value, json};
 use shakerqueue::{
-    domain::{Instant, dead_letter::DeadLetter, ids::OrderId, now},
+    domain::{Timestamp, dead_letter::DeadLetter, ids::OrderId, now},
     store::{Store, dead_letters},
 };
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub async fn keep(store: &Store, order: Option<Uuid>, payload: Vec<u8>) -> Strin
         order_id,
         reason: "the bar was on fire".into(),
         attempts: 3,
-        first_failed_at: Instant::EARLIEST,
+        first_failed_at: Timestamp::EARLIEST,
         created_at: now(),
         resolution: None,
     };

@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::now,
-    store::{Store, keys},
+    store::{Store, idempotency_keys},
 };
 
 fn water(name: &str) -> Value {
@@ -49,7 +49,7 @@ async fn how_many(store: &Store, names: &[[u8; 32]]) -> usize {
         async move {
             let mut found = 0;
             for name in names {
-                found += usize::from(keys::find(conn, name).await?.is_some());
+                found += usize::from(idempotency_keys::find(conn, name).await?.is_some());
             }
             Ok(found)
         }
@@ -180,7 +180,7 @@ on_both! {
         let write = store.write(move |conn| async move {
             for (names, age) in [(written.0, long), (written.1, day)] {
                 for name in names {
-                    assert!(keys::claim(conn, name, [0; 32], now() - age).await?.is_none());
+                    assert!(idempotency_keys::claim(conn, name, [0; 32], now() - age).await?.is_none());
                 }
             }
             Ok(())

@@ -12,12 +12,12 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 use shakerqueue::{
-    accounts::{Tokens, new_user},
     domain::{
         account::{Email, Role},
         ids::SessionId,
         text::Username,
     },
+    services::accounts::{Tokens, new_user},
 };
 use std::{collections::HashSet, sync::Mutex};
 use uuid::Uuid;
@@ -186,5 +186,5 @@ async fn what_can_never_be_stored_is_kept_and_holds_nothing_back() {
 fn token_of_nobody() -> String {
     let email = Email::try_from("nobody@example.com").unwrap();
     let nobody = new_user(Username::try_from("nobody").unwrap(), email, Role::Customer);
-    Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(10)).issue(&nobody, SessionId::fresh()).text
+    Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(10)).issue(&nobody, SessionId::new_v7()).text
 }

@@ -1,7 +1,7 @@
 //! The system's limit of open files.
 
 use crate::support::{
-    PATIENCE, Person,
+    Person, WAIT_TIMEOUT,
     database::Database,
     eventually,
     executable::{Role, limited},
@@ -74,7 +74,7 @@ async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_databas
         .collect();
     let mut all = Vec::new();
     for asked in asked {
-        let (raw, status) = timeout(PATIENCE, asked).await.expect("an answer in time").expect("no panic");
+        let (raw, status) = timeout(WAIT_TIMEOUT, asked).await.expect("an answer in time").expect("no panic");
         assert_eq!(status, 200);
         all.push(raw);
     }
@@ -101,7 +101,7 @@ async fn the_soft_limit_is_raised_to_what_is_needed() {
 async fn a_limit_that_leaves_no_clients_is_refused_at_start() {
     let database = Database::file();
     let mut command = limited((128, 128), &["serve"], &environment(&database));
-    let output = timeout(PATIENCE, command.output()).await.expect("an end in time").expect("it starts");
+    let output = timeout(WAIT_TIMEOUT, command.output()).await.expect("an end in time").expect("it starts");
     let complained = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complained}");
     assert!(complained.contains(&format!("raise the hard limit to {}", BESIDE + 4096)), "{complained}");

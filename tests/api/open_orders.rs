@@ -16,13 +16,13 @@ use futures_util::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
-    accounts::{Tokens, new_user},
     domain::{
         account::{Email, Role, User},
         ids::{SessionId, UserId},
         now,
         text::Username,
     },
+    services::accounts::{Tokens, new_user},
     store::users,
 };
 use uuid::{Builder, Uuid};
@@ -45,7 +45,7 @@ async fn regular_token(database: &Database) -> String {
     let email = Email::try_from(format!("{}@example.com", id.simple()).as_str()).unwrap();
     let new = new_user(Username::try_from("Ana").unwrap(), email, Role::Customer);
     let user = User { id: UserId(id), created_at: made, ..new };
-    let token = Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(60)).issue(&user, SessionId::fresh());
+    let token = Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(60)).issue(&user, SessionId::new_v7());
     let store = database.store();
     store.write(move |conn| async move { users::add(conn, &user, "no hash").await }.boxed()).await.unwrap();
     store.close();

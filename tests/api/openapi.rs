@@ -10,7 +10,7 @@ pub use schema::misfit;
 
 use crate::support::executable;
 use serde_json::Value;
-use shakerqueue::{domain::moves::Move, http};
+use shakerqueue::{domain::order_state::OrderAction, http};
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// A method on a path of the document.
@@ -120,7 +120,8 @@ fn it_has_the_routes_that_there_are_and_no_others() {
     for (method, path) in routes() {
         match path.strip_suffix("{move}") {
             Some(start) => {
-                registered.extend(Move::ALL.iter().map(|step| (method.clone(), format!("{start}{step}"))));
+                registered
+                    .extend(OrderAction::ALL.iter().map(|step| (method.clone(), format!("{start}{step}"))));
             }
             None => {
                 registered.insert((method, path));
@@ -136,8 +137,9 @@ const DEBUG_ONLY: &str = "blocking_route";
 
 #[test]
 fn a_release_build_has_no_route_that_is_in_no_document() {
-    let routes = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/mod.rs");
-    let text = fs::read_to_string(routes).unwrap();
+    let http = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
+    let text =
+        ["mod.rs", "handlers/mod.rs"].map(|file| fs::read_to_string(http.join(file)).unwrap()).concat();
     for (at, _) in text.match_indices(DEBUG_ONLY) {
         let before: Vec<_> = text[..at].lines().rev().take(3).collect();
         let gated = before.iter().any(|line| line.trim() == "#[cfg(debug_assertions)]");
@@ -150,7 +152,8 @@ fn a_release_build_has_no_route_that_is_in_no_document() {
 fn routes() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
     let mut routes = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    let folders = [folder.join("handlers"), folder];
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
         if path.is_dir() || path.file_stem().is_some_and(|name| name == DEBUG_ONLY) {
             continue;

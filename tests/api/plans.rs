@@ -14,7 +14,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::now,
-    store::{Store, cancellations, open_orders, users},
+    store::{
+        Store,
+        open_orders::{self, cancellations},
+        users,
+    },
 };
 
 /// Entries of a page.
@@ -212,7 +216,7 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
 async fn background(store: &Store, customers: i64) {
     let reading = store.read(move |conn| {
         async move {
-            let page = users::page(conn, users::Filter::default(), None, customers).await?;
+            let page = users::page(conn, users::UserFilter::default(), None, customers).await?;
             let ids: Vec<_> = page.into_iter().map(|user| user.id).collect();
             let since = now() - TimeDelta::hours(24);
             open_orders::of_customers(conn, &ids, since, 20_000).await?;

@@ -8,8 +8,8 @@ mod publishing;
 mod replaced;
 
 use crate::support::proxy::Proxy;
-use crate::support::{PATIENCE, broker};
-use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Source, Subscription};
+use crate::support::{WAIT_TIMEOUT, broker};
+use shakerqueue::broker::{Broker, Depth, PublishError, Settings, Source, Subscription};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ struct Bar {
 impl Bar {
     /// Connects straight to the broker, and allows the broker to be slow.
     async fn open() -> Self {
-        let bar = Self::at(&test_url(), PATIENCE);
+        let bar = Self::at(&test_url(), WAIT_TIMEOUT);
         bar.until_up().await;
         bar
     }
@@ -104,7 +104,7 @@ async fn proxy() -> Proxy {
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+    tokio::time::timeout(WAIT_TIMEOUT, future).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
 /// Polls `future` once.

@@ -4,21 +4,25 @@ use crate::support::database::{Database, Kind};
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use shakerqueue::{
-    accounts::{Caller, new_user},
-    bar::Bar,
     domain::{
-        Instant,
+        Timestamp,
         account::{Email, Role},
         ids::{OrderId, RecipeId, SessionId, UserId},
         now,
         order::{Drink, Line, NewOrder, Order, Quantity},
+        priority,
         recipe::PreparationSeconds,
         text::{Name, Note, Username},
-        working_order,
     },
-    once::Told,
-    recorder::{Outcome, record_batch},
-    seed,
+    services::{
+        accounts::{Caller, new_user},
+        idempotency::IdempotencyOutcome,
+        orders::{
+            board::Board,
+            recorder::{RecordOutcome, record_batch},
+        },
+        seed,
+    },
     store::{Store, recipes, users},
 };
 use std::sync::Arc;
@@ -64,7 +68,7 @@ impl Cellar {
 
     fn order(&self) -> NewOrder {
         NewOrder {
-            id: OrderId::fresh(),
+            id: OrderId::new_v7(),
             customer_id: self.customer,
             placed_by: self.customer,
             lines: vec![Line { recipe: self.drink.clone(), quantity: Quantity::ONE, note: None }],
@@ -80,24 +84,24 @@ impl Cellar {
         (0..count).map(|_| self.order()).collect()
     }
 
-    async fn record(&self, orders: &[NewOrder]) -> Vec<Outcome> {
+    async fn record(&self, orders: &[NewOrder]) -> Vec<RecordOutcome> {
         record_batch(&self.store, Arc::from(orders)).await.into_iter().map(timeless).collect()
     }
 
-    fn bar(&self) -> Bar {
-        Bar::new(self.store.clone())
+    fn bar(&self) -> Board {
+        Board::new(self.store.clone())
     }
 
     fn bartender(&self) -> Caller {
-        Caller { id: self.customer, role: Role::Employee, session: SessionId::fresh() }
+        Caller { id: self.customer, role: Role::Employee, session: SessionId::new_v7() }
     }
 }
 
-const RECORDED: Outcome = Outcome::Recorded(Instant::EARLIEST);
+const RECORDED: RecordOutcome = RecordOutcome::Recorded(Timestamp::EARLIEST);
 
 /// An outcome without the time of it.
-fn timeless(outcome: Outcome) -> Outcome {
-    if matches!(outcome, Outcome::Recorded(_)) { RECORDED } else { outcome }
+fn timeless(outcome: RecordOutcome) -> RecordOutcome {
+    if matches!(outcome, RecordOutcome::Recorded(_)) { RECORDED } else { outcome }
 }
 
 /// Each scenario on both databases.
@@ -131,7 +135,7 @@ contract! {
         order.lines.push(Line { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
         order.note = Note::try_from("for the terrace").ok();
         let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
-        let [Outcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
+        let [RecordOutcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
         assert_eq!(stored, Order::recorded(order, at), "as its guest was told");
     }
@@ -139,10 +143,10 @@ contract! {
     async fn an_order_that_comes_again_is_one_order(cellar) {
         let batch = cellar.orders(500);
         assert_eq!(cellar.record(&batch).await, vec![RECORDED; 500]);
-        assert_eq!(cellar.record(&batch).await, vec![Outcome::AlreadyThere; 500]);
+        assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::AlreadyThere; 500]);
         let order = cellar.order();
         let twice = [order.clone(), order.clone()];
-        assert_eq!(cellar.record(&twice).await, [RECORDED, Outcome::AlreadyThere]);
+        assert_eq!(cellar.record(&twice).await, [RECORDED, RecordOutcome::AlreadyThere]);
         let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
         assert_eq!(history.len(), 1);
         let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
@@ -154,10 +158,10 @@ contract! {
         let mut renamed = first.clone();
         renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
         assert_ne!(renamed.fingerprint(), first.fingerprint());
-        assert_eq!(cellar.record(&[first.clone(), renamed.clone()]).await, [RECORDED, Outcome::AlreadyThere]);
-        assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![Outcome::AlreadyThere; 2]);
-        renamed.lines[0].recipe.id = RecipeId::fresh();
-        assert_eq!(cellar.record(&[renamed]).await, [Outcome::KeyReused]);
+        assert_eq!(cellar.record(&[first.clone(), renamed.clone()]).await, [RECORDED, RecordOutcome::AlreadyThere]);
+        assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![RecordOutcome::AlreadyThere; 2]);
+        renamed.lines[0].recipe.id = RecipeId::new_v7();
+        assert_eq!(cellar.record(&[renamed]).await, [RecordOutcome::KeyReused]);
         let stored = cellar.bar().find(cellar.bartender(), first.id).await.unwrap().unwrap();
         assert_eq!(stored.placed, first, "as it was ordered");
     }
@@ -168,19 +172,19 @@ contract! {
         second.note = Note::try_from("another one").ok();
         strange.customer_id = cellar.somebody_else().await;
         let batch = [first.clone(), second.clone(), strange.clone()];
-        assert_eq!(cellar.record(&batch).await, [RECORDED, Outcome::KeyReused, Outcome::Conflict]);
+        assert_eq!(cellar.record(&batch).await, [RECORDED, RecordOutcome::KeyReused, RecordOutcome::Conflict]);
         let batch = [strange, second, first];
-        assert_eq!(cellar.record(&batch).await, [Outcome::Conflict, Outcome::KeyReused, Outcome::AlreadyThere]);
+        assert_eq!(cellar.record(&batch).await, [RecordOutcome::Conflict, RecordOutcome::KeyReused, RecordOutcome::AlreadyThere]);
     }
 
     async fn what_can_not_be_stored_does_not_hold_back_the_others(cellar) {
         let mut batch = cellar.orders(200);
-        batch[57].customer_id = UserId::fresh();
-        batch[123].lines[0].recipe.id = RecipeId::fresh();
+        batch[57].customer_id = UserId::new_v7();
+        batch[123].lines[0].recipe.id = RecipeId::new_v7();
         let outcomes = cellar.record(&batch).await;
         for (at, outcome) in outcomes.iter().enumerate() {
             match at {
-                57 | 123 => assert!(matches!(outcome, Outcome::Refused(_)), "{at}: {outcome:?}"),
+                57 | 123 => assert!(matches!(outcome, RecordOutcome::Refused(_)), "{at}: {outcome:?}"),
                 _ => assert_eq!(*outcome, RECORDED, "{at}"),
             }
         }
@@ -201,7 +205,7 @@ contract! {
             outcomes.extend(task.await.unwrap().into_iter().map(timeless));
         }
         let recorded = outcomes.iter().filter(|outcome| **outcome == RECORDED).count();
-        let there = outcomes.iter().filter(|outcome| **outcome == Outcome::AlreadyThere).count();
+        let there = outcomes.iter().filter(|outcome| **outcome == RecordOutcome::AlreadyThere).count();
         assert_eq!((recorded, there), (100, 700));
     }
 
@@ -209,9 +213,9 @@ contract! {
         let began = now();
         let at = |seconds: i64, takes: u16| {
             let placed_at = began + TimeDelta::seconds(seconds);
-            NewOrder { placed_at, due_at: working_order::due(placed_at, takes), ..cellar.order() }
+            NewOrder { placed_at, due_at: priority::due(placed_at, takes), ..cellar.order() }
         };
-        let slow = at(0, PreparationSeconds::MOST);
+        let slow = at(0, PreparationSeconds::MAX);
         // One quick order a second, for a quarter of an hour, all of them placed after the slow one.
         let quick: Vec<_> = (1..900).map(|second| at(second, 15)).collect();
         cellar.record(&quick).await;
@@ -220,8 +224,8 @@ contract! {
         let mut before = 0;
         loop {
             match bar.next(bartender, None).await.unwrap() {
-                Told::Now(Some(order)) if order.placed.id == slow.id => break,
-                Told::Now(Some(_)) => before += 1,
+                IdempotencyOutcome::Executed(Some(order)) if order.placed.id == slow.id => break,
+                IdempotencyOutcome::Executed(Some(_)) => before += 1,
                 other => panic!("{other:?}"),
             }
         }

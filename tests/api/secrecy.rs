@@ -12,7 +12,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Parser;
 use reqwest::{Client, Method};
 use serde_json::json;
-use shakerqueue::{config::Serving, roles::seed::Seeding};
+use shakerqueue::{cli::seed::SeedArgs, config::ServeArgs};
 use std::fs::{self, File};
 use url::Url;
 use uuid::Uuid;
@@ -77,13 +77,13 @@ fn the_check_sees_a_secret_however_it_is_written() {
 #[derive(Debug, Parser)]
 struct Flags {
     #[command(flatten)]
-    serving: Serving,
+    serving: ServeArgs,
 }
 
 #[derive(Debug, Parser)]
 struct SeedFlags {
     #[command(flatten)]
-    seeding: Seeding,
+    seeding: SeedArgs,
 }
 
 #[test]

@@ -212,8 +212,9 @@ async fn requests_in_a_pipeline_are_all_answered() {
             answers = String::from_utf8_lossy(&bytes).matches("HTTP/1.1 ").count();
         }
     };
-    let (outcome, ()) =
-        timeout(crate::support::PATIENCE, async { tokio::join!(send, receive) }).await.expect("all answers");
+    let (outcome, ()) = timeout(crate::support::WAIT_TIMEOUT, async { tokio::join!(send, receive) })
+        .await
+        .expect("all answers");
     outcome.expect("all was read");
     bar.close().await;
 }

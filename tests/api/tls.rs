@@ -3,7 +3,7 @@
 mod certificates;
 
 use crate::support::{
-    Bar, PATIENCE,
+    Bar, WAIT_TIMEOUT,
     database::{Database, Kind},
     executable::{Role, run},
     person::Answer,
@@ -192,7 +192,7 @@ async fn who_never_comes_to_the_point_is_cut_and_holds_up_nobody() {
     assert!(started.elapsed() < Duration::from_secs(4), "others waited {:?}", started.elapsed());
     for mut raw in silent {
         let mut bytes = Vec::new();
-        let cut = timeout(PATIENCE, async { while raw.more(&mut bytes).await {} }).await;
+        let cut = timeout(WAIT_TIMEOUT, async { while raw.more(&mut bytes).await {} }).await;
         assert!(cut.is_ok(), "still let in after {:?}", started.elapsed());
     }
     bar.close().await;

@@ -1,7 +1,7 @@
 //! Clients and proxies that ask to change to another protocol, and others whose words about the connection matter.
 
 use crate::support::{
-    Bar, PATIENCE, Person,
+    Bar, Person, WAIT_TIMEOUT,
     database::{Database, Kind},
     nginx::Nginx,
     person::{Answer, send},
@@ -26,7 +26,7 @@ async fn goes_on(raw: &mut Raw, answer: &Answer) -> bool {
     let said = answer.header("connection").unwrap_or_default().to_lowercase();
     assert!(!said.contains("upgrade"), "it changes to no other protocol: {said}");
     if said.contains("close") {
-        let end = timeout(PATIENCE, raw.more(&mut Vec::new())).await;
+        let end = timeout(WAIT_TIMEOUT, raw.more(&mut Vec::new())).await;
         assert_eq!(end, Ok(false), "it goes on");
         return false;
     }
@@ -81,7 +81,7 @@ async fn an_order_that_asks_for_another_protocol_is_an_order_and_the_connection_
                 let kept = answer.header("connection") == Some("keep-alive");
                 assert_eq!(kept, headers == "Connection: keep-alive\r\n", "{headers:?}");
                 assert!(
-                    kept || timeout(PATIENCE, raw.more(&mut Vec::new())).await == Ok(false),
+                    kept || timeout(WAIT_TIMEOUT, raw.more(&mut Vec::new())).await == Ok(false),
                     "{headers:?}"
                 );
             }
@@ -116,7 +116,7 @@ async fn whatever_is_answered_to_such_a_request_the_connection_ends_as_it_says()
                 let mut bytes = Vec::new();
                 while !bytes.ends_with(b"\r\n\r\n") {
                     assert!(
-                        timeout(PATIENCE, raw.more(&mut bytes)).await.expect("an answer"),
+                        timeout(WAIT_TIMEOUT, raw.more(&mut bytes)).await.expect("an answer"),
                         "{request} {headers}"
                     );
                 }
@@ -176,7 +176,7 @@ async fn the_body_of_such_a_request_is_read_to_its_length_and_no_further() {
 async fn until_end(raw: &mut Raw) -> String {
     let mut bytes = Vec::new();
     let read = async { while raw.more(&mut bytes).await {} };
-    timeout(PATIENCE, read).await.expect("the connection ends by itself");
+    timeout(WAIT_TIMEOUT, read).await.expect("the connection ends by itself");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -265,7 +265,7 @@ async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
             .await;
         let mut asked = Vec::new();
         while !asked.ends_with(b"\r\n\r\n") {
-            assert!(timeout(PATIENCE, raw.more(&mut asked)).await.expect("an answer"), "{headers}");
+            assert!(timeout(WAIT_TIMEOUT, raw.more(&mut asked)).await.expect("an answer"), "{headers}");
         }
         assert_eq!(asked, b"HTTP/1.1 100 Continue\r\n\r\n", "{headers}");
         raw.send(ORDER.as_bytes()).await;

@@ -7,7 +7,7 @@ mod operations;
 mod psql;
 mod readme;
 
-use crate::support::PATIENCE;
+use crate::support::WAIT_TIMEOUT;
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -73,7 +73,7 @@ fn shell(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Command
 /// Runs commands that must succeed, and returns what they print.
 async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> String {
     let mut shell = shell(commands, folder, environment);
-    let ended = timeout(PATIENCE * 2, shell.stderr(Stdio::piped()).output());
+    let ended = timeout(WAIT_TIMEOUT * 2, shell.stderr(Stdio::piped()).output());
     let output = ended.await.expect("an end in time").expect("bash");
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{commands}\n{said}{}", String::from_utf8_lossy(&output.stderr));

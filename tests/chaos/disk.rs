@@ -2,8 +2,10 @@
 
 use crate::{
     Result,
-    programs::{User, has},
-    wait::until,
+    harness::{
+        programs::{User, has},
+        wait::until,
+    },
 };
 use std::{
     fs::{self, File},

@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
+    harness::tokens::Tokens,
     ledger::{Answer, Ledger, Word, note},
-    tokens::Tokens,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::{Client, RequestBuilder};
@@ -26,10 +26,10 @@ const BARTENDERS: usize = 2;
 /// A guest's pause between two orders: the machine is to be busy and not drowned, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 10..40;
 /// How often an order under a key is asked for at most, and the pause in between, in milliseconds.
-const MOST_REPEATS: usize = 5;
+const MAX_REPEATS: usize = 5;
 const REPEAT_AFTER: std::ops::Range<u64> = 100..700;
 /// How long a guest waits for an answer.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// People at work.
 pub struct Load {
@@ -65,11 +65,11 @@ impl Load {
         let stop = CancellationToken::new();
         let mut people = JoinSet::new();
         for _ in 0..GUESTS {
-            let http = Client::builder().timeout(ANSWER_WITHIN).build()?;
+            let http = Client::builder().timeout(ANSWER_TIMEOUT).build()?;
             people.spawn(guest(Arc::clone(&counter), stop.clone(), http, StdRng::from_rng(rng)));
         }
         for _ in 0..BARTENDERS {
-            let http = Client::builder().timeout(ANSWER_WITHIN).build()?;
+            let http = Client::builder().timeout(ANSWER_TIMEOUT).build()?;
             people.spawn(bartender(Arc::clone(&counter), stop.clone(), http, StdRng::from_rng(rng)));
         }
         Ok(Self { people, counter, stop })
@@ -165,7 +165,7 @@ async fn ask(
     key: Option<&str>,
     mut by: usize,
 ) -> bool {
-    for _ in 0..MOST_REPEATS {
+    for _ in 0..MAX_REPEATS {
         let mut request = counter.post(http, by, "/orders", &counter.tokens.guest).json(&body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);

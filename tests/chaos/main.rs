@@ -20,13 +20,13 @@ mod table;
 
 use clap::Parser;
 use faults::Fault;
-use folder::Folder;
+use harness::folder::Folder;
+use harness::postgres::Tuning;
+use harness::programs::Programs;
+use harness::servers::Servers;
 use harness::{Result, folder, postgres, programs, rabbitmq, roles, servers, tokens, wait};
-use postgres::Tuning;
-use programs::Programs;
 use rand::{SeedableRng, rngs::StdRng};
 use scenario::Outcome;
-use servers::Servers;
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 use tokio::time::Instant;
 

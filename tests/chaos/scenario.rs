@@ -6,12 +6,14 @@ use crate::{
     clock::Clock,
     disk::Disk,
     faults::{Fault, Setting},
+    harness::{
+        postgres::Tuning,
+        programs::User,
+        servers::{Seeded, Servers},
+        wait::until,
+    },
     ledger::Fate,
-    postgres::Tuning,
-    programs::User,
     scene::Scene,
-    servers::{Seeded, Servers},
-    wait::until,
 };
 use amqprs::channel::{ExchangeDeleteArguments, QueueDeleteArguments};
 use rand::rngs::StdRng;

@@ -4,12 +4,14 @@ use crate::{
     Result,
     clock::Clock,
     disk::Disk,
+    harness::{
+        roles::{Role, SECRET},
+        servers::Servers,
+        tokens::Tokens,
+        wait::until,
+    },
     load::Load,
     proxy::{Line, Proxy},
-    roles::{Role, SECRET},
-    servers::Servers,
-    tokens::Tokens,
-    wait::until,
 };
 use rand::{RngExt, rngs::StdRng};
 use std::{ops::Range, path::Path, time::Duration};

@@ -4,7 +4,7 @@ use super::{
     Result,
     process::{Process, children, send, send_to_group},
     programs::{Programs, User, free_port},
-    wait::{PATIENCE, until},
+    wait::{WAIT_TIMEOUT, until},
 };
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,7 +22,7 @@ use uuid::Uuid;
 /// The product's role: no superuser, so that some connections stay for this harness.
 pub const ROLE: &str = "bar";
 /// Room for the product's 40, and few more.
-const MOST_CONNECTIONS: u32 = 60;
+const MAX_CONNECTIONS: u32 = 60;
 
 /// How a cluster is made and started, beyond what every one needs.
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ impl Postgres {
         ]);
         command.args(self.tuning.initdb);
         command.arg(format!("--auth={method}")).arg("--pwfile").arg(password);
-        let output = timeout(PATIENCE, command.output()).await??;
+        let output = timeout(WAIT_TIMEOUT, command.output()).await??;
         if output.status.success() {
             Ok(())
         } else {
@@ -116,7 +116,7 @@ impl Postgres {
         let mut settings = vec![
             "listen_addresses=127.0.0.1".to_owned(),
             "unix_socket_directories=".to_owned(),
-            format!("max_connections={MOST_CONNECTIONS}"),
+            format!("max_connections={MAX_CONNECTIONS}"),
             "fsync=on".to_owned(),
             "synchronous_commit=on".to_owned(),
         ];
@@ -147,7 +147,7 @@ impl Postgres {
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         let server = self.server.as_mut().ok_or("PostgreSQL does not run")?;
         server.signal("INT");
-        server.wait(PATIENCE).await
+        server.wait(WAIT_TIMEOUT).await
     }
 
     /// Kills all of its processes at once.
@@ -155,7 +155,7 @@ impl Postgres {
         let ids = self.frozen_processes();
         send("KILL", &ids);
         if let Some(mut server) = self.server.take() {
-            server.wait(PATIENCE).await?;
+            server.wait(WAIT_TIMEOUT).await?;
         }
         Ok(())
     }

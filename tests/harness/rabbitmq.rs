@@ -4,7 +4,7 @@ use super::{
     Result,
     process::Process,
     programs::{Programs, User, free_port},
-    wait::{PATIENCE, until},
+    wait::{WAIT_TIMEOUT, until},
 };
 use amqprs::{
     channel::{Channel, QueueDeclareArguments},
@@ -139,7 +139,7 @@ impl RabbitMq {
     /// A clean end.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         self.server()?.signal("TERM");
-        self.server()?.wait(PATIENCE).await
+        self.server()?.wait(WAIT_TIMEOUT).await
     }
 
     pub fn server(&mut self) -> Result<&mut Process> {
@@ -149,7 +149,7 @@ impl RabbitMq {
     /// Runs `rabbitmqctl`.
     pub async fn control(&self, arguments: &[&str]) -> Result<()> {
         let mut command = self.command(&self.program.with_file_name("rabbitmqctl"));
-        let output = timeout(PATIENCE, command.arg("-q").args(arguments).output()).await??;
+        let output = timeout(WAIT_TIMEOUT, command.arg("-q").args(arguments).output()).await??;
         if output.status.success() {
             Ok(())
         } else {

@@ -18,7 +18,7 @@ use tokio::process::Command;
 /// Signs the tokens.
 pub const SECRET: &str = "a secret for this harness, long enough for HS256";
 /// What it promises for a stop, and a little more.
-const STOP_WITHIN: Duration = Duration::from_secs(12);
+const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Loads come from few people at one address: their requests are counted as everybody's, and never too many.
 const NO_LIMIT: &str = "login=10000000,login-address=10000000,refresh=10000000,refresh-address=10000000,registration-address=10000000,ordering=10000000,\
@@ -126,7 +126,7 @@ impl Role {
         }
         self.signal("TERM");
         let mut process = self.process.take()?;
-        match process.wait(STOP_WITHIN).await {
+        match process.wait(STOP_TIMEOUT).await {
             Ok(status) if status.success() => None,
             Ok(status) => Some(format!("{} was asked to stop and ended with {status}", self.name)),
             Err(error) => Some(error.to_string()),

@@ -7,7 +7,7 @@ use super::{
     rabbitmq::RabbitMq,
     roles,
     tokens::Tokens,
-    wait::PATIENCE,
+    wait::WAIT_TIMEOUT,
 };
 use std::path::{Path, PathBuf};
 use tokio::time::timeout;
@@ -59,7 +59,7 @@ impl Seeded {
         let mut postgres = Postgres::create(programs, tuning, home, log, inside).await?;
         let template = postgres.new_database(None).await?;
         let settings = [("DATABASE_URL".to_owned(), postgres.url(postgres.address(), &template))];
-        let output = timeout(PATIENCE, roles::command(&["seed"], &settings).output()).await??;
+        let output = timeout(WAIT_TIMEOUT, roles::command(&["seed"], &settings).output()).await??;
         if !output.status.success() {
             return Err(format!("seed: {}", String::from_utf8_lossy(&output.stderr)).into());
         }

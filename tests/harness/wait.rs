@@ -8,11 +8,11 @@ use tokio::{
 };
 
 /// How long something that must come may take. What takes longer is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is there, and says how long that took; an error that names what did not come in time.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut last = None;
     while Instant::now() < deadline {
         match ask().await {
@@ -23,7 +23,7 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
         sleep(Duration::from_millis(25)).await;
     }
     let why = last.map(|error| format!(" ({error})")).unwrap_or_default();
-    Err(format!("waited {} s in vain: {what}{why}", PATIENCE.as_secs()).into())
+    Err(format!("waited {} s in vain: {what}{why}", WAIT_TIMEOUT.as_secs()).into())
 }
 
 /// A signal, or the end of whoever started this.

@@ -26,7 +26,7 @@ const IN_FLIGHT: u32 = 1024;
 pub const SIZE: usize = 250;
 /// Prefetched; half of it is acknowledged at a time.
 const PREFETCH: u16 = 1000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
 
@@ -55,8 +55,8 @@ impl<F: FnMut(u64, bool) + Send> ChannelCallback for OnAck<F> {
 pub async fn costs(stage: &Stage, messages: usize) -> Result<(f64, f64)> {
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
     let queue = queue(stage, &channel).await?;
-    let publish = timeout(PATIENCE, publish(&channel, &queue, messages)).await??;
-    let consume = timeout(PATIENCE, consume(&channel, &queue, messages)).await??;
+    let publish = timeout(WAIT_TIMEOUT, publish(&channel, &queue, messages)).await??;
+    let consume = timeout(WAIT_TIMEOUT, consume(&channel, &queue, messages)).await??;
     delete_queue(&channel, &queue).await?;
     Ok((publish, consume))
 }

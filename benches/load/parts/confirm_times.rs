@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When each message without a confirm was due, by its number, and how long the others took.
 struct Waiting {
@@ -68,7 +68,7 @@ pub async fn measure(stage: &Stage, rate: f64, during: Duration) -> Result<Times
             tokio::task::yield_now().await;
         }
     };
-    timeout(PATIENCE, all).await?;
+    timeout(WAIT_TIMEOUT, all).await?;
     delete_queue(&channel, &queue).await?;
     let took = waiting.lock().unwrap_or_else(PoisonError::into_inner).took.clone();
     Ok(took)

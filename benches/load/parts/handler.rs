@@ -33,6 +33,6 @@ pub async fn serve(at: SocketAddr) -> std::io::Result<()> {
 /// What one order costs.
 pub async fn cost(stage: &Stage, orders: Requests, during: Duration) -> Result<f64> {
     let (_process, address) = stage.bare_handler().await?;
-    let answers = Load::closed(address, orders, super::super::CONNECTIONS, during).send().await?;
+    let answers = Load::closed(address, orders, crate::CONNECTIONS, during).send().await?;
     Ok(1.0 / answers.only(&[202])?.per_second(202))
 }

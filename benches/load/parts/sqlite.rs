@@ -2,7 +2,7 @@
 
 use super::{BATCH, Row, each, rows};
 use crate::{
-    harness::{Result, roles::command, wait::PATIENCE},
+    harness::{Result, roles::command, wait::WAIT_TIMEOUT},
     stage::Stage,
 };
 use diesel::{
@@ -68,7 +68,7 @@ struct Drink {
 pub async fn cost(stage: &Stage, count: usize) -> Result<f64> {
     let file = stage.folder.join(format!("bare-{}.db", stage.number())).display().to_string();
     let mut seed = command(&["seed"], &[("DATABASE_URL".to_owned(), format!("sqlite://{file}"))]);
-    if !timeout(PATIENCE, seed.output()).await??.status.success() {
+    if !timeout(WAIT_TIMEOUT, seed.output()).await??.status.success() {
         return Err("seed failed".into());
     }
     spawn_blocking(move || insert_all(&file, count)).await?

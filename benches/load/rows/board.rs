@@ -17,10 +17,10 @@ use tokio::{
 const DURING: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
 /// An order that is followed is placed so often.
-const EVERY: Duration = Duration::from_millis(50);
+const PLACE_INTERVAL: Duration = Duration::from_millis(50);
 /// It is looked at so often.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     let Bench { stage, rounds } = bench;
@@ -50,7 +50,7 @@ async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     let drink = stage.drinks().first().ok_or("no menu")?;
     let mut followed = JoinSet::new();
     sleep_until(begun + WARM_UP).await;
-    let mut next = interval(EVERY);
+    let mut next = interval(PLACE_INTERVAL);
     while begun.elapsed() < WARM_UP + DURING {
         next.tick().await;
         // Beside those before: one that takes long must not keep others from being counted.
@@ -80,9 +80,9 @@ async fn follow_one(address: SocketAddr, tokens: &Tokens, order: String) -> Resu
         if order.get("status").is_some_and(|status| status == "pending") {
             return Ok(accepted.elapsed());
         }
-        if accepted.elapsed() > PATIENCE {
+        if accepted.elapsed() > WAIT_TIMEOUT {
             return Err("the board does not show an order".into());
         }
-        sleep(LOOK_EVERY).await;
+        sleep(LOOK_INTERVAL).await;
     }
 }

@@ -18,9 +18,9 @@ use tokio::time::{Instant, sleep};
 const WARM_UP: Duration = Duration::from_secs(3);
 const DURING: Duration = Duration::from_secs(6);
 /// While more orders than this are taken and not stored, no new ones are sent: so the queue stays where it is.
-const MOST_WAITING: u64 = 4_000;
+const MAX_WAITING_ORDERS: u64 = 4_000;
 /// How often they are counted.
-const COUNT_EVERY: Duration = Duration::from_millis(100);
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 const ORDERS: usize = 30_000;
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
@@ -74,14 +74,14 @@ pub async fn steady(stage: &Stage, system: &System, during: Duration) -> Result<
         loop {
             let (stored, at) = (stored(&client).await?, Instant::now());
             let waiting = taken.load(Ordering::Relaxed).saturating_sub(stored);
-            pause.store(waiting > MOST_WAITING, Ordering::Relaxed);
+            pause.store(waiting > MAX_WAITING_ORDERS, Ordering::Relaxed);
             match first {
                 None if at - begun >= WARM_UP => first = Some((stored, waiting, at)),
                 Some((before, waiting_first, since)) if at - since >= during => {
                     let rate = (stored - before) as f64 / (at - since).as_secs_f64();
                     return Result::Ok(Steady { rate, waiting: (waiting_first as f64, waiting as f64) });
                 }
-                _ => sleep(COUNT_EVERY).await,
+                _ => sleep(COUNT_INTERVAL).await,
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Examples of answers.
 
-use crate::http::kind::{self, Kind};
+use crate::http::problem::types::{self, ProblemType};
 use serde_json::{Map, Value, json};
 
 const REQUEST_ID: &str = "01a20600b08f727ca7ea8f81ea24b4de";
@@ -36,7 +36,7 @@ pub fn of_answers(schemas: &mut Value) {
         ("Order", order.clone()),
         ("OrderPage", json!({ "orders": [order], "next_cursor": CURSOR })),
         ("OrderStanding", order),
-        ("Problem", problem(kind::INVALID)),
+        ("Problem", problem(types::INVALID)),
         ("MissingPart", missing.clone()),
         (
             "Readiness",
@@ -59,13 +59,13 @@ pub fn of_answers(schemas: &mut Value) {
 
 /// One of each kind of problem, by its name.
 pub fn of_problems() -> Value {
-    let each = kind::ALL
+    let each = types::ALL
         .iter()
         .map(|kind| (kind.name.into(), json!({ "summary": kind.title, "value": problem(kind) })));
     each.collect::<Map<_, _>>().into()
 }
 
-fn problem(kind: &Kind) -> Value {
+fn problem(kind: &ProblemType) -> Value {
     let mut problem = json!({ "type": kind.path(), "title": kind.title, "status": kind.status.as_u16(), "detail": detail(kind),
         "request_id": REQUEST_ID });
     let more = match kind.name {
@@ -84,7 +84,7 @@ fn problem(kind: &Kind) -> Value {
 }
 
 /// What is wrong, for instance. What is always wrong in the same way is said as the kind says it.
-fn detail(kind: &Kind) -> &'static str {
+fn detail(kind: &ProblemType) -> &'static str {
     match kind.name {
         "invalid" => "items[0].quantity: must be 1 to 20",
         "malformed-request" => "The body is not JSON: EOF while parsing an object at line 1 column 1.",

@@ -5,16 +5,18 @@ use crate::{
         account::Role,
         audit::{Action, Actor, SubjectKind},
         ids::{SubjectId, UserId},
-        moves::Status,
+        order_state::Status,
         recipe::Build,
         text::{Search, Table},
     },
     http::{
-        docs, kind,
-        prefer::MOST_WAIT,
-        query::{MOST_PAGE, PAGE},
+        extract::{
+            prefer::MAX_WAIT_SECONDS,
+            query::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES},
+        },
+        problem::types,
     },
-    intake::IdempotencyKey,
+    services::orders::intake::IdempotencyKey,
 };
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
@@ -80,13 +82,13 @@ parameters! {
         header("Idempotency-Key", "A word of the client's own: one account's requests under one key are done once, and repeats are answered as the first. The account is the one that is signed in: tills that share a login need keys of their own.", key());
     /// For how long to wait.
     Wait:
-        header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MOST_WAIT})."), wait());
+        header("Prefer", &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MAX_WAIT_SECONDS})."), wait());
     /// Which kind of problem.
     ProblemName:
-        path("name", "The last part of the problem's `type`.", string().enum_values(Some(kind::ALL.iter().map(|kind| kind.name))));
+        path("name", "The last part of the problem's `type`.", string().enum_values(Some(types::ALL.iter().map(|kind| kind.name))));
     /// Which part of the page.
     DocsPart:
-        path("name", "Which part.", string().enum_values(Some(docs::names())));
+        path("name", "Which part.", string().enum_values(Some(super::swagger_ui::names())));
     /// What the client has seen of what it changes.
     IfMatch:
         header("If-Match", "The `ETag` of what the client has seen: if it is not still that, the answer is 412.", tags());
@@ -154,8 +156,8 @@ fn moment() -> ObjectBuilder {
 }
 
 fn limit() -> ObjectBuilder {
-    let number = ObjectBuilder::new().schema_type(Type::Integer).default(Some(PAGE.into()));
-    number.minimum(Some(1)).maximum(Some(MOST_PAGE))
+    let number = ObjectBuilder::new().schema_type(Type::Integer).default(Some(DEFAULT_PAGE_ENTRIES.into()));
+    number.minimum(Some(1)).maximum(Some(MAX_PAGE_ENTRIES))
 }
 
 fn resolution() -> ObjectBuilder {
@@ -163,7 +165,7 @@ fn resolution() -> ObjectBuilder {
 }
 
 fn key() -> ObjectBuilder {
-    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MOST)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
+    string().min_length(Some(1)).max_length(Some(IdempotencyKey::MAX)).pattern(Some("^[!-~]([ -~]*[!-~])?$"))
 }
 
 fn wait() -> ObjectBuilder {

@@ -1,6 +1,6 @@
-//! Which problems a route may answer with, as sets of kinds that handlers name. [`super::answers`] writes them out.
+//! Which problems a route may answer with, as sets of kinds that handlers name. [`super::responses`] writes them out.
 
-use crate::http::kind::{self, Kind};
+use crate::http::problem::types::{self, ProblemType};
 use std::collections::BTreeMap;
 use utoipa::{
     IntoResponses,
@@ -15,7 +15,7 @@ macro_rules! sets {
 
             impl IntoResponses for $set {
                 fn responses() -> BTreeMap<String, RefOr<Response>> {
-                    [$(kind::$kind),+].into_iter().map(named).collect()
+                    [$(types::$kind),+].into_iter().map(named).collect()
                 }
             }
         )+
@@ -70,6 +70,6 @@ sets! {
 }
 
 /// Stands for a kind of problem until it is written out: a route may know several of one status.
-fn named(kind: &Kind) -> (String, RefOr<Response>) {
+fn named(kind: &ProblemType) -> (String, RefOr<Response>) {
     (format!("{} {}", kind.status.as_str(), kind.name), Response::default().into())
 }

@@ -7,7 +7,7 @@ const PORT: u16 = 5432;
 
 /// A place where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum ServerAddress {
     /// A host by its name or its IP address.
     Tcp(String, u16),
     /// A socket in the file system.
@@ -15,16 +15,18 @@ pub enum Address {
 }
 
 /// Lists the places that a URL names, in its order.
-pub fn addresses(config: &Config) -> Vec<Address> {
+pub fn addresses(config: &Config) -> Vec<ServerAddress> {
     let (hosts, known, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let address = |at: usize| {
         let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
         // An address saves looking the name up.
         match (known.get(at).map(IpAddr::to_string), hosts.get(at)) {
-            (Some(known), _) => Some(Address::Tcp(known, port)),
-            (None, Some(Host::Tcp(name))) => Some(Address::Tcp(name.clone(), port)),
+            (Some(known), _) => Some(ServerAddress::Tcp(known, port)),
+            (None, Some(Host::Tcp(name))) => Some(ServerAddress::Tcp(name.clone(), port)),
             #[cfg(unix)]
-            (None, Some(Host::Unix(folder))) => Some(Address::Unix(folder.join(format!(".s.PGSQL.{port}")))),
+            (None, Some(Host::Unix(folder))) => {
+                Some(ServerAddress::Unix(folder.join(format!(".s.PGSQL.{port}"))))
+            }
             (None, None) => None,
         }
     };
@@ -39,7 +41,7 @@ mod tests {
     #[test]
     fn every_host_has_its_own_port_or_the_only_one() {
         let of = |url: &str| addresses(&url.parse().unwrap());
-        let tcp = |host: &str, port| Address::Tcp(host.into(), port);
+        let tcp = |host: &str, port| ServerAddress::Tcp(host.into(), port);
         assert_eq!(of("postgres://one:1,two:2/bar"), [tcp("one", 1), tcp("two", 2)]);
         assert_eq!(of("postgres://one,two/bar"), [tcp("one", PORT), tcp("two", PORT)]);
         assert_eq!(of("postgres://one/bar?hostaddr=127.0.0.1"), [tcp("127.0.0.1", PORT)]);
@@ -49,7 +51,7 @@ mod tests {
         assert_eq!(of("postgres:///bar?host=one"), [tcp("one", PORT)]);
         let known = "postgres://one:1,two:2/bar?hostaddr=127.0.0.1,127.0.0.2";
         assert_eq!(of(known), [tcp("127.0.0.1", 1), tcp("127.0.0.2", 2)]);
-        assert_eq!(of("postgres://%2Frun:7/bar"), [Address::Unix("/run/.s.PGSQL.7".into())]);
-        assert_eq!(of("postgres://%2Frun/bar"), [Address::Unix("/run/.s.PGSQL.5432".into())]);
+        assert_eq!(of("postgres://%2Frun:7/bar"), [ServerAddress::Unix("/run/.s.PGSQL.7".into())]);
+        assert_eq!(of("postgres://%2Frun/bar"), [ServerAddress::Unix("/run/.s.PGSQL.5432".into())]);
     }
 }

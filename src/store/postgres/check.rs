@@ -1,7 +1,7 @@
 //! Checks, before anything is written, that a server is one that this program can work with.
 
 use super::connect::{ConnectError, connect};
-use crate::store::{DEADLINE, Error, Result};
+use crate::store::{Error, Result, TRANSACTION_TIMEOUT};
 use tokio::time::timeout;
 use tokio_postgres::{SimpleQueryMessage, config::Config, error::DbError};
 
@@ -30,7 +30,10 @@ pub enum Fitness {
 
 /// Asks the server on a connection of its own.
 pub async fn check(config: &Config) -> Result<Fitness> {
-    timeout(DEADLINE, ask(config)).await.unwrap_or(Err(ConnectError::TimedOut)).map_err(Error::unavailable)
+    timeout(TRANSACTION_TIMEOUT, ask(config))
+        .await
+        .unwrap_or(Err(ConnectError::TimedOut))
+        .map_err(Error::unavailable)
 }
 
 async fn ask(config: &Config) -> Result<Fitness, ConnectError> {

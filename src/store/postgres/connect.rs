@@ -1,11 +1,11 @@
 //! Opens connections to PostgreSQL that notice when their server is gone, and that know the code of their last error.
 
 use super::{
-    address::{Address, addresses},
+    address::{ServerAddress, addresses},
     sqlstate::SqlState,
-    wire::{LastError, Watched},
+    wire::{LastError, WatchedStream},
 };
-use crate::store::{DEADLINE, PgConn};
+use crate::store::{PgConn, TRANSACTION_TIMEOUT};
 use diesel::{
     ConnectionError,
     connection::{Instrumentation, InstrumentationEvent},
@@ -34,7 +34,7 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_RETRIES: u32 = 3;
 
-type Stream = Watched<Either<TcpStream, UnixStream>>;
+type Stream = WatchedStream<Either<TcpStream, UnixStream>>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +131,7 @@ pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver),
     if config.get_load_balance_hosts() == LoadBalanceHosts::Random {
         servers.shuffle(&mut rand::rng());
     }
-    let limit = if servers.len() > 1 { NEXT_SERVER_TIMEOUT } else { DEADLINE };
+    let limit = if servers.len() > 1 { NEXT_SERVER_TIMEOUT } else { TRANSACTION_TIMEOUT };
     let mut failure = ConnectError::Unreachable(io::ErrorKind::HostUnreachable.into());
     for server in &servers {
         match timeout(limit, connect_to(server, &config)).await {
@@ -154,11 +154,11 @@ async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
     let (mut servers, mut failure) = (Vec::new(), None);
     for address in addresses(config) {
         match address {
-            Address::Tcp(host, port) => match lookup_host((host.as_str(), port)).await {
+            ServerAddress::Tcp(host, port) => match lookup_host((host.as_str(), port)).await {
                 Ok(found) => servers.extend(found.map(Server::Tcp)),
                 Err(error) => failure = Some(error),
             },
-            Address::Unix(path) => servers.push(Server::Unix(path)),
+            ServerAddress::Unix(path) => servers.push(Server::Unix(path)),
         }
     }
     match failure {
@@ -169,7 +169,7 @@ async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
 
 async fn connect_to(server: &Server, config: &Config) -> Result<(Client, Driver), ConnectError> {
     let last_error = LastError::default();
-    let stream: Stream = Watched::new(open(server).await?, last_error.clone());
+    let stream: Stream = WatchedStream::new(open(server).await?, last_error.clone());
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
     let task = tokio::spawn(async {
         if let Err(error) = connection.await {

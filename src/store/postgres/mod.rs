@@ -7,8 +7,8 @@ mod sqlstate;
 mod url;
 mod wire;
 
-pub use address::{Address, addresses};
+pub use self::url::{UrlError, parse};
+pub use address::{ServerAddress, addresses};
 pub use check::{Fitness, check};
 pub use connect::{ConnectError, is_too_many_connections, last_error, pg_connection};
 pub use sqlstate::{Meaning, SqlState};
-pub use url::{UrlError, parse};

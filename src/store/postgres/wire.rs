@@ -36,12 +36,12 @@ impl LastError {
 }
 
 /// A stream from a server, with an eye on its errors.
-pub struct Watched<S> {
+pub struct WatchedStream<S> {
     stream: S,
     messages: Messages,
 }
 
-impl<S> Watched<S> {
+impl<S> WatchedStream<S> {
     /// Watches a stream from its beginning on.
     pub fn new(stream: S, last_error: LastError) -> Self {
         Self { stream, messages: Messages { last_error, ..Messages::default() } }
@@ -101,7 +101,7 @@ fn code(error: &[u8]) -> Option<SqlState> {
     error.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(CODE_FIELD)).and_then(SqlState::parse)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -114,7 +114,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

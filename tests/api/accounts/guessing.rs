@@ -12,8 +12,8 @@ use chrono::TimeDelta;
 use futures_util::{FutureExt, future::join_all};
 use serde_json::json;
 use shakerqueue::{
-    accounts::Guard,
     domain::now,
+    services::accounts::LoginThrottle,
     store::login_attempts::{self, Attempts},
 };
 
@@ -56,7 +56,7 @@ async fn until_slowed(mut ask: impl AsyncFnMut() -> Answer, wrong: u16) -> usize
 
 /// As if somebody at this address had guessed so often, at one of these after the other, from so many seconds ago on.
 async fn guess(bar: &Bar, emails: &[String], address: &str, attempts: usize, seconds: i64) {
-    let guard = Guard::new(&SECRET.into(), true);
+    let guard = LoginThrottle::new(&SECRET.into(), true);
     let guesses: Vec<_> =
         emails.iter().map(|email| guard.login(email, address.parse().unwrap()).unwrap()).collect();
     let store = bar.database.store();
@@ -124,7 +124,7 @@ on_both! {
         let bar = counting(bar).await;
         let email = guest(&bar).await;
         guess(&bar, std::slice::from_ref(&email), ELSEWHERE, FREE - 1, 0).await;
-        let attempt = Guard::new(&SECRET.into(), true).login(&email, HERE.parse().unwrap()).unwrap();
+        let attempt = LoginThrottle::new(&SECRET.into(), true).login(&email, HERE.parse().unwrap()).unwrap();
         let store = bar.database.store();
         for _ in 0..2 * FREE {
             let attempt = attempt.clone();

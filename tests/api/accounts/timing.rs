@@ -11,7 +11,7 @@ use std::{
 /// How often each kind is measured, in turn with the others.
 const ROUNDS: usize = 16;
 /// How often all of it is done. A busy machine may favour one kind once; only a defect does so each time.
-const TRIES: u8 = 3;
+const MAX_ATTEMPTS: u8 = 3;
 /// What is known of the accounts whose password is wrong; the first is what the others are compared with.
 const KINDS: [&str; 3] = ["nobody", "current", "outdated"];
 /// Each step doubles the work.
@@ -73,16 +73,16 @@ on_both! {
                 at.stranger().post("/register", account).await.expect(201);
             }
         }
-        for (password, first) in WRONG.into_iter().zip([1, 1 + TRIES]) {
+        for (password, first) in WRONG.into_iter().zip([1, 1 + MAX_ATTEMPTS]) {
             let mut told: Vec<Vec<String>> = Vec::new();
-            for number in first..first + TRIES {
+            for number in first..first + MAX_ATTEMPTS {
                 let [nobody, known @ ..] = measure(&dearer, number, password).await;
                 told.push(known.iter().filter_map(|times| told_apart(&nobody, times)).collect());
                 if told.last().is_some_and(Vec::is_empty) {
                     break;
                 }
             }
-            let by_chance = told.len() < usize::from(TRIES) || told.last().is_some_and(Vec::is_empty);
+            let by_chance = told.len() < usize::from(MAX_ATTEMPTS) || told.last().is_some_and(Vec::is_empty);
             assert!(by_chance, "{password:?}, each time: {told:?}");
         }
         dearer.close().await;

@@ -11,7 +11,7 @@ use crate::support::{
 use reqwest::Method;
 
 /// The most bytes of a body.
-const MOST: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
 fn order(guest: &Person, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
     guest.request(Method::POST, "/orders").header("Content-Type", "application/json").body(body)
@@ -152,8 +152,8 @@ async fn a_body_of_another_kind_is_refused() {
 async fn a_body_may_have_64_kib_and_not_one_byte_more() {
     let bar = Bar::open(Kind::Sqlite).await;
     let guest = bar.guest().await;
-    send(order(&guest, order_of(MOST))).await.expect(201);
-    are_refused(&bar, [(order(&guest, order_of(MOST + 1)), 413, "too-large", "")]).await;
+    send(order(&guest, order_of(MAX_BODY_BYTES))).await.expect(201);
+    are_refused(&bar, [(order(&guest, order_of(MAX_BODY_BYTES + 1)), 413, "too-large", "")]).await;
     bar.close().await;
 }
 
@@ -168,7 +168,7 @@ fn head(guest: &Person, more: &str) -> String {
 async fn a_body_announced_as_too_large_is_refused_before_it_comes() {
     let bar = Bar::open(Kind::Sqlite).await;
     let guest = bar.guest().await;
-    for length in [MOST + 1, 10_000_000_000] {
+    for length in [MAX_BODY_BYTES + 1, 10_000_000_000] {
         let mut raw = Raw::open(&bar.url).await;
         raw.send(head(&guest, &format!("Content-Length: {length}\r\n")).as_bytes()).await;
         let answer = raw.answer().await.expect("an answer");
@@ -182,7 +182,9 @@ async fn a_body_announced_as_too_large_is_refused_before_it_comes() {
 async fn a_chunked_body_is_cut_off_where_it_is_too_large() {
     let bar = Bar::open(Kind::Sqlite).await;
     let guest = bar.guest().await;
-    for (bytes, too_large) in [(MOST, false), (MOST + 1, true), (MOST * 4, true)] {
+    for (bytes, too_large) in
+        [(MAX_BODY_BYTES, false), (MAX_BODY_BYTES + 1, true), (MAX_BODY_BYTES * 4, true)]
+    {
         let mut raw = Raw::open(&bar.url).await;
         raw.send(head(&guest, "Transfer-Encoding: chunked\r\n").as_bytes()).await;
         for chunk in order_of(bytes).as_bytes().chunks(10_000) {

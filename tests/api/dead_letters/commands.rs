@@ -23,7 +23,7 @@ async fn an_operator_lists_shows_replays_and_discards() {
     let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
     let recipe = json!({ "id": menu[0].id, "name": menu[0].formula.name });
     let customers =
-        store.read(|conn| users::page(conn, users::Filter::default(), None, 1).boxed()).await.unwrap();
+        store.read(|conn| users::page(conn, users::UserFilter::default(), None, 1).boxed()).await.unwrap();
     let order = Uuid::now_v7();
     let good = keep(&store, Some(order), message(order, &customers[0].id.to_string(), &recipe)).await;
     let bad = keep(&store, None, "\u{1b}[31mPiña\ncolada".into()).await;

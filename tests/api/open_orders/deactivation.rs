@@ -10,7 +10,7 @@ use shakerqueue::{
         now,
         order::{Drink, Line, NewOrder, Quantity},
     },
-    recorder::record_batch,
+    services::orders::recorder::record_batch,
     store::recipes,
 };
 use std::sync::Arc;
@@ -32,7 +32,7 @@ async fn store_late(database: &Database, customer: &str, by: &str, many: usize) 
     let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
     let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
     let order = || NewOrder {
-        id: OrderId::fresh(),
+        id: OrderId::new_v7(),
         customer_id: UserId(customer.parse().unwrap()),
         placed_by: UserId(by.parse().unwrap()),
         lines: vec![Line { recipe: drink.clone(), quantity: Quantity::ONE, note: None }],

@@ -2,7 +2,7 @@
 
 use super::{Bar, within};
 use futures_util::future::join_all;
-use shakerqueue::queue::Source;
+use shakerqueue::broker::Source;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, join_all},
 };
-use shakerqueue::queue::{DuplicateCheck, PublishError, Source};
+use shakerqueue::broker::{DuplicateCheck, PublishError, Source};
 use std::{
     collections::BTreeSet,
     sync::{

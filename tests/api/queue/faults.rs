@@ -1,9 +1,9 @@
 //! Brokers that are away, silent, or without a queue.
 
 use super::{Bar, at, eventually, proxy, test_url, within};
-use crate::support::PATIENCE;
+use crate::support::WAIT_TIMEOUT;
 use futures_util::future::join_all;
-use shakerqueue::queue::{Broker, Depth, PublishError, Settings, Source};
+use shakerqueue::broker::{Broker, Depth, PublishError, Settings, Source};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ async fn an_absent_broker_is_reported_at_once() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address");
     for address in [free, silent.local_addr().expect("an address")] {
-        let bar = Bar::at(&at(address), PATIENCE);
+        let bar = Bar::at(&at(address), WAIT_TIMEOUT);
         let asked = Instant::now();
         assert_eq!(bar.publish("no").await, Err(PublishError::Unavailable));
         assert!(bar.broker.depth(Source::Orders).await.is_err());
@@ -41,7 +41,7 @@ async fn an_absent_broker_is_reported_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cut_connection_fails_what_waits_and_comes_back() {
     let proxy = proxy().await;
-    let bar = Bar::behind(&proxy, PATIENCE).await;
+    let bar = Bar::behind(&proxy, WAIT_TIMEOUT).await;
     let mut subscription =
         within("subscribing answers", bar.broker.subscribe(Source::Orders, 1)).await.expect("a subscription");
     proxy.hold_answers();

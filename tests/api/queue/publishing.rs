@@ -1,16 +1,16 @@
 //! Confirms, bounds, and publishers that go away.
 
 use super::{Bar, is_pending, proxy, within};
-use crate::support::PATIENCE;
+use crate::support::WAIT_TIMEOUT;
 use futures_util::future::join_all;
-use shakerqueue::queue::{Broker, PublishError, Settings};
+use shakerqueue::broker::{Broker, PublishError, Settings};
 use std::collections::HashSet;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// The bound of messages that wait or are unconfirmed.
-const MOST_WAITING: usize = 4096;
+const MAX_UNCONFIRMED_ORDERS: usize = 4096;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_confirmed_publish_arrives() {
@@ -80,11 +80,12 @@ async fn a_bad_url_is_refused_without_its_password() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_waiting_messages_are_refused_at_once() {
     let proxy = proxy().await;
-    let bar = Bar::behind(&proxy, PATIENCE).await;
+    let bar = Bar::behind(&proxy, WAIT_TIMEOUT).await;
     proxy.hold_answers();
     let publisher = bar.broker.publisher();
-    let mut waiting: Vec<_> =
-        (0..MOST_WAITING).map(|_| Box::pin(publisher.publish(Uuid::now_v7(), b"{}".to_vec()))).collect();
+    let mut waiting: Vec<_> = (0..MAX_UNCONFIRMED_ORDERS)
+        .map(|_| Box::pin(publisher.publish(Uuid::now_v7(), b"{}".to_vec())))
+        .collect();
     for publish in &mut waiting {
         assert!(is_pending(publish).await);
     }
@@ -119,7 +120,7 @@ async fn callers_that_go_away_do_not_disturb_the_others() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_waits_for_what_was_accepted() {
     let proxy = proxy().await;
-    let bar = Bar::behind(&proxy, PATIENCE).await;
+    let bar = Bar::behind(&proxy, WAIT_TIMEOUT).await;
     proxy.hold_answers();
     let publisher = bar.broker.publisher();
     let mut accepted: Vec<_> =
@@ -127,7 +128,7 @@ async fn closing_waits_for_what_was_accepted() {
     for publish in &mut accepted {
         assert!(is_pending(publish).await);
     }
-    let mut closing = Box::pin(bar.broker.close(PATIENCE));
+    let mut closing = Box::pin(bar.broker.close(WAIT_TIMEOUT));
     let early = tokio::time::timeout(Duration::from_millis(200), &mut closing).await;
     assert!(early.is_err(), "closed before the confirms");
     assert_eq!(bar.publish("late").await, Err(PublishError::Unavailable));

@@ -2,8 +2,8 @@
 //! nothing of it.
 
 use super::{Bar, eventually, test_url, within};
-use crate::support::{PATIENCE, broker};
-use shakerqueue::queue::{Settings, Subscription};
+use crate::support::{WAIT_TIMEOUT, broker};
+use shakerqueue::broker::{Settings, Subscription};
 use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -54,7 +54,7 @@ async fn a_subscription_hears_what_comes_after_its_queue_was_replaced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_goes_on_from_one_consumer_to_the_next_without_losing_a_message() {
     let lifetime = Duration::from_millis(50);
-    let bar = Bar::with(Settings { consumer_lifetime: lifetime, ..Bar::settings(&test_url(), PATIENCE) });
+    let bar = Bar::with(Settings { consumer_lifetime: lifetime, ..Bar::settings(&test_url(), WAIT_TIMEOUT) });
     bar.until_up().await;
     let mut subscription = bar.subscribe().await;
     let publisher = bar.broker.publisher();
@@ -92,7 +92,7 @@ async fn a_subscription_goes_on_from_one_consumer_to_the_next_without_losing_a_m
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_consumer_got_can_be_settled_after_another_one_took_its_place() {
     let lifetime = Duration::from_millis(50);
-    let bar = Bar::with(Settings { consumer_lifetime: lifetime, ..Bar::settings(&test_url(), PATIENCE) });
+    let bar = Bar::with(Settings { consumer_lifetime: lifetime, ..Bar::settings(&test_url(), WAIT_TIMEOUT) });
     bar.until_up().await;
     let mut subscription = bar.subscribe().await;
     bar.publish("first").await.expect("confirmed");

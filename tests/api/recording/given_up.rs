@@ -2,7 +2,7 @@
 
 use super::*;
 use futures_util::future::join_all;
-use shakerqueue::recorder::Recorder;
+use shakerqueue::services::orders::recorder::Recorder;
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -51,8 +51,8 @@ contract! {
         });
         let outcomes = join_all(outcomes).await;
         let expected = |at: usize| match at {
-            3 => Outcome::AlreadyThere,
-            at if at % 2 == 0 => Outcome::TryLater,
+            3 => RecordOutcome::AlreadyThere,
+            at if at % 2 == 0 => RecordOutcome::Retryable,
             _ => RECORDED,
         };
         assert_eq!(outcomes, (0..20).map(expected).collect::<Vec<_>>());
@@ -60,7 +60,7 @@ contract! {
         drop(recorder);
         writer.await.unwrap();
         // What was given up was not recorded all the same.
-        let again = |at: usize| if at.is_multiple_of(2) { RECORDED } else { Outcome::AlreadyThere };
+        let again = |at: usize| if at.is_multiple_of(2) { RECORDED } else { RecordOutcome::AlreadyThere };
         assert_eq!(cellar.record(&orders).await, (0..20).map(again).collect::<Vec<_>>());
     }
 }

@@ -123,7 +123,7 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
     let recording = tokio::spawn(async move {
         let recording = store.write(move |conn| {
             async move {
-                shakerqueue::store::record::record(conn, &batch, now()).await?;
+                shakerqueue::store::insert_orders::record(conn, &batch, now()).await?;
                 begun.cancel();
                 ends.cancelled().await;
                 Ok(())

@@ -48,7 +48,7 @@ async fn a_batch_whose_connection_dies_during_the_commit_is_recorded_under_the_s
     end_sessions_that_commit(&cellar, "orders", 1).await;
     let batch = cellar.orders(10);
     assert_eq!(cellar.record(&batch).await, vec![RECORDED; 10]);
-    assert_eq!(cellar.record(&batch).await, vec![Outcome::AlreadyThere; 10]);
+    assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::AlreadyThere; 10]);
     assert_eq!(cellar.database.count("orders").await, 10);
 }
 
@@ -57,12 +57,16 @@ async fn a_batch_is_tried_twice_and_not_for_ever() {
     let cellar = Cellar::new(Kind::Postgres).await;
     end_sessions_that_insert(&cellar, "orders", 2).await;
     let batch = cellar.orders(10);
-    assert_eq!(cellar.record(&batch).await, vec![Outcome::TryLater; 10]);
+    assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::Retryable; 10]);
     assert_eq!(cellar.record(&batch).await, vec![RECORDED; 10]);
 
     let cellar = Cellar::new(Kind::Postgres).await;
     end_sessions_that_commit(&cellar, "orders", 2).await;
-    assert_eq!(cellar.record(&cellar.orders(1)).await, [Outcome::Undecided], "each of them may be stored");
+    assert_eq!(
+        cellar.record(&cellar.orders(1)).await,
+        [RecordOutcome::Unknown],
+        "each of them may be stored"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

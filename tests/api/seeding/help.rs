@@ -66,9 +66,9 @@ async fn no_setting_is_forgotten() {
     }
     let mut read: BTreeSet<String> = ["RUST_LOG".to_owned()].into();
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let roles = fs::read_dir(src.join("roles")).unwrap().map(|file| file.unwrap().path());
+    let commands = fs::read_dir(src.join("cli")).unwrap().map(|file| file.unwrap().path());
     let config = fs::read_dir(src.join("config")).unwrap().map(|file| file.unwrap().path());
-    for file in roles.chain(config).chain([src.join("config.rs")]) {
+    for file in commands.chain(config) {
         let text = fs::read_to_string(file).unwrap();
         read.extend(
             text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next()).map(str::to_owned),

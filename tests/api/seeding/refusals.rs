@@ -1,7 +1,7 @@
 //! Settings that can't work: one sentence that says what to set, and no secret in it.
 
 use super::refuses;
-use crate::support::{PATIENCE, database::Database, executable::run};
+use crate::support::{WAIT_TIMEOUT, database::Database, executable::run};
 use std::time::Instant;
 
 const BROKER: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
@@ -68,7 +68,7 @@ async fn a_url_that_can_not_be_read_is_refused_at_once() {
         let started = Instant::now();
         let sentence =
             refuses(&[role], &[("DATABASE_URL", url), BROKER, SECRET, ("BIND_ADDR", "127.0.0.1:0")]).await;
-        assert!(started.elapsed() < PATIENCE / 2, "{role} {url} took {:?}", started.elapsed());
+        assert!(started.elapsed() < WAIT_TIMEOUT / 2, "{role} {url} took {:?}", started.elapsed());
         assert!(sentence.contains("DATABASE_URL") && sentence.contains(named), "{role} {url}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
     }
@@ -145,7 +145,7 @@ async fn a_folder_that_is_not_there_is_named() {
     for role in ["serve", "seed", "migrate"] {
         let started = Instant::now();
         let sentence = refuses(&[role], &[("DATABASE_URL", &url), ("BIND_ADDR", "127.0.0.1:0")]).await;
-        assert!(started.elapsed() < PATIENCE / 2, "{role} took {:?}", started.elapsed());
+        assert!(started.elapsed() < WAIT_TIMEOUT / 2, "{role} took {:?}", started.elapsed());
         assert!(sentence.contains("nowhere"), "{role}: {sentence}");
     }
 }

@@ -70,8 +70,10 @@ async fn no_role_touches_a_database_of_a_later_version() {
             assert!(sentence.contains("newer"), "{arguments:?}: {sentence}");
         }
         let store = database.store();
-        let users =
-            store.read(|conn| users::page(conn, users::Filter::default(), None, 10).boxed()).await.unwrap();
+        let users = store
+            .read(|conn| users::page(conn, users::UserFilter::default(), None, 10).boxed())
+            .await
+            .unwrap();
         assert!(users.is_empty(), "someone filled it");
         store.close();
     }

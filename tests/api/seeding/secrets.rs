@@ -10,7 +10,7 @@ async fn it_is_kept_beside_the_database_for_its_owner_only() {
     let database = Database::file();
     let secret_file = file_of(&database).with_file_name("bar.db.secret");
     let (role, stranger) = serve(&database, &[]).await;
-    for (email, _) in shakerqueue::seed::DEMO_ACCOUNTS {
+    for (email, _) in shakerqueue::services::seed::DEMO_ACCOUNTS {
         assert_eq!(
             login(&stranger, email, "password123").await,
             401,

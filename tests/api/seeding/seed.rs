@@ -5,7 +5,7 @@ use crate::support::{Person, bar::SECRET, database::Database};
 use futures_util::{FutureExt, future::join_all};
 use serde_json::json;
 use shakerqueue::{
-    seed::{DEMO_ACCOUNTS, DEMO_PASSWORD},
+    services::seed::{DEMO_ACCOUNTS, DEMO_PASSWORD},
     store::{recipes, users},
 };
 
@@ -17,7 +17,7 @@ async fn dump(database: &Database) -> (usize, usize, String) {
             async move {
                 let (recipes, users) = (
                     recipes::menu(conn).await?,
-                    users::page(conn, users::Filter::default(), None, 1000).await?,
+                    users::page(conn, users::UserFilter::default(), None, 1000).await?,
                 );
                 let mut hashes = Vec::new();
                 for user in &users {

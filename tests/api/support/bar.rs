@@ -7,9 +7,9 @@ use super::{
 use clap::Parser;
 use serde_json::json;
 use shakerqueue::{
-    config::Serving,
-    roles::{Failure, serve},
-    seed,
+    cli::{error::CliError, serve},
+    config::ServeArgs,
+    services::seed,
 };
 use std::net::TcpListener;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -23,7 +23,7 @@ pub const SECRET: &str = "a secret for tests, long enough for HS256";
 #[command(args_override_self = true)]
 struct Flags {
     #[command(flatten)]
-    serving: Serving,
+    serving: ServeArgs,
 }
 
 /// An open bar.
@@ -32,7 +32,7 @@ pub struct Bar {
     pub database: Database,
     pub http: reqwest::Client,
     stop: CancellationToken,
-    serving: JoinHandle<Result<(), Failure>>,
+    serving: JoinHandle<Result<(), CliError>>,
 }
 
 impl Bar {

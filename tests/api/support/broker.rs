@@ -8,7 +8,7 @@ use amqprs::{
     },
     connection::{Connection, OpenConnectionArguments},
 };
-use shakerqueue::queue::{Broker, Settings, Source};
+use shakerqueue::broker::{Broker, Settings, Source};
 use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
@@ -37,7 +37,7 @@ impl Prefix {
 
     /// Waits until all is declared.
     pub async fn until_up(&self) {
-        timeout(super::PATIENCE, self.broker.until_up()).await.expect("the broker is up");
+        timeout(super::WAIT_TIMEOUT, self.broker.until_up()).await.expect("the broker is up");
     }
 
     /// Puts a message among the orders, whatever it is.

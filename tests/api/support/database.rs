@@ -3,7 +3,7 @@
 use diesel_async::SimpleAsyncConnection;
 use futures_util::FutureExt;
 use secrecy::SecretString;
-use shakerqueue::store::{Conn, Store, app_role::RoleName};
+use shakerqueue::store::{Conn, Store, migrations::app_role::RoleName};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;

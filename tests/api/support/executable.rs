@@ -1,6 +1,6 @@
 //! The executable, as an operator runs it.
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use std::process::{ExitStatus, Output, Stdio};
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -38,7 +38,7 @@ pub fn limited(limits: (u32, u32), arguments: &[&str], environment: &[(&str, &st
 
 /// Runs a command to its end.
 pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    timeout(PATIENCE, shakerqueue(arguments, environment).output())
+    timeout(WAIT_TIMEOUT, shakerqueue(arguments, environment).output())
         .await
         .expect("an end in time")
         .expect("it starts")
@@ -77,7 +77,7 @@ impl Role {
 
     /// Waits for the line that holds `text`, and returns it.
     pub async fn says(&mut self, text: &str) -> String {
-        timeout(PATIENCE, async {
+        timeout(WAIT_TIMEOUT, async {
             loop {
                 let line = self.lines.next_line().await.expect("its output").expect("it goes on");
                 if line.contains(text) {
@@ -120,7 +120,7 @@ impl Role {
 
     /// Waits for its end.
     pub async fn ended(mut self) -> ExitStatus {
-        timeout(PATIENCE, self.child.wait()).await.expect("an end in time").expect("an exit status")
+        timeout(WAIT_TIMEOUT, self.child.wait()).await.expect("an end in time").expect("an exit status")
     }
 
     /// Ends it without asking.

@@ -19,11 +19,11 @@ use std::time::Duration;
 use tokio::time::{Instant, interval};
 
 /// How long to wait for something that must happen, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asks until there is an answer. Panics, naming what was waited for, when there is none in time.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut again = interval(Duration::from_millis(20));
     while Instant::now() < deadline {
         again.tick().await;
@@ -31,7 +31,7 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
             return answer;
         }
     }
-    panic!("waited {} s in vain: {what}", PATIENCE.as_secs());
+    panic!("waited {} s in vain: {what}", WAIT_TIMEOUT.as_secs());
 }
 
 /// Makes of one test two, one on each database: `on_both!(async fn name(bar) { … });`

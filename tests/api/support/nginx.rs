@@ -1,6 +1,6 @@
 //! A private nginx in front of a bar.
 
-use super::PATIENCE;
+use super::WAIT_TIMEOUT;
 use std::{env, fs, io::ErrorKind, net::TcpListener};
 use tempfile::TempDir;
 use tokio::{
@@ -48,7 +48,7 @@ impl Nginx {
                 }
                 process => process.expect("it starts"),
             };
-            let listens = timeout(PATIENCE, async {
+            let listens = timeout(WAIT_TIMEOUT, async {
                 while process.try_wait().expect("its state").is_none() {
                     if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
                         return true;

@@ -1,6 +1,6 @@
 //! HTTP as bytes, for what no well-behaved client sends.
 
-use super::{PATIENCE, person::Answer};
+use super::{WAIT_TIMEOUT, person::Answer};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The answer, or none if the server hangs up without one.
     pub async fn answer(&mut self) -> Option<Answer> {
-        timeout(PATIENCE, self.read()).await.expect("an answer or an end in time")
+        timeout(WAIT_TIMEOUT, self.read()).await.expect("an answer or an end in time")
     }
 
     async fn read(&mut self) -> Option<Answer> {

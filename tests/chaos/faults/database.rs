@@ -1,6 +1,10 @@
 //! What happens to PostgreSQL.
 
-use crate::{Result, postgres::ROLE, scene::Scene, wait::until};
+use crate::{
+    Result,
+    harness::{postgres::ROLE, wait::until},
+    scene::Scene,
+};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;

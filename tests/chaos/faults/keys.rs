@@ -1,6 +1,6 @@
 //! Keys that are used for more than one order.
 
-use crate::{Result, load::ANSWER_WITHIN, scene::Scene};
+use crate::{Result, load::ANSWER_TIMEOUT, scene::Scene};
 use reqwest::Client;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Guests ask for two orders under one key, at both `serve` at once.
 pub async fn reused(scene: &mut Scene, hold: Duration) -> Result<()> {
-    let http = Client::builder().timeout(ANSWER_WITHIN).build()?;
+    let http = Client::builder().timeout(ANSWER_TIMEOUT).build()?;
     let until = Instant::now() + hold;
     while Instant::now() < until {
         scene.load.rivals(&http, &mut scene.rng).await;

@@ -1,6 +1,6 @@
 //! What happens to the exchange and the queue of orders.
 
-use crate::{Result, scene::Scene, wait::PATIENCE};
+use crate::{Result, harness::wait::WAIT_TIMEOUT, scene::Scene};
 use amqprs::channel::{
     ExchangeDeclareArguments, ExchangeDeleteArguments, ExchangeType, QueueDeleteArguments,
     QueueUnbindArguments,
@@ -41,10 +41,11 @@ pub async fn exchange_deleted(scene: &mut Scene, _hold: Duration) -> Result<()> 
     asking.passive(true);
     let (connection, mut channel) = scene.servers.rabbitmq.connect().await?;
     let mut deleted = 0;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_TIMEOUT;
     while deleted < DELETIONS {
         if Instant::now() > deadline {
-            let finding = format!("the exchange was there again {deleted} times in {} s", PATIENCE.as_secs());
+            let finding =
+                format!("the exchange was there again {deleted} times in {} s", WAIT_TIMEOUT.as_secs());
             scene.findings.push(finding);
             break;
         }

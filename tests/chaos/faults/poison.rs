@@ -1,9 +1,9 @@
 //! Messages that are no orders, or none that could be stored.
 
-use crate::{Result, scene::Scene, wait::PATIENCE};
+use crate::{Result, harness::wait::WAIT_TIMEOUT, scene::Scene};
 use chrono::Utc;
 use serde_json::{Value, json};
-use shakerqueue::queue::{Broker, Settings};
+use shakerqueue::broker::{Broker, Settings};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
     let known = known(scene).await?;
     let url = scene.servers.rabbitmq.url(scene.servers.rabbitmq.address());
     let broker = Broker::start(Settings::new(url.into(), scene.prefix.clone()))?;
-    timeout(PATIENCE, broker.until_up()).await?;
+    timeout(WAIT_TIMEOUT, broker.until_up()).await?;
     let publisher = broker.publisher();
     let pause = hold / u32::try_from(EACH)?;
     for stored in &known.orders {

@@ -1,6 +1,6 @@
 //! What happens to the product's own processes.
 
-use crate::{Result, roles::Role, scene::Scene};
+use crate::{Result, harness::roles::Role, scene::Scene};
 use rand::RngExt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

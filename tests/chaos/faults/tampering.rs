@@ -1,7 +1,7 @@
 //! Somebody takes away what the product has at the broker, while guests order: in any order, and again while
 //! it is being put back.
 
-use crate::{Result, rabbitmq::RabbitMq, scene::Scene};
+use crate::{Result, harness::rabbitmq::RabbitMq, scene::Scene};
 use amqprs::channel::{Channel, ExchangeDeleteArguments, QueueDeleteArguments, QueueUnbindArguments};
 use rand::RngExt;
 use std::time::Duration;

@@ -1,0 +1,152 @@
+//! Which deliveries of one channel are settled and not acknowledged yet: the bookkeeping of acknowledgements, without any I/O.
+
+use std::collections::BTreeSet;
+
+/// What to tell the broker: acknowledge this delivery, or all up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Acknowledgement {
+    pub(crate) tag: u64,
+    pub(crate) multiple: bool,
+}
+
+/// One part of a message on one subscription. A message is acknowledged when all of its parts are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeliveryTag {
+    pub(crate) message: u64,
+    pub(crate) part: usize,
+}
+
+impl DeliveryTag {
+    /// Which message it is a part of: what is open of one comes again with all that is.
+    pub fn message(self) -> u64 {
+        self.message
+    }
+}
+
+/// The deliveries of one channel that are not acknowledged, by delivery tag.
+#[derive(Debug, Default)]
+pub(crate) struct Acknowledgements {
+    open: BTreeSet<DeliveryTag>,
+    settled: BTreeSet<u64>,
+}
+
+impl Acknowledgements {
+    /// Notes a delivery of so many parts.
+    pub(crate) fn delivered(&mut self, message: u64, parts: usize) {
+        self.open.extend((0..parts).map(|part| DeliveryTag { message, part }));
+    }
+
+    /// Notes that a part is dealt with for good. One that is not open is left alone.
+    pub(crate) fn settle(&mut self, tag: DeliveryTag) {
+        let DeliveryTag { message, .. } = tag;
+        if self.open.remove(&tag) && !self.parts_of(message) {
+            self.settled.insert(message);
+        }
+    }
+
+    /// Returns whether all that was delivered is settled.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Whether parts of a message are open.
+    fn parts_of(&self, message: u64) -> bool {
+        self.open.range(DeliveryTag { message, part: 0 }..).next().is_some_and(|next| next.message == message)
+    }
+
+    /// Everything settled since the last call, as few acknowledgements: never one that covers an open delivery.
+    pub(crate) fn take(&mut self) -> Vec<Acknowledgement> {
+        let beyond = match self.open.first() {
+            Some(open) => self.settled.split_off(&open.message),
+            None => BTreeSet::new(),
+        };
+        let below = std::mem::take(&mut self.settled);
+        let all_up_to = below.last().map(|&tag| Acknowledgement { tag, multiple: true });
+        let each = beyond.into_iter().map(|tag| Acknowledgement { tag, multiple: false });
+        all_up_to.into_iter().chain(each).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// A message of 1 to 3 parts.
+        Deliver(usize),
+        /// Settles one of the parts delivered so far, perhaps again.
+        Settle(usize),
+        Take,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (1..=3_usize).prop_map(Step::Deliver),
+            5 => any::<usize>().prop_map(Step::Settle),
+            1 => Just(Step::Take),
+        ];
+        prop::collection::vec(step, 0..200)
+    }
+
+    /// The broker's side: takes an acknowledgement, and minds what it must not be given.
+    fn acknowledge(unacknowledged: &mut BTreeSet<u64>, settled: &BTreeSet<u64>, given: Acknowledgement) {
+        let covered: Vec<u64> = if given.multiple {
+            unacknowledged.range(..=given.tag).copied().collect()
+        } else {
+            unacknowledged.get(&given.tag).copied().into_iter().collect()
+        };
+        assert!(!covered.is_empty(), "the broker closes the channel on a tag that it does not know");
+        for tag in covered {
+            assert!(settled.contains(&tag), "{tag} was acknowledged and is not settled");
+            unacknowledged.remove(&tag);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_settled_and_nothing_else_is_acknowledged(steps in steps()) {
+            let mut acknowledgements = Acknowledgements::default();
+            let (mut parts, mut last) = (Vec::new(), 0);
+            let (mut open, mut unacknowledged) = (BTreeSet::new(), BTreeSet::new());
+            for step in steps.into_iter().chain([Step::Take]) {
+                match step {
+                    Step::Deliver(count) => {
+                        last += 1;
+                        unacknowledged.insert(last);
+                        let tags = (0..count).map(|part| DeliveryTag { message: last, part });
+                        parts.extend(tags.clone());
+                        open.extend(tags);
+                        acknowledgements.delivered(last, count);
+                    }
+                    Step::Settle(any) if !parts.is_empty() => {
+                        let tag = parts[any % parts.len()];
+                        open.remove(&tag);
+                        acknowledgements.settle(tag);
+                    }
+                    Step::Settle(_) => acknowledgements.settle(DeliveryTag { message: 1, part: 0 }),
+                    Step::Take => {
+                        let unsettled: BTreeSet<u64> = open.iter().map(|tag: &DeliveryTag| tag.message).collect();
+                        let settled = (1..=last).filter(|tag| !unsettled.contains(tag)).collect();
+                        for given in acknowledgements.take() {
+                            acknowledge(&mut unacknowledged, &settled, given);
+                        }
+                        prop_assert!(settled.is_disjoint(&unacknowledged), "settled and not acknowledged");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_without_gaps_takes_one_acknowledgement() {
+        let mut acknowledgements = Acknowledgements::default();
+        (1..=500).for_each(|message| acknowledgements.delivered(message, 2));
+        let tags = (1..=400).rev().flat_map(|message| [0, 1].map(|part| DeliveryTag { message, part }));
+        tags.for_each(|tag| acknowledgements.settle(tag));
+        assert_eq!(acknowledgements.take(), [Acknowledgement { tag: 400, multiple: true }]);
+        assert_eq!(acknowledgements.take(), []);
+    }
+}

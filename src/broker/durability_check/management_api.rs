@@ -1,0 +1,136 @@
+//! The broker's management API, where it can be reached: the only place that tells which policies a queue has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rustls::crypto::aws_lc_rs;
+use serde::Deserialize;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
+use url::{ParseError, Url};
+
+use super::policies::ListedQueue;
+use crate::broker::url::{BrokerUrl, BrokerUrlError, decode};
+
+const DEFAULT_PORT: u16 = 15672;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest answer that is read.
+const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
+/// The most queues that are listed: there are two, and one for each pause before a retry.
+const MAX_QUEUES: usize = 100;
+
+/// Asks the management API about the queues of one prefix.
+#[derive(Clone)]
+pub(crate) struct Management {
+    agent: Agent,
+    url: String,
+    authorization: String,
+}
+
+/// Why the management API did not tell.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ManagementError {
+    #[error("no answer: {0}")]
+    Unreachable(#[from] Box<ureq::Error>),
+    #[error("answered {0}")]
+    Status(u16),
+    #[error("no list of queues: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<ListedQueue>,
+}
+
+impl Management {
+    /// The API at `base`, which may name a user, or where the broker at this address usually has it.
+    pub(crate) fn new(base: Option<&str>, address: &BrokerUrl, prefix: &str) -> Result<Self, BrokerUrlError> {
+        let usual = format!("http://{}:{DEFAULT_PORT}", address.host());
+        let bad =
+            BrokerUrlError("the URL of the management API must look like http://USER:PASSWORD@HOST:15672");
+        let wrong_port = BrokerUrlError("the port in the URL of the management API must be 1 to 65535");
+        let mut url = Url::parse(base.unwrap_or(&usual)).map_err(|error| match error {
+            ParseError::InvalidPort => wrong_port.clone(),
+            _ => bad.clone(),
+        })?;
+        if url.port() == Some(0) {
+            return Err(wrong_port);
+        }
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(bad);
+        }
+        let (mut user, mut password) = address.credentials();
+        if !url.username().is_empty() {
+            (user, password) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
+        }
+        let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
+        url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| bad.clone())?;
+        url.path_segments_mut().map_err(|()| bad)?.pop_if_empty().extend(["api", "queues", address.vhost()]);
+        url.query_pairs_mut()
+            .append_pair("page", "1")
+            .append_pair("page_size", &MAX_QUEUES.to_string())
+            .append_pair("use_regex", "true")
+            .append_pair("name", &pattern(prefix))
+            .append_pair("columns", "name,policy,operator_policy,effective_policy_definition");
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+            .build();
+        let agent = Agent::config_builder()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .tls_config(tls)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .build();
+        Ok(Self { agent: agent.into(), url: url.into(), authorization })
+    }
+
+    /// The queues in which orders wait. It blocks, for as long as the timeout at most.
+    pub(crate) fn queues(&self) -> Result<Vec<ListedQueue>, ManagementError> {
+        let request = self.agent.get(&self.url).header("Authorization", &self.authorization);
+        let mut response = request.call().map_err(Box::new)?;
+        if response.status() != 200 {
+            return Err(ManagementError::Status(response.status().as_u16()));
+        }
+        let body = response.body_mut().with_config().limit(MAX_ANSWER_BYTES).read_to_vec();
+        Ok(serde_json::from_slice::<Page>(&body.map_err(Box::new)?)?.items)
+    }
+}
+
+/// A regular expression for the queues in which orders wait.
+fn pattern(prefix: &str) -> String {
+    let escaped = prefix.chars().flat_map(|character| {
+        let special = character.is_ascii() && !character.is_ascii_alphanumeric();
+        special.then_some('\\').into_iter().chain([character])
+    });
+    format!(r"^{}\.orders(\.overrun|\.after\.[0-9]+ms)?$", escaped.collect::<String>())
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    fn at(base: Option<&str>) -> Management {
+        let address = BrokerUrl::parse("amqp://ana:p%2F1@rabbit:99/%2F").expect("a good URL");
+        Management::new(base, &address, "a.bar").expect("a good URL")
+    }
+
+    #[test]
+    fn it_is_at_the_brokers_host_unless_it_is_said_where() {
+        let usual = at(None);
+        assert!(usual.url.starts_with("http://rabbit:15672/api/queues/%2F?page=1&"), "{}", usual.url);
+        assert_eq!(usual.authorization, "Basic YW5hOnAvMQ==");
+        let named = at(Some("https://ben:x@elsewhere/rabbit/"));
+        assert!(named.url.starts_with("https://elsewhere/rabbit/api/queues/%2F?"), "{}", named.url);
+        assert_eq!(named.authorization, "Basic YmVuOng=");
+    }
+
+    #[test]
+    fn the_pattern_names_the_queues_of_this_prefix_only() {
+        assert_eq!(pattern("a.bar-1"), r"^a\.bar\-1\.orders(\.overrun|\.after\.[0-9]+ms)?$");
+    }
+}

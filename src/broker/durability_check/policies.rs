@@ -1,0 +1,110 @@
+//! Policies of the broker that would make it lose accepted orders. A policy counts beside the arguments that queues are declared with.
+//!
+//! | key | on the orders and the delay queues | on the queue of overruns, behind which is nothing |
+//! |---|---|---|
+//! | `expires` | deletes the queue with what waits in it while no worker is there | likewise |
+//! | `message-ttl` | moves orders on sooner: harmless | removes orders |
+//! | `max-length`, `max-length-bytes` | refuses orders, which are then stored directly; with `overflow: drop-head` it moves them on without a confirm | removes orders, unless `overflow` is `reject-publish` |
+//! | `delivery-limit` | moves orders on sooner: harmless | removes orders that some workers could not finish |
+//!
+//! `dead-letter-exchange`, `dead-letter-routing-key` and `dead-letter-strategy` don't count where arguments give them, and do no
+//! harm on the queue of overruns, which gives none.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// From so many deliveries on a limit does no harm: as many as move an order to the queue of overruns.
+const HARMLESS_DELIVERY_LIMIT: i64 = crate::broker::topology::DELIVERY_LIMIT;
+
+/// A queue as the management API describes it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ListedQueue {
+    pub(crate) name: String,
+    #[serde(default)]
+    policy: Option<String>,
+    #[serde(default)]
+    operator_policy: Option<String>,
+    /// What both come to; a list where there is none.
+    #[serde(default)]
+    effective_policy_definition: Value,
+}
+
+/// What is wrong with the policies of these queues, if they would lose orders. `overrun` is the name of the queue of overruns.
+pub(crate) fn harm(queues: &[ListedQueue], overrun: &str) -> Option<String> {
+    queues.iter().find_map(|queue| {
+        let definition = queue.effective_policy_definition.as_object()?;
+        let key = harmful_key(definition, queue.name == overrun)?;
+        let title = |kind: &str, name: &Option<String>| {
+            name.as_ref().filter(|name| !name.is_empty()).map(|name| format!("{kind} {name:?}"))
+        };
+        let names = [title("policy", &queue.policy), title("operator policy", &queue.operator_policy)];
+        let names = names.into_iter().flatten().collect::<Vec<_>>().join(" with the ");
+        let value = definition.get(key).unwrap_or(&Value::Null);
+        Some(format!("the {names} ({key}: {value}) removes messages from the queue {}", queue.name))
+    })
+}
+
+fn harmful_key(definition: &Map<String, Value>, is_overrun: bool) -> Option<&'static str> {
+    let overflow = definition.get("overflow").and_then(Value::as_str);
+    let is_dropped = match overflow {
+        Some(overflow) => overflow == "drop-head",
+        // The other queues have an argument that refuses.
+        None => is_overrun,
+    };
+    let is_harmful = |key: &str, value: &Value| match key {
+        "expires" => true,
+        "message-ttl" => is_overrun,
+        "max-length" | "max-length-bytes" => is_dropped,
+        "delivery-limit" => {
+            is_overrun && value.as_i64().is_some_and(|limit| (0..HARMLESS_DELIVERY_LIMIT).contains(&limit))
+        }
+        _ => false,
+    };
+    let keys = ["expires", "message-ttl", "max-length", "max-length-bytes", "delivery-limit"];
+    keys.into_iter().find(|key| definition.get(*key).is_some_and(|value| is_harmful(key, value)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn listed(name: &str, definition: &Value) -> ListedQueue {
+        let queue = json!({ "name": name, "policy": "short", "effective_policy_definition": definition });
+        serde_json::from_value(queue).unwrap()
+    }
+
+    #[test]
+    fn a_policy_is_harmful_where_nothing_is_behind_the_queue() {
+        for (definition, on_orders, on_overrun) in [
+            (json!({ "expires": 1000 }), true, true),
+            (json!({ "message-ttl": 86_400_000 }), false, true),
+            (json!({ "max-length": 10 }), false, true),
+            (json!({ "max-length-bytes": 10, "overflow": "drop-head" }), true, true),
+            (json!({ "max-length": 10, "overflow": "reject-publish" }), false, false),
+            (json!({ "delivery-limit": 2 }), false, true),
+            (json!({ "delivery-limit": 1000 }), false, false),
+            (json!({ "delivery-limit": -1 }), false, false),
+            (json!({ "dead-letter-exchange": "elsewhere" }), false, false),
+            (json!({ "overflow": "reject-publish" }), false, false),
+            (json!([]), false, false),
+        ] {
+            for (queue, harmful) in [("bar.orders", on_orders), ("bar.orders.overrun", on_overrun)] {
+                let found = harm(&[listed(queue, &definition)], "bar.orders.overrun");
+                assert_eq!(found.is_some(), harmful, "{definition} on {queue}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_finding_names_the_policies_and_the_queue() {
+        let queue = json!({
+            "name": "bar.orders", "policy": "pin", "operator_policy": "op",
+            "effective_policy_definition": { "expires": 60_000 },
+        });
+        let found = harm(&[serde_json::from_value(queue).unwrap()], "bar.orders.overrun");
+        let sentence = r#"the policy "pin" with the operator policy "op" (expires: 60000) removes messages from the queue bar.orders"#;
+        assert_eq!(found.as_deref(), Some(sentence));
+    }
+}

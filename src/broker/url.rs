@@ -1,0 +1,248 @@
+//! Reads AMQP URLs, and never repeats one in a message: it holds a password.
+
+use amqprs::connection::OpenConnectionArguments;
+use amqprs::security::SecurityCredentials;
+use percent_encoding::percent_decode_str;
+use url::{ParseError, Url};
+
+const DEFAULT_PORT: u16 = 5672;
+const DEFAULT_CREDENTIAL: &str = "guest";
+const DEFAULT_VHOST: &str = "/";
+/// Seconds. A dead peer is noticed after two of them; amqprs' own default is 60.
+const HEARTBEAT: u16 = 10;
+/// AMQP's short strings end here, and amqprs panics on a longer one.
+const MAX_VHOST_BYTES: usize = 255;
+/// Leaves room for what the topology appends to the prefix.
+const MAX_PREFIX_BYTES: usize = 200;
+
+/// Why the broker cannot be addressed: one sentence that never repeats the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BrokerUrlError(pub(super) &'static str);
+
+/// What follows a host may also be a password whose special characters are not encoded.
+const WRONG_PORT: BrokerUrlError = BrokerUrlError(
+    "the AMQP URL's port must be 1 to 65535; special characters in a name or password must be percent-encoded",
+);
+
+/// What a connection is opened with. It has no `Debug`, for it holds the password.
+#[derive(Clone)]
+pub(super) struct BrokerUrl {
+    arguments: OpenConnectionArguments,
+    user: String,
+    password: String,
+}
+
+impl BrokerUrl {
+    /// Reads `amqp://USER:PASSWORD@HOST:PORT/VHOST`; what is left out is `guest`, `localhost`, 5672 and `/`.
+    pub(super) fn parse(url: &str) -> Result<Self, BrokerUrlError> {
+        // `Url`'s own errors are left out: what is wrong often sits next to the password.
+        let url = Url::parse(url).map_err(|error| match error {
+            ParseError::InvalidPort => WRONG_PORT,
+            _ => BrokerUrlError("the AMQP URL cannot be read; it must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded"),
+        })?;
+        if url.port() == Some(0) {
+            return Err(WRONG_PORT);
+        }
+        match url.scheme() {
+            "amqp" => {}
+            "amqps" => {
+                return Err(BrokerUrlError(
+                    "the AMQP URL asks for TLS (amqps), which is not built in; use amqp://",
+                ));
+            }
+            _ => return Err(BrokerUrlError("the AMQP URL must begin with amqp://")),
+        }
+        if url.cannot_be_a_base() {
+            return Err(BrokerUrlError("the AMQP URL must begin with amqp://"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(BrokerUrlError(
+                "the AMQP URL must end after the virtual host: no ? and no # (percent-encode them in a name or password)",
+            ));
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
+        let user = match url.username() {
+            "" => DEFAULT_CREDENTIAL.to_owned(),
+            user => decode(user)?,
+        };
+        let password = url.password().map_or_else(|| Ok(DEFAULT_CREDENTIAL.to_owned()), decode)?;
+        let mut arguments = OpenConnectionArguments::new(host, url.port().unwrap_or(DEFAULT_PORT), "", "");
+        arguments
+            .credentials(SecurityCredentials::new_plain(&user, &password))
+            .virtual_host(&vhost(url.path())?)
+            .heartbeat(HEARTBEAT);
+        Ok(Self { arguments, user, password })
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.arguments.get_host()
+    }
+
+    pub(super) fn vhost(&self) -> &str {
+        self.arguments.get_virtual_host()
+    }
+
+    /// The user and the password.
+    pub(super) fn credentials(&self) -> (String, String) {
+        (self.user.clone(), self.password.clone())
+    }
+
+    /// The arguments of a connection that the broker's tools list under `name`.
+    pub(super) fn named(&self, name: &str) -> OpenConnectionArguments {
+        let mut arguments = self.arguments.clone();
+        arguments.connection_name(name);
+        arguments
+    }
+}
+
+/// Checks that exchanges and queues can be named after `prefix`.
+pub(super) fn check_prefix(prefix: &str) -> Result<(), BrokerUrlError> {
+    if prefix.is_empty() || prefix.len() > MAX_PREFIX_BYTES || prefix.starts_with("amq.") {
+        return Err(BrokerUrlError(
+            "the queue prefix must have 1 to 200 bytes and not begin with amq., which RabbitMQ reserves",
+        ));
+    }
+    Ok(())
+}
+
+fn vhost(path: &str) -> Result<String, BrokerUrlError> {
+    let name = path.strip_prefix('/').unwrap_or(path);
+    if name.contains('/') {
+        return Err(BrokerUrlError("the AMQP URL's virtual host holds a slash; write it as %2F"));
+    }
+    let name = decode(name)?;
+    match name.len() {
+        0 => Ok(DEFAULT_VHOST.to_owned()),
+        1..=MAX_VHOST_BYTES => Ok(name),
+        _ => Err(BrokerUrlError("the AMQP URL's virtual host is longer than 255 bytes")),
+    }
+}
+
+pub(super) fn decode(text: &str) -> Result<String, BrokerUrlError> {
+    percent_decode_str(text)
+        .decode_utf8()
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| BrokerUrlError("the AMQP URL's percent-encoding does not give valid UTF-8"))
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Result<(String, u16, String, SecurityCredentials), BrokerUrlError> {
+        BrokerUrl::parse(url).map(|BrokerUrl { arguments, .. }| {
+            (
+                arguments.get_host().to_owned(),
+                arguments.get_port(),
+                arguments.get_virtual_host().to_owned(),
+                arguments.get_credentials().clone(),
+            )
+        })
+    }
+
+    fn expected(
+        host: &str,
+        port: u16,
+        vhost: &str,
+        user: &str,
+        password: &str,
+    ) -> (String, u16, String, SecurityCredentials) {
+        (host.to_owned(), port, vhost.to_owned(), SecurityCredentials::new_plain(user, password))
+    }
+
+    #[test]
+    fn parts_and_defaults() {
+        let guest = |host, port, vhost| expected(host, port, vhost, "guest", "guest");
+        for (url, wanted) in [
+            ("amqp://", guest("localhost", 5672, "/")),
+            ("amqp://rabbit", guest("rabbit", 5672, "/")),
+            ("amqp://rabbit/", guest("rabbit", 5672, "/")),
+            ("amqp://rabbit:99/%2F", guest("rabbit", 99, "/")),
+            ("amqp://[::1]:99/bar", guest("[::1]", 99, "bar")),
+            ("amqp://user@rabbit", expected("rabbit", 5672, "/", "user", "guest")),
+            ("amqp://:secret@rabbit", expected("rabbit", 5672, "/", "guest", "secret")),
+            ("amqp://u%40x:p%2F%3A%25@rabbit/a%2Fb", expected("rabbit", 5672, "a/b", "u@x", "p/:%")),
+        ] {
+            assert!(parsed(url) == Ok(wanted), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_port_is_said_to_be_that() {
+        for port in ["0", "65536", "99999", "abc", "-1"] {
+            let refusal =
+                parsed(&format!("amqp://user:hunter2@rabbit:{port}/bar")).map(|_| ()).expect_err(port);
+            assert_eq!(refusal, WRONG_PORT, "{port}");
+        }
+        assert!(parsed("amqp://rabbit:1").is_ok() && parsed("amqp://rabbit:65535").is_ok());
+    }
+
+    #[test]
+    fn refusals_do_not_repeat_the_url() {
+        for url in [
+            "",
+            "hunter2",
+            "http://user:hunter2@rabbit",
+            "amqps://user:hunter2@rabbit",
+            "amqp:user:hunter2@rabbit",
+            "amqp://user:hunter2@rabbit:port",
+            "amqp://user:hunter2@rabbit:99999",
+            "amqp://user:hunter2@rabbit/a/b",
+            "amqp://user:hunter2@rabbit?heartbeat=5",
+            "amqp://user:hunter2#@rabbit",
+            "amqp://user:hunter2%ff@rabbit",
+            "amqp://user%ff:hunter2@rabbit",
+            "amqp://user:hunter2@rabbit/%ff",
+            "amqp://user:hunter2@rabbit/bar#hunter2",
+        ] {
+            let refusal = parsed(url).map(|_| ()).expect_err(url);
+            assert!(!refusal.to_string().contains("hunter2"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_to_write() {
+        let long = format!("amqp://rabbit/{}", "x".repeat(256));
+        for (url, words) in [
+            ("amqps://rabbit", "asks for TLS"),
+            ("http://rabbit", "must begin with amqp://"),
+            ("amqp:rabbit", "must begin with amqp://"),
+            ("amqp://rabbit?heartbeat=5", "no ? and no #"),
+            ("amqp://rabbit/bar#1", "no ? and no #"),
+            ("amqp://rabbit/a/b", "write it as %2F"),
+            ("amqp://rabbit/%ff", "valid UTF-8"),
+            ("amqp://rabbit:port", "port must be 1 to 65535"),
+            ("amqp://rabbit:0x", "port must be 1 to 65535"),
+            (&long, "longer than 255 bytes"),
+        ] {
+            let refusal = parsed(url).map(|_| ()).expect_err(url);
+            assert!(refusal.to_string().contains(words), "{url}: {refusal}");
+        }
+        let longest = "x".repeat(255);
+        let taken = parsed(&format!("amqp://rabbit/{longest}")).expect("a virtual host");
+        assert!(taken == expected("rabbit", 5672, &longest, "guest", "guest"));
+    }
+
+    #[test]
+    fn a_connection_has_a_name_and_notices_a_dead_broker_soon() {
+        let address = BrokerUrl::parse("amqp://user:secret@rabbit/bar").map_err(|error| error.to_string());
+        let address = address.expect("an address");
+        let arguments = address.named("a test");
+        assert_eq!(arguments.get_connection_name(), Some("a test"));
+        assert_eq!(arguments.get_heartbeat(), HEARTBEAT);
+        assert_eq!((address.host(), address.vhost()), ("rabbit", "bar"));
+        assert_eq!(address.credentials(), ("user".to_owned(), "secret".to_owned()));
+    }
+
+    #[test]
+    fn prefixes() {
+        for prefix in ["bar", "amqp", "amq", &"x".repeat(200)] {
+            assert!(check_prefix(prefix).is_ok(), "{prefix}");
+        }
+        for prefix in ["", "amq.", "amq.bar", &"x".repeat(201)] {
+            assert!(check_prefix(prefix).is_err(), "{prefix}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Input that is nearly right, for the tests of what reads input: it comes further than random bytes, and breaks more.
+//! `make fuzz CASES=1000000` tries more of it than the tests do.
+
+#![allow(clippy::missing_panics_doc, reason = "a test may fail where it stands")]
+
+use super::{
+    Timestamp,
+    ids::{OrderId, RecipeId, UserId},
+    order::{Drink, Line, MAX_LINES, NewOrder, Quantity},
+    text::{Name, Note, Table},
+};
+use proptest::{collection::vec, option, prelude::*, sample::Index, string::string_regex};
+use std::{ops::Range, sync::Mutex};
+use uuid::Uuid;
+
+/// The most bytes that are made: more than any body may have.
+const MAX_BYTES: usize = 70_000;
+
+/// What means something to one reader or another.
+const PIECES: &[&[u8]] = &[
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"\\",
+    b":",
+    b",",
+    b"=",
+    b";",
+    b".",
+    b"-",
+    b" ",
+    b"*",
+    b"/",
+    b"&",
+    b"%",
+    b"\n",
+    b"\r",
+    b"\t",
+    b"\0",
+    b"\x1e",
+    b"\x7f",
+    b"\xff",
+    b"\xc3\xb1",
+    b"\xf0\x9f\x8d\xb8",
+    b"\\u0000",
+    b"\\ud800",
+    b"%00",
+    b"%C3",
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b"\"\"",
+    b"0",
+    b"-1",
+    b"2.0",
+    b"2.5",
+    b"1e308",
+    b"1e999",
+    b"9223372036854775808",
+    b"18446744073709551616",
+    b"\"recipe\":",
+    b"\"items\":",
+    b"\"quantity\":",
+    b"\"version\":",
+    b"\"order\":",
+    b"W/\"",
+    b"wait",
+    b"wait=30",
+    b"limit=",
+    b"cursor=",
+];
+
+/// Something that is done to what was right.
+#[derive(Debug, Clone)]
+enum Change {
+    Flip(Index, u8),
+    Insert(Index, &'static [u8]),
+    Nest(Index, u8, u16),
+    Remove(Index, Index),
+    Repeat(Index, Index, u8),
+    End(Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let place = any::<Index>;
+    prop_oneof![
+        4 => (place(), any::<u8>()).prop_map(|(at, bits)| Change::Flip(at, bits)),
+        4 => (place(), prop::sample::select(PIECES)).prop_map(|(at, piece)| Change::Insert(at, piece)),
+        2 => (place(), place()).prop_map(|(from, to)| Change::Remove(from, to)),
+        2 => (place(), place(), any::<u8>()).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
+        1 => (place(), prop::sample::select(b"[{(\"\\9a%".as_slice()), any::<u16>()).prop_map(|(at, byte, times)| Change::Nest(at, byte, times)),
+        1 => place().prop_map(Change::End),
+    ]
+}
+
+impl Change {
+    fn apply(self, bytes: &mut Vec<u8>) {
+        let at = |place: Index| place.index(bytes.len() + 1);
+        let range = |from: Index, to: Index| -> Range<usize> { at(from).min(at(to))..at(from).max(at(to)) };
+        match self {
+            Self::Flip(place, bits) => {
+                let at = at(place);
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= bits;
+                }
+            }
+            Self::Insert(place, piece) => {
+                let at = at(place);
+                bytes.splice(at..at, piece.iter().copied());
+            }
+            Self::Nest(place, byte, times) => {
+                let at = at(place);
+                bytes.splice(at..at, std::iter::repeat_n(byte, times.into()));
+            }
+            Self::Remove(from, to) => drop(bytes.drain(range(from, to))),
+            Self::Repeat(from, to, times) => {
+                let range = range(from, to);
+                let times = usize::from(times).min(MAX_BYTES / range.len().max(1));
+                let part = bytes[range.clone()].repeat(times);
+                bytes.splice(range.end..range.end, part);
+            }
+            Self::End(place) => bytes.truncate(at(place)),
+        }
+        bytes.truncate(MAX_BYTES);
+    }
+}
+
+/// What is right, and what a few changes make of it.
+pub fn nearly(right: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (right, vec(change(), 0..6)).prop_map(|(mut bytes, changes)| {
+        for change in changes {
+            change.apply(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// One of these texts, and what a few changes make of it.
+pub fn nearly_one_of(right: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+    nearly(prop::sample::select(right).prop_map(|text| text.as_bytes().to_vec()))
+}
+
+/// Does it, and panics if it took more memory at a time than this many bytes for each byte of the input, and some.
+#[track_caller]
+pub fn within<T>(each: usize, input: &[u8], work: impl FnOnce() -> T) -> T {
+    const SOME: usize = 32 * 1024;
+    let done = Mutex::new(None);
+    let taken = allocation_counter::measure(|| *done.lock().unwrap() = Some(work()));
+    let (taken, most) = (taken.bytes_max, (SOME + each * input.len()) as u64);
+    assert!(taken <= most, "{taken} bytes of memory for an input of {}", input.len());
+    done.into_inner().unwrap().unwrap()
+}
+
+fn id() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+/// Any moment that can be stored.
+pub fn moment() -> impl Strategy<Value = Timestamp> {
+    (Timestamp::EARLIEST.micros()..=Timestamp::LATEST.micros())
+        .prop_map(|micros| Timestamp::from_micros(micros).unwrap())
+}
+
+/// Any text that can be shown, of so many characters at most, with this kind of space in it.
+fn text(space: &str, most: usize) -> impl Strategy<Value = String> {
+    let characters = "a-zñ🍸\"\\\\'";
+    string_regex(&format!("[{characters}]([{characters}{space}]{{0,{}}}[{characters}])?", most - 2)).unwrap()
+}
+
+fn line_text(most: usize) -> impl Strategy<Value = String> {
+    text(" ", most)
+}
+
+fn prose(most: usize) -> impl Strategy<Value = String> {
+    text(" \n\t", most)
+}
+
+prop_compose! {
+    fn line()(recipe in id(), name in line_text(Name::MAX), quantity in 1..=20i64, note in option::of(prose(Note::MAX))) -> Line {
+        Line {
+            recipe: Drink { id: RecipeId(recipe), name: name.try_into().unwrap() },
+            quantity: Quantity::try_from(quantity).unwrap(),
+            note: note.map(|note| note.try_into().unwrap()),
+        }
+    }
+}
+
+prop_compose! {
+    /// Any order.
+    pub fn order()(
+        ids in [id(), id(), id()],
+        lines in vec(line(), 1..=MAX_LINES),
+        table in option::of(line_text(Table::MAX)),
+        note in option::of(prose(Note::MAX)),
+        priority in 1..=4u8,
+        due_at in moment(),
+        placed_at in moment(),
+    ) -> NewOrder {
+        let [id, customer, placer] = ids;
+        NewOrder {
+            id: OrderId(id),
+            customer_id: UserId(customer),
+            placed_by: UserId(placer),
+            lines,
+            table: table.map(|table| table.try_into().unwrap()),
+            note: note.map(|note| note.try_into().unwrap()),
+            priority,
+            due_at,
+            placed_at,
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "bytes of memory")]
+fn what_takes_more_memory_than_its_input_is_worth_is_found() {
+    within(4, b"100000", || vec![0_u8; 100_000].len());
+}

@@ -1,0 +1,103 @@
+//! Reading JSON bodies: bounded, in time, and with errors that name the field.
+
+use super::json_errors::JsonBody;
+use crate::domain::{encoding::without_bom, json_object::JsonObject};
+use crate::http::problem::Problem;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
+use futures_util::{StreamExt, future::LocalBoxFuture};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The most bytes.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a client may take to send it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+/// A JSON body that may be left out.
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: JsonBody> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if !is_json(&request) {
+                return Err(Problem::not_json());
+            }
+            parse(&read(&request, payload).await?).map(Self)
+        })
+    }
+}
+
+impl<T: JsonBody> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read(&request, payload).await?;
+            // Some clients send a byte order mark or a line break for nothing.
+            if without_bom(&body).trim_ascii().is_empty() {
+                return Ok(Self(None));
+            }
+            if !is_json(&request) {
+                return Err(Problem::not_json());
+            }
+            parse(&body).map(|value| Self(Some(value)))
+        })
+    }
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let kind = request.content_type();
+    kind.eq_ignore_ascii_case("application/json")
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
+    let encoded = request.headers().get(header::CONTENT_ENCODING);
+    if encoded.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::not_json());
+    }
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY_BYTES) {
+        return Err(Problem::too_large(MAX_BODY_BYTES));
+    }
+    let reading = async {
+        let mut body = Vec::with_capacity(announced.unwrap_or_default());
+        while body.len() <= MAX_BODY_BYTES
+            && let Some(chunk) = payload.next().await
+        {
+            let chunk =
+                chunk.map_err(|_| Problem::malformed("The body ended early or could not be read."))?;
+            let room = (MAX_BODY_BYTES + 1).saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        }
+        if body.len() > MAX_BODY_BYTES { Err(Problem::too_large(MAX_BODY_BYTES)) } else { Ok(body) }
+    };
+    timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::too_slow()))
+}
+
+pub(crate) fn parse<T: JsonBody>(body: &[u8]) -> Result<T, Problem> {
+    let body = without_bom(body);
+    let json = &mut serde_json::Deserializer::from_slice(body);
+    let JsonObject(value) = JsonObject::deserialize(&mut *json)
+        .map_err(|error| super::json_errors::explain::<T>(body, &error))?;
+    json.end().map_err(|_| Problem::malformed("Unexpected data after the JSON value."))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+#[path = "json_proptests.rs"]
+mod proptests;

@@ -1,0 +1,223 @@
+//! Conditional requests (RFC 9110, section 13): nobody is sent what they have, and nobody changes what they have not seen.
+//!
+//! The tags of single things are strong, and name their state, not the bytes: so these answers are never compressed, which would give
+//! one state several representations. Lists and the menu, which nobody changes as a whole, have weak tags or none.
+
+use crate::domain::{
+    FieldError,
+    version::{EntityVersion, EntityVersions, Precondition},
+};
+use crate::http::{etag::ETag, problem::Problem};
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::{
+    fmt::Write,
+    future::{Ready, ready},
+};
+
+/// A change for which a client may name the state that it has seen.
+pub struct OptionalPrecondition(pub Precondition);
+
+/// A change for which it must: what it sends replaces what is there.
+pub struct RequiredPrecondition(pub Precondition);
+
+impl FromRequest for OptionalPrecondition {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(condition(request.headers()).map(Self))
+    }
+}
+
+impl FromRequest for RequiredPrecondition {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match condition(request.headers()) {
+            Ok(Precondition { is: None, .. }) => Err(Problem::precondition_required()),
+            condition => condition.map(Self),
+        })
+    }
+}
+
+fn condition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    let given = |name: HeaderName, weakly| match tags(headers, &name) {
+        Ok(tags) => Ok(tags.map(|tags| tags.stamps(weakly))),
+        Err(Unreadable) => Err(Problem::of_parameter(FieldError::new(
+            if weakly { "If-None-Match" } else { "If-Match" },
+            "must be at most 100 entity tags in quotes, with commas between them, or *",
+        ))),
+    };
+    // A weak tag is never what must still be there.
+    Ok(Precondition { is: given(header::IF_MATCH, false)?, is_not: given(header::IF_NONE_MATCH, true)? })
+}
+
+/// Tags in one header; no client knows as many states of one thing.
+const MAX_TAGS: usize = 100;
+
+/// Entity tags, each without its quotes and whether it is weak.
+#[derive(Debug, PartialEq, Eq)]
+enum Tags {
+    Any,
+    These(Vec<(bool, String)>),
+}
+
+impl Tags {
+    /// Those that are states of ours; no other can match.
+    fn stamps(self, weakly: bool) -> EntityVersions {
+        match self {
+            Self::Any => EntityVersions::Any,
+            Self::These(tags) => {
+                let tags = tags.into_iter().filter(|(weak, _)| weakly || !weak);
+                EntityVersions::These(tags.filter_map(|(_, tag)| tag.parse().ok()).collect())
+            }
+        }
+    }
+
+    fn parse(text: &[u8]) -> Option<Self> {
+        if text.trim_ascii() == b"*" {
+            return Some(Self::Any);
+        }
+        let mut tags = Vec::new();
+        let mut rest = after_commas(text);
+        for _ in 0..MAX_TAGS {
+            if rest.is_empty() {
+                break;
+            }
+            let (weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
+            let inner = quoted.strip_prefix(b"\"")?;
+            let (tag, behind) = inner.split_at_checked(inner.iter().position(|byte| *byte == b'"')?)?;
+            if tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+                return None;
+            }
+            tags.push((weak, String::from_utf8_lossy(tag).into_owned()));
+            let behind = behind.strip_prefix(b"\"")?.trim_ascii_start();
+            if !(behind.is_empty() || behind.starts_with(b",")) {
+                return None;
+            }
+            rest = after_commas(behind);
+        }
+        rest.is_empty().then_some(Self::These(tags))
+    }
+}
+
+/// What comes behind commas and blanks. Elements of a list may be empty (RFC 9110, 5.6.1).
+fn after_commas(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|byte| *byte != b',' && !byte.is_ascii_whitespace());
+    start.and_then(|start| text.get(start..)).unwrap_or_default()
+}
+
+/// What a header says is no list of tags.
+struct Unreadable;
+
+/// The tags that a header names, if it is there.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Unreadable> {
+    let lines: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    Tags::parse(&lines.join(&b","[..])).map(Some).ok_or(Unreadable)
+}
+
+/// Whether the client has what has this tag. What can't be read names nothing.
+fn has(request: &HttpRequest, tag: &str) -> bool {
+    match tags(request.headers(), &header::IF_NONE_MATCH) {
+        Ok(None) | Err(Unreadable) => false,
+        Ok(Some(Tags::Any)) => true,
+        Ok(Some(Tags::These(tags))) => tags.iter().any(|(_, known)| known == tag),
+    }
+}
+
+/// One thing as it is, or 304 where the client has it.
+pub fn show(request: &HttpRequest, stamp: EntityVersion, view: &impl Serialize) -> HttpResponse {
+    let known = has(request, &stamp.to_string());
+    let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    tag(&mut response, stamp);
+    if known { response.finish() } else { response.json(view) }
+}
+
+/// Says in which state an answer shows a thing.
+pub fn tag(response: &mut HttpResponseBuilder, stamp: EntityVersion) {
+    // Which is not sent: it keeps the layer that compresses away.
+    let as_it_is = (header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    response.insert_header(as_it_is).insert_header((header::ETAG, ETag(stamp).to_string()));
+}
+
+/// An answer that may be kept and asked about again, by anyone: with a tag made of all that is in it, or 304 where the client
+/// has it.
+pub fn show_public(request: &HttpRequest, tag: &str, answer: impl FnOnce() -> HttpResponse) -> HttpResponse {
+    let mut response = if has(request, tag) { HttpResponse::NotModified().finish() } else { answer() };
+    let headers = response.headers_mut();
+    // Weak: compression gives the same menu other bytes.
+    if let Ok(tag) = HeaderValue::try_from(format!("W/\"{tag}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// An entity tag that is made of these bytes, without quotes.
+pub fn content_tag(bytes: &[u8]) -> String {
+    let mut tag = String::with_capacity(32);
+    for byte in Sha256::digest(bytes).iter().take(16) {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag
+}
+
+#[cfg(test)]
+#[path = "preconditions_proptests.rs"]
+mod proptests;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_tags_are_read_as_the_rfc_says() {
+        let these = |tags: &[(bool, &str)]| {
+            Some(Tags::These(tags.iter().map(|(weak, tag)| (*weak, (*tag).to_owned())).collect()))
+        };
+        for (text, read) in [
+            ("*", Some(Tags::Any)),
+            (" * ", Some(Tags::Any)),
+            ("\"a\"", these(&[(false, "a")])),
+            ("W/\"a\"", these(&[(true, "a")])),
+            ("\"a\", W/\"b\" ,\t\"c\"", these(&[(false, "a"), (true, "b"), (false, "c")])),
+            ("\"a,b\",\"\"", these(&[(false, "a,b"), (false, "")])),
+            (", ,\"a\",,", these(&[(false, "a")])),
+            ("", these(&[])),
+            ("\"ä\"", these(&[(false, "ä")])),
+            ("a", None),
+            ("\"a", None),
+            ("a\"", None),
+            ("\"a\"\"b\"", None),
+            ("\"a\" \"b\"", None),
+            ("\"a b\"", None),
+            ("w/\"a\"", None),
+            ("W/ \"a\"", None),
+            ("*, \"a\"", None),
+            ("\"a\", *", None),
+        ] {
+            assert_eq!(Tags::parse(text.as_bytes()), read, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_says_what_is_known_and_never_what_may_be_changed() {
+        let stamp = EntityVersion { id: uuid::Uuid::nil(), version: 1 };
+        let tags = || Tags::parse(format!("W/\"{stamp}\", \"x\"").as_bytes());
+        assert_eq!(tags().map(|tags| tags.stamps(true)), Some(EntityVersions::These(vec![stamp])));
+        assert_eq!(tags().map(|tags| tags.stamps(false)), Some(EntityVersions::These(Vec::new())));
+    }
+}

@@ -1,0 +1,26 @@
+//! `GET /metrics`.
+
+use crate::http::content_encoding::{Unsent, is_head_only};
+use crate::{services::sampled_metrics::SampledMetrics, telemetry::metrics};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, Bytes, Data, ServiceConfig},
+};
+
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(web::resource("/metrics").route(web::get().to(show)));
+}
+
+/// `GET /metrics`: what this process counts and measures, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "system",
+    summary = "What this process counts and measures",
+    responses((status = 200, description = "In Prometheus' text format. Not here where `ADMIN_ADDR` is set.", body = String, content_type = "text/plain")))]
+pub async fn show(monitor: Data<SampledMetrics>, request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE));
+    if is_head_only(&request) {
+        return response.body(Unsent::unmade());
+    }
+    response.body(Bytes::from_owner(monitor.metrics().await))
+}

@@ -1,0 +1,19 @@
+//! Handlers of the routes: one file for each part of the API.
+
+pub mod accounts;
+pub mod audit;
+#[cfg(debug_assertions)]
+pub mod blocking_route;
+pub mod dead_letters;
+pub mod docs;
+pub mod health;
+pub mod menu_page;
+pub mod metrics;
+pub mod order_status;
+pub mod orders;
+pub mod problem_pages;
+pub mod problem_types;
+pub mod recipes;
+pub mod sessions;
+pub mod static_documents;
+pub mod users;

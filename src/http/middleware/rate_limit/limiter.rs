@@ -1,0 +1,178 @@
+//! One policy and what is left of it, for each of those whom it is about.
+
+use crate::config::Policy;
+use governor::{
+    NotUntil, Quota, RateLimiter,
+    clock::{Clock, MonotonicClock},
+    middleware::StateInformationMiddleware,
+    nanos::Nanos,
+    state::{InMemoryState, NotKeyed, StateStore},
+};
+use quick_cache::sync::Cache;
+use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
+
+/// The most that are remembered under one policy, about 120 bytes each. Beyond that those are forgotten that did not come
+/// again: an attacker with many addresses mostly pushes out his own.
+pub const MAX_TRACKED_CLIENTS: usize = 16_384;
+
+/// The seconds of the window in which a policy's quota counts.
+pub const WINDOW_SECONDS: u32 = 60;
+
+/// A policy's budgets.
+pub struct PolicyLimiter {
+    policy: Policy,
+    /// The quota as it is set, and each multiple of it up to a ceiling: all of them over the same cells, which say what part of a
+    /// minute is used up. So a budget that becomes another multiple keeps that part.
+    shares: Box<[Share]>,
+}
+
+/// One multiple of a policy's quota.
+pub struct Share {
+    limiter: RateLimiter<u128, Cells, MonotonicClock, StateInformationMiddleware>,
+    /// So many in a minute, and at most so many at once.
+    pub per_minute: NonZeroU32,
+    /// What clients are told around the number that is left.
+    pub said: [String; 2],
+}
+
+impl PolicyLimiter {
+    /// Nobody has used any of it. It may become up to `ceiling` times as large.
+    pub fn new(policy: Policy, ceiling: u32) -> Self {
+        let cells = Arc::new(Cache::new(MAX_TRACKED_CLIENTS));
+        let multiples = (1..=ceiling.max(1)).filter_map(NonZeroU32::new);
+        let shares = multiples.map(|multiple| {
+            Share::new(policy.name, policy.per_minute.saturating_mul(multiple), Cells(Arc::clone(&cells)))
+        });
+        Self { policy, shares: shares.collect() }
+    }
+
+    /// Which policy it is.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Every multiple that there is, from the quota as it is set on.
+    pub fn shares(&self) -> &[Share] {
+        &self.shares
+    }
+
+    /// This multiple of the quota, or the largest that there is.
+    pub fn share(&self, multiple: usize) -> Option<&Share> {
+        self.shares.get(multiple.saturating_sub(1)).or(self.shares.last())
+    }
+}
+
+impl Share {
+    fn new(name: &str, per_minute: NonZeroU32, cells: Cells) -> Self {
+        // One after the other in even steps, and all at once for who was quiet for a minute.
+        let limiter = RateLimiter::new(Quota::per_minute(per_minute), cells, MonotonicClock);
+        // In so many seconds, at most, one that was taken is there again.
+        let step = WINDOW_SECONDS.div_ceil(per_minute.get());
+        Self { limiter, per_minute, said: [format!("\"{name}\";r="), format!(";t={step}")] }
+    }
+
+    /// Takes one: says how many are left, or how long it takes until there is one again.
+    pub fn take(&self, whose: u128) -> Result<u32, Duration> {
+        match self.limiter.check_key(&whose) {
+            Ok(left) => Ok(left.remaining_burst_capacity()),
+            Err(not) => Err(self.wait(&not)),
+        }
+    }
+
+    fn wait(&self, not: &NotUntil<<MonotonicClock as Clock>::Instant>) -> Duration {
+        not.wait_time_from(self.limiter.clock().now())
+    }
+}
+
+/// What governor remembers of each, bounded.
+struct Cells(Arc<Cache<u128, Arc<InMemoryState>>>);
+
+impl StateStore for Cells {
+    type Key = u128;
+
+    fn measure_and_replace<T, F, E>(&self, key: &u128, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let cell = match self.0.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::default())) {
+            Ok(cell) => cell,
+            Err(never) => match never {},
+        };
+        cell.measure_and_replace(&NotKeyed::NonKey, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{BudgetOwner, RateLimits, RouteClass};
+
+    fn budget(per_minute: u32) -> PolicyLimiter {
+        let limits: RateLimits =
+            format!("ordering={per_minute}").parse().unwrap_or_else(|error| panic!("{error}"));
+        let ordering =
+            |policy: &&Policy| policy.kind == RouteClass::Ordering && policy.whose == BudgetOwner::Account;
+        PolicyLimiter::new(*limits.policies().iter().find(ordering).expect("a policy"), 4)
+    }
+
+    /// Takes one of this multiple.
+    fn take(budget: &PolicyLimiter, multiple: usize, whose: u128) -> Result<u32, Duration> {
+        budget.share(multiple).expect("a share").take(whose)
+    }
+
+    #[test]
+    fn a_budget_is_somebodys_own() {
+        let budget = budget(3);
+        assert_eq!([take(&budget, 1, 1), take(&budget, 1, 1), take(&budget, 1, 1)], [Ok(2), Ok(1), Ok(0)]);
+        let wait = take(&budget, 1, 1).expect_err("none is left");
+        assert!(wait > Duration::from_secs(18) && wait <= Duration::from_secs(20), "{wait:?}");
+        assert_eq!(take(&budget, 1, 2), Ok(2));
+        assert_eq!(budget.share(1).expect("a share").said, ["\"ordering\";r=", ";t=20"]);
+    }
+
+    #[test]
+    fn one_that_grows_keeps_the_part_of_it_that_is_used_up_and_has_a_ceiling() {
+        let budget = budget(10);
+        for _ in 0..5 {
+            take(&budget, 1, 1).expect("there are ten");
+        }
+        // Half of it is left, whatever it is: of forty that is twenty.
+        let left = take(&budget, 4, 1).expect("half of it");
+        assert!((19..=20).contains(&left), "{left}");
+        while take(&budget, 4, 1).is_ok() {}
+        assert!(take(&budget, 1, 1).is_err());
+        let grown = budget.share(4).expect("a share");
+        assert_eq!((grown.per_minute.get(), &grown.said[1]), (40, &";t=2".to_owned()));
+        assert_eq!(budget.share(1000).expect("a share").per_minute.get(), 40);
+        let let_in = (0..1000).filter(|_| take(&budget, 1000, 2).is_ok()).count();
+        assert!((40..=41).contains(&let_in), "{let_in}");
+    }
+
+    #[test]
+    fn memory_is_bounded_and_those_who_come_again_are_not_forgotten() {
+        let budget = budget(1);
+        let often = u128::MAX;
+        while take(&budget, 1, often).is_ok() {}
+        for stranger in 0..20 * MAX_TRACKED_CLIENTS as u128 {
+            let multiple = if stranger.is_multiple_of(2) { 1 } else { 4 };
+            assert!(take(&budget, multiple, stranger).is_ok());
+            if stranger % 100 == 0 {
+                assert!(take(&budget, 1, often).is_err(), "forgotten after {stranger}");
+            }
+        }
+        for share in budget.shares {
+            assert!(share.limiter.into_state_store().0.len() <= MAX_TRACKED_CLIENTS);
+        }
+    }
+
+    #[test]
+    fn of_many_at_once_exactly_as_many_are_let_in_as_may() {
+        let budget = budget(50);
+        let let_in: usize = std::thread::scope(|scope| {
+            let one = || (0..100).filter(|_| take(&budget, 1, 7).is_ok()).count();
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!(let_in, 50);
+    }
+}

@@ -1,0 +1,138 @@
+//! What the use cases refuse, as problems.
+
+use super::{super::responses::OrderView, Problem, types};
+use crate::{
+    domain::FieldError,
+    services::{
+        accounts::AccountError,
+        dead_letters::ResolveError,
+        menu::{Error, MenuError, Unique},
+        orders::{
+            board::{CustomerError, TransitionError},
+            intake::{PlaceOrderError, Refusal},
+        },
+    },
+};
+use std::fmt;
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(cause) => Self::unavailable(&cause),
+            Error::Undecided(cause) => Self::outcome_unknown(&cause),
+            Error::InvalidValue(cause) => Self::value_refused(&cause),
+            Error::Taken(Unique::RecipeName) => {
+                Self::new(types::RECIPE_EXISTS, "There is a drink of that name on the menu.")
+            }
+            Error::Taken(_) | Error::UnknownReference(_) | Error::Refused(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PlaceOrderError> for Problem {
+    fn from(error: PlaceOrderError) -> Self {
+        match error {
+            PlaceOrderError::Invalid(fields) => Self::of_fields(fields),
+            PlaceOrderError::SoldOut(name) => Self::new(types::SOLD_OUT, format!("{name} is sold out.")),
+            PlaceOrderError::NotForOthers => Self::not_permitted("Only staff order for others."),
+            PlaceOrderError::Conflict => Self::new(
+                types::IDEMPOTENCY_KEY_REUSED,
+                "Another order was placed under this Idempotency-Key.",
+            ),
+            PlaceOrderError::TooManyOpen(too_many) => Self::new(types::TOO_MANY_OPEN, too_many.to_string()),
+            // The menu is ours, so it is the customer that is not there: a token of another installation.
+            PlaceOrderError::Refused(Refusal::Unknown(_)) => Self::not_signed_in(),
+            PlaceOrderError::Refused(Refusal::InvalidValue(reason)) => Self::value_refused(&reason),
+            PlaceOrderError::Refused(Refusal::Other(reason)) => Self::internal(&reason),
+            PlaceOrderError::Unavailable => Self::unavailable(&error),
+            PlaceOrderError::Undecided => Self::outcome_unknown(&error),
+            PlaceOrderError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransitionError> for Problem {
+    fn from(error: TransitionError) -> Self {
+        match error {
+            TransitionError::Unknown => Self::not_found("order"),
+            TransitionError::Conflict(order) => {
+                let detail = format!("The order is {}: that can't be done with it.", order.status);
+                let mut problem = Self::new(types::ILLEGAL_MOVE, detail);
+                problem.order = Some(Box::new(OrderView::from(*order)));
+                problem
+            }
+            TransitionError::Outdated(order) => {
+                let mut problem = Self::outdated("order", order.stamp());
+                problem.order = Some(Box::new(OrderView::from(*order)));
+                problem
+            }
+            TransitionError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CustomerError> for Problem {
+    fn from(error: CustomerError) -> Self {
+        match error {
+            CustomerError::Unknown => Self::not_found("customer"),
+            CustomerError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MenuError> for Problem {
+    fn from(error: MenuError) -> Self {
+        match error {
+            MenuError::Unknown => Self::not_found("recipe"),
+            MenuError::Outdated(stamp) => Self::outdated("recipe", stamp),
+            MenuError::ReadOnly(fields) => Self::of_fields(fields),
+            MenuError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Unknown => Self::not_found("dead letter"),
+            ResolveError::Unstorable(_) => Self::new(types::UNSTORABLE, sentence(&error)),
+            ResolveError::Replayed => Self::new(types::REPLAYED, sentence(&error)),
+            ResolveError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// An error's message as a sentence.
+fn sentence(error: &dyn fmt::Display) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", characters.as_str().trim_end_matches('.'))
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::WrongPassword => {
+                Self::new(types::WRONG_PASSWORD, "The e-mail or the password is wrong.")
+            }
+            AccountError::Inactive => Self::new(types::ACCOUNT_INACTIVE, "This account is switched off."),
+            AccountError::NotSignedIn => Self::not_signed_in(),
+            AccountError::SessionEnded => Self::new(
+                types::SESSION_ENDED,
+                "This needs the latest refresh token of a session that goes on.",
+            ),
+            AccountError::TooManyFailures(wait) => Self::too_many_failures(wait),
+            AccountError::Guessable => FieldError::new("password", error.to_string()).into(),
+            AccountError::EmailTaken => {
+                Self::new(types::EMAIL_TAKEN, "There is an account with this e-mail.")
+            }
+            AccountError::Unknown => Self::not_found("account"),
+            AccountError::LastAdmin => Self::new(types::LAST_ADMIN, "The last active admin must stay one."),
+            AccountError::Outdated(stamp) => Self::outdated("account", stamp),
+            AccountError::KeyReused => Self::key_reused(),
+            AccountError::Busy | AccountError::NoThreads(_) => Self::unavailable(&error),
+            AccountError::Store(error) => error.into(),
+        }
+    }
+}

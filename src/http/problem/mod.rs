@@ -1,0 +1,362 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457). Causes go to the log.
+
+mod from_errors;
+pub mod types;
+
+use super::{etag::ETag, request_id::RequestId, responses::OrderView};
+use crate::domain::{FieldError, name_search::alternatives, validation::FieldPath, version::EntityVersion};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use chrono::TimeDelta;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::Serialize;
+use std::{fmt, iter};
+use types::ProblemType;
+use utoipa::ToSchema;
+
+/// How long a client should wait before it tries again, in seconds.
+const RETRY_AFTER: u16 = 2;
+
+/// The longest explanation, in characters.
+const MAX_DETAIL_CHARS: usize = 300;
+
+/// What must not stand in the fragment of a URI (RFC 3986).
+const FRAGMENT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}')
+    .add(b'\\');
+
+/// What is wrong with one field.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FieldError)]
+struct FieldProblem {
+    /// The field, parameter or header as the client wrote it, with its place in lists.
+    #[schema(examples("items[0].quantity"))]
+    field: String,
+    /// Where it is in the body, as the fragment of a URI (RFC 6901). Not there for parameters and headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, pattern = "^#(/.*)?$", examples("#/items/0/quantity"))]
+    pointer: Option<String>,
+    /// What is wrong with it, readable after the field's name.
+    #[schema(examples("must be 1 to 20"))]
+    problem: String,
+    /// Up to three names on the menu that may be meant, best first, where it names a drink that is not there.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>, max_items = 3)]
+    suggestions: Box<[String]>,
+}
+
+/// An error response (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Names the kind of problem, for good: `/problems/NAME`, where a page says more.
+    #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
+    r#type: Box<str>,
+    /// The same for all problems of the type.
+    #[schema(examples("Invalid"))]
+    title: &'static str,
+    /// The status of the response.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong this time, for people.
+    #[schema(examples("items[0].quantity: must be 1 to 20"))]
+    detail: Box<str>,
+    /// Names the request in the service's log; also the header `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, examples("0199f3a4c0de7000a1b2c3d4e5f60718"))]
+    request_id: Option<RequestId>,
+    /// Which fields are wrong, where that is the reason.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<FieldProblem>)]
+    errors: Box<[FieldProblem]>,
+    /// Why, where that is for the log alone.
+    #[serde(skip)]
+    cause: Option<Box<str>>,
+    /// After how many seconds it is worth trying again, where that is known.
+    #[serde(skip)]
+    retry_after: Option<u16>,
+    /// The order as it stands, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = OrderView)]
+    order: Option<Box<OrderView>>,
+    /// The `ETag` of what should have been changed, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, examples("\"3-01a203c7a8287562865fb3ef9919e243\""))]
+    etag: Option<Box<ETag>>,
+}
+
+impl Problem {
+    fn new(kind: &ProblemType, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: kind.path().into(),
+            title: kind.title,
+            status: kind.status.as_u16(),
+            detail: shortened(detail.into()).into(),
+            request_id: RequestId::current(),
+            errors: Box::default(),
+            cause: None,
+            retry_after: None,
+            order: None,
+            etag: None,
+        }
+    }
+
+    /// 404, also for what exists but is none of the caller's: ids can't be probed.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(types::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    /// 404 for a name that is not on the menu, with names that may be meant.
+    pub fn no_such_recipe(name: &str, suggestions: Vec<String>) -> Self {
+        let problem = Self::not_found("recipe");
+        let Some(names) = alternatives(&suggestions) else { return problem };
+        let detail = format!("{} Did you mean {names}?", problem.detail);
+        let invalid = FieldError::not_on_menu("id", name, suggestions);
+        Self { detail: shortened(detail).into(), errors: Self::of_parameter(invalid).errors, ..problem }
+    }
+
+    /// 404 for an order that was accepted and is gone.
+    pub fn no_longer_stored() -> Self {
+        Self::new(types::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
+    }
+
+    /// 401.
+    pub fn not_signed_in() -> Self {
+        Self::new(types::NOT_SIGNED_IN, "This needs a valid token: Authorization: Bearer TOKEN.")
+    }
+
+    /// 403.
+    pub fn not_permitted(detail: &str) -> Self {
+        Self::new(types::NOT_PERMITTED, detail)
+    }
+
+    /// 400: it can't be read at all.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(types::MALFORMED_REQUEST, detail)
+    }
+
+    /// 406.
+    pub fn not_acceptable() -> Self {
+        Self::new(types::NOT_ACCEPTABLE, "Answers are JSON: Accept must include application/json.")
+    }
+
+    /// 408.
+    pub fn too_slow() -> Self {
+        Self::new(types::TOO_SLOW, "The body did not arrive in time.")
+    }
+
+    /// 413.
+    pub fn too_large(most: usize) -> Self {
+        Self::new(types::TOO_LARGE, format!("A body may have at most {most} bytes."))
+    }
+
+    /// 414.
+    pub fn uri_too_long(most: usize) -> Self {
+        Self::new(types::URI_TOO_LONG, format!("A path with its query may have at most {most} bytes."))
+    }
+
+    /// 431.
+    pub fn head_too_large(headers: usize, bytes: usize) -> Self {
+        let detail = format!("A request may have at most {headers} headers, of {bytes} bytes in all.");
+        Self::new(types::HEAD_TOO_LARGE, detail)
+    }
+
+    /// 429: worth trying again after so many seconds.
+    pub fn too_many(detail: impl Into<String>, seconds: u16) -> Self {
+        Self { retry_after: Some(seconds), ..Self::new(types::TOO_MANY_REQUESTS, detail) }
+    }
+
+    /// 429: a password was not looked at.
+    fn too_many_failures(wait: TimeDelta) -> Self {
+        // Whole seconds, so that it is not too soon after them.
+        let seconds = wait.num_seconds() + i64::from(wait.subsec_nanos() > 0);
+        let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
+        let detail = format!("Too many passwords were wrong. The next one may be tried in {seconds} s.");
+        Self { retry_after: Some(seconds), ..Self::new(types::TOO_MANY_FAILURES, detail) }
+    }
+
+    /// 415.
+    pub fn not_json() -> Self {
+        let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
+        Self::new(types::NOT_JSON, detail)
+    }
+
+    /// 409, where there is no order to show.
+    pub fn not_movable(detail: &str) -> Self {
+        Self::new(types::ILLEGAL_MOVE, detail)
+    }
+
+    /// 412: it is in another state than the client has seen.
+    fn outdated(what: &str, stamp: EntityVersion) -> Self {
+        let detail = format!("The {what} has changed since. Please read it again.");
+        let mut problem = Self::new(types::PRECONDITION_FAILED, detail);
+        problem.etag = Some(Box::new(ETag(stamp)));
+        problem
+    }
+
+    /// 428.
+    pub fn precondition_required() -> Self {
+        let detail = "This needs the header If-Match, with the ETag of what was read.";
+        Self::new(types::PRECONDITION_REQUIRED, detail)
+    }
+
+    /// 422: a key stands for something else.
+    pub fn key_reused() -> Self {
+        Self::new(types::IDEMPOTENCY_KEY_REUSED, "Something else was asked for under this Idempotency-Key.")
+    }
+
+    /// 422, for what is not in the body: a parameter, or a header.
+    pub fn of_parameter(invalid: FieldError) -> Self {
+        Self::invalid(iter::once((invalid, None)))
+    }
+
+    /// For a status that a library chose.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found("resource"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let detail = "This resource does not have that method; Allow lists those it has.";
+                Self::new(types::METHOD_NOT_ALLOWED, detail)
+            }
+            _ => {
+                let mut problem = Self::new(types::REQUEST_REFUSED, "The request was refused.");
+                problem.status = status.as_u16();
+                problem.title = status.canonical_reason().unwrap_or("Error");
+                problem
+            }
+        }
+    }
+
+    /// 500: a defect of ours.
+    pub fn internal(cause: &dyn fmt::Display) -> Self {
+        Self::new(types::INTERNAL, "Something went wrong here; it has been noted.").because(cause)
+    }
+
+    /// 422: a value looked well, and the database can't hold it.
+    fn value_refused(cause: &dyn fmt::Display) -> Self {
+        Self::new(types::VALUE_REFUSED, "The database can't hold a value of this request, now or later.")
+            .because(cause)
+    }
+
+    pub fn unavailable(cause: &dyn fmt::Display) -> Self {
+        Self::new(types::UNAVAILABLE, "This can't be done right now. Please try again in a moment.")
+            .because(cause)
+    }
+
+    /// 503 after which it may have been done all the same.
+    fn outcome_unknown(cause: &dyn fmt::Display) -> Self {
+        let detail =
+            "This may have been done or not. Please look, or repeat an order under the same Idempotency-Key.";
+        Self::new(types::OUTCOME_UNKNOWN, detail).because(cause)
+    }
+
+    fn because(self, cause: &dyn fmt::Display) -> Self {
+        Self { cause: Some(cause.to_string().into()), ..self }
+    }
+
+    /// Why, for the log: it may tell what is nobody's business.
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+
+    /// 422: these fields of the body are wrong.
+    pub fn of_fields(fields: Vec<FieldError>) -> Self {
+        let pointers: Vec<_> = fields.iter().map(|invalid| Some(fragment(&invalid.field))).collect();
+        Self::invalid(fields.into_iter().zip(pointers))
+    }
+
+    fn invalid(fields: impl Iterator<Item = (FieldError, Option<String>)>) -> Self {
+        let mut problem = Self::new(types::INVALID, "");
+        let (mut sentences, mut errors) = (Vec::new(), Vec::new());
+        for (invalid, pointer) in fields {
+            sentences.push(invalid.to_string());
+            errors.push(FieldProblem {
+                field: shortened(invalid.field.to_string()),
+                pointer: pointer.map(shortened),
+                problem: shortened(invalid.problem),
+                suggestions: invalid.suggestions.into(),
+            });
+        }
+        problem.errors = errors.into();
+        problem.detail = shortened(sentences.join("; ")).into();
+        problem
+    }
+}
+
+/// The JSON Pointer of a field as the fragment of a URI (RFC 6901, 6).
+fn fragment(field: &FieldPath) -> String {
+    format!("#{}", utf8_percent_encode(&field.pointer(), FRAGMENT))
+}
+
+/// Some of a text may be the client's own words: they are not repeated at length.
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_DETAIL_CHARS) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl From<FieldError> for Problem {
+    fn from(invalid: FieldError) -> Self {
+        Self::of_fields(vec![invalid])
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.title, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status);
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                let seconds = self.retry_after.unwrap_or(RETRY_AFTER);
+                response.insert_header((header::RETRY_AFTER, u32::from(seconds)));
+            }
+            _ => {}
+        }
+        if let Some(etag) = &self.etag {
+            response.insert_header((header::ETAG, etag.to_string()));
+        }
+        response.body(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_that_are_not_too_few() {
+        for (wait, seconds) in [(1, "1"), (999_999, "1"), (1_000_000, "1"), (1_000_001, "2")] {
+            let response = Problem::too_many_failures(TimeDelta::microseconds(wait)).error_response();
+            assert_eq!(response.headers().get(header::RETRY_AFTER).unwrap(), seconds, "{wait} µs");
+        }
+    }
+}

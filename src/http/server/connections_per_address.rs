@@ -1,0 +1,125 @@
+//! Connections, and bytes of answers under way, by the client's address: no single one can have all of a process.
+//!
+//! It is the peer's address that counts, for a connection begins before anything is said about whom it is for. A proxy has
+//! the connections of all its clients and must be trusted (`TRUSTED_PROXIES`), also one on the same machine.
+
+use crate::http::extract::client_ip;
+use crate::{config::TrustedProxies, telemetry::metrics};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+};
+
+/// The part of a process that one address can have: one of so many.
+pub const SHARE: usize = 4;
+
+/// The addresses that have connections, of which there are no more than connections.
+pub struct AddressLimits {
+    max_connections: usize,
+    unlimited: TrustedProxies,
+    open: Mutex<HashMap<u128, Usage>>,
+}
+
+#[derive(Default)]
+struct Usage {
+    connections: usize,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl AddressLimits {
+    /// For a process with so many connections. Proxies have no limit.
+    pub fn new(connections: usize, unlimited: TrustedProxies) -> Self {
+        Self { max_connections: connections.div_ceil(SHARE), unlimited, open: Mutex::default() }
+    }
+
+    /// Counts a connection; `Err` if its address has as many as it may. `Ok(None)`: the address has no limit.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Option<AddressSlot>, TooManyConnections> {
+        let address = address.to_canonical();
+        if self.unlimited.contains(address) {
+            return Ok(None);
+        }
+        let key = client_ip::key(address);
+        let mut open = self.open();
+        let usage = open.entry(key).or_default();
+        if usage.connections >= self.max_connections {
+            metrics::http().connections_refused.inc();
+            return Err(TooManyConnections);
+        }
+        usage.connections += 1;
+        Ok(Some(AddressSlot { limits: self.clone(), key, bytes: usage.bytes.clone() }))
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u128, Usage>> {
+        // Numbers are whole at any time.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address has as many connections as it may.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TooManyConnections;
+
+/// One of the connections that an address may have.
+pub struct AddressSlot {
+    limits: Arc<AddressLimits>,
+    key: u128,
+    bytes: Arc<AtomicUsize>,
+}
+
+impl AddressSlot {
+    /// Bytes of answers under way to the address.
+    pub fn bytes(&self) -> Arc<AtomicUsize> {
+        self.bytes.clone()
+    }
+}
+
+impl Drop for AddressSlot {
+    fn drop(&mut self) {
+        let mut open = self.limits.open();
+        if let Some(usage) = open.get_mut(&self.key) {
+            usage.connections -= 1;
+            if usage.connections == 0 {
+                open.remove(&self.key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(connections: usize) -> Arc<AddressLimits> {
+        let proxies = "192.0.2.9".parse().unwrap_or_default();
+        Arc::new(AddressLimits::new(connections, proxies))
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    #[test]
+    fn an_address_has_a_quarter_and_gets_it_back() {
+        let limits = limits(8);
+        let first = limits.admit(address("192.0.2.1"));
+        let second = limits.admit(address("::ffff:192.0.2.1"));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(limits.admit(address("192.0.2.1")).err(), Some(TooManyConnections));
+        // Another one has a quarter of its own.
+        assert!(limits.admit(address("192.0.2.2")).is_ok());
+        drop(first);
+        assert!(limits.admit(address("192.0.2.1")).is_ok());
+        drop(second);
+        assert!(limits.open().is_empty(), "nothing is kept of who is gone");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_and_a_proxy_has_no_limit() {
+        let limits = limits(4);
+        let one = limits.admit(address("2001:db8::1"));
+        assert!(one.is_ok_and(|slot| limits.admit(address("2001:db8::2")).is_err() && slot.is_some()));
+        let many: Vec<_> = (0..100).map(|_| limits.admit(address("192.0.2.9"))).collect();
+        assert!(many.into_iter().all(|slot| slot.is_ok_and(|slot| slot.is_none())));
+    }
+}

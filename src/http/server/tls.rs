@@ -1,0 +1,150 @@
+//! The certificate, as it is in its files now.
+
+use crate::config::TlsFiles;
+use arc_swap::ArcSwap;
+use rustls::{
+    ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use sha2::{Digest, Sha256};
+use std::{fmt, fs, io, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    net::TcpStream,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+/// How soon a renewed certificate counts.
+const REFRESH: Duration = Duration::from_secs(2);
+/// How long a client may take to agree.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Agrees on TLS with clients. Cheap to clone.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    certificate: Arc<Certificate>,
+}
+
+/// What clients are shown, and where it is from.
+struct Certificate {
+    files: TlsFiles,
+    provider: Arc<CryptoProvider>,
+    shown: ArcSwap<CertifiedKey>,
+    /// Of what was there at the start.
+    digest: [u8; 32],
+}
+
+impl Tls {
+    /// With what is in these files, or a sentence that says what is wrong with them.
+    pub fn load(files: TlsFiles) -> Result<Self, String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let pem = Pem::read(&files)?;
+        let shown = ArcSwap::from_pointee(pem.certified(&files, &provider)?);
+        let certificate =
+            Arc::new(Certificate { files, provider: provider.clone(), shown, digest: pem.digest() });
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS: {error}"))?
+            .with_no_client_auth()
+            .with_cert_resolver(certificate.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self { acceptor: Arc::new(config).into(), certificate })
+    }
+
+    /// Agrees with one client, in time.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await?
+    }
+
+    /// Looks into the files until it is stopped. What can't be used is told about once, and what clients are shown stays.
+    pub async fn keep_fresh(self, stop: CancellationToken) {
+        let mut seen = Ok(self.certificate.digest);
+        while stop.run_until_cancelled(sleep(REFRESH)).await.is_some() {
+            let certificate = self.certificate.clone();
+            if let Ok(found) = spawn_blocking(move || Pem::read(&certificate.files)).await {
+                let now = found.as_ref().map(Pem::digest).map_err(Clone::clone);
+                if now != seen {
+                    self.certificate.renew(found);
+                    seen = now;
+                }
+            }
+        }
+    }
+}
+
+impl Certificate {
+    fn renew(&self, found: Result<Pem, String>) {
+        match found.and_then(|pem| pem.certified(&self.files, &self.provider)) {
+            Ok(certified) => {
+                self.shown.store(Arc::new(certified));
+                tracing::info!("the certificate was renewed");
+            }
+            Err(problem) => tracing::error!("the certificate stays the old one: {problem}"),
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.shown.load_full())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+/// What is in the two files.
+struct Pem {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Pem {
+    fn read(files: &TlsFiles) -> Result<Self, String> {
+        let read = |setting: &str, path: &Path| {
+            fs::read(path).map_err(|error| format!("{setting}: can't read {}: {error}", path.display()))
+        };
+        Ok(Self {
+            certificate: read("TLS_CERT_FILE", &files.certificate)?,
+            key: read("TLS_KEY_FILE", &files.key)?,
+        })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let length = self.certificate.len().to_be_bytes();
+        Sha256::new()
+            .chain_update(length)
+            .chain_update(&self.certificate)
+            .chain_update(&self.key)
+            .finalize()
+            .into()
+    }
+
+    fn certified(&self, files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("TLS_CERT_FILE: {certificate} is not PEM: {error}"))?;
+        if chain.is_empty() {
+            return Err(format!("TLS_CERT_FILE: there is no certificate in {certificate}"));
+        }
+        let private = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|_| format!("TLS_KEY_FILE: there is no private key in {key}, or it can't be read"))?;
+        CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                format!("TLS_KEY_FILE: the key in {key} does not belong to the certificate in {certificate}")
+            }
+            // It says what is wrong with the one or the other, and nothing of what is in them.
+            error => format!("TLS_CERT_FILE: {certificate}, with the key in {key}, can't be used: {error}"),
+        })
+    }
+}

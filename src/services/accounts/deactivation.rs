@@ -1,0 +1,110 @@
+//! Orders of accounts that are switched off. What is pending is cancelled with the account; what is still queued is stored later, and
+//! cancelled then.
+
+use crate::{
+    domain::{
+        Timestamp,
+        audit::Action,
+        ids::{SubjectId, UserId},
+        now,
+        text::Note,
+    },
+    store::{
+        self, Conn, Store,
+        audit::{self, AuditFilter},
+        open_orders::cancellations::{self, Cancellation},
+        users,
+    },
+    telemetry::metrics::{self, MovedTo},
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use rand::random_range;
+use std::{ops::Range, time::Duration};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// How often late orders are looked for, in milliseconds: they are cancelled within 10 s of being stored.
+const INTERVAL_MILLIS: Range<u64> = 2000..4000;
+/// The longest that an order may have been queued when its account was switched off, and after that, for it to be found.
+const MAX_QUEUED: TimeDelta = TimeDelta::days(7);
+/// The most accounts that are looked at: those that were switched off last.
+const MAX_ACCOUNTS: i64 = 1000;
+/// The most accounts whose orders are cancelled at a time; the others are next.
+const MAX_CANCELLED_ACCOUNTS: usize = 100;
+
+/// Cancels the pending orders of an account and says how many there were. Part of the transaction that switches it off.
+pub(super) async fn cancel_pending(conn: &mut Conn, by: UserId, account: UserId) -> store::Result<usize> {
+    cancel(conn, by, account, None).await
+}
+
+/// Counts orders that were cancelled with their account.
+pub(super) fn count(cancelled: usize) {
+    metrics::moves().moves.of(MovedTo::Cancelled).inc_by(u64::try_from(cancelled).unwrap_or_default());
+}
+
+/// Cancels what is stored of accounts that are switched off, until it is stopped. Any number of processes may do so.
+pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
+    let pause = || sleep(Duration::from_millis(random_range(INTERVAL_MILLIS)));
+    let mut is_failing = false;
+    while stop.run_until_cancelled(pause()).await.is_some() {
+        match cancel_late(&store).await {
+            Err(error) if !is_failing => {
+                tracing::warn!(%error, "failed to cancel orders of inactive accounts: trying again");
+                is_failing = true;
+            }
+            Err(_) => {}
+            Ok(()) => is_failing = false,
+        }
+    }
+}
+
+async fn cancel_late(store: &Store) -> store::Result<()> {
+    for (account, since) in store.read(|conn| inactive(conn).boxed()).await? {
+        let cancelled = store.write(move |conn| cancel_untouched(conn, account, since).boxed()).await?;
+        count(cancelled);
+        if cancelled > 0 {
+            tracing::info!(%account, orders = cancelled, "cancelled orders of an inactive account");
+        }
+    }
+    Ok(())
+}
+
+/// Inactive accounts with orders that nobody has touched, and since when they are inactive.
+async fn inactive(conn: &mut Conn) -> store::Result<Vec<(UserId, Timestamp)>> {
+    let since = now() - MAX_QUEUED;
+    let mut accounts = users::deactivated_since(conn, since, MAX_ACCOUNTS).await?;
+    if accounts.is_empty() {
+        return Ok(accounts);
+    }
+    let ids: Vec<UserId> = accounts.iter().map(|(id, _)| *id).collect();
+    let concerned = cancellations::with_untouched(conn, &ids, since - MAX_QUEUED).await?;
+    accounts.retain(|(id, _)| concerned.contains(id));
+    accounts.truncate(MAX_CANCELLED_ACCOUNTS);
+    Ok(accounts)
+}
+
+async fn cancel_untouched(conn: &mut Conn, account: UserId, since: Timestamp) -> store::Result<usize> {
+    // It may have been switched on meanwhile.
+    let is_inactive = users::by_id(conn, account).await?.is_some_and(|(user, _)| !user.active);
+    if !is_inactive {
+        return Ok(0);
+    }
+    let (action, subject) = (Some(Action::AccountDeactivated), Some(SubjectId::from(account)));
+    let entries =
+        audit::page(conn, &AuditFilter { action, subject, ..AuditFilter::default() }, None, 1).await?;
+    // Each move needs somebody who made it. Where nobody did so through the API, it is the account's own.
+    let by = entries.into_iter().find_map(|entry| entry.actor_id).unwrap_or(account);
+    cancel(conn, by, account, Some(since)).await
+}
+
+async fn cancel(
+    conn: &mut Conn,
+    actor_id: UserId,
+    customer_id: UserId,
+    untouched: Option<Timestamp>,
+) -> store::Result<usize> {
+    let reason = Note::try_from("The account was switched off.").ok();
+    let cancellation = Cancellation { customer_id, in_progress: false, untouched, actor_id, reason };
+    Ok(cancellation.run(conn).await?.len())
+}

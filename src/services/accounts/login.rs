@@ -1,0 +1,232 @@
+//! Showing that one knows a password.
+
+use super::{
+    AccountError, Accounts, Caller, ClaimedAccount, IssuedTokens, login_throttle::LoginAttempt,
+    passwords::Verdict, personal,
+};
+use crate::{
+    domain::{
+        account::{Email, Password, User},
+        audit::{Action, Changes},
+        now,
+    },
+    services::audit,
+    store::{Conn, Result, sessions, users},
+    telemetry::metrics::{self, Login},
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use std::net::IpAddr;
+
+/// How often a password is looked at again because its hash was replaced meanwhile.
+const MAX_ATTEMPTS: usize = 3;
+
+/// An account and the hash of its password, if there is one.
+type Known = Option<(User, String)>;
+
+impl Accounts {
+    /// Whose password somebody at this address says to know. Takes as long whether or not there is such an account.
+    pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<ClaimedAccount, AccountError> {
+        match self.guard.login(email, address) {
+            Some(attempt) => {
+                let email = Email::try_from(email).ok();
+                let asked = self.store.read(move |conn| {
+                    async move {
+                        let mut claimed = attempt.claimed(conn, now()).await?;
+                        if let Some(email) = email {
+                            let account = users::by_email(conn, &email).await?;
+                            let is_staff = account.is_some_and(|(user, _)| user.role.is_staff());
+                            claimed.is_staff = claimed.is_known && is_staff;
+                        }
+                        Ok(claimed)
+                    }
+                    .boxed()
+                });
+                Ok(asked.await?)
+            }
+            None => Ok(ClaimedAccount { name: 0, is_known: false, is_staff: false }),
+        }
+    }
+
+    /// Signs in from this address. Takes as long for an e-mail without an account.
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &SecretString,
+        address: IpAddr,
+    ) -> Result<IssuedTokens, AccountError> {
+        let outcome = self.sign_in(email, password, address).await;
+        metrics::accounts().logins.of(counts_as(&outcome)).inc();
+        outcome
+    }
+
+    async fn sign_in(
+        &self,
+        email: &str,
+        password: &SecretString,
+        address: IpAddr,
+    ) -> Result<IssuedTokens, AccountError> {
+        // A place in the line comes first: who gets none asks the database nothing.
+        let turn = self.passwords.turn()?;
+        let attempt = self.guard.login(email, address);
+        let counted = attempt.clone();
+        let email = Email::try_from(email).ok();
+        let asked = self.store.write(move |conn| {
+            async move {
+                if let Some(wait) = charge(counted.as_ref(), conn).await? {
+                    return Ok(Err(wait));
+                }
+                match &email {
+                    Some(email) => users::by_email(conn, email).await.map(Ok),
+                    None => Ok(Ok(None)),
+                }
+            }
+            .boxed()
+        });
+        let mut known: Known = asked.await?.map_err(AccountError::TooManyFailures)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let hash = known.as_ref().map(|(_, hash)| hash.as_str());
+            let verdict = match turn.verify(password, hash).await {
+                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
+                Ok(verdict) => verdict,
+            };
+            let Verdict::Right(renewed) = verdict else { break };
+            let Some((user, hash)) = known else { break };
+            if !user.active {
+                return Err(AccountError::Inactive);
+            }
+            match self.open_session(user, hash, renewed, attempt.clone()).await? {
+                Ok(signed_in) => return Ok(signed_in),
+                Err(changed) => known = changed,
+            }
+        }
+        Err(AccountError::WrongPassword)
+    }
+
+    /// Begins a session, unless the account is no longer as it was when its password was looked at: then how it is.
+    async fn open_session(
+        &self,
+        user: User,
+        hash: String,
+        renewed: Option<String>,
+        attempt: Option<LoginAttempt>,
+    ) -> Result<Result<IssuedTokens, Known>, AccountError> {
+        let (session, refresh_token) = self.new_session(user.id);
+        let id = session.id;
+        let opened = self.store.write(move |conn| {
+            async move {
+                let found = users::lock(conn, user.id).await?;
+                let Some((user, _)) = found.clone().filter(|(user, now)| user.active && *now == hash) else {
+                    return Ok(Err(found));
+                };
+                if let Some(renewed) = renewed {
+                    users::set_password_hash(conn, user.id, &renewed).await?;
+                }
+                super::session::begin(conn, &session).await?;
+                if let Some(attempt) = attempt {
+                    attempt.succeeded(conn, session.created_at).await?;
+                }
+                Ok(Ok(user))
+            }
+            .boxed()
+        });
+        Ok(opened.await?.map(|user| self.signed_in(user, id, &refresh_token)))
+    }
+
+    /// Takes back that an attempt failed: there was no time to look at the password.
+    async fn not_looked_at(&self, attempt: Option<LoginAttempt>, busy: AccountError) -> AccountError {
+        let Some(attempt) = attempt else { return busy };
+        let taking =
+            self.store.write(move |conn| async move { attempt.take_back(conn, now()).await }.boxed());
+        if let Err(error) = taking.await {
+            tracing::debug!(%error, "an attempt stays counted");
+        }
+        busy
+    }
+
+    /// Sets another password, if the old one is right, and ends the account's other sessions.
+    pub async fn change_password(
+        &self,
+        caller: Caller,
+        old: &SecretString,
+        new: &Password,
+    ) -> Result<(), AccountError> {
+        let turn = self.passwords.turn()?;
+        let attempt = self.guard.within(caller.session);
+        let counted = attempt.clone();
+        let asked = self.store.write(move |conn| {
+            async move {
+                match charge(counted.as_ref(), conn).await? {
+                    Some(wait) => Ok(Err(wait)),
+                    None => users::by_id(conn, caller.id).await.map(Ok),
+                }
+            }
+            .boxed()
+        });
+        let mut known: Known = asked.await?.map_err(AccountError::TooManyFailures)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let (user, hash) = known.ok_or(AccountError::Unknown)?;
+            match turn.verify(old, Some(&hash)).await {
+                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
+                Ok(Verdict::Wrong) => break,
+                Ok(Verdict::Right(_)) => {}
+            }
+            let chosen = match turn.hash_chosen(new, personal(&user)).await {
+                Err(busy @ AccountError::Busy) => return Err(self.not_looked_at(attempt, busy).await),
+                chosen => chosen?,
+            };
+            let attempt = attempt.clone();
+            let changed = self.store.write(move |conn| {
+                async move {
+                    let found = users::lock(conn, caller.id).await?;
+                    if found.as_ref().is_none_or(|(_, now)| *now != hash) {
+                        return Ok(Err(found));
+                    }
+                    users::set_password_hash(conn, caller.id, &chosen).await?;
+                    audit::record(
+                        conn,
+                        caller.id,
+                        Action::AccountPasswordChanged,
+                        caller.id,
+                        Changes::UNTOLD,
+                    )
+                    .await?;
+                    sessions::end_all(conn, caller.id, Some(caller.session), now()).await?;
+                    if let Some(attempt) = attempt {
+                        attempt.succeeded(conn, now()).await?;
+                    }
+                    Ok(Ok(()))
+                }
+                .boxed()
+            });
+            match changed.await? {
+                Ok(()) => {
+                    self.access.note_change().await;
+                    return Ok(());
+                }
+                Err(found) => known = found,
+            }
+        }
+        Err(AccountError::WrongPassword)
+    }
+}
+
+fn counts_as(outcome: &Result<IssuedTokens, AccountError>) -> Login {
+    match outcome {
+        Ok(_) => Login::Succeeded,
+        Err(AccountError::Inactive) => Login::Inactive,
+        Err(AccountError::TooManyFailures(_)) => Login::TooManyFailures,
+        Err(AccountError::Busy | AccountError::NoThreads(_)) => Login::Busy,
+        Err(AccountError::Store(_)) => Login::Unavailable,
+        Err(_) => Login::WrongPassword,
+    }
+}
+
+/// How long an attempt has to wait. If it has not, it is counted.
+async fn charge(attempt: Option<&LoginAttempt>, conn: &mut Conn) -> Result<Option<TimeDelta>> {
+    match attempt {
+        Some(attempt) => attempt.charge(conn, now()).await,
+        None => Ok(None),
+    }
+}

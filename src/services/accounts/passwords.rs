@@ -1,0 +1,183 @@
+//! Hashing passwords: slow on purpose.
+
+use super::{
+    AccountError,
+    hashing_pool::{HashingPool, PoolSlot},
+};
+use crate::domain::account::Password;
+use secrecy::{ExposeSecret, SecretString};
+use std::hint::black_box;
+
+/// A password that would be guessed sooner is refused: common ones, and what is made of them in obvious ways.
+const MIN_GUESSES: u64 = 100_000;
+
+/// From this cost on (about 15 ms a hash) whatever else there is to do comes before hashing.
+const MIN_LOW_PRIORITY_COST: u32 = 8;
+
+/// Hashes and verifies passwords with bcrypt, on threads of its own. Cheap to clone.
+#[derive(Clone)]
+pub struct PasswordHasher {
+    cost: u32,
+    line: HashingPool,
+}
+
+/// A place among those whose passwords are looked at.
+pub struct HashingSlot {
+    cost: u32,
+    place: PoolSlot,
+}
+
+/// What came of looking at a password.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is another one, or there is none.
+    Wrong,
+    /// It is the one, with another hash to keep of it if its hash was made at less than what hashes cost now, or of another form
+    /// of it.
+    Right(Option<String>),
+}
+
+impl PasswordHasher {
+    /// Hashes at this cost (a power of two of rounds, 4 to 31). Fails if the threads for it can't be started.
+    pub fn start(cost: u32) -> Result<Self, AccountError> {
+        Ok(Self { cost, line: HashingPool::start(cost >= MIN_LOW_PRIORITY_COST)? })
+    }
+
+    /// The same in a process that has nothing else to do: before what others do on the machine, and not behind it.
+    pub fn dedicated(cost: u32) -> Result<Self, AccountError> {
+        Ok(Self { cost, line: HashingPool::start(false)? })
+    }
+
+    /// A place in the line, or [`AccountError::Busy`].
+    pub fn turn(&self) -> Result<HashingSlot, AccountError> {
+        Ok(HashingSlot { cost: self.cost, place: self.line.place()? })
+    }
+}
+
+impl HashingSlot {
+    /// The hash to keep of a password.
+    pub async fn hash(&self, password: &Password) -> Result<String, AccountError> {
+        let (cost, password) = (self.cost, password.clone());
+        self.place.run(move || hash(&password, cost)).await?
+    }
+
+    /// The hash to keep of a password that somebody chose, if it is not among the first that others would try: common ones, and
+    /// what is made of `personal`, such as the account's name.
+    pub async fn hash_chosen(
+        &self,
+        password: &Password,
+        personal: Vec<String>,
+    ) -> Result<String, AccountError> {
+        let (cost, password) = (self.cost, password.clone());
+        // To judge a long one takes more time than a request may hold up others.
+        self.place
+            .run(move || {
+                if is_guessable(&password, &personal) {
+                    return Err(AccountError::Guessable);
+                }
+                hash(&password, cost)
+            })
+            .await?
+    }
+
+    /// Whether the hash is this password's. That it is not takes as long whatever the hash cost, and without one.
+    pub async fn verify(
+        &self,
+        password: &SecretString,
+        known: Option<&str>,
+    ) -> Result<Verdict, AccountError> {
+        let (cost, password, known) = (self.cost, password.clone(), known.map(str::to_owned));
+        self.place.run(move || verify(&password, known.as_deref(), cost)).await
+    }
+}
+
+/// Whether a password is among the first that somebody would try who knows `personal`.
+pub fn is_guessable(password: &Password, personal: &[String]) -> bool {
+    let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+    zxcvbn::zxcvbn(password.expose(), &personal).guesses() < MIN_GUESSES
+}
+
+fn hash(password: &Password, cost: u32) -> Result<String, AccountError> {
+    // Nothing is truncated: a `Password` has at most the 72 bytes that count. (`non_truncating_hash` takes 71: it
+    // counts the NUL that it adds.)
+    bcrypt::hash(password.expose(), cost).map_err(|error| {
+        tracing::error!(%error, "a password could not be hashed");
+        AccountError::Busy
+    })
+}
+
+fn verify(password: &SecretString, known: Option<&str>, cost: u32) -> Verdict {
+    let known = known.and_then(|hash| Some((hash, hash.parse::<bcrypt::HashParts>().ok()?.get_cost())));
+    for form in Password::hashed_forms(password) {
+        if !is_hash_of(form.expose_secret(), known, cost) {
+            continue;
+        }
+        let now = Password::try_from(password).ok();
+        let is_as_now = now.as_ref().is_some_and(|now| now.expose() == form.expose_secret());
+        let made_at = known.map_or(cost, |(_, made_at)| made_at);
+        let outdated = now.filter(|_| made_at < cost || !is_as_now);
+        // Not worth failing a login: there will be others.
+        return Verdict::Right(outdated.and_then(|password| hash(&password, cost.max(made_at)).ok()));
+    }
+    Verdict::Wrong
+}
+
+/// Compares a password in one form with a hash. A mismatch takes as long whatever the hash cost, and without one.
+fn is_hash_of(password: &str, known: Option<(&str, u32)>, cost: u32) -> bool {
+    let Some((hash, made_at)) = known else {
+        work(password, cost);
+        return false;
+    };
+    // What can't have been set is compared all the same, for the time that takes, and is wrong: bcrypt reads only the beginning
+    // of what is too long, and what repeats itself behind a NUL as if it did not.
+    let can_be = password.len() <= Password::MAX && !password.contains('\0');
+    let right = bcrypt::verify(password, hash).unwrap_or(false) && can_be;
+    if !right {
+        // What is missing to the full cost: each step takes as long as all below it and the lowest once more, which was the
+        // hash itself.
+        (made_at..cost).for_each(|missing| work(password, missing));
+    }
+    right
+}
+
+/// As much work as a verification at this cost.
+fn work(password: &str, cost: u32) {
+    black_box(bcrypt::hash_with_salt(password, cost, [0; 16]).is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_password_is_right_and_an_outdated_hash_of_it_is_renewed() {
+        let [good, wrong] = ["five limes", "six limes"].map(SecretString::from);
+        let password = Password::try_from(&good).unwrap();
+        let old = hash(&password, 4).unwrap();
+        assert_eq!(verify(&good, Some(&old), 4), Verdict::Right(None));
+        let Verdict::Right(Some(new)) = verify(&good, Some(&old), 5) else { unreachable!() };
+        assert!(new.starts_with("$2b$05$"));
+        assert_eq!(verify(&good, Some(&new), 5), Verdict::Right(None));
+        assert_eq!(verify(&good, Some(&new), 4), Verdict::Right(None));
+        for hash in [Some(old.as_str()), Some(&new), Some("no hash"), None] {
+            assert_eq!(verify(&wrong, hash, 5), Verdict::Wrong, "{hash:?}");
+        }
+        assert_eq!(verify(&good, None, 4), Verdict::Wrong);
+    }
+
+    #[test]
+    fn a_hash_of_what_was_typed_is_right_and_renewed_at_no_lower_cost() {
+        let [typed, other] = ["fu\u{308}nf Limetten", "fünf Limetten"].map(SecretString::from);
+        let old = bcrypt::hash(typed.expose_secret(), 5).unwrap();
+        let Verdict::Right(Some(new)) = verify(&typed, Some(&old), 4) else { unreachable!() };
+        assert!(new.starts_with("$2b$05$"));
+        for password in [&typed, &other] {
+            assert_eq!(verify(password, Some(&new), 4), Verdict::Right(None));
+        }
+        assert_eq!(verify(&other, Some(&old), 4), Verdict::Wrong);
+        // What can't be set any more still opens its account.
+        let short = SecretString::from("ｘｙｚ");
+        let old = bcrypt::hash(short.expose_secret(), 4).unwrap();
+        assert_eq!(verify(&short, Some(&old), 4), Verdict::Right(None));
+    }
+}

@@ -1,0 +1,159 @@
+//! Refresh tokens: what a session goes on with when its access token has expired. Each counts once.
+
+use crate::{domain::ids::SessionId, store::sessions::Session, util::secrets::mac};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::domain::Timestamp;
+
+/// For so long the token before the last one is answered as it was then: the answer may have been lost, or two windows of one
+/// browser asked at once.
+const REUSE_GRACE: TimeDelta = TimeDelta::seconds(30);
+
+/// A refresh token: names its session, and shows with 256 random bits that it is its. Only a hash of these is stored.
+#[derive(Clone)]
+pub struct RefreshToken {
+    /// Its session.
+    pub session: SessionId,
+    secret: [u8; 32],
+}
+
+/// What a token that was shown is to its session.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// The one that counts.
+    Current,
+    /// The one before, and it may be that nobody got the answer to it. With this seed the answer is the same again.
+    Previous(Vec<u8>),
+    /// An older one, which somebody else may have, or none of its own.
+    Reused,
+}
+
+impl RefreshToken {
+    /// The first token of a session.
+    pub fn first(session: SessionId) -> Self {
+        Self { session, secret: random() }
+    }
+
+    /// The token that follows this one. Who knows this one, and nobody else, can be given it once more with the same seed.
+    #[must_use]
+    pub fn next(&self, seed: &[u8]) -> Self {
+        Self {
+            session: self.session,
+            secret: mac(&self.secret, [b"shakerqueue next token".as_slice(), seed]),
+        }
+    }
+
+    /// What makes the next token unlike all others.
+    pub fn seed() -> Vec<u8> {
+        random().to_vec()
+    }
+
+    /// What is stored of it.
+    pub fn hash(&self) -> Vec<u8> {
+        Sha256::digest(self.secret).to_vec()
+    }
+
+    /// What it is to its session.
+    pub fn shown_to(&self, session: &Session, now: Timestamp) -> Presented {
+        let hash = self.hash();
+        if session.token_hash == hash {
+            return Presented::Current;
+        }
+        // Less than nothing where clocks differ. A clock that was set back must not make it late for hours.
+        let age = now.0 - session.rotated_at.0;
+        match (&session.previous_hash, &session.seed) {
+            (Some(previous), Some(seed))
+                if *previous == hash && (-REUSE_GRACE..REUSE_GRACE).contains(&age) =>
+            {
+                Presented::Previous(seed.clone())
+            }
+            _ => Presented::Reused,
+        }
+    }
+
+    /// As the client keeps it.
+    pub fn text(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode([self.session.0.as_bytes().as_slice(), &self.secret].concat())
+    }
+
+    /// Reads what a client sent.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 48] = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let (session, secret) = (bytes.first_chunk()?, bytes.last_chunk()?);
+        Some(Self { session: SessionId(Uuid::from_bytes(*session)), secret: *secret })
+    }
+}
+
+/// 256 random bits.
+fn random() -> [u8; 32] {
+    rand::random()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ids::UserId, now};
+
+    fn session(current: &RefreshToken, rotated_at: Timestamp) -> Session {
+        Session {
+            id: current.session,
+            user_id: UserId::new_v7(),
+            token_hash: current.hash(),
+            previous_hash: None,
+            seed: None,
+            created_at: rotated_at,
+            rotated_at,
+            expires_at: rotated_at,
+            tokens_until: rotated_at,
+            ended_at: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_as_it_was_written() {
+        let token = RefreshToken::first(SessionId::new_v7());
+        let text = token.text();
+        assert_eq!(text.len(), 64);
+        let read = RefreshToken::parse(&text).unwrap();
+        assert_eq!((read.session, read.hash()), (token.session, token.hash()));
+        for text in [
+            "",
+            "rubbish",
+            &text[1..],
+            &format!("{text}A"),
+            &format!("{text}AAAA"),
+            &text.replace(|_| true, "="),
+        ] {
+            assert!(RefreshToken::parse(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn of_all_tokens_of_a_session_only_the_last_counts_and_the_one_before_for_a_moment() {
+        let (first, at) = (RefreshToken::first(SessionId::new_v7()), now());
+        assert_eq!(first.shown_to(&session(&first, at), at), Presented::Current);
+        let seed = RefreshToken::seed();
+        let second = first.next(&seed);
+        let mut rotated = session(&second, at);
+        (rotated.previous_hash, rotated.seed) = (Some(first.hash()), Some(seed.clone()));
+        assert_eq!(second.shown_to(&rotated, at + REUSE_GRACE), Presented::Current);
+        let moment = TimeDelta::milliseconds(1);
+        assert_eq!(first.shown_to(&rotated, at + REUSE_GRACE - moment), Presented::Previous(seed.clone()));
+        assert_eq!(first.shown_to(&rotated, at + REUSE_GRACE), Presented::Reused);
+        assert_eq!(
+            first.shown_to(&rotated, at - moment),
+            Presented::Previous(seed.clone()),
+            "clocks differ a little"
+        );
+        assert_eq!(first.shown_to(&rotated, at - REUSE_GRACE - moment), Presented::Reused);
+        assert_eq!(first.next(&seed).text(), second.text());
+        assert_ne!(first.next(&RefreshToken::seed()).text(), second.text());
+        let stranger = RefreshToken::first(first.session);
+        assert_eq!(stranger.shown_to(&rotated, at), Presented::Reused);
+        let third = second.next(&RefreshToken::seed());
+        assert_eq!(first.shown_to(&session(&third, at), at), Presented::Reused);
+    }
+}

@@ -1,0 +1,169 @@
+//! Sessions: one for each login, which goes on with refresh tokens until it is ended, or out of use for long.
+
+use super::{
+    AccountError, Accounts, Caller, Token,
+    refresh_token::{Presented, RefreshToken},
+    revocations::MAX_CLOCK_SKEW,
+};
+use crate::{
+    config::MAX_TOKEN_MINUTES,
+    domain::{
+        account::User,
+        ids::{SessionId, UserId},
+        now,
+    },
+    store::{
+        self, Conn, Store, login_attempts,
+        sessions::{self, Session},
+        users,
+    },
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The most sessions an account has at a time. One more ends the one that was out of use for longest.
+const MAX_SESSIONS: u32 = 20;
+
+/// How often what has passed is deleted, and how many rows at most.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
+const CLEANUP_BATCH_ROWS: i64 = 5_000;
+
+/// An account that has signed in, or goes on. No `Debug`: it would tell both tokens.
+pub struct IssuedTokens {
+    /// As it now is.
+    pub user: User,
+    /// For each request.
+    pub token: Token,
+    /// For the next token, once.
+    pub refresh_token: String,
+}
+
+impl Accounts {
+    /// Whose session goes on with a refresh token, as far as its first part tells: none if no session does. Changes nothing. A token
+    /// that was used before still names its session, which it will end.
+    pub async fn owner(&self, shown: &RefreshToken) -> Result<Option<Caller>, AccountError> {
+        let (session, at) = (shown.session, now());
+        let asked = self.store.read(move |conn| {
+            async move {
+                let found = sessions::find(conn, session).await?;
+                let Some(found) = found.filter(|found| found.ended_at.is_none() && found.expires_at > at)
+                else {
+                    return Ok(None);
+                };
+                let user = users::by_id(conn, found.user_id).await?;
+                let user = user.map(|(user, _)| user).filter(|user| user.active);
+                Ok(user.map(|user| Caller { id: user.id, role: user.role, session }))
+            }
+            .boxed()
+        });
+        Ok(asked.await?)
+    }
+
+    /// Goes on with the session of this refresh token, as the account now is. An old token ends its session: of two who have
+    /// it, one is not its owner.
+    pub async fn refresh(&self, shown: RefreshToken) -> Result<IssuedTokens, AccountError> {
+        let at = now();
+        let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime());
+        let id = shown.session;
+        let refreshed = self.store.write(move |conn| {
+            async move {
+                let Some(mut session) = sessions::lock(conn, id).await? else { return Ok(Err(None)) };
+                if session.ended_at.is_some() || session.expires_at <= at {
+                    return Ok(Err(None));
+                }
+                let user = users::by_id(conn, session.user_id).await?;
+                let Some((user, _)) = user.filter(|(user, _)| user.active) else { return Ok(Err(None)) };
+                let next = match shown.shown_to(&session, at) {
+                    Presented::Current => {
+                        let seed = RefreshToken::seed();
+                        let next = shown.next(&seed);
+                        session.previous_hash = Some(shown.hash());
+                        (session.token_hash, session.seed) = (next.hash(), Some(seed));
+                        (session.rotated_at, session.expires_at) = (at, expires_at);
+                        next
+                    }
+                    Presented::Previous(seed) => shown.next(&seed),
+                    Presented::Reused => {
+                        sessions::end(conn, id, at).await?;
+                        return Ok(Err(Some(session.user_id)));
+                    }
+                };
+                session.tokens_until = session.tokens_until.max(tokens_until);
+                sessions::renew(conn, &session).await?;
+                Ok(Ok((user, next)))
+            }
+            .boxed()
+        });
+        match refreshed.await? {
+            Ok((user, next)) => Ok(self.signed_in(user, id, &next)),
+            Err(stolen) => {
+                if let Some(account) = stolen {
+                    tracing::warn!(%account, session = %id, "a used refresh token was shown: its session is ended");
+                    self.access.note_change().await;
+                }
+                Err(AccountError::SessionEnded)
+            }
+        }
+    }
+
+    /// Ends the caller's session.
+    pub async fn logout(&self, caller: Caller) -> Result<(), AccountError> {
+        self.store.write(move |conn| sessions::end(conn, caller.session, now()).boxed()).await?;
+        self.access.note_change().await;
+        Ok(())
+    }
+
+    /// A session that begins now, and its first refresh token.
+    pub(super) fn new_session(&self, user_id: UserId) -> (Session, RefreshToken) {
+        let (id, at) = (SessionId::new_v7(), now());
+        let token = RefreshToken::first(id);
+        let session = Session {
+            id,
+            user_id,
+            token_hash: token.hash(),
+            previous_hash: None,
+            seed: None,
+            created_at: at,
+            rotated_at: at,
+            expires_at: at + self.session_life,
+            tokens_until: at + self.tokens.lifetime(),
+            ended_at: None,
+        };
+        (session, token)
+    }
+
+    pub(super) fn signed_in(
+        &self,
+        user: User,
+        session: SessionId,
+        refresh_token: &RefreshToken,
+    ) -> IssuedTokens {
+        let token = self.tokens.issue(&user, session);
+        IssuedTokens { user, token, refresh_token: refresh_token.text() }
+    }
+}
+
+/// Adds a session; what is too many then ends. Part of a transaction that holds the account.
+pub(super) async fn begin(conn: &mut Conn, session: &Session) -> store::Result<()> {
+    sessions::end_surplus(conn, session.user_id, MAX_SESSIONS - 1, session.created_at).await?;
+    sessions::add(conn, session).await
+}
+
+/// Deletes what has passed, from time to time, until it is stopped.
+pub async fn keep_tidy(store: Store, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(CLEANUP_INTERVAL)).await.is_some() {
+        if let Err(error) = tidy(&store).await {
+            tracing::debug!(%error, "old sessions could not be deleted");
+        }
+    }
+}
+
+async fn tidy(store: &Store) -> store::Result<()> {
+    // An ended session is remembered as long as its tokens may last.
+    let ended = now() - TimeDelta::minutes(MAX_TOKEN_MINUTES.into()) - MAX_CLOCK_SKEW;
+    store.write(move |conn| sessions::forget(conn, ended, CLEANUP_BATCH_ROWS).boxed()).await?;
+    store.write(move |conn| login_attempts::forget(conn, now(), CLEANUP_BATCH_ROWS).boxed()).await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! The audit trail: who changed what. It is written in the transaction of what it tells, so that neither is without the other.
+
+pub use crate::store::audit::AuditFilter;
+
+use crate::{
+    domain::{
+        Timestamp,
+        account::User,
+        audit::{Action, Changes, Entry},
+        ids::{EntryId, SubjectId, UserId},
+        now,
+    },
+    store::{self, Conn, Store, audit, order_moves},
+    telemetry,
+};
+use futures_util::FutureExt;
+use serde_json::json;
+use std::cmp::Reverse;
+use uuid::Uuid;
+
+/// Writes down what somebody did; `actor` is nobody for an operator at the command line. Belongs in the transaction that does it.
+pub async fn record(
+    conn: &mut Conn,
+    actor: impl Into<Option<UserId>>,
+    action: Action,
+    subject: impl Into<SubjectId>,
+    changes: Changes,
+) -> store::Result<()> {
+    let entry = Entry {
+        id: EntryId::new_v7(),
+        at: now(),
+        actor_id: actor.into(),
+        action,
+        subject_id: subject.into(),
+        changes,
+        request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
+    };
+    audit::add(conn, &entry).await
+}
+
+/// The same, unless nothing is different from before.
+pub async fn record_if_changed(
+    conn: &mut Conn,
+    actor: impl Into<Option<UserId>>,
+    action: Action,
+    subject: impl Into<SubjectId>,
+    changes: Changes,
+) -> store::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    record(conn, actor, action, subject, changes).await
+}
+
+/// Writes down what an account may do other than before.
+pub async fn record_access(conn: &mut Conn, by: UserId, before: &User, after: &User) -> store::Result<()> {
+    let role = |user: &User| json!({ "role": user.role });
+    let roles = Changes::between(&role(before), &role(after));
+    record_if_changed(conn, by, Action::AccountRoleChanged, after.id, roles).await?;
+    let active = |user: &User| json!({ "active": user.active });
+    let switched = if after.active { Action::AccountActivated } else { Action::AccountDeactivated };
+    record_if_changed(conn, by, switched, after.id, Changes::between(&active(before), &active(after))).await
+}
+
+/// The trail, to be read. Cheap to clone.
+#[derive(Clone)]
+pub struct AuditTrail {
+    store: Store,
+}
+
+impl AuditTrail {
+    /// The trail in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// A page of entries, newest first, behind the place `after`.
+    pub async fn page(
+        &self,
+        filter: AuditFilter,
+        after: Option<(Timestamp, Uuid)>,
+        limit: i64,
+    ) -> store::Result<Vec<Entry>> {
+        self.store
+            .read(move |conn| {
+                async move {
+                    let mut page = Vec::new();
+                    for part in filter.parts() {
+                        page.extend(audit::page(conn, &part, after, limit).await?);
+                    }
+                    if filter.admits_moves() {
+                        page.extend(order_moves::entries(conn, &filter, after, limit).await?);
+                    }
+                    page.sort_unstable_by_key(|entry| Reverse(entry.place()));
+                    page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                    Ok(page)
+                }
+                .boxed()
+            })
+            .await
+    }
+}

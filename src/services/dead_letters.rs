@@ -1,0 +1,139 @@
+//! Deciding about messages that could not become orders: storing them after all, or giving them up.
+
+pub use crate::store::dead_letters::DeadLetterFilter;
+
+use crate::{
+    broker::order_message,
+    domain::{
+        Timestamp,
+        audit::{Action, Changes},
+        dead_letter::{DeadLetter, Resolution},
+        ids::{DeadLetterId, UserId},
+        now,
+    },
+    services::{audit, orders::recorder},
+    store::{
+        self, Conn, Store, dead_letters,
+        insert_orders::{self, InsertOutcome},
+    },
+};
+use futures_util::FutureExt;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Why nothing was decided about a letter.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// There is none.
+    #[error("no such dead letter")]
+    Unknown,
+    /// Its order can't be stored now either.
+    #[error("it still can't be stored: {0}")]
+    Unstorable(String),
+    /// Its order is stored already, so that there is nothing to give up.
+    #[error("its order was stored meanwhile")]
+    Replayed,
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The letters of an installation. Cheap to clone.
+#[derive(Clone)]
+pub struct DeadLetters {
+    store: Store,
+}
+
+impl DeadLetters {
+    /// The letters in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// A page of letters, newest first, behind `after`.
+    pub async fn page(
+        &self,
+        filter: DeadLetterFilter,
+        after: Option<(Timestamp, DeadLetterId)>,
+        limit: i64,
+    ) -> store::Result<Vec<DeadLetter>> {
+        self.store.read(move |conn| dead_letters::page(conn, filter, after, limit).boxed()).await
+    }
+
+    /// A letter and its message.
+    pub async fn find(&self, id: DeadLetterId) -> store::Result<Option<(DeadLetter, Vec<u8>)>> {
+        self.store.read(move |conn| dead_letters::find(conn, id).boxed()).await
+    }
+
+    /// Stores the order that a letter would have been, under the id that its guest knows. Doing it twice, or at once, stores one.
+    pub async fn replay(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
+        match self.store.write(move |conn| replay(conn, id, by).boxed()).await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => Err(ResolveError::Unstorable(insert_orders::why(&error))),
+        }
+    }
+
+    /// Gives a letter up. It stays to be read.
+    pub async fn discard(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
+        self.store.write(move |conn| discard(conn, id, by).boxed()).await?
+    }
+}
+
+type Decided = store::Result<Result<DeadLetter, ResolveError>>;
+
+async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
+    // Not locked yet: whoever stores an order has its id first and its letters after that, and so must this.
+    let Some((letter, payload)) = dead_letters::find(conn, id).await? else {
+        return Ok(Err(ResolveError::Unknown));
+    };
+    if matches!(letter.resolution, Some((Resolution::Replayed, ..))) {
+        return Ok(Ok(letter));
+    }
+    let order = match order_message::decode(&payload) {
+        Ok(order) => order,
+        Err(error) => return Ok(Err(ResolveError::Unstorable(error.to_string()))),
+    };
+    let (order_id, at) = (order.id, now());
+    match insert_orders::record(conn, &Arc::from([order]), at).await?.first() {
+        Some(InsertOutcome::Stored | InsertOutcome::AlreadyThere) => {}
+        Some(InsertOutcome::KeyReused | InsertOutcome::Conflict) | None => {
+            return Ok(Err(ResolveError::Unstorable(insert_orders::CONFLICT.into())));
+        }
+    }
+    let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
+        return Ok(Err(ResolveError::Unknown));
+    };
+    let resolved = match letter.resolution {
+        // By somebody else, in the meantime.
+        Some((Resolution::Replayed, ..)) => Ok(letter),
+        _ => resolve(conn, letter, Resolution::Replayed, by).await?,
+    };
+    recorder::resolve_letters(conn, &[order_id], at).await?;
+    Ok(resolved)
+}
+
+async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
+    let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
+        return Ok(Err(ResolveError::Unknown));
+    };
+    match letter.resolution {
+        Some((Resolution::Replayed, ..)) => Ok(Err(ResolveError::Replayed)),
+        Some((Resolution::Discarded, ..)) => Ok(Ok(letter)),
+        None => resolve(conn, letter, Resolution::Discarded, by).await,
+    }
+}
+
+async fn resolve(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Option<UserId>) -> Decided {
+    let at = now();
+    dead_letters::resolve(conn, letter.id, what, by, at).await?;
+    let action = match what {
+        Resolution::Replayed => Action::DeadLetterReplayed,
+        Resolution::Discarded => Action::DeadLetterDiscarded,
+    };
+    let resolution = |what: Option<Resolution>| json!({ "resolution": what });
+    let changes =
+        Changes::between(&resolution(letter.resolution.map(|(what, ..)| what)), &resolution(Some(what)));
+    audit::record(conn, by, action, letter.id, changes).await?;
+    Ok(Ok(DeadLetter { resolution: Some((what, at, by)), ..letter }))
+}

@@ -1,0 +1,228 @@
+//! Which parts are up, and whether that is enough.
+
+use crate::{
+    broker::{Broker, Source},
+    services::orders::recorder::takes_orders,
+    store::Store,
+    telemetry::metrics::Part,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long a part has to answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The shortest time between two attempts to write, by which a database is asked that did not keep something.
+const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a role needs in order to be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// To take orders: anything that keeps them, the broker or the database.
+    Either,
+    /// To work: both.
+    Both,
+}
+
+/// Looks at the parts. Cheap to clone.
+#[derive(Clone)]
+pub struct Health {
+    /// The database.
+    pub store: Store,
+    /// The broker, where there is one.
+    pub broker: Option<Broker>,
+    /// What must be up.
+    pub needs: Needs,
+    /// Set once this process stops.
+    pub stopping: CancellationToken,
+    writes: Arc<WriteProbe>,
+}
+
+/// How it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthReport {
+    /// Whether requests (or work) should come here.
+    pub ready: bool,
+    /// Whether this process is ending.
+    pub stopping: bool,
+    /// How the database stands.
+    pub database: DatabaseState,
+    /// Whether the broker can be reached, where there is one.
+    pub broker: Option<bool>,
+    /// What that means, for each part that is down.
+    pub missing: Vec<Missing>,
+}
+
+/// How a database stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DatabaseState {
+    /// It answers, and keeps what it is given.
+    Up,
+    /// It answers, and keeps nothing: its disk is full, or it is a standby.
+    ReadOnly,
+    /// It does not answer.
+    Down,
+}
+
+/// A part that is down, and what that means here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Which.
+    pub part: Part,
+    /// Why, where that is known.
+    pub reason: Option<Arc<str>>,
+    /// What is done without it.
+    pub works: &'static [&'static str],
+    /// What is not.
+    pub fails: &'static [&'static str],
+}
+
+impl Health {
+    /// Of these parts.
+    pub fn new(store: Store, broker: Option<Broker>, needs: Needs, stopping: CancellationToken) -> Self {
+        Self { store, broker, needs, stopping, writes: Arc::default() }
+    }
+
+    /// Asks each part.
+    pub async fn report(&self) -> HealthReport {
+        let database = self.database().await;
+        let stopping = self.stopping.is_cancelled();
+        let writable = database == DatabaseState::Up;
+        // Without a database nothing is received, and the broker is not why.
+        let silent = if writable { self.silent() } else { None };
+        let broker = self.broker.as_ref().map(|broker| broker.is_up() && silent.is_none());
+        let enough = match self.needs {
+            Needs::Either => writable || broker == Some(true),
+            Needs::Both => writable && broker != Some(false),
+        };
+        let missing = self.missing(database, broker, silent);
+        HealthReport { ready: enough && !stopping, stopping, database, broker, missing }
+    }
+
+    async fn database(&self) -> DatabaseState {
+        if !matches!(timeout(PROBE_TIMEOUT, self.store.ping()).await, Ok(Ok(()))) {
+            return DatabaseState::Down;
+        }
+        if self.writes.keeps_changes(&self.store).await { DatabaseState::Up } else { DatabaseState::ReadOnly }
+    }
+
+    /// Why nothing would be received here, where that is needed.
+    fn silent(&self) -> Option<Arc<str>> {
+        let silent = self.broker.as_ref().filter(|_| self.needs == Needs::Both)?.silent()?;
+        let queue = match silent {
+            Source::Orders => "orders",
+            Source::Overrun => "orders that were delivered very often",
+        };
+        Some(
+            format!("the subscription to the queue of {queue} could not be renewed; the log says why").into(),
+        )
+    }
+
+    fn missing(
+        &self,
+        database: DatabaseState,
+        broker: Option<bool>,
+        silent: Option<Arc<str>>,
+    ) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        match database {
+            DatabaseState::Up => {}
+            DatabaseState::ReadOnly => missing.push(with_read_only_database(self.needs, broker)),
+            DatabaseState::Down => {
+                let reason = self.store.file_fault();
+                missing.push(Missing { reason, ..without_database(self.needs, broker) });
+            }
+        }
+        if broker == Some(false) {
+            let reason = self.broker.as_ref().and_then(Broker::loses_orders).or(silent);
+            missing.push(Missing { reason, ..without_broker(self.needs, database == DatabaseState::Up) });
+        }
+        missing
+    }
+}
+
+/// Learns whether a database that failed to keep a change keeps others, by rehearsing one. Most of the time nothing failed, and
+/// nothing is asked.
+#[derive(Default)]
+struct WriteProbe(Mutex<Option<(Instant, bool)>>);
+
+impl WriteProbe {
+    async fn keeps_changes(&self, store: &Store) -> bool {
+        if !store.write_failed() {
+            return true;
+        }
+        // Whoever asks meanwhile waits for the same answer.
+        let mut last = self.0.lock().await;
+        let known = last.filter(|(asked, _)| asked.elapsed() < WRITE_PROBE_INTERVAL).map(|(_, kept)| kept);
+        if let Some(kept) = known {
+            return kept;
+        }
+        let asked = timeout(PROBE_TIMEOUT, takes_orders(store)).await;
+        let was_kept = last.is_none_or(|(_, kept)| kept);
+        let kept = match asked {
+            Ok(Ok(())) => {
+                store.note_written();
+                if !was_kept {
+                    tracing::info!("the database keeps changes again");
+                }
+                true
+            }
+            Ok(Err(error)) => {
+                if was_kept {
+                    tracing::error!(%error, "the database answers and keeps no changes");
+                }
+                false
+            }
+            Err(_) => {
+                if was_kept {
+                    tracing::error!("the database answers and keeps no change in time");
+                }
+                false
+            }
+        };
+        *last = Some((Instant::now(), kept));
+        kept
+    }
+}
+
+fn without_database(needs: Needs, broker: Option<bool>) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, broker) {
+        (Needs::Either, Some(true)) => (&[QUEUEING, MENU, TOKENS], &[READING, ACCOUNTS]),
+        (Needs::Either, _) => (&[MENU, TOKENS], &["taking orders", READING, ACCOUNTS]),
+        (Needs::Both, _) => WITHOUT_STORING,
+    };
+    Missing { part: Part::Database, reason: None, works, fails }
+}
+
+fn with_read_only_database(needs: Needs, broker: Option<bool>) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, broker) {
+        (Needs::Either, Some(true)) => (&[QUEUEING, "reading orders", MENU, TOKENS], &[WORKING, ACCOUNTS]),
+        (Needs::Either, _) => (&["reading orders", MENU, TOKENS], &["taking orders", WORKING, ACCOUNTS]),
+        (Needs::Both, _) => WITHOUT_STORING,
+    };
+    Missing { part: Part::Database, reason: None, works, fails }
+}
+
+fn without_broker(needs: Needs, writable: bool) -> Missing {
+    let (works, fails): (&[_], &[_]) = match (needs, writable) {
+        (Needs::Either, true) => {
+            (&["taking orders, which are stored directly (201)", READING, ACCOUNTS], &[])
+        }
+        (Needs::Either, false) => (&[MENU, TOKENS], &["taking orders"]),
+        (Needs::Both, _) => (&[], &["taking orders from the queue; each serve stores its own meanwhile"]),
+    };
+    Missing { part: Part::Broker, reason: None, works, fails }
+}
+
+/// Of a role that stores orders: what works and what fails while none can be stored.
+const WITHOUT_STORING: (&[&str], &[&str]) =
+    (&["keeping orders, which wait at the broker"], &["storing orders"]);
+const QUEUEING: &str = "taking orders, which wait at the broker (202)";
+const WORKING: &str = "working orders";
+const MENU: &str = "reading the menu";
+const TOKENS: &str = "tokens that were given out";
+const READING: &str = "reading and working orders";
+const ACCOUNTS: &str = "signing in and managing";

@@ -1,0 +1,296 @@
+//! The menu: held in memory for those who order, kept fresh while others change it.
+
+mod snapshot;
+
+pub use crate::store::{Error, Unique};
+pub use snapshot::Snapshot;
+
+use crate::{
+    domain::{
+        FieldError,
+        audit::{Action, Changes},
+        ids::{RecipeId, UserId},
+        now,
+        recipe::{Recipe, RecipeSpec},
+        recipe_draft::RecipeDraft,
+        text::Name,
+        version::{EntityVersion, Precondition},
+    },
+    services::{
+        audit,
+        idempotency::{IdempotencyOutcome, IdempotentRequest, once},
+    },
+    store::{self, Conn, Store, recipes, settings},
+};
+use arc_swap::ArcSwap;
+use futures_util::{FutureExt, future::BoxFuture};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// How soon a change made by another process is seen here.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The setting that counts the changes.
+const EDITION: &str = "menu_edition";
+
+/// Why a drink was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MenuError {
+    /// It is not on the menu.
+    #[error("no such drink")]
+    Unknown,
+    /// It is in this state, and that is not one that the change is for.
+    #[error("the drink has changed")]
+    Outdated(EntityVersion),
+    /// These fields of it are set by the bar only.
+    #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
+    ReadOnly(Vec<FieldError>),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The menu. Cheap to clone.
+#[derive(Clone)]
+pub struct Menu {
+    store: Store,
+    current: Arc<ArcSwap<Snapshot>>,
+    /// One at a time, so that none puts an older menu in the place of a newer one.
+    refreshing: Arc<Mutex<()>>,
+}
+
+impl Menu {
+    /// Reads the menu.
+    pub async fn load(store: Store) -> store::Result<Self> {
+        let menu = Self { store, current: Arc::default(), refreshing: Arc::default() };
+        menu.refresh().await?;
+        Ok(menu)
+    }
+
+    /// The menu as it is known now.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Looks for changes by others until it is stopped. While the database is away the menu stays as it was.
+    pub async fn keep_fresh(self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "the menu could not be refreshed");
+            }
+        }
+    }
+
+    /// Reads the menu if it has changed.
+    async fn refresh(&self) -> store::Result<()> {
+        let _turn = self.refreshing.lock().await;
+        let known = self.current().edition.clone();
+        let changed = self
+            .store
+            .read(move |conn| {
+                async move {
+                    // The edition first: a change between the two is seen by the next refresh.
+                    let edition = settings::get(conn, EDITION).await?;
+                    if edition.is_some() && edition == known {
+                        return Ok(None);
+                    }
+                    Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu_with_keys(conn).await?)))
+                }
+                .boxed()
+            })
+            .await?;
+        if let Some(snapshot) = changed {
+            self.current.store(Arc::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Makes a change and shows it here at once.
+    async fn change<T: Send + 'static>(
+        &self,
+        change: impl for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<T>> + Clone + Send + 'static,
+    ) -> store::Result<T> {
+        let value = self
+            .store
+            .write(move |conn| {
+                async move {
+                    settings::count_up(conn, EDITION).await?;
+                    change(conn).await
+                }
+                .boxed()
+            })
+            .await?;
+        // It is kept, whatever comes of the refresh: that happens again within a second.
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the menu could not be refreshed");
+        }
+        Ok(value)
+    }
+
+    /// The recipes that have this name, whatever its case, or had it when they were taken off the menu; where there are none,
+    /// those of the name on the menu that is found by it.
+    pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
+        let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
+        self.store
+            .read(move |conn| {
+                async move {
+                    let exact = recipes::called(conn, &name).await?;
+                    match loose {
+                        Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
+                        _ => Ok(exact),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Puts a drink on the menu, once.
+    pub async fn add(
+        &self,
+        by: UserId,
+        formula: RecipeSpec,
+        key: Option<IdempotentRequest<Recipe>>,
+    ) -> Result<IdempotencyOutcome<Recipe>, MenuError> {
+        let recipe = new_recipe(formula);
+        self.change(move |conn| {
+            once(conn, key, move |conn| {
+                async move {
+                    recipes::add(conn, &recipe).await?;
+                    let changes = Changes::added(&recipe.formula);
+                    audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
+                    Ok(Ok(recipe))
+                }
+                .boxed()
+            })
+            .boxed()
+        })
+        .await?
+    }
+
+    /// Puts those drinks on the menu whose names are not there yet, all or none, for an operator. Returns how many that were.
+    pub async fn add_missing(&self, formulas: Vec<RecipeSpec>) -> store::Result<usize> {
+        let added = self
+            .store
+            .write(move |conn| {
+                async move {
+                    let mut added = 0;
+                    for formula in formulas {
+                        let recipe = new_recipe(formula);
+                        if recipes::add_if_missing(conn, &recipe).await? {
+                            let changes = Changes::added(&recipe.formula);
+                            audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
+                            added += 1;
+                        }
+                    }
+                    if added > 0 {
+                        settings::count_up(conn, EDITION).await?;
+                    }
+                    Ok(added)
+                }
+                .boxed()
+            })
+            .await?;
+        self.refresh().await?;
+        Ok(added)
+    }
+
+    /// Writes a recipe anew.
+    pub async fn replace(
+        &self,
+        by: UserId,
+        id: RecipeId,
+        draft: RecipeDraft,
+        condition: Precondition,
+    ) -> Result<Recipe, MenuError> {
+        let (formula, read_only) = draft.into_parts();
+        self.change_one(id, condition, move |conn, before| {
+            async move {
+                let differing = read_only.differing(&before);
+                if !differing.is_empty() {
+                    return Ok(Err(MenuError::ReadOnly(differing)));
+                }
+                let formula = formula.in_place_of(&before.formula);
+                let after = recipes::replace(conn, id, &formula, now()).await?;
+                let changes = Changes::between(&before.formula, &formula);
+                audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
+                Ok(after.ok_or(MenuError::Unknown))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Marks a drink as sold out, or back.
+    pub async fn set_available(
+        &self,
+        by: UserId,
+        id: RecipeId,
+        available: bool,
+        condition: Precondition,
+    ) -> Result<Recipe, MenuError> {
+        self.change_one(id, condition, move |conn, before| {
+            async move {
+                let after = recipes::set_available(conn, id, available, now()).await?;
+                let said = |available: bool| json!({ "available": available });
+                let changes = Changes::between(&said(before.available), &said(available));
+                audit::record_if_changed(conn, by, Action::RecipeAvailabilityChanged, id, changes).await?;
+                Ok(after.ok_or(MenuError::Unknown))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Takes a drink off the menu.
+    pub async fn archive(&self, by: UserId, id: RecipeId, condition: Precondition) -> Result<(), MenuError> {
+        self.change_one(id, condition, move |conn, before| {
+            async move {
+                let changes = Changes::removed(&before.formula);
+                audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
+                Ok(recipes::archive(conn, id, now()).await?.then_some(()).ok_or(MenuError::Unknown))
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Changes a drink that is in a state for which the change is, and stays in it until then.
+    async fn change_one<T: Send + 'static>(
+        &self,
+        id: RecipeId,
+        condition: Precondition,
+        change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Result<T, MenuError>>>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<T, MenuError> {
+        self.change(move |conn| {
+            async move {
+                Ok(match recipes::lock(conn, id).await? {
+                    None => Err(MenuError::Unknown),
+                    Some(recipe) if !condition.allows(recipe.stamp()) => {
+                        Err(MenuError::Outdated(recipe.stamp()))
+                    }
+                    Some(recipe) => change(conn, recipe).await?,
+                })
+            }
+            .boxed()
+        })
+        .await?
+    }
+}
+
+fn new_recipe(formula: RecipeSpec) -> Recipe {
+    let created_at = now();
+    Recipe {
+        id: RecipeId::new_v7(),
+        formula,
+        available: true,
+        created_at,
+        updated_at: created_at,
+        version: 1,
+    }
+}

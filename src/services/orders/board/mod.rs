@@ -1,0 +1,314 @@
+//! Working the queue: looking at orders, claiming and moving them.
+
+mod history;
+mod waiters;
+
+pub use crate::store::order_lists::{OrderFilter, OrderPage, OrderPageKey};
+
+use crate::{
+    domain::{
+        ids::{OrderId, UserId},
+        now,
+        order::{HistoryEntry, Order},
+        order_state::{OrderAction, OrderActor, Status},
+        text::Note,
+        version::Precondition,
+    },
+    services::{
+        accounts::Caller,
+        idempotency::{IdempotencyOutcome, IdempotentRequest, once},
+    },
+    store::{
+        self, Conn, Store, dead_letters, open_orders::cancellations::Cancellation, order_lists, order_moves,
+        orders, users,
+    },
+    telemetry::metrics::{self, MovedTo},
+};
+use chrono::TimeDelta;
+use futures_util::{FutureExt, TryFutureExt};
+use std::time::Duration;
+use tokio::time::timeout;
+use waiters::Waiters;
+
+/// Why an order was not moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransitionError {
+    /// There is none, or it is none of the caller's.
+    #[error("no such order")]
+    Unknown,
+    /// That move can't be made from where it stands.
+    #[error("the order is {}", .0.status)]
+    Conflict(Box<Order>),
+    /// It is in this state, and that is not one that the move is for.
+    #[error("the order has moved")]
+    Outdated(Box<Order>),
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The end of waiting for an order.
+#[derive(Debug)]
+pub enum WaitOutcome {
+    /// It is stored.
+    Stored(Box<Order>),
+    /// It was not stored in time.
+    TimedOut,
+    /// Too many wait: nobody waited.
+    Declined,
+}
+
+/// Why a customer's orders were not cancelled.
+#[derive(Debug, thiserror::Error)]
+pub enum CustomerError {
+    /// There is none of this id.
+    #[error("no such customer")]
+    Unknown,
+    /// The database could not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// The orders of the bar.
+pub struct Board {
+    store: Store,
+    waiters: Waiters,
+}
+
+impl Board {
+    /// The orders in this store.
+    pub fn new(store: Store) -> Self {
+        Self { waiters: Waiters::new(store.clone()), store }
+    }
+
+    /// Waits until an order is stored that the caller may see.
+    pub async fn until_stored(&self, caller: Caller, id: OrderId, within: Duration) -> WaitOutcome {
+        let Some(stored) = self.waiters.register(id) else { return WaitOutcome::Declined };
+        match timeout(within, stored).await {
+            Ok(Ok(order)) if may_see(caller, &order) => WaitOutcome::Stored(Box::new(order)),
+            _ => WaitOutcome::TimedOut,
+        }
+    }
+
+    /// An order that is stored and that the caller may see.
+    pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
+        let order = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
+        Ok(order.filter(|order| may_see(caller, order)))
+    }
+
+    /// Whether an order became a dead letter.
+    pub async fn is_lost(&self, id: OrderId) -> store::Result<bool> {
+        self.store.read(move |conn| dead_letters::has(conn, id).boxed()).await
+    }
+
+    /// A page of orders, newest first, behind `after`.
+    pub async fn newest(
+        &self,
+        filter: OrderFilter,
+        after: Option<OrderPageKey>,
+        limit: i64,
+    ) -> store::Result<OrderPage> {
+        self.store
+            .read(move |conn| async move { order_lists::newest(conn, &filter, after, limit).await }.boxed())
+            .await
+    }
+
+    /// A page of the orders that wait, in working order, behind `after`.
+    pub async fn waiting(
+        &self,
+        filter: OrderFilter,
+        after: Option<OrderPageKey>,
+        limit: i64,
+    ) -> store::Result<OrderPage> {
+        self.store
+            .read(move |conn| async move { order_lists::waiting(conn, &filter, after, limit).await }.boxed())
+            .await
+    }
+
+    /// The moves of an order that the caller may see.
+    pub async fn history(&self, caller: Caller, id: OrderId) -> store::Result<Option<Vec<HistoryEntry>>> {
+        self.store
+            .read(move |conn| {
+                async move {
+                    match orders::find(conn, id).await? {
+                        Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
+                        _ => Ok(None),
+                    }
+                }
+                .boxed()
+            })
+            .await
+    }
+
+    /// Claims the order that is next in working order. Of many who ask at once each gets another one.
+    pub async fn next(
+        &self,
+        bartender: Caller,
+        key: Option<IdempotentRequest<Option<Order>>>,
+    ) -> Result<IdempotencyOutcome<Option<Order>>, TransitionError> {
+        let told: Result<_, TransitionError> = self
+            .store
+            .write(move |conn| once(conn, key, move |conn| claim(conn, bartender).map_ok(Ok).boxed()).boxed())
+            .await?;
+        if let Ok(IdempotencyOutcome::Executed(Some(order))) = &told {
+            count(order.status);
+        }
+        told
+    }
+
+    /// Cancels all of a customer's orders that are pending or in progress, once. None: there is no such customer.
+    pub async fn cancel_all(
+        &self,
+        staff: Caller,
+        customer_id: UserId,
+        reason: Option<Note>,
+        key: Option<IdempotentRequest<Vec<OrderId>>>,
+    ) -> Result<IdempotencyOutcome<Vec<OrderId>>, CustomerError> {
+        let cancellation =
+            Cancellation { customer_id, in_progress: true, untouched: None, actor_id: staff.id, reason };
+        let told = self
+            .store
+            .write(move |conn| {
+                once(conn, key, move |conn| {
+                    async move {
+                        if users::by_id(conn, customer_id).await?.is_none() {
+                            return Ok(Err(CustomerError::Unknown));
+                        }
+                        Ok(Ok(cancellation.run(conn).await?))
+                    }
+                    .boxed()
+                })
+                .boxed()
+            })
+            .await?;
+        if let Ok(IdempotencyOutcome::Executed(cancelled)) = &told {
+            let cancelled = u64::try_from(cancelled.len()).unwrap_or_default();
+            metrics::moves().moves.of(MovedTo::Cancelled).inc_by(cancelled);
+        }
+        told
+    }
+
+    /// Moves an order, once, if it can be moved so from where it stands.
+    pub async fn act(
+        &self,
+        caller: Caller,
+        id: OrderId,
+        action: OrderAction,
+        reason: Option<Note>,
+        condition: Precondition,
+        key: Option<IdempotentRequest<Order>>,
+    ) -> Result<IdempotencyOutcome<Order>, TransitionError> {
+        let told = self
+            .store
+            .write(move |conn| {
+                async move {
+                    // Before the key is looked for: what was answered before is not for who may no longer see the order,
+                    // such as somebody who was staff when they asked first.
+                    if key.is_some() && !is_visible(conn, caller, id).await? {
+                        return Ok(Err(TransitionError::Unknown));
+                    }
+                    once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
+                        .await
+                }
+                .boxed()
+            })
+            .await?;
+        if let Ok(IdempotencyOutcome::Executed(order)) = &told {
+            count(order.status);
+        }
+        told
+    }
+}
+
+/// Counts a move.
+fn count(to: Status) {
+    let to = match to {
+        // No move leads there.
+        Status::Queued => return,
+        Status::Pending => MovedTo::Pending,
+        Status::InProgress => MovedTo::InProgress,
+        Status::Ready => MovedTo::Ready,
+        Status::Completed => MovedTo::Completed,
+        Status::Cancelled => MovedTo::Cancelled,
+        Status::Failed => MovedTo::Failed,
+    };
+    metrics::moves().moves.of(to).inc();
+}
+
+async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {
+    let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
+    let step = step(&order, Status::InProgress, bartender, None);
+    if !order_moves::make(conn, &step).await? {
+        return Err(store::Error::unavailable("an order moved while it was held"));
+    }
+    Ok(Some(moved(order, step)))
+}
+
+/// Staff see all orders, also those that are no longer stored.
+async fn is_visible(conn: &mut Conn, caller: Caller, id: OrderId) -> store::Result<bool> {
+    Ok(caller.role.is_staff() || orders::find(conn, id).await?.is_some_and(|order| may_see(caller, &order)))
+}
+
+fn may_see(caller: Caller, order: &Order) -> bool {
+    caller.role.is_staff() || order.placed.customer_id == caller.id
+}
+
+async fn attempt(
+    conn: &mut Conn,
+    caller: Caller,
+    id: OrderId,
+    action: OrderAction,
+    reason: Option<Note>,
+    condition: Precondition,
+) -> store::Result<Result<Order, TransitionError>> {
+    let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
+        return Ok(Err(TransitionError::Unknown));
+    };
+    if !condition.allows(order.stamp()) {
+        return Ok(Err(TransitionError::Outdated(Box::new(order))));
+    }
+    let mover = if caller.role.is_staff() { OrderActor::Staff } else { OrderActor::Guest };
+    let before = order_moves::before_latest(conn, id).await?.unwrap_or(Status::Pending);
+    let Some(target) = action.target(order.status, before, mover) else {
+        return Ok(Err(TransitionError::Conflict(Box::new(order))));
+    };
+    let step = step(&order, target, caller, reason);
+    if order_moves::make(conn, &step).await? {
+        return Ok(Ok(moved(order, step)));
+    }
+    // Someone was faster: show where it stands now.
+    Ok(Err(match orders::find(conn, id).await?.map(Box::new) {
+        None => TransitionError::Unknown,
+        Some(order) if !condition.allows(order.stamp()) => TransitionError::Outdated(order),
+        Some(order) => TransitionError::Conflict(order),
+    }))
+}
+
+fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order_moves::Transition {
+    let bartender_id = match to {
+        Status::Pending => None,
+        Status::InProgress => order.bartender_id.or(Some(actor.id)),
+        _ => order.bartender_id,
+    };
+    order_moves::Transition {
+        order_id: order.placed.id,
+        version: order.version,
+        from: order.status,
+        to,
+        bartender_id,
+        actor_id: actor.id,
+        reason,
+        // Later than whatever happened to it before, also by a clock that was set back: its time is its place in the audit trail.
+        at: now().max(order.updated_at + TimeDelta::microseconds(1)),
+    }
+}
+
+/// The order as the step left it.
+fn moved(mut order: Order, step: order_moves::Transition) -> Order {
+    order.status = step.to;
+    order.status_reason = step.reason;
+    order.bartender_id = step.bartender_id;
+    order.updated_at = step.at;
+    order.version = step.version + 1;
+    order
+}

@@ -1,0 +1,335 @@
+//! Taking orders: from what a guest asks for to an order that is safe.
+
+mod accepted_order;
+mod error;
+mod idempotent_order;
+mod open_orders;
+mod order_ids;
+mod recovery;
+mod request;
+mod settlement;
+mod sink;
+mod stored_orders;
+mod unstored_sample;
+
+pub use crate::services::orders::recorder::Refusal;
+pub use error::PlaceOrderError;
+pub use idempotent_order::PlacedOrder;
+pub use open_orders::{OpenOrders, OpenOrdersError};
+pub use order_ids::OrderIds;
+pub use recovery::Recovery;
+pub use request::{IdempotencyKey, Item, Request};
+pub use settlement::Settlement;
+pub use sink::{BrokerFirst, Direct, OrderSink, Placement};
+pub use stored_orders::StoredOrders;
+
+use crate::{
+    config::{self, OrderLimits},
+    domain::{
+        FieldError, Timestamp,
+        ids::{OrderId, UserId},
+        now,
+        order::{Drink, Line, MAX_LINES, NewOrder},
+        priority,
+        text::Note,
+        validation::FieldPath,
+    },
+    services::{
+        accounts::Caller,
+        menu::{Menu, Snapshot},
+    },
+    store::{self, Store, users},
+    telemetry::metrics::{self, KeptBy, Refused},
+};
+use accepted_order::AcceptedOrder;
+use futures_util::FutureExt;
+use idempotent_order::KeyedRequest;
+use quick_cache::{Weighter, sync::Cache};
+use std::{net::IpAddr, sync::Arc};
+use unstored_sample::UnstoredSample;
+
+/// How many accepted orders are remembered until they can be read from the database.
+const ACCEPTED_CAPACITY: usize = 10_000;
+/// How large they may be together, in bytes.
+const ACCEPTED_CAPACITY_BYTES: u64 = 16 * 1024 * 1024;
+/// What an order counts for at least, so that there are never more of them.
+const MIN_ORDER_BYTES: u64 = ACCEPTED_CAPACITY_BYTES / ACCEPTED_CAPACITY as u64;
+
+/// Lines of an order with an unknown drink for which names are suggested. Each compares it with much of the menu.
+const MAX_SUGGESTED_LINES: usize = 3;
+
+/// Takes orders.
+pub struct Intake {
+    menu: Menu,
+    sink: Box<dyn OrderSink>,
+    store: Store,
+    identity: OrderIds,
+    accepted: Cache<OrderId, Arc<AcceptedOrder>, Bytes>,
+    settlement: Settlement,
+    waiting: UnstoredSample,
+    open: Arc<OpenOrders>,
+    /// The most drinks of one order.
+    max_drinks: Option<u32>,
+}
+
+/// About how much memory an order takes.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<OrderId, Arc<AcceptedOrder>> for Bytes {
+    fn weight(&self, _: &OrderId, accepted: &Arc<AcceptedOrder>) -> u64 {
+        let order = &accepted.order;
+        let note = |note: &Option<Note>| note.as_ref().map_or(0, |note| note.as_str().len());
+        let line = |line: &Line| size_of::<Line>() + line.recipe.name.as_str().len() + note(&line.note);
+        let lines: usize = order.lines.iter().map(line).sum();
+        MIN_ORDER_BYTES.max((size_of::<NewOrder>() + lines + note(&order.note)) as u64)
+    }
+}
+
+/// An order that is accepted but not stored, as far as this process knows it.
+#[derive(Debug, Clone)]
+pub enum UnstoredOrder {
+    /// Accepted here.
+    Whole(Arc<NewOrder>),
+    /// Accepted by another process of this installation.
+    Elsewhere,
+    /// Accepted, and no longer on its way: it was stored and is deleted, or was lost.
+    Gone,
+}
+
+impl Intake {
+    /// Takes orders from this menu into this sink.
+    pub fn new(
+        menu: Menu,
+        sink: Box<dyn OrderSink>,
+        store: Store,
+        identity: OrderIds,
+        settings: &OrderLimits,
+        settlement: Settlement,
+    ) -> Self {
+        let accepted = Cache::with_weighter(ACCEPTED_CAPACITY, ACCEPTED_CAPACITY_BYTES, Bytes);
+        let open = Arc::new(OpenOrders::new(settings));
+        let is_limited = settings.open_orders != config::OpenOrdersLimit::Off;
+        let max_drinks = is_limited.then_some(settings.drinks_per_order);
+        let waiting = UnstoredSample::default();
+        Self { menu, sink, store, identity, accepted, settlement, waiting, open, max_drinks }
+    }
+
+    /// Counts open orders, which needs to be kept up.
+    pub fn open_orders(&self) -> Arc<OpenOrders> {
+        Arc::clone(&self.open)
+    }
+
+    /// Takes an order from this address: on success it is safe at the broker or in the database.
+    pub async fn place(
+        &self,
+        caller: Caller,
+        address: IpAddr,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<PlacedOrder, PlaceOrderError> {
+        let outcome = self.take(caller, address, request, key).await;
+        match &outcome {
+            Ok(PlacedOrder { taken: Placement::Queued, order, .. }) => {
+                metrics::intake().accepted.of(KeptBy::Broker).inc();
+                self.waiting.accepted(order.id, order.placed_at, now());
+            }
+            Ok(PlacedOrder { taken: Placement::Stored(_), .. }) => {
+                metrics::intake().accepted.of(KeptBy::Database).inc();
+            }
+            Err(error) => metrics::intake().refused.of(refused(error)).inc(),
+        }
+        outcome
+    }
+
+    /// Since when the oldest of the orders has been waiting that were accepted here and are not stored yet.
+    pub async fn oldest_waiting(&self) -> Option<Timestamp> {
+        self.waiting.oldest(&self.store).await
+    }
+
+    async fn take(
+        &self,
+        caller: Caller,
+        address: IpAddr,
+        request: Request,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<PlacedOrder, PlaceOrderError> {
+        let customer_id = self.customer(caller, request.customer_id()).await?;
+        let keyed =
+            key.map(|key| KeyedRequest::new(&self.identity, caller.id, customer_id, key, request.clone()));
+        let id = keyed.as_ref().map_or_else(|| self.identity.generate(customer_id), |keyed| keyed.id);
+        let built = self.order(id, customer_id, caller.id, request);
+        if let Some(keyed) = &keyed
+            && let Some(order) = self.before_keys_of_senders(keyed, caller.id, built.as_ref().ok()).await?
+        {
+            return Ok(PlacedOrder { taken: Placement::Stored(None), order, is_replayed: true });
+        }
+        let (order, is_repeat) = match (built, &keyed) {
+            (Ok(order), _) => (Arc::new(order), false),
+            // The menu has changed since, perhaps: what was taken before is answered as it was then.
+            (Err(refusal), Some(keyed)) => (self.earlier(keyed, None).await?.ok_or(refusal)?, true),
+            (Err(refusal), None) => return Err(refusal),
+        };
+        let is_staff = caller.role.is_staff();
+        let admitted = if is_staff { Ok(None) } else { self.open.admit(&order, address) };
+        let (order, reservation, is_repeat) = match (admitted, &keyed) {
+            (Ok(reservation), _) => (order, reservation, is_repeat),
+            // What was taken before is no further order.
+            (Err(too_many), Some(keyed)) => match self.earlier(keyed, Some(&order)).await {
+                Ok(earlier) => (earlier.ok_or(too_many)?, None, true),
+                // Nobody can say whether it is a repeat.
+                Err(PlaceOrderError::Store(error)) if error.is_transient() => (order, None, is_repeat),
+                Err(refusal) => return Err(refusal),
+            },
+            (Err(too_many), None) => return Err(too_many.into()),
+        };
+        let outcome = match &keyed {
+            None => self.keep(order).await,
+            Some(keyed) => self.keep_once(order, keyed, is_repeat).await,
+        };
+        match (&outcome, reservation) {
+            (_, None) => {}
+            (Ok(_), Some(reservation)) => reservation.accepted(),
+            // It may be kept: it counts for a while.
+            (Err(PlaceOrderError::Undecided), Some(reservation)) => drop(reservation),
+            (Err(_), Some(reservation)) => reservation.released(),
+        }
+        outcome
+    }
+
+    /// Keeps an order safe that no other request stands for.
+    async fn keep(&self, order: Arc<NewOrder>) -> Result<PlacedOrder, PlaceOrderError> {
+        let taken = self.sink.take(Arc::clone(&order)).await?;
+        if taken == Placement::Queued {
+            let accepted = AcceptedOrder::new(Arc::clone(&order));
+            accepted.set_published(now());
+            self.accepted.insert(order.id, Arc::new(accepted));
+        }
+        Ok(PlacedOrder { taken, order, is_replayed: false })
+    }
+
+    /// Notes that an accepted order was seen stored: it was not lost, whatever becomes of it.
+    pub fn note_stored(&self, id: OrderId) {
+        if let Some(accepted) = self.accepted.get(&id) {
+            accepted.set_stored();
+        }
+    }
+
+    /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
+    pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<UnstoredOrder> {
+        let (queued, is_gone) = match self.accepted.get(&id) {
+            Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
+                // What the broker lost of these is published again: until that is given up they are on their way.
+                (UnstoredOrder::Whole(Arc::clone(&accepted.order)), accepted.is_stored())
+            }
+            None if self.identity.gave(id, customer) => {
+                (UnstoredOrder::Elsewhere, self.settlement.is_settled_elsewhere(id, now()))
+            }
+            Some(_) | None => return None,
+        };
+        Some(if is_gone { UnstoredOrder::Gone } else { queued })
+    }
+
+    async fn customer(&self, caller: Caller, named: Option<UserId>) -> Result<UserId, PlaceOrderError> {
+        match named {
+            None => Ok(caller.id),
+            Some(id) if id == caller.id => Ok(id),
+            Some(_) if !caller.role.is_staff() => Err(PlaceOrderError::NotForOthers),
+            // Not the hot path: staff order for a guest now and then.
+            Some(id) => match self.store.read(move |conn| users::by_id(conn, id).boxed()).await? {
+                Some((customer, _)) if customer.active => Ok(id),
+                Some(_) => Err(FieldError::new("customer_id", "is switched off").into()),
+                None => Err(FieldError::new("customer_id", "there is no such customer").into()),
+            },
+        }
+    }
+
+    fn order(
+        &self,
+        id: OrderId,
+        customer_id: UserId,
+        placed_by: UserId,
+        request: Request,
+    ) -> Result<NewOrder, PlaceOrderError> {
+        let menu = self.menu.current();
+        let (table, note) = (request.table().cloned(), request.note().cloned());
+        let is_list = request.is_list();
+        let items = request.into_items()?;
+        if !(1..=MAX_LINES).contains(&items.len()) {
+            return Err(FieldError::new("items", format!("must have 1 to {MAX_LINES} lines")).into());
+        }
+        let mut slowest_seconds = 0;
+        let mut lines = Vec::with_capacity(items.len());
+        let mut wrong = Vec::new();
+        for (field, item) in items {
+            match line(&menu, field, item, wrong.len() < MAX_SUGGESTED_LINES) {
+                Ok((line, seconds)) => {
+                    slowest_seconds = slowest_seconds.max(seconds);
+                    lines.push(line);
+                }
+                Err(PlaceOrderError::Invalid(fields)) => wrong.extend(fields),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(PlaceOrderError::Invalid(wrong));
+        }
+        let drinks: u32 = lines.iter().map(|line| u32::from(line.quantity.get())).sum();
+        if let Some(most) = self.max_drinks.filter(|most| drinks > *most) {
+            let problem = format!("has {drinks} drinks, and an order may have {most}");
+            return Err(FieldError::new(if is_list { "items" } else { "quantity" }, problem).into());
+        }
+        let placed_at = now();
+        Ok(NewOrder {
+            id,
+            customer_id,
+            placed_by,
+            lines,
+            table,
+            note,
+            priority: priority::priority(slowest_seconds),
+            due_at: priority::due(placed_at, slowest_seconds),
+            placed_at,
+        })
+    }
+}
+
+fn refused(error: &PlaceOrderError) -> Refused {
+    match error {
+        PlaceOrderError::Invalid(_) => Refused::Invalid,
+        PlaceOrderError::SoldOut(_) => Refused::SoldOut,
+        PlaceOrderError::NotForOthers => Refused::NotPermitted,
+        PlaceOrderError::Conflict => Refused::Conflict,
+        PlaceOrderError::TooManyOpen(_) => Refused::TooManyOpen,
+        PlaceOrderError::Refused(_) => Refused::Unstorable,
+        PlaceOrderError::Unavailable | PlaceOrderError::Store(store::Error::Unavailable(_)) => {
+            Refused::Unavailable
+        }
+        PlaceOrderError::Undecided | PlaceOrderError::Store(store::Error::Undecided(_)) => Refused::Undecided,
+        PlaceOrderError::Store(_) => Refused::Failed,
+    }
+}
+
+impl From<FieldError> for PlaceOrderError {
+    fn from(invalid: FieldError) -> Self {
+        Self::Invalid(vec![invalid])
+    }
+}
+
+fn line(
+    menu: &Snapshot,
+    field: FieldPath,
+    item: Item,
+    suggests: bool,
+) -> Result<(Line, u16), PlaceOrderError> {
+    let Some(recipe) = menu.find(&item.recipe) else {
+        let suggestions = if suggests { menu.suggestions(&item.recipe) } else { Vec::new() };
+        return Err(FieldError::not_on_menu(field, &item.recipe, suggestions).into());
+    };
+    if !recipe.available {
+        return Err(PlaceOrderError::SoldOut(recipe.formula.name.clone()));
+    }
+    let drink = Drink { id: recipe.id, name: recipe.formula.name.clone() };
+    let line = Line { recipe: drink, quantity: item.quantity(), note: item.note.0 };
+    Ok((line, recipe.formula.seconds()))
+}

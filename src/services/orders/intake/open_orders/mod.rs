@@ -1,0 +1,209 @@
+//! How many open orders customers have, so that nobody fills the board.
+//!
+//! Each process counts what it accepted itself, and asks the database once a second how many open orders those customers have who
+//! ordered here. No order waits for that. So a customer can have as many open orders as are allowed in each `serve` at most, however
+//! fast they are; once they are stored, every `serve` knows of all of them within about a second.
+
+mod customer;
+mod refresh;
+
+use crate::{
+    config::{OpenOrdersLimit as Setting, OrderLimits},
+    domain::{
+        Timestamp,
+        ids::{OrderId, UserId},
+        network::client_network,
+        order::NewOrder,
+    },
+};
+use customer::{Customer, Load, is_new};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tokio::time::Instant;
+
+/// How many customers are remembered, about 300 bytes each. While so many have open orders, orders of others are not counted.
+const MAX_CUSTOMERS: usize = 32_768;
+/// Parts that are locked by themselves.
+const SHARDS: usize = 16;
+
+/// The most open orders of an account younger than an hour.
+const NEW_ACCOUNT_ORDERS: u32 = 3;
+/// The most open drinks of an account younger than an hour.
+const NEW_ACCOUNT_DRINKS: u32 = 20;
+
+/// Why an order would be one too many. Each says so in a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenOrdersError {
+    /// The customer has as many as anyone may have.
+    #[error("A customer can have {0} open orders: please wait until one is ready, or cancel one.")]
+    Orders(u32),
+    /// Their account is new, and has as much as it may have.
+    #[error("An account younger than an hour can have {orders} open orders of {NEW_ACCOUNT_DRINKS} drinks in all.", orders = .0)]
+    NewAccount(u32),
+    /// They and other new accounts at their address have as much as they may have.
+    #[error("New accounts at one address can have {0} open drinks in all: please wait until some are ready.")]
+    NewAccountsAtAddress(u32),
+}
+
+/// What is allowed.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    orders: u32,
+    new_accounts_drinks: u32,
+}
+
+/// Counts open orders.
+pub struct OpenOrders {
+    /// None: nothing is counted.
+    limits: Option<Limits>,
+    shards: [Mutex<HashMap<UserId, Customer>>; SHARDS],
+    /// Open drinks of new accounts, by network. Locked after a shard, where both are.
+    networks: Mutex<HashMap<u128, u32>>,
+}
+
+/// An order that is counted and about to be accepted. Dropped undecided, it counts for a minute.
+#[must_use]
+pub struct OrderReservation<'a> {
+    open: &'a OpenOrders,
+    customer: UserId,
+    order: OrderId,
+    is_repeat: bool,
+}
+
+impl OpenOrders {
+    /// Nobody has any yet.
+    pub fn new(settings: &OrderLimits) -> Self {
+        let limits = match settings.open_orders {
+            Setting::Off => None,
+            Setting::Limit(orders) => {
+                Some(Limits { orders: orders.get(), new_accounts_drinks: settings.new_accounts_drinks })
+            }
+        };
+        Self { limits, shards: Default::default(), networks: Mutex::default() }
+    }
+
+    /// Counts an order of this customer, placed from this address, unless it is one too many. None: it is not counted at all.
+    pub fn admit(
+        &self,
+        order: &NewOrder,
+        address: IpAddr,
+    ) -> Result<Option<OrderReservation<'_>>, OpenOrdersError> {
+        let Some(limits) = &self.limits else { return Ok(None) };
+        let (at, network) = (Instant::now(), client_network(address));
+        let mut shard = self.shard(order.customer_id);
+        let is_full = shard.len() >= MAX_CUSTOMERS / SHARDS;
+        let customer = match shard.entry(order.customer_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if is_full => return Ok(None),
+            Entry::Vacant(vacant) => vacant.insert(Customer::new(network, at)),
+        };
+        customer.attempts(at);
+        let reservation = |is_repeat| {
+            Ok(Some(OrderReservation { open: self, customer: order.customer_id, order: order.id, is_repeat }))
+        };
+        if customer.has(order.id) {
+            return reservation(true);
+        }
+        let drinks = order.drinks();
+        let load = customer.load(at).plus(drinks);
+        if is_new(order.customer_id, order.placed_at) {
+            let orders = limits.orders.min(NEW_ACCOUNT_ORDERS);
+            if load.orders > orders || load.drinks > NEW_ACCOUNT_DRINKS {
+                return Err(OpenOrdersError::NewAccount(orders));
+            }
+            self.charge(customer, network, load.drinks, Some(limits.new_accounts_drinks))?;
+        } else {
+            if load.orders > limits.orders {
+                return Err(OpenOrdersError::Orders(limits.orders));
+            }
+            self.charge(customer, network, 0, None)?;
+        }
+        customer.reserve(order.id, drinks, at);
+        reservation(false)
+    }
+
+    /// Charges a network with a customer's drinks, instead of what was charged for them before, unless that is more than `limit`.
+    fn charge(
+        &self,
+        customer: &mut Customer,
+        network: u128,
+        drinks: u32,
+        limit: Option<u32>,
+    ) -> Result<(), OpenOrdersError> {
+        if drinks == 0 && customer.charged == 0 {
+            return Ok(());
+        }
+        let mut networks = lock(&self.networks);
+        let others = |network: u128, networks: &HashMap<u128, u32>| {
+            let own = if network == customer.network { customer.charged } else { 0 };
+            networks.get(&network).copied().unwrap_or_default().saturating_sub(own)
+        };
+        let charged = others(network, &networks).saturating_add(drinks);
+        if let Some(limit) = limit.filter(|limit| charged > *limit) {
+            return Err(OpenOrdersError::NewAccountsAtAddress(limit));
+        }
+        // Nothing is left of what was charged elsewhere.
+        for (network, drinks) in [(customer.network, others(customer.network, &networks)), (network, charged)]
+        {
+            if drinks == 0 {
+                networks.remove(&network);
+            } else {
+                networks.insert(network, drinks);
+            }
+        }
+        (customer.network, customer.charged) = (network, drinks);
+        Ok(())
+    }
+
+    /// Charges a customer's network with what the customer has now.
+    fn recharge(&self, id: UserId, customer: &mut Customer, load: Load, now: Timestamp) {
+        let drinks = if is_new(id, now) { load.drinks } else { 0 };
+        // Without a limit nothing is refused.
+        let _ = self.charge(customer, customer.network, drinks, None);
+    }
+
+    fn change(&self, id: UserId, change: impl FnOnce(&mut Customer, Instant)) {
+        let at = Instant::now();
+        let mut shard = self.shard(id);
+        if let Some(customer) = shard.get_mut(&id) {
+            change(customer, at);
+        }
+    }
+
+    fn shard(&self, id: UserId) -> MutexGuard<'_, HashMap<UserId, Customer>> {
+        // The last bits of an id are random. An array always has its remainder's place.
+        let at = usize::from(id.0.as_bytes().last().copied().unwrap_or_default()) % SHARDS;
+        let [first, ..] = &self.shards;
+        lock(self.shards.get(at).unwrap_or(first))
+    }
+}
+
+impl OrderReservation<'_> {
+    /// It is accepted: it counts until the database shows that it has ended.
+    pub fn accepted(self) {
+        self.open.change(self.customer, |customer, at| customer.accept(self.order, at));
+    }
+
+    /// It is certainly not accepted.
+    pub fn released(self) {
+        // What is repeated may have been accepted the first time.
+        if self.is_repeat {
+            return;
+        }
+        self.open.change(self.customer, |customer, at| {
+            customer.release(self.order);
+            self.open.recharge(self.customer, customer, customer.load(at), crate::domain::now());
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+//! Asks the database, once a second, how many open orders customers have.
+
+use super::{Customer, Load, OpenOrders, lock};
+use crate::{
+    domain::{
+        ids::{OrderId, UserId},
+        now,
+    },
+    store::{
+        self, Store, dead_letters,
+        open_orders::{self, OpenOrder},
+        orders,
+    },
+};
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How often the database is asked.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// The most customers that are asked about at a time: those who ordered last come first.
+const MAX_ASKED_CUSTOMERS: usize = 1000;
+/// The most orders that are looked for at a time, of those that were accepted here.
+const MAX_ASKED_ORDERS: usize = 5000;
+/// The most open orders that are read at a time.
+const MAX_READ_ORDERS: i64 = 20_000;
+/// The age beyond which an order does not count, whatever its status: nobody waits for a drink for so long.
+const MAX_COUNTED_AGE: TimeDelta = TimeDelta::hours(24);
+
+/// What to ask.
+#[derive(Clone, Default)]
+struct Question {
+    customers: Vec<UserId>,
+    unseen: Vec<OrderId>,
+}
+
+/// What the database says.
+struct Answer {
+    /// Stored, or dead letters.
+    settled: HashSet<OrderId>,
+    open: Vec<OpenOrder>,
+}
+
+impl OpenOrders {
+    /// Asks the database until it is stopped. While it can't say, only what was accepted here counts.
+    pub async fn keep_counting(self: Arc<Self>, store: Store, stop: CancellationToken) {
+        if self.limits.is_none() {
+            stop.cancelled().await;
+            return;
+        }
+        let mut is_failing = false;
+        while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
+            match self.ask(&store).await {
+                Err(error) if !is_failing => {
+                    tracing::warn!(%error, "failed to count open orders: only those accepted here count");
+                    is_failing = true;
+                }
+                Ok(()) if is_failing => {
+                    tracing::info!("open orders are counted again");
+                    is_failing = false;
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+    }
+
+    async fn ask(&self, store: &Store) -> store::Result<()> {
+        let at = Instant::now();
+        let question = self.question();
+        if question.customers.is_empty() {
+            return Ok(());
+        }
+        let customers = question.customers.clone();
+        let answer = store.read(move |conn| answer(conn, question).boxed()).await?;
+        self.take_over(&customers, answer, at);
+        Ok(())
+    }
+
+    /// The customers whose answers matter most.
+    fn question(&self) -> Question {
+        let limit = self.limits.map_or(u32::MAX, |limits| limits.orders);
+        let mut due = Vec::new();
+        for shard in &self.shards {
+            let rank =
+                |(id, customer): (&UserId, &Customer)| (!customer.is_urgent(limit), customer.answered(), *id);
+            due.extend(lock(shard).iter().map(rank));
+        }
+        if due.len() > MAX_ASKED_CUSTOMERS {
+            due.sort_unstable();
+            due.truncate(MAX_ASKED_CUSTOMERS);
+        }
+        let mut question = Question::default();
+        for (_, _, id) in due {
+            if let Some(customer) = self.shard(id).get(&id) {
+                question.customers.push(id);
+                let room = MAX_ASKED_ORDERS.saturating_sub(question.unseen.len());
+                question.unseen.extend(customer.unseen().take(room));
+            }
+        }
+        question
+    }
+
+    fn take_over(&self, customers: &[UserId], answer: Answer, at: Instant) {
+        let mut seen = answer.settled;
+        let mut loads = HashMap::<UserId, Load>::with_capacity(customers.len());
+        for OpenOrder { id, customer_id, drinks } in answer.open {
+            seen.insert(id);
+            let load = loads.entry(customer_id).or_default();
+            *load = load.plus(drinks);
+        }
+        let now = now();
+        for id in customers {
+            let mut shard = self.shard(*id);
+            let Some(customer) = shard.get_mut(id) else { continue };
+            customer.answer(loads.remove(id).unwrap_or_default(), |id| seen.contains(&id), at);
+            let load = customer.load(Instant::now());
+            self.recharge(*id, customer, load, now);
+            if customer.is_idle(at) {
+                shard.remove(id);
+            }
+        }
+    }
+}
+
+async fn answer(conn: &mut store::Conn, question: Question) -> store::Result<Answer> {
+    let Question { customers, unseen } = question;
+    let mut settled = HashSet::new();
+    // First: what is stored only after this is among the open ones below.
+    if !unseen.is_empty() {
+        settled.extend(orders::stored(conn, &unseen).await?);
+        settled.extend(dead_letters::of(conn, &unseen).await?);
+    }
+    let since = now() - MAX_COUNTED_AGE;
+    let open = open_orders::of_customers(conn, &customers, since, MAX_READ_ORDERS).await?;
+    Ok(Answer { settled, open })
+}

@@ -1,0 +1,126 @@
+//! Ids of orders: what makes two requests one order, and what proves without asking anybody that an id was given out.
+//!
+//! An id is a UUIDv7, or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key, and where somebody else orders
+//! for the customer also from the sender: keys are words of those who send them. Its last 32 bits are a mark: 16
+//! bits that only this installation can make, and 16 bits that also depend on the customer. So every `serve` of an installation recognises an
+//! order that another one accepted and that no worker has stored yet, and does not mistake a made-up id for it.
+//! A mark decides only between "queued" and "not found" for an id that is not stored; nothing is protected by it.
+
+use crate::{
+    domain::ids::{OrderId, UserId},
+    util::secrets::mac,
+};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+/// The key of one installation, the same for all its processes.
+#[derive(Clone)]
+pub struct OrderIds {
+    key: [u8; 32],
+}
+
+impl OrderIds {
+    /// From the installation's own setting.
+    pub fn new(setting: &str) -> Self {
+        Self { key: Sha256::digest(setting).into() }
+    }
+
+    /// A new id for an order of this customer.
+    pub fn generate(&self, customer: UserId) -> OrderId {
+        self.marked(*Uuid::now_v7().as_bytes(), customer)
+    }
+
+    /// The id of what this sender orders for this customer under this key.
+    pub fn derived(&self, sender: UserId, customer: UserId, idempotency_key: &str) -> OrderId {
+        let mut hash = Sha256::new();
+        if sender != customer {
+            // No customer's key is taken for this: keys are ASCII, and no id of an account is.
+            hash.update(sender.0.as_bytes());
+        }
+        let hash = hash.chain_update(customer.0.as_bytes()).chain_update(idempotency_key).finalize();
+        let mut bytes = [0; 16];
+        for (byte, hashed) in bytes.iter_mut().zip(hash) {
+            *byte = hashed;
+        }
+        self.marked(*Builder::from_custom_bytes(bytes).as_uuid().as_bytes(), customer)
+    }
+
+    /// Whether this installation gave out the id, and to this customer if one is named.
+    pub fn gave(&self, id: OrderId, customer: Option<UserId>) -> bool {
+        let [body @ .., a, b, c, d] = *id.0.as_bytes();
+        self.mark(&body, None) == [a, b]
+            && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
+    }
+
+    fn marked(&self, bytes: [u8; 16], customer: UserId) -> OrderId {
+        let [body @ .., _, _, _, _] = bytes;
+        let mut marked = bytes;
+        let marks = self.mark(&body, None).into_iter().chain(self.mark(&body, Some(customer)));
+        for (byte, mark) in marked.iter_mut().skip(body.len()).zip(marks) {
+            *byte = mark;
+        }
+        OrderId(Uuid::from_bytes(marked))
+    }
+
+    fn mark(&self, body: &[u8; 12], customer: Option<UserId>) -> [u8; 2] {
+        let customer = customer.as_ref().map(|customer| customer.0.as_bytes().as_slice());
+        let [first, second, ..] = mac(&self.key, [body.as_slice()].into_iter().chain(customer));
+        [first, second]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_gives_one_customer_one_id() {
+        let identity = OrderIds::new("bar");
+        let (ana, ben) = (UserId::new_v7(), UserId::new_v7());
+        assert_eq!(identity.derived(ana, ana, "k1"), identity.derived(ana, ana, "k1"));
+        assert_ne!(identity.derived(ana, ana, "k1"), identity.derived(ana, ana, "k2"));
+        assert_ne!(identity.derived(ana, ana, "k1"), identity.derived(ben, ben, "k1"));
+        assert_eq!(identity.derived(ana, ana, "k1").0.get_version_num(), 8);
+        assert_eq!(identity.generate(ana).0.get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_key_counts_for_its_sender() {
+        let identity = OrderIds::new("bar");
+        let [ana, till, other_till] = [(); 3].map(|()| UserId::new_v7());
+        let by_till = identity.derived(till, ana, "k1");
+        assert_eq!(by_till, identity.derived(till, ana, "k1"));
+        for other in [(ana, ana), (till, till), (other_till, ana), (till, other_till), (ana, till)] {
+            assert_ne!(by_till, identity.derived(other.0, other.1, "k1"));
+        }
+        assert!(identity.gave(by_till, Some(ana)) && !identity.gave(by_till, Some(till)));
+    }
+
+    #[test]
+    fn an_id_is_the_same_in_every_release() {
+        let ana = "01a203c7-9c4d-73e0-b5cb-40c566f38883".parse().unwrap();
+        assert_eq!(
+            OrderIds::new("bar").derived(ana, ana, "k1").to_string(),
+            "af98cde9-f04c-8d9a-9a74-4a526c2f1bff"
+        );
+    }
+
+    #[test]
+    fn only_ids_given_out_here_are_recognised() {
+        let (bar, other_bar) = (OrderIds::new("bar"), OrderIds::new("other bar"));
+        let (ana, ben) = (UserId::new_v7(), UserId::new_v7());
+        for id in [bar.generate(ana), bar.derived(ana, ana, "k1")] {
+            assert!(bar.gave(id, None) && bar.gave(id, Some(ana)));
+            assert!(!bar.gave(id, Some(ben)) && !other_bar.gave(id, Some(ana)));
+        }
+        let made_up = (0..100).filter(|_| bar.gave(OrderId::new_v7(), Some(ana))).count();
+        assert_eq!(made_up, 0, "ids that nobody gave out");
+    }
+
+    #[test]
+    fn ids_of_one_moment_differ() {
+        let (identity, ana) = (OrderIds::new("bar"), UserId::new_v7());
+        let ids: std::collections::HashSet<_> = (0..10_000).map(|_| identity.generate(ana)).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}

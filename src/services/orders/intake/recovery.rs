@@ -1,0 +1,107 @@
+//! Looks which accepted orders are stored once they no longer can be on their way, and publishes those again that are gone: a broker
+//! may lose what it has confirmed. Under the same id they are the same orders, so that one too many is harmless.
+
+use super::{AcceptedOrder, Intake, Placement, unstored_sample};
+use crate::{
+    broker::Broker,
+    domain::{ids::OrderId, now},
+    services::orders::recorder::takes_orders,
+};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::time::{Instant as Tick, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// How often the queues are looked at: so often within the time for which they must be empty, and never more seldom than this.
+const LOOKS: u32 = 8;
+const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// How long one look may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many orders are looked up at a time, and at most after one look at the queues.
+const LOOKUP_SIZE: usize = 200;
+const MAX_LOOKUPS: usize = 2000;
+/// How often an order is published again. Something loses it each time, then, and the database can be asked for the others.
+const MAX_ATTEMPTS: u8 = 5;
+
+/// How an installation is looked at.
+pub struct Recovery {
+    /// Where accepted orders wait.
+    pub broker: Broker,
+    /// The pauses before a retry, each of which has a queue.
+    pub retries: Vec<Duration>,
+    /// How long all queues must be seen empty.
+    pub quiet: Duration,
+}
+
+impl Recovery {
+    /// Looks at the queues until `stop`, and recovers what the broker lost.
+    pub async fn run(mut self, intake: Weak<Intake>, stop: CancellationToken) {
+        self.retries.sort_unstable();
+        self.retries.dedup();
+        let interval = (self.quiet / LOOKS).min(MAX_LOOK_INTERVAL);
+        while stop.run_until_cancelled(sleep(interval)).await.is_some() {
+            let Some(intake) = intake.upgrade() else { return };
+            // Before the look: what is accepted during it may be missed by it.
+            let (tick, at) = (Tick::now(), now());
+            let look = stop.run_until_cancelled(timeout(LOOK_TIMEOUT, self.is_drained(&intake)));
+            let Some(is_drained) = look.await else { return };
+            intake.settlement.observe(is_drained.unwrap_or(false), self.quiet, tick, at);
+            stop.run_until_cancelled(intake.recover()).await;
+        }
+    }
+
+    /// Whether nothing waits at the broker, and what workers hold is stored.
+    async fn is_drained(&self, intake: &Intake) -> bool {
+        match self.broker.is_drained(&self.retries).await {
+            Ok(true) => takes_orders(&intake.store).await.is_ok(),
+            Ok(false) => false,
+            Err(error) => {
+                tracing::debug!(%error, "failed to look whether orders wait at the broker");
+                false
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// Notes what of the accepted orders is stored, soon after it is: what somebody deletes later was not lost. Publishes again what
+    /// is neither stored nor on its way.
+    async fn recover(&self) {
+        let open = self.accepted.iter().filter_map(|(id, accepted)| {
+            let published_at = accepted.published_at()?;
+            Some((id, accepted, self.settlement.is_settled(published_at)))
+        });
+        let open: Vec<_> = open.take(MAX_LOOKUPS).collect();
+        for part in open.chunks(LOOKUP_SIZE) {
+            let ids = part.iter().map(|(id, ..)| *id).collect();
+            let Ok(stored) = unstored_sample::settled(&self.store, ids).await else { return };
+            for (id, accepted, is_settled) in part {
+                if stored.contains(id) {
+                    accepted.set_stored();
+                } else if *is_settled {
+                    self.publish_again(*id, accepted).await;
+                }
+            }
+        }
+    }
+
+    async fn publish_again(&self, id: OrderId, accepted: &Arc<AcceptedOrder>) {
+        let attempt = accepted.next_attempt();
+        if attempt > MAX_ATTEMPTS {
+            tracing::error!(order = %id, "an accepted order is gone, however often it is published");
+            accepted.set_stored();
+            return;
+        }
+        match self.sink.take(Arc::clone(&accepted.order)).await {
+            Ok(Placement::Queued) => accepted.set_published(now()),
+            Ok(Placement::Stored(_)) => accepted.set_stored(),
+            Err(error) => {
+                tracing::warn!(order = %id, %error, "failed to recover an order that the broker lost; trying again");
+                return;
+            }
+        }
+        tracing::warn!(order = %id, attempt, "the broker lost an accepted order: it is published again");
+    }
+}

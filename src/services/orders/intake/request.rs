@@ -1,0 +1,202 @@
+//! What a guest asks for, as it comes in.
+
+use crate::domain::{
+    FieldError,
+    ids::{RecipeId, UserId},
+    json_object::JsonObject,
+    optional::Optional,
+    order::{Drink, Line, NewOrder, Quantity, is_same_text},
+    table_label::TableLabel,
+    text::{Name, Note, Table},
+    validation::FieldPath,
+};
+use deserr::Deserr;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// An order: one drink by `recipe`, or several by `items`.
+#[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
+#[schema(as = NewOrder, examples(
+    json!({ "recipe": "Margarita", "quantity": 2 }),
+    json!({ "items": [{ "recipe": "Negroni", "note": "no ice" }, { "recipe": "Gin Fizz" }], "table": "4" }),
+))]
+pub struct Request {
+    /// One drink, by id or by name.
+    #[deserr(default)]
+    #[schema(value_type = Option<String>, min_length = 1)]
+    recipe: Optional<String>,
+    /// How many of it.
+    #[deserr(default)]
+    #[schema(value_type = Option<Quantity>)]
+    quantity: Optional<Quantity>,
+    /// Several drinks, instead of `recipe` and `quantity`: 100 at most in all, or as many as the bar has set.
+    #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
+    #[deserr(default)]
+    items: Optional<Vec<JsonObject<Item>>>,
+    /// The table: text, or a number.
+    #[deserr(default)]
+    #[schema(value_type = Option<TableLabel>)]
+    table: Optional<TableLabel>,
+    /// The guest's note about the whole order.
+    #[deserr(default)]
+    #[schema(value_type = Option<Note>)]
+    note: Optional<Note>,
+    /// For whom, where staff order for a guest.
+    #[deserr(default)]
+    #[schema(value_type = Option<UserId>)]
+    customer_id: Optional<UserId>,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[deserr(deny_unknown_fields)]
+#[schema(as = NewLine)]
+pub struct Item {
+    /// Which drink, by id or by name.
+    pub recipe: String,
+    /// The quantity: 1 unless it is said.
+    #[deserr(default)]
+    #[schema(value_type = Option<Quantity>)]
+    quantity: Optional<Quantity>,
+    /// What the guest adds about this drink.
+    #[deserr(default)]
+    #[schema(value_type = Option<Note>)]
+    pub note: Optional<Note>,
+}
+
+impl Item {
+    /// Returns the quantity.
+    pub(super) fn quantity(&self) -> Quantity {
+        self.quantity.0.unwrap_or(Quantity::ONE)
+    }
+}
+
+/// A line as a request names it.
+struct AskedLine<'a> {
+    recipe: &'a str,
+    quantity: Quantity,
+    note: Option<&'a Note>,
+}
+
+impl AskedLine<'_> {
+    /// Returns whether this asks for what was ordered by an earlier request; `found` is the drink that the menu has for it now. An id is the
+    /// same drink whatever it is called. A name may lead to another drink since, or another name to the same one.
+    fn repeats(&self, found: Option<&Drink>, earlier: &Line) -> bool {
+        let drink = &earlier.recipe;
+        let is_found = match self.recipe.parse::<RecipeId>() {
+            Ok(id) => id == drink.id,
+            Err(_) => found.is_some_and(|found| found.is_called_as(drink)),
+        };
+        // By either key it was found, whatever else the menu had then.
+        let is_called_so = Name::key_of(self.recipe) == drink.name.key()
+            || Name::loose_key_of(self.recipe)
+                .is_some_and(|key| Some(key) == Name::loose_key_of(drink.name.as_str()));
+        let is_drink = is_found || is_called_so;
+        is_drink && self.quantity == earlier.quantity && is_same_text(self.note, earlier.note.as_ref())
+    }
+}
+
+impl Request {
+    /// Returns the table.
+    pub(super) fn table(&self) -> Option<&Table> {
+        self.table.0.as_ref().map(|TableLabel(table)| table)
+    }
+
+    /// Returns the guest's note about the whole order.
+    pub(super) fn note(&self) -> Option<&Note> {
+        self.note.0.as_ref()
+    }
+
+    /// For whom, where that is said.
+    pub(super) fn customer_id(&self) -> Option<UserId> {
+        self.customer_id.0
+    }
+
+    /// Returns whether this asks for what was ordered before. `order` is what it would be with the present menu, if that has all of it: the
+    /// menu may have changed since.
+    pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
+        let lines = self.lines();
+        let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &Line| &line.recipe);
+        is_same_text(self.table(), earlier.table.as_ref())
+            && is_same_text(self.note(), earlier.note.as_ref())
+            && lines.len() == earlier.lines.len()
+            && lines
+                .iter()
+                .zip(&earlier.lines)
+                .enumerate()
+                .all(|(at, (asked, line))| asked.repeats(found(at), line))
+    }
+
+    /// Its lines as they are named, whether or not they can be ordered so.
+    fn lines(&self) -> Vec<AskedLine<'_>> {
+        let single = self.recipe.0.as_deref().map(|recipe| {
+            let quantity = self.quantity.0.unwrap_or(Quantity::ONE);
+            AskedLine { recipe, quantity, note: None }
+        });
+        let several = self.items.0.iter().flatten().map(|JsonObject(item)| {
+            let note = item.note.0.as_ref();
+            AskedLine { recipe: &item.recipe, quantity: item.quantity(), note }
+        });
+        single.into_iter().chain(several).collect()
+    }
+
+    /// Whether it orders by `items`.
+    pub(super) fn is_list(&self) -> bool {
+        self.items.0.is_some()
+    }
+
+    /// The lines, each with the field that names its recipe.
+    pub(super) fn into_items(self) -> Result<Vec<(FieldPath, Item)>, FieldError> {
+        match (self.recipe.0, self.items.0) {
+            (Some(recipe), None) => {
+                let item = Item { recipe, quantity: self.quantity, note: Optional(None) };
+                Ok(vec![(FieldPath::from("recipe"), item)])
+            }
+            (None, Some(items)) if self.quantity.0.is_none() => Ok(items
+                .into_iter()
+                .enumerate()
+                .map(|(at, JsonObject(item))| (FieldPath::from("items").index(at).key("recipe"), item))
+                .collect()),
+            (None, Some(_)) => Err(FieldError::new("quantity", "belongs into the items")),
+            (Some(_), Some(_)) => Err(FieldError::new("recipe", "must not be given beside items")),
+            (None, None) => Err(FieldError::new("recipe", "must be given, or items")),
+        }
+    }
+}
+
+/// What makes repeated requests one order: the client's own word for it, 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The most characters.
+    pub const MAX: usize = 255;
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for IdempotencyKey {
+    type Error = FieldError;
+
+    fn try_from(bytes: &[u8]) -> Result<Self, FieldError> {
+        match std::str::from_utf8(bytes) {
+            Ok(key)
+                if (1..=Self::MAX).contains(&key.len())
+                    && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') =>
+            {
+                Ok(Self(key.to_owned()))
+            }
+            _ => Err(FieldError::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "request_proptests.rs"]
+mod proptests;

@@ -1,0 +1,69 @@
+//! Look-ups of keys: orders that may be stored under their key already are asked for before the broker gets them.
+//!
+//! A `serve` knows the keys that it took itself lately. Of the others it asks the database, which orders never wait for otherwise, so
+//! they don't wait for long: the orders of one message share a query, and without an answer in time they go to the broker as they
+//! are, for the recorder to decide.
+
+use crate::{
+    broker::DuplicateCheck,
+    domain::ids::OrderId,
+    store::{Store, orders},
+    telemetry::metrics::{self, LookedUp},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Semaphore, time::timeout};
+use uuid::Uuid;
+
+/// The most time that orders wait for their look-up.
+const LOOKUP_TIMEOUT: Duration = Duration::from_millis(20);
+/// Queries that run at the same time. One that hangs keeps its place, so that they never take all connections.
+const MAX_QUERIES: usize = 2;
+
+/// Looks up which ids of orders are used. Cheap to clone.
+#[derive(Clone)]
+pub struct StoredOrders {
+    store: Store,
+    queries: Arc<Semaphore>,
+}
+
+impl StoredOrders {
+    /// Look-ups in this database.
+    pub fn new(store: Store) -> Self {
+        Self { store, queries: Arc::new(Semaphore::new(MAX_QUERIES)) }
+    }
+
+    async fn stored(self, ids: Vec<OrderId>) -> Option<Vec<OrderId>> {
+        let turn = Arc::new(self.queries.acquire_owned().await.ok()?);
+        let stored = self.store.read(move |conn| {
+            async move {
+                // Until it has ended, also when nobody waits for it any more.
+                let _turn = turn;
+                orders::stored(conn, &ids).await
+            }
+            .boxed()
+        });
+        stored.await.inspect_err(|error| tracing::debug!(%error, "failed to look up keys")).ok()
+    }
+}
+
+impl DuplicateCheck for StoredOrders {
+    fn used(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Vec<Uuid>> {
+        let lookup = self.clone();
+        async move {
+            let asked = ids.len();
+            let stored = lookup.stored(ids.into_iter().map(OrderId).collect());
+            let stored = timeout(LOOKUP_TIMEOUT, stored).await.ok().flatten();
+            let counted = |outcome, count: usize| metrics::intake().lookups.of(outcome).inc_by(count as u64);
+            match &stored {
+                Some(stored) => {
+                    counted(LookedUp::Stored, stored.len());
+                    counted(LookedUp::NotStored, asked.saturating_sub(stored.len()));
+                }
+                None => counted(LookedUp::Unanswered, asked),
+            }
+            stored.into_iter().flatten().map(|id| id.0).collect()
+        }
+        .boxed()
+    }
+}

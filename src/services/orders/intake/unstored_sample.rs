@@ -1,0 +1,134 @@
+//! Which accepted orders are not stored yet: some of them, in order to know how long the oldest has been waiting.
+
+use crate::{
+    domain::{Timestamp, ids::OrderId},
+    store::{self, Store, dead_letters, orders},
+};
+use futures_util::FutureExt;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// One order of this time is looked at, in microseconds.
+const SAMPLE_INTERVAL_MICROS: i64 = 1_000_000;
+/// As many as an hour has. When so many wait, those that come later are not looked at: they are not the oldest.
+const MAX_SAMPLED_ORDERS: usize = 3600;
+/// How long asking may take: who scrapes does not wait for long.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How many are asked for at a time.
+const LOOKUP_BATCH_ORDERS: usize = 200;
+
+/// A sample of the orders that this process accepted, oldest first.
+#[derive(Default)]
+pub struct UnstoredSample {
+    /// When the last one was accepted, in microseconds since 1970 began.
+    last: AtomicI64,
+    sample: Mutex<VecDeque<(OrderId, Timestamp)>>,
+}
+
+impl UnstoredSample {
+    /// Notes an order that was accepted and is to be stored by somebody else.
+    pub fn accepted(&self, id: OrderId, at: Timestamp, now: Timestamp) {
+        let last = self.last.load(Ordering::Relaxed);
+        // Who repeats an order gets the one of then. (A clock that was set back is no reason to note nothing for so long.)
+        let is_repeat = now.micros() - at.micros() > SAMPLE_INTERVAL_MICROS;
+        if is_repeat || (at.micros() - last).abs() < SAMPLE_INTERVAL_MICROS {
+            return;
+        }
+        if self.last.compare_exchange(last, at.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let mut sample = self.lock();
+            if sample.len() < MAX_SAMPLED_ORDERS {
+                sample.push_back((id, at));
+            }
+        }
+    }
+
+    /// Since when the oldest has been waiting, after those were forgotten that are stored, or dead letters. While the database
+    /// can't say, they count as waiting.
+    pub async fn oldest(&self, store: &Store) -> Option<Timestamp> {
+        match timeout(LOOKUP_TIMEOUT, self.forget_stored(store)).await {
+            Ok(oldest) => oldest,
+            Err(_) => self.front(),
+        }
+    }
+
+    async fn forget_stored(&self, store: &Store) -> Option<Timestamp> {
+        loop {
+            let ids: Vec<_> = self.lock().iter().take(LOOKUP_BATCH_ORDERS).map(|(id, _)| *id).collect();
+            let asked = ids.len();
+            if asked == 0 {
+                return None;
+            }
+            match settled(store, ids).await {
+                Ok(settled) => {
+                    let mut sample = self.lock();
+                    sample.retain(|(id, _)| !settled.contains(id));
+                    if settled.len() < asked {
+                        return sample.front().map(|(_, since)| *since);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "nobody knows which orders are stored");
+                    return self.front();
+                }
+            }
+        }
+    }
+
+    fn front(&self) -> Option<Timestamp> {
+        self.lock().front().map(|(_, since)| *since)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(OrderId, Timestamp)>> {
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which of these orders are stored, or dead letters.
+pub(super) async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
+    let asked = store.read(move |conn| {
+        async move {
+            let mut settled = orders::stored(conn, &ids).await?;
+            settled.extend(dead_letters::of(conn, &ids).await?);
+            Ok(settled)
+        }
+        .boxed()
+    });
+    Ok(asked.await?.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::now;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn one_order_of_each_second_is_noted_and_never_more_than_an_hour_of_them() {
+        let (waiting, start) = (UnstoredSample::default(), now());
+        for millis in 0..10_000 {
+            let at = start + TimeDelta::milliseconds(millis);
+            waiting.accepted(OrderId::new_v7(), at, at);
+        }
+        assert_eq!(waiting.lock().len(), 10);
+        // A clock that is set back does not end it.
+        let back = start - TimeDelta::hours(1);
+        waiting.accepted(OrderId::new_v7(), back, back);
+        assert_eq!(waiting.lock().len(), 11);
+        // A repeat is the order of then.
+        waiting.accepted(OrderId::new_v7(), start, start + TimeDelta::minutes(1));
+        assert_eq!(waiting.lock().len(), 11);
+        for seconds in 0..10_000 {
+            let at = start + TimeDelta::seconds(seconds);
+            waiting.accepted(OrderId::new_v7(), at, at);
+        }
+        assert_eq!(waiting.lock().len(), MAX_SAMPLED_ORDERS);
+        assert_eq!(waiting.lock().front().map(|(_, since)| *since), Some(start));
+    }
+}

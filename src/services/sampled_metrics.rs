@@ -1,0 +1,173 @@
+//! What those who watch over an installation are told: metrics, together with what can only be learnt by asking the database and
+//! the broker. They are asked when somebody wants to know, and not more often than that is worth it.
+
+use crate::{
+    broker::Source,
+    domain::{Timestamp as Moment, now, order_state::Status},
+    services::health::{DatabaseState, Health},
+    store::{Store, counts},
+    telemetry::metrics::{self, Connections, Label, OnBoard, Part, Queue},
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    join,
+    sync::Mutex,
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
+
+/// How long asking a part may take, beside whether it is up at all; together well within the ten seconds that Prometheus waits.
+const SAMPLE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What was learnt less than this ago is told again.
+const SAMPLE_LIFETIME: Duration = Duration::from_secs(1);
+
+/// Says since when the oldest order has been waiting that this process knows of and that is not stored.
+pub type OldestWaiting = Box<dyn Fn() -> BoxFuture<'static, Option<Moment>> + Send + Sync>;
+
+/// Tells how a process and its installation are. Cheap to clone.
+#[derive(Clone)]
+pub struct SampledMetrics {
+    health: Health,
+    oldest_waiting: Arc<OldestWaiting>,
+    asked: Arc<Mutex<Option<Instant>>>,
+    text: Arc<Mutex<Option<Text>>>,
+}
+
+/// All metrics as they were then.
+#[derive(Clone)]
+struct Text {
+    at: Instant,
+    text: Arc<[u8]>,
+}
+
+impl SampledMetrics {
+    /// For a process of this role. From now on it tells at least the kinds of metrics that it has.
+    pub fn new(role: &str, deployment: &str, health: Health, oldest_waiting: OldestWaiting) -> Self {
+        let build = [env!("CARGO_PKG_VERSION"), env!("REVISION"), role, deployment];
+        metrics::process().build.with_label_values(&build).set(1.0);
+        metrics::http();
+        metrics::recorder();
+        metrics::board();
+        if health.broker.is_some() {
+            metrics::broker();
+        }
+        Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default(), text: Arc::default() }
+    }
+
+    /// All metrics, as text, as they are now.
+    pub async fn metrics(&self) -> Arc<[u8]> {
+        let came = Instant::now();
+        let mut asked = self.asked.lock().await;
+        if asked.is_none_or(|asked| asked.elapsed() > SAMPLE_LIFETIME) {
+            self.ask().await;
+            *asked = Some(Instant::now());
+        }
+        drop(asked);
+        // There may be thousands of lines: one text at a time is written, on another thread, for all who wait for it.
+        let mut last = self.text.lock().await;
+        if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= came) {
+            return text.clone();
+        }
+        let at = Instant::now();
+        self.show_connections();
+        let text: Arc<[u8]> = spawn_blocking(metrics::text).await.unwrap_or_default().into();
+        *last = Some(Text { at, text: text.clone() });
+        text
+    }
+
+    async fn ask(&self) {
+        let report = self.health.report().await;
+        let up = |part: Part, up: bool| {
+            metrics::database().up.with_label_values(&[part.value()]).set(f64::from(u8::from(up)));
+        };
+        let answers = report.database != DatabaseState::Down;
+        up(Part::Database, answers);
+        let read_only = report.database == DatabaseState::ReadOnly;
+        metrics::database().read_only.set(i64::from(read_only));
+        if let Some(broker) = report.broker {
+            up(Part::Broker, broker);
+        }
+        join!(self.ask_database(answers), self.ask_broker(), self.ask_oldest_waiting());
+    }
+
+    async fn ask_database(&self, is_up: bool) {
+        let metrics = metrics::board();
+        let told = if is_up {
+            timeout(SAMPLE_TIMEOUT, census(&self.health.store)).await.ok().flatten()
+        } else {
+            None
+        };
+        let now = now();
+        for (on_board, status) in ON_BOARD {
+            let standing = told.as_ref().and_then(|told| told.orders.iter().find(|(of, _)| *of == status));
+            let standing = standing.map(|(_, standing)| standing);
+            metrics.orders.of(on_board).set(standing.map_or(f64::NAN, |standing| count(standing.orders)));
+            metrics.oldest.of(on_board).set(standing.map_or(f64::NAN, |standing| age(now, standing.oldest)));
+        }
+        metrics.dead_letters.set(told.map_or(f64::NAN, |told| count(told.dead_letters)));
+    }
+
+    async fn ask_broker(&self) {
+        let Some(broker) = &self.health.broker else { return };
+        let ask = async |queue: Queue, source: Source| {
+            let depth = timeout(SAMPLE_TIMEOUT, broker.depth(source)).await.ok().and_then(Result::ok);
+            let metrics = metrics::broker();
+            metrics.messages.of(queue).set(depth.map_or(f64::NAN, |depth| depth.messages.into()));
+            metrics.consumers.of(queue).set(depth.map_or(f64::NAN, |depth| depth.consumers.into()));
+        };
+        join!(ask(Queue::Orders, Source::Orders), ask(Queue::Overrun, Source::Overrun));
+    }
+
+    async fn ask_oldest_waiting(&self) {
+        // What is remembered of it is told also while the database is away: then it matters most.
+        let oldest = (self.oldest_waiting)().await;
+        metrics::waiting().oldest.set(age(now(), oldest));
+    }
+
+    fn show_connections(&self) {
+        let (metrics, connections) = (metrics::database(), self.health.store.connections());
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.connections.of(Connections::Idle).set(number(connections.idle));
+        metrics.connections.of(Connections::InUse).set(number(connections.in_use));
+        metrics.most.set(number(connections.most));
+        metrics.waiting.set(number(connections.waiting));
+    }
+}
+
+/// The states of orders on the board.
+const ON_BOARD: [(OnBoard, Status); 3] = [
+    (OnBoard::Pending, Status::Pending),
+    (OnBoard::InProgress, Status::InProgress),
+    (OnBoard::Ready, Status::Ready),
+];
+
+/// What is in the database.
+struct Census {
+    orders: Vec<(Status, counts::StatusCount)>,
+    dead_letters: usize,
+}
+
+async fn census(store: &Store) -> Option<Census> {
+    let counted = store.read(|conn| {
+        async move {
+            let mut orders = Vec::new();
+            for (_, status) in ON_BOARD {
+                orders.push((status, counts::status_count(conn, status).await?));
+            }
+            Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })
+        }
+        .boxed()
+    });
+    counted.await.inspect_err(|error| tracing::debug!(%error, "nothing could be counted")).ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are never that many")]
+fn count(count: usize) -> f64 {
+    count as f64
+}
+
+/// In seconds; of nothing it is 0.
+fn age(now: Moment, since: Option<Moment>) -> f64 {
+    since.and_then(|since| (now.0 - since.0).to_std().ok()).map_or(0.0, |age| age.as_secs_f64())
+}

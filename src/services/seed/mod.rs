@@ -1,0 +1,173 @@
+//! What a new bar starts with.
+
+mod menu_file;
+
+use crate::{
+    domain::{
+        account::{Email, Password, Role, User},
+        audit::{Action, Changes},
+        encoding::utf8,
+        recipe::RecipeSpec,
+        text::{Username, printable},
+    },
+    services::{
+        accounts::{AccountError, PasswordHasher, is_guessable, new_user, personal},
+        audit,
+        menu::Menu,
+    },
+    store::{Store, users},
+};
+use futures_util::FutureExt;
+use secrecy::SecretString;
+use serde_json::json;
+use std::{fmt, fs, path::Path};
+
+/// The house's menu.
+const MENU: &str = include_str!("menu.json");
+
+/// The password of the demo accounts: public, so they exist only where someone asked for demo data.
+pub const DEMO_PASSWORD: &str = "password123";
+
+/// The demo accounts, one for each role.
+pub const DEMO_ACCOUNTS: [(&str, Role); 3] = [
+    ("user@example.com", Role::Customer),
+    ("employee@example.com", Role::Employee),
+    ("admin@example.com", Role::Admin),
+];
+
+/// bcrypt's lowest cost: hashing a public password slowly would protect nothing, and the demo should start at once.
+const DEMO_COST: u32 = 4;
+
+/// The cost for an admin's real password.
+const COST: u32 = 12;
+
+/// Accounts to make, with their password and what its hash costs.
+pub struct NewAccounts {
+    users: Vec<User>,
+    password: Password,
+    cost: u32,
+}
+
+/// What was filled in.
+pub struct SeedReport {
+    recipes: (usize, usize),
+    accounts: (usize, usize),
+}
+
+impl fmt::Display for SeedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recipes: (new_recipes, recipes), accounts: (new_accounts, accounts) } = self;
+        write!(
+            f,
+            "menu: {new_recipes} of {recipes} recipes were new; accounts: {new_accounts} of {accounts} were new"
+        )
+    }
+}
+
+/// The house's menu.
+pub fn house_menu() -> Result<Vec<RecipeSpec>, String> {
+    menu_file::parse(MENU)
+}
+
+/// A menu from a file, or what is wrong with it: every entry and field.
+pub fn menu_from(file: &Path) -> Result<Vec<RecipeSpec>, String> {
+    let shown: String = file.display().to_string().chars().flat_map(printable).collect();
+    let bytes = fs::read(file).map_err(|error| format!("can't read {shown}: {error}"))?;
+    let text = utf8(&bytes).map_err(|error| format!("{shown} {error}: save it as UTF-8"))?;
+    menu_file::parse(text).map_err(|problem| format!("{shown}: {problem}"))
+}
+
+/// The demo accounts.
+pub fn demo_accounts() -> Result<NewAccounts, String> {
+    let mut users = Vec::new();
+    for (email, role) in DEMO_ACCOUNTS {
+        users.push(new_user(Username::try_from(role.as_str())?, Email::try_from(email)?, role));
+    }
+    Ok(NewAccounts {
+        users,
+        password: Password::try_from(&SecretString::from(DEMO_PASSWORD))?,
+        cost: DEMO_COST,
+    })
+}
+
+/// One admin's account, if its password is not too easy to guess.
+pub fn admin(email: Email, password: Password) -> Result<NewAccounts, AccountError> {
+    let username = Username::try_from(email.as_str().split('@').next().unwrap_or_default());
+    let users = username
+        .or_else(|_| Username::try_from(Role::Admin.as_str()))
+        .map(|name| new_user(name, email, Role::Admin));
+    let users: Vec<_> = users.into_iter().collect();
+    if users.iter().any(|user| is_guessable(&password, &personal(user))) {
+        return Err(AccountError::Guessable);
+    }
+    Ok(NewAccounts { users, password, cost: COST })
+}
+
+/// Whether this address has the account of an active admin.
+pub async fn is_admin(store: &Store, email: Email) -> Result<bool, AccountError> {
+    let found = store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed()).await?;
+    Ok(found.is_some_and(|(user, _)| user.active && user.role == Role::Admin))
+}
+
+/// Puts in what is missing and leaves alone what is there.
+pub async fn fill(
+    store: &Store,
+    menu: Vec<RecipeSpec>,
+    accounts: NewAccounts,
+) -> Result<SeedReport, AccountError> {
+    let recipes = menu.len();
+    let new_recipes = Menu::load(store.clone()).await?.add_missing(menu).await?;
+    let NewAccounts { users, password, cost } = accounts;
+    let all = users.len();
+    // One hash for all: they share the password, and a repeated seed should not wait for hashes that it does not need.
+    let hash = PasswordHasher::dedicated(cost)?.turn()?.hash(&password).await?;
+    let new = store
+        .write(move |conn| {
+            async move {
+                let mut new = 0;
+                for user in &users {
+                    if users::add_if_missing(conn, user, &hash).await? {
+                        let changes = Changes::added(&json!({ "role": user.role }));
+                        audit::record(conn, None, Action::AccountSeeded, user.id, changes).await?;
+                        new += 1;
+                    }
+                }
+                Ok(new)
+            }
+            .boxed()
+        })
+        .await?;
+    Ok(SeedReport { recipes: (new_recipes, recipes), accounts: (new, all) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_house_menu_is_sound_and_has_at_least_60_drinks() {
+        let menu = house_menu().unwrap();
+        assert!(menu.len() >= 60, "{} drinks", menu.len());
+        assert!(menu.iter().any(|recipe| recipe.name.as_str() == "Margarita"));
+    }
+
+    #[test]
+    fn a_wrong_entry_is_named_with_its_field() {
+        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1).replacen(
+            "\"build\":\"sour\"",
+            "\"build\":\"soup\"",
+            1,
+        );
+        let problem = menu_file::parse(&text).unwrap_err();
+        assert!(problem.starts_with("recipes[") && problem.contains("].build ("), "{problem}");
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_named() {
+        let mut menu: serde_json::Value = serde_json::from_str(MENU).unwrap();
+        let first = menu["recipes"][0].clone();
+        menu["recipes"].as_array_mut().unwrap().push(first);
+        let problem = menu_file::parse(&menu.to_string()).unwrap_err();
+        assert!(problem.contains("is there twice"), "{problem}");
+    }
+}

@@ -1,0 +1,202 @@
+//! Opens either database. What differs between them when connecting is here.
+
+use super::sqlite_files::SqliteFiles;
+use crate::store::{
+    Conn, Error, LivenessProbe, PgConn, Pools, Result, SqliteConn, Store, TRANSACTION_TIMEOUT, blocking,
+    postgres::{ConnectError, Fitness, UrlError, check, parse, pg_connection},
+};
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncConnection, SimpleAsyncConnection,
+    pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
+};
+use futures_util::FutureExt;
+use rand::random_range;
+use secrecy::{ExposeSecret, SecretString};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
+use tokio_postgres::config::Config;
+
+/// The time for looking whether a connection can be used again.
+const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The limits of what a request asks PostgreSQL for.
+const SESSION_OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000";
+
+/// FULL: what was answered must survive a power cut, so each commit reaches the disk. The log is copied into the file every
+/// 16 MiB: more often costs more flushes. (`fullfsync` is for macOS, where a flush otherwise stops at the drive's cache.) The
+/// query opens the log, which is then known by its inode.
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+                            PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                            PRAGMA wal_autocheckpoint = 4000; PRAGMA fullfsync = ON; \
+                            SELECT count(*) FROM sqlite_master;";
+
+impl Store {
+    /// A SQLite database in a file, which is made when missing. The file is first opened when it is needed.
+    /// Must be called on the runtime that its work shall run on.
+    pub fn sqlite(path: &Path, connections: usize) -> Result<Self> {
+        let mut config = ManagerConfig::<SqliteConn>::default();
+        config.recycling_method = RecyclingMethod::Fast;
+        let files = Arc::new(SqliteFiles::new(path));
+        let opening = Arc::clone(&files);
+        config.custom_setup = Box::new(move |path| {
+            let (path, files) = (path.to_owned(), Arc::clone(&opening));
+            let opened = blocking(async move {
+                // SQLite would make a new file where the old one is gone.
+                files.check().map_err(|error| bad(&error))?;
+                let mut conn = SqliteConn::establish(&path).await?;
+                set_up(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+                conn.set_instrumentation(files.opened().map_err(|error| bad(&error))?);
+                Ok(conn)
+            });
+            opened.map(|opened| opened.unwrap_or_else(|error| Err(bad(&error)))).boxed()
+        });
+        // Not as it stands: SQLite takes some names for more than names (`:memory:`, `file:…`).
+        let name = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
+        let manager = AsyncDieselConnectionManager::new_with_config(name.to_string_lossy(), config);
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?, files), LivenessProbe::of_a_file()))
+    }
+
+    /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be used is refused now.
+    /// Must be called on the runtime that its work shall run on.
+    pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
+        let config = Arc::new(parse(url.expose_secret())?);
+        let pulse = LivenessProbe::of(&config);
+        let pool = pg_pool(&config, SESSION_OPTIONS, &pulse, connections);
+        let pool = pool.map_err(|error| UrlError::new(error.to_string()))?;
+        Ok(Self::new(Pools::Pg(pool, config), pulse))
+    }
+
+    /// Checks whether the database is one that this program can work with, before anything is written. A file always is.
+    pub async fn fitness(&self) -> Result<Fitness> {
+        match &self.pools {
+            Pools::Pg(_, config) => check(config).await,
+            Pools::Sqlite(..) => Ok(Fitness::Fit),
+        }
+    }
+
+    /// Returns what is wrong with the database's file, where that is why nothing can be done.
+    pub fn file_fault(&self) -> Option<Arc<str>> {
+        match &self.pools {
+            Pools::Pg(..) => None,
+            Pools::Sqlite(_, files) => files.fault().map(|error| error.to_string().into()),
+        }
+    }
+
+    fn new(pools: Pools, pulse: LivenessProbe) -> Self {
+        Self {
+            pools,
+            runtime: Handle::current(),
+            sqlite_writer: Arc::new(Semaphore::new(1)),
+            pulse,
+            write_failed: Arc::default(),
+            freed: Arc::default(),
+            full_server_line: Arc::default(),
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        self.read(|conn| {
+            async move {
+                match conn {
+                    Conn::Pg(conn) => conn.batch_execute("SELECT 1").await?,
+                    Conn::Sqlite(conn) => conn.batch_execute("SELECT 1").await?,
+                }
+                Ok(())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Closes the connections as they come back. Work after this fails.
+    pub fn close(&self) {
+        match &self.pools {
+            Pools::Pg(pool, _) => pool.close(),
+            Pools::Sqlite(pool, _) => pool.close(),
+        }
+    }
+}
+
+/// Sets a connection to SQLite up. A new file's first two connections may both want to switch it to WAL, and then SQLite refuses
+/// one at once instead of waiting for its busy timeout: tried again within the time that connecting may take.
+async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
+    for _ in 0..30 {
+        match conn.batch_execute(SQLITE_SETUP).await {
+            Err(error) if error.to_string() == "database is locked" => {
+                sleep(Duration::from_millis(random_range(20..100))).await;
+            }
+            done => return done,
+        }
+    }
+    conn.batch_execute(SQLITE_SETUP).await
+}
+
+fn bad(error: &dyn std::error::Error) -> ConnectionError {
+    ConnectionError::BadConnection(error.to_string())
+}
+
+/// A pool of connections to PostgreSQL, with these options of their sessions.
+pub(crate) fn pg_pool(
+    config: &Arc<Config>,
+    options: &'static str,
+    pulse: &LivenessProbe,
+    connections: usize,
+) -> Result<Pool<PgConn>> {
+    let mut setup = ManagerConfig::<PgConn>::default();
+    setup.recycling_method = RecyclingMethod::Fast;
+    let (config, pulse) = (Arc::clone(config), pulse.clone());
+    setup.custom_setup = Box::new(move |_| {
+        let (config, pulse) = (Arc::clone(&config), pulse.clone());
+        async move { open(&config, options, &pulse).await }.boxed()
+    });
+    pool(AsyncDieselConnectionManager::new_with_config(String::new(), setup), connections)
+}
+
+/// Opens a connection, unless the server is found not to answer at all meanwhile.
+async fn open(config: &Config, options: &str, pulse: &LivenessProbe) -> ConnectionResult<PgConn> {
+    let runtime = Handle::current();
+    tokio::select! {
+        biased;
+        opened = pg_connection(config, options) => opened,
+        () = pulse.stops(&runtime, || true) => Err(ConnectError::TimedOut.into()),
+    }
+}
+
+fn pool<C>(manager: AsyncDieselConnectionManager<C>, connections: usize) -> Result<Pool<C>>
+where
+    AsyncDieselConnectionManager<C>:
+        deadpool::managed::Manager<Type = C, Error = diesel_async::pooled_connection::PoolError>,
+{
+    Pool::builder(manager)
+        .max_size(connections)
+        .wait_timeout(Some(TRANSACTION_TIMEOUT))
+        .create_timeout(Some(TRANSACTION_TIMEOUT))
+        .recycle_timeout(Some(RECYCLE_TIMEOUT))
+        .runtime(deadpool::Runtime::Tokio1)
+        .build()
+        .map_err(Error::unavailable)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+    use futures_util::future::join_all;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_new_file_may_be_opened_by_many_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("bar.db");
+            let opened = join_all((0..6).map(|_| {
+                let store = Store::sqlite(&file, 1).unwrap();
+                tokio::spawn(async move { store.ping().await })
+            }));
+            for opened in opened.await {
+                opened.unwrap().unwrap();
+            }
+        }
+    }
+}

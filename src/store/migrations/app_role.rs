@@ -1,0 +1,186 @@
+//! The role of PostgreSQL that `serve` and `work` sign in with: it may read and write rows, and change nothing else.
+//!
+//! Whoever takes over a process that answers the internet has its database role too. Without the schema's owner behind it
+//! nothing can be dropped, emptied at once or defined anew, and the triggers that keep the audit trail can't be switched off.
+
+use crate::store::{Error, PgConn, Pools, Store};
+use diesel::{
+    OptionalExtension, QueryableByName, sql_query,
+    sql_types::{Nullable, Text},
+};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use postgres_protocol::password::scram_sha_256;
+use secrecy::{ExposeSecret, SecretString};
+use std::{fmt, str::FromStr};
+
+/// The longest name that PostgreSQL takes; it cuts off what is longer.
+const MAX_NAME_BYTES: usize = 63;
+
+/// What the role may do with each table of ours: of an audit entry, never change it; of the list of migrations, only read it.
+/// Tables of other owners in the same schema are none of its business.
+const TABLES: &str = "
+    SELECT string_agg(format('REVOKE ALL ON %1$s FROM %2$I; GRANT %3$s ON %1$s TO %2$I', oid::regclass, $1,
+        CASE WHEN relkind = 'S' THEN 'USAGE, SELECT'
+             WHEN relname = '__diesel_schema_migrations' THEN 'SELECT'
+             WHEN relname = 'audit_entries' THEN 'SELECT, INSERT'
+             ELSE 'SELECT, INSERT, UPDATE, DELETE' END), '; ') AS text
+    FROM pg_class
+    WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'S')
+        AND pg_get_userbyid(relowner) = current_user";
+
+/// Reaching them, and what later migrations add.
+const AROUND: &str = "
+    SELECT format('GRANT CONNECT ON DATABASE %1$I TO %2$I; GRANT USAGE ON SCHEMA %3$I TO %2$I;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA %3$I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %2$I;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA %3$I GRANT USAGE, SELECT ON SEQUENCES TO %2$I',
+        current_database(), $1, current_schema()) AS text";
+
+/// The account itself. `$2` is what the server keeps of a password (SCRAM), so that none is in its log.
+const ACCOUNT: &str = "
+    SELECT format(CASE WHEN EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)
+        THEN 'ALTER ROLE %I LOGIN PASSWORD %L' ELSE 'CREATE ROLE %I LOGIN PASSWORD %L' END, $1, $2) AS text";
+
+/// Who owns what the migrations made, where that is somebody else.
+const OTHER_OWNER: &str = "
+    SELECT pg_get_userbyid(relowner)::text AS text FROM pg_class
+    WHERE oid = to_regclass('orders') AND pg_get_userbyid(relowner) <> current_user";
+
+/// What a role that is there already is besides: something that must not become known to `serve`.
+const BESIDES: &str = "
+    SELECT CASE
+        WHEN rolname = current_user THEN 'is the one that migrates'
+        WHEN rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls
+            THEN 'has privileges of an administrator'
+        WHEN EXISTS (SELECT 1 FROM pg_auth_members WHERE member = pg_roles.oid) THEN 'is a member of other roles'
+        WHEN EXISTS (SELECT 1 FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass
+                AND refobjid = pg_roles.oid AND deptype = 'o') THEN 'owns tables or databases'
+        END AS text
+    FROM pg_roles WHERE rolname = $1";
+
+/// What it may do all the same, because everybody may.
+const STILL: &str = "
+    SELECT CASE
+        WHEN has_schema_privilege($1, current_schema(), 'CREATE')
+            THEN format('create tables (REVOKE CREATE ON SCHEMA %I FROM PUBLIC forbids it)', current_schema())
+        WHEN has_database_privilege($1, current_database(), 'CREATE')
+            THEN format('create schemas (REVOKE CREATE ON DATABASE %I FROM PUBLIC forbids it)', current_database())
+        WHEN EXISTS (SELECT 1 FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(current_schema()))
+                AND relkind IN ('r', 'p') AND pg_get_userbyid(relowner) = current_user
+                AND has_table_privilege($1, oid, 'TRUNCATE, TRIGGER'))
+            THEN 'truncate tables or add triggers to them (REVOKE ALL ON ALL TABLES IN SCHEMA … FROM PUBLIC forbids it)'
+        END AS text";
+
+/// The name of a role: what can stand in a URL and in SQL without being quoted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleName(String);
+
+impl FromStr for RoleName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let is_plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        let begins = name.starts_with(|first: char| first.is_ascii_lowercase());
+        if is_plain && begins && name.len() <= MAX_NAME_BYTES && !name.starts_with("pg_") {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(format!(
+                "must be 1 to {MAX_NAME_BYTES} characters of a-z, 0-9 and _, begin with a letter, and not with pg_"
+            ))
+        }
+    }
+}
+
+impl fmt::Display for RoleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Why there is no such role.
+#[derive(Debug, thiserror::Error)]
+pub enum AppRoleError {
+    /// Only a server has roles.
+    #[error("a SQLite file has no roles")]
+    NoServer,
+    /// It exists, and is more than a role for `serve` and `work`.
+    #[error("the role {0} must be one for `serve` and `work` only, but it {1}")]
+    NotPlain(RoleName, String),
+    /// Somebody else's tables.
+    #[error("only the owner of the tables can let {0} use them: run it as {1}")]
+    NotOwner(RoleName, String),
+    /// Everybody may do more than rows.
+    #[error("the role {0} could still {1}")]
+    TooMuch(RoleName, String),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl From<diesel::result::Error> for AppRoleError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Nullable<Text>)]
+    text: Option<String>,
+}
+
+impl Store {
+    /// Makes a role with this password that may use what the migrations made, or brings it up to date. Nothing of it is kept
+    /// unless all is as it must be. Safe to repeat.
+    pub async fn grant_app_role(&self, name: &RoleName, password: &SecretString) -> Result<(), AppRoleError> {
+        if matches!(self.pools, Pools::Sqlite(..)) {
+            return Err(AppRoleError::NoServer);
+        }
+        let mut conn = self.schema_conn().await?;
+        // Whatever goes wrong closes the connection, which undoes it.
+        conn.batch_execute("BEGIN").await?;
+        let besides: Option<Line> =
+            sql_query(BESIDES).bind::<Text, _>(&name.0).get_result(&mut conn).await.optional()?;
+        if let Some(what) = besides.and_then(|line| line.text) {
+            return Err(AppRoleError::NotPlain(name.clone(), what));
+        }
+        let owner: Option<Line> = sql_query(OTHER_OWNER).get_result(&mut conn).await.optional()?;
+        if let Some(owner) = owner.and_then(|line| line.text) {
+            return Err(AppRoleError::NotOwner(name.clone(), owner));
+        }
+        let verifier = scram_sha_256(password.expose_secret().as_bytes());
+        let account = sql_query(ACCOUNT).bind::<Text, _>(&name.0).bind::<Text, _>(verifier);
+        let account: Line = account.get_result(&mut conn).await?;
+        conn.batch_execute(account.text.as_deref().unwrap_or_default()).await?;
+        for statements in [TABLES, AROUND] {
+            if let Some(statements) = text(&mut conn, statements, name).await? {
+                conn.batch_execute(&statements).await?;
+            }
+        }
+        if let Some(what) = text(&mut conn, STILL, name).await? {
+            return Err(AppRoleError::TooMuch(name.clone(), what));
+        }
+        Ok(conn.batch_execute("COMMIT").await?)
+    }
+}
+
+async fn text(conn: &mut PgConn, query: &str, name: &RoleName) -> Result<Option<String>, AppRoleError> {
+    let line: Line = sql_query(query).bind::<Text, _>(&name.0).get_result(conn).await?;
+    Ok(line.text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_needs_no_quotes() {
+        for name in ["a", "shakerqueue_app", "bar2", &"a".repeat(63)] {
+            assert_eq!(name.parse::<RoleName>().unwrap().to_string(), name);
+        }
+        for name in ["", "_a", "2a", "Bar", "bar-app", "bar app", "bar\"", "bär", "pg_app", &"a".repeat(64)]
+        {
+            assert!(name.parse::<RoleName>().unwrap_err().contains("63"), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Cancelling all that a customer has on the board, at once.
+
+use crate::domain::{
+    Timestamp,
+    ids::{OrderId, UserId},
+    now,
+    order_state::Status,
+    text::Note,
+};
+use crate::store::{
+    Conn, Result, on,
+    order_lists::{Besides, earliest_waiting},
+    order_moves::{self, Transition},
+    orders::stands,
+    schema::orders,
+    sql_types,
+};
+use chrono::TimeDelta;
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
+    dsl::sql, pg::Pg, sql_types::Bool, sqlite::Sqlite,
+};
+use diesel_async::RunQueryDsl;
+
+/// The most orders that are cancelled by one pair of statements.
+const BATCH: usize = 500;
+/// The most batches of one transaction, so that it ends in time.
+const MAX_BATCHES: usize = 20;
+
+/// Which orders to cancel, and what their history shall say.
+#[derive(Debug, Clone)]
+pub struct Cancellation {
+    /// Whose.
+    pub customer_id: UserId,
+    /// Also those that a bartender works on.
+    pub in_progress: bool,
+    /// Only those that are as they were stored; of those that somebody else placed for the customer, only those of before.
+    pub untouched: Option<Timestamp>,
+    /// Who cancels them.
+    pub actor_id: UserId,
+    /// Why.
+    pub reason: Option<Note>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = orders, check_for_backend(Pg, Sqlite))]
+struct OpenRow {
+    id: OrderId,
+    status: Status,
+    version: i32,
+    bartender_id: Option<UserId>,
+    updated_at: Timestamp,
+}
+
+/// Loads rows that nobody else moves until this transaction ends.
+macro_rules! load_locked {
+    ($conn:expr, $query:expr) => {
+        match $conn {
+            Conn::Pg(conn) => {
+                $query.select(OpenRow::as_select()).for_no_key_update().load(&mut **conn).await?
+            }
+            Conn::Sqlite(conn) => $query.select(OpenRow::as_select()).load(&mut **conn).await?,
+        }
+    };
+}
+
+impl Cancellation {
+    /// Cancels them, 10,000 at most of a status, and says which they were. Belongs in a transaction.
+    pub async fn run(&self, conn: &mut Conn) -> Result<Vec<OrderId>> {
+        let mut cancelled = Vec::new();
+        let statuses = [Some(Status::Pending), self.in_progress.then_some(Status::InProgress)];
+        for status in statuses.into_iter().flatten() {
+            for _ in 0..MAX_BATCHES {
+                let rows = self.lock_some(conn, status).await?;
+                let is_last = rows.len() < BATCH;
+                cancelled.extend(self.cancel(conn, rows).await?);
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(cancelled)
+    }
+
+    /// Some of the orders that stand there: in one order, so that two who cancel them wait for each other instead of deadlocking.
+    async fn lock_some(&self, conn: &mut Conn, status: Status) -> Result<Vec<OpenRow>> {
+        let version = if self.untouched.is_some() { 1 } else { i32::MAX };
+        let before = self.untouched.unwrap_or(Timestamp::LATEST);
+        let some = orders::table
+            .filter(stands(status))
+            .filter(orders::version.le(version))
+            .filter(orders::placed_by.eq(self.customer_id).or(orders::placed_at.lt(before)))
+            .order((orders::placed_at.desc(), orders::id.desc()))
+            .limit(i64::try_from(BATCH).unwrap_or(i64::MAX));
+        if status == Status::Pending {
+            // So that those that the customer had before are not read.
+            let Some(since) = earliest_waiting(conn).await? else { return Ok(Vec::new()) };
+            let own = orders::customer_id.eq(self.customer_id).and(orders::placed_at.ge(since));
+            return Ok(load_locked!(conn, some.filter(own)));
+        }
+        // Few orders are in progress.
+        let customer = self.customer_id.into_sql::<sql_types::Uuid>();
+        Ok(load_locked!(conn, some.filter(Besides::new(orders::customer_id, customer))))
+    }
+
+    async fn cancel(&self, conn: &mut Conn, rows: Vec<OpenRow>) -> Result<Vec<OrderId>> {
+        // Later than whatever happened to them before, also by a clock that was set back.
+        let latest = rows.iter().map(|row| row.updated_at + TimeDelta::microseconds(1)).max();
+        let Some(at) = latest.map(|latest| latest.max(now())) else { return Ok(Vec::new()) };
+        let step = |row: &OpenRow| Transition {
+            order_id: row.id,
+            version: row.version,
+            from: row.status,
+            to: Status::Cancelled,
+            bartender_id: row.bartender_id,
+            actor_id: self.actor_id,
+            reason: self.reason.clone(),
+            at,
+        };
+        let steps: Vec<Transition> = rows.iter().map(step).collect();
+        let ids: Vec<OrderId> = rows.into_iter().map(|row| row.id).collect();
+        let cancelled = (
+            orders::status.eq(Status::Cancelled),
+            orders::status_reason.eq(self.reason.as_ref()),
+            orders::updated_at.eq(at),
+            orders::version.eq(orders::version + 1),
+        );
+        on!(conn, c => diesel::update(orders::table.filter(orders::id.eq_any(&ids))).set(cancelled).execute(c))?;
+        order_moves::write_down(conn, &steps).await?;
+        Ok(ids)
+    }
+}
+
+/// Those of these customers who have orders that are as they were stored, and were placed then or later.
+pub async fn with_untouched(conn: &mut Conn, customers: &[UserId], since: Timestamp) -> Result<Vec<UserId>> {
+    Ok(on!(conn, c => orders::table
+        .filter(orders::customer_id.eq_any(customers))
+        .filter(orders::placed_at.ge(since))
+        .filter(sql::<Bool>("orders.status = 'pending' AND orders.version = 1"))
+        .select(orders::customer_id)
+        .distinct()
+        .load(c))?)
+}

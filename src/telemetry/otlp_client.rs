@@ -1,0 +1,48 @@
+//! The way to the collector of traces: the one server, besides database and broker, that the program speaks to by itself.
+
+use async_trait::async_trait;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use rustls::crypto::aws_lc_rs;
+use std::{sync::Arc, time::Duration};
+use ureq::{
+    Agent,
+    tls::{RootCerts, TlsConfig},
+};
+
+/// How long the collector may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest answer that is read.
+const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+
+/// Sends what the exporter gives it. It blocks: the exporter has a thread of its own.
+#[derive(Debug)]
+pub(super) struct OtlpClient(Agent);
+
+impl OtlpClient {
+    pub(super) fn new() -> Self {
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+            .build();
+        let agent = Agent::config_builder()
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .tls_config(tls)
+            .http_status_as_error(false)
+            // Where traces go is said by one setting, and a collector that points elsewhere is none.
+            .max_redirects(0)
+            .proxy(None)
+            .build();
+        Self(agent.into())
+    }
+}
+
+#[async_trait]
+impl HttpClient for OtlpClient {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (head, body) = request.into_parts();
+        let response = self.0.run(Request::from_parts(head, body.to_vec()))?;
+        let (head, mut body) = response.into_parts();
+        let body = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?;
+        Ok(Response::from_parts(head, body.into()))
+    }
+}
