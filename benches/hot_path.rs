@@ -1,6 +1,6 @@
 //! The pieces that every order passes, one by one. `make microbench` runs this with a private PostgreSQL.
 
-#![allow(clippy::expect_used, missing_docs, reason = "a benchmark may fail where it stands")]
+#![allow(clippy::expect_used, reason = "a benchmark may fail where it stands")]
 
 // Private to the library: compiled here as they are, with what they use.
 use serde::Deserialize;

@@ -40,7 +40,6 @@ const CLEANING: &str = "DO $$ BEGIN
 END $$";
 
 mod ledger {
-    #![allow(missing_docs, reason = "written by a macro")]
     diesel::table! {
         __diesel_schema_migrations (version) {
             version -> Text,
