@@ -69,7 +69,7 @@ async fn the_statement_that_the_refusal_names_makes_a_database_that_is_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documents_statement_makes_a_database_that_is_taken() {
-    let document = include_str!("../../docs/operations.md");
+    let document = include_str!("../../docs/setup.md");
     let statement = document.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
     let new = Database::reserved();
     let statement = statement.replace("DATABASE bar ", &format!("DATABASE {} ", new.name()));

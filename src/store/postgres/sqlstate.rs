@@ -1,4 +1,4 @@
-//! The codes of PostgreSQL's errors (SQLSTATE), and what each class of them means for whoever asked. docs/operations.md has the
+//! The codes of PostgreSQL's errors (SQLSTATE), and what each class of them means for whoever asked. docs/failures.md has the
 //! same table for people, and a test holds the two together.
 
 use std::fmt;
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn operators_read_the_same_of_every_class() {
-        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/failures.md");
         let document = fs::read_to_string(document).unwrap();
         let mut told = BTreeMap::new();
         for (begins, meaning) in

@@ -1,4 +1,4 @@
-//! `docs/operations.md`: the first menu, and what could not be stored.
+//! `docs/setup.md` and `docs/failures.md`: the first menu, and what could not be stored.
 
 use super::{block, folder, run, with};
 use crate::{
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_gets_its_own_menu_and_admin() {
-    let block = block("docs/operations.md", "export ADMIN_PASSWORD=");
+    let block = block("docs/setup.md", "export ADMIN_PASSWORD=");
     let (_kept, folder) = folder();
     fs::write(folder.join("menu.json"), &block.prints).unwrap();
     let promised = block.commands.split_once("# ").expect("what it says").1;
@@ -20,7 +20,7 @@ async fn a_bar_gets_its_own_menu_and_admin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_and_work_get_a_role_of_their_own() {
     let database = Database::empty().await;
-    let commands = block("docs/operations.md", "export APP_ROLE_PASSWORD=").commands;
+    let commands = block("docs/setup.md", "export APP_ROLE_PASSWORD=").commands;
     // One that goes with the database: roles are the whole server's.
     let commands = with(&commands, "shakerqueue_app", database.name());
     let (_kept, folder) = folder();
@@ -38,7 +38,7 @@ on_both! {
         let bad = keep(&bar.database.store(), None, b"a wet napkin".to_vec()).await;
         let [good, bad] = [&good, &bad].map(|path| path.rsplit('/').next().expect("an id"));
 
-        let commands = block("docs/operations.md", "shakerqueue dead-letters list").commands;
+        let commands = block("docs/failures.md", "shakerqueue dead-letters list").commands;
         let [list, show, replay, discard] = commands.lines().collect::<Vec<_>>()[..] else {
             panic!("other commands: {commands}")
         };
