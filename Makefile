@@ -28,8 +28,8 @@ run: ## Build and start the embedded deployment with demo data: http://localhost
 build: ## Build the release binary, target/release/shakerqueue
 	cargo build --profile $(or $(PROFILE),release) --locked
 
-test: ## Run every test, with a private PostgreSQL and RabbitMQ
-	tests/with-servers cargo test --locked
+test: ## Run every test, or those of one area (T=orders), with a private PostgreSQL and RabbitMQ
+	tests/with-servers cargo test --locked $(if $(T),--test api $(T))
 
 fuzz: ## Try more input that is nearly right on all that reads input (CASES=n for each; 2 minutes)
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --lib -- proptests::

@@ -14,8 +14,9 @@ use std::{
 /// What begins everything that CI runs.
 const FIRST: &str = "ci";
 
-/// How commands begin that nobody can run before a release, and why.
-const ELSEWHERE: [(&str, &str); 3] = [
+/// Beginnings of commands that no check can run, and why.
+const ELSEWHERE: [(&str, &str); 4] = [
+    ("git config blame.ignoreRevsFile", "it sets up a developer's own clone"),
     ("git tag -a", "it publishes a release"),
     ("gh attestation verify", "it asks for a release that was published"),
     ("docker buildx imagetools inspect", "it asks for an image that was published"),
