@@ -1,15 +1,16 @@
 //! ShakerQueue: the order engine of a bar.
 //!
-//! An order travels from [`http`] through [`services::orders::intake`] to the broker ([`broker`]), from there through a [`worker`] to
-//! [`services::orders::recorder`], which stores it ([`store`]); without a broker intake gives it to the recorder itself. From then on
-//! it is on the [`services::orders::board`]. What is an order, and what may be done with it, says [`domain`].
+//! An order comes in through [`http`]. [`services::orders::intake`] makes it safe: it publishes the order to the [`broker`], from
+//! where a [`worker`] gives it to [`services::orders::recorder`]; without a broker intake calls the recorder itself. The recorder
+//! writes the order to the [`store`]. Then the order is on the [`services::orders::board`]. [`domain`] defines orders and the
+//! actions on them.
 //!
-//! Layers, each of which uses those below it and never one above:
+//! A layer uses those below it, never one above. `ARCHITECTURE.md` says more.
 //!
 //! ```text
-//! cli                 commands, what servers a deployment has, start and stop
+//! cli                 commands, deployment, start and stop
 //! http  worker        the API; from the broker to the recorder
-//! services            use cases
+//! services            use cases; each owns its transaction
 //! broker  store       RabbitMQ; PostgreSQL and SQLite
 //! telemetry  util     logs, metrics, traces; secrets, replies, supervised tasks
 //! config              every setting
