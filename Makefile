@@ -23,7 +23,7 @@ help: ## List the targets
 run: ## Build and start the embedded deployment with demo data: http://localhost:8080
 	@command -v cargo >/dev/null || { echo "Rust is missing: https://rustup.rs"; exit 1; }
 	@command -v cc >/dev/null || { echo "A C compiler is missing (Debian: gcc libc6-dev, macOS: xcode-select --install)"; exit 1; }
-	cargo run --profile $(or $(PROFILE),release) --locked -- serve --demo
+	cargo run --profile $(or $(PROFILE),quick) --locked -- serve --demo
 
 build: ## Build the release binary, target/release/shakerqueue
 	cargo build --profile $(or $(PROFILE),release) --locked

@@ -1,8 +1,8 @@
-//! The pieces that every order passes, one by one. `make microbench` runs this with a private PostgreSQL.
+//! Microbenchmarks of the steps that every order passes. `make microbench` runs them with a private PostgreSQL.
 
 #![allow(clippy::expect_used, reason = "a benchmark may fail where it stands")]
 
-// Private to the library: compiled here as they are, with what they use.
+// Private to the library, so compiled here with the modules that they use.
 use serde::Deserialize;
 use shakerqueue::{config, util};
 #[allow(dead_code)]
@@ -45,7 +45,7 @@ use tokio::{
 use tracker::{ConfirmReply, ConfirmTracker};
 
 const SMALL: &str = r#"{"recipe":"Margarita","table":"7"}"#;
-/// Orders that wait while the board is read.
+/// Waiting orders while the board is read.
 const WAITING: usize = 10_000;
 
 fn tokens(criterion: &mut Criterion) {
@@ -56,7 +56,7 @@ fn tokens(criterion: &mut Criterion) {
     criterion.bench_function("token: verify", |bencher| {
         bencher.iter(|| tokens.verify(black_box(&token)).expect("its own token"));
     });
-    // As many as a bar has guests: none of them is remembered when it comes again.
+    // As many tokens as a bar has guests, so that none is cached when its turn comes again.
     let another = || tokens.issue(&User { id: UserId::new_v7(), ..user.clone() }, SessionId::new_v7()).text;
     let all: Vec<_> = (0..20_000).map(|_| another()).collect();
     let mut next = all.iter().cycle();
@@ -68,13 +68,13 @@ fn tokens(criterion: &mut Criterion) {
         .bench_function("order id: make", |bencher| bencher.iter(|| identity.generate(black_box(user.id))));
 }
 
-/// One budget of 1,200 a minute, which is soon used up, and one that has enough.
+/// One policy of 1,200 a minute, which is soon used up, and one that always has room.
 fn limits(criterion: &mut Criterion) {
     let limits: config::RateLimits = "ordering=1000000".parse().expect("limits");
     let ordering = limits.policies().iter().filter(|policy| policy.kind == config::RouteClass::Ordering);
     for budget in ordering.map(|policy| budget::PolicyLimiter::new(*policy, 10)) {
         let share = budget.share(1).expect("a share");
-        // As many as are remembered, which is the worst.
+        // The full capacity of the limiter: the worst case.
         assert!((0..16_384).all(|whose| share.take(whose).is_ok()));
         criterion.bench_function(&format!("limit: take from {}", budget.policy().name), |bencher| {
             bencher.iter(|| share.take(black_box(7)));
@@ -88,7 +88,7 @@ fn parsing(criterion: &mut Criterion) {
     for (name, body) in [("order, 1 line: parse", SMALL), ("order, 20 lines: parse", large.as_str())] {
         criterion.bench_function(name, |bencher| {
             bencher.iter(|| {
-                // As the API reads it: with the path to what is wrong.
+                // As the API reads it: errors carry the path to the wrong field.
                 let json = &mut serde_json::Deserializer::from_str(black_box(body));
                 let JsonObject(request): JsonObject<Request> =
                     JsonObject::deserialize(json).expect("an order");
@@ -169,7 +169,7 @@ fn working_order(criterion: &mut Criterion) {
         Err(_) => eprintln!("PostgreSQL: NOT MEASURED (TEST_DATABASE_URL is not set: use `make microbench`)"),
     }
     for (name, store) in stores {
-        // It waits for orders with a task of its own.
+        // Recording starts a task of its own and waits for it.
         let bar = runtime.block_on(async { Board::new(store.clone()) });
         runtime.block_on(fill(&store));
         criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
@@ -228,7 +228,7 @@ fn passwords(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
     let passwords = PasswordHasher::start(4).expect("threads");
     let wrong = SecretString::from("password123");
-    // At the least cost, so that what is seen is the way to the threads and back.
+    // At the lowest bcrypt cost, so that the time is that of the way to the threads and back.
     criterion.bench_function("password: verify at cost 4", |bencher| {
         bencher
             .to_async(&runtime)

@@ -1,4 +1,4 @@
-//! HTTP load: a closed loop for throughput, an open loop for answer times. On a thread of its own.
+//! HTTP load generator on a thread of its own: a closed loop for throughput, an open loop for answer times.
 
 use crate::{
     figures::{Times, micros, times},
@@ -30,46 +30,46 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-/// How long a closed loop runs before it counts.
+/// Warm-up of a closed loop before requests count.
 pub const WARM_UP: Duration = Duration::from_millis(500);
-/// An answer that takes longer counts as none.
+/// Timeout of a request; a later answer counts as none.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes the request with this number.
+/// Builds the request with this number.
 pub type Requests = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
 
-/// What to send, and how long.
+/// The requests to send, and for how long.
 #[derive(Clone)]
 pub struct Load {
     pub at: SocketAddr,
     pub requests: Requests,
     pub connections: usize,
-    /// Not counted.
+    /// Warm-up, during which nothing counts.
     pub warm_up: Duration,
     pub during: Duration,
     pub pace: Pace,
-    /// While it is set nothing new is sent.
+    /// While it is set, no new request is sent.
     pub pause: Arc<AtomicBool>,
-    /// Answers that say that an order was taken, from the first one on.
+    /// Counts answers that accept an order, from the first one on.
     pub taken: Arc<AtomicU64>,
-    /// How long a connection rests after an answer of this status: 503 says to come again later.
+    /// Pause of a connection after an answer of this status: 503 asks the client to come again later.
     pub rest_when_refused: Duration,
 }
 
 #[derive(Clone, Copy)]
 pub enum Pace {
-    /// Each connection sends its next request when it has the answer to the last one.
+    /// Each connection sends its next request once it has the answer to the last one.
     Closed,
-    /// As closed, until so many requests are sent.
+    /// Like `Closed`, until this number of requests is sent.
     Count(u64),
-    /// So many requests a second on a clock, whatever is answered. A request's time counts from when it was due, so that one
-    /// that had to wait for a free connection, or for a late generator, is late (no coordinated omission).
+    /// A fixed number of requests a second, whatever is answered. A request's time counts from when it was due, so a
+    /// request that waits for a free connection or a late generator is late (no coordinated omission).
     Open(f64),
 }
 
-/// What was answered.
+/// The answers of a run.
 pub struct Answers {
-    /// By status, in the time that counts; 0: a connection failed.
+    /// Counted answers by status; 0: the connection failed.
     pub statuses: BTreeMap<u16, u64>,
     pub times: Times,
     pub took: Duration,
@@ -85,7 +85,7 @@ impl Answers {
         self.with(status) as f64 / self.took.as_secs_f64()
     }
 
-    /// An error unless everything was answered with one of these.
+    /// Fails unless every answer had one of these statuses.
     pub fn only(self, wanted: &[u16]) -> Result<Self> {
         if self.statuses.keys().all(|status| wanted.contains(status)) && !self.statuses.is_empty() {
             Ok(self)
@@ -118,7 +118,7 @@ impl Load {
         }
     }
 
-    /// Sends it, from a thread of its own.
+    /// Runs the load on a thread of its own.
     pub async fn send(self) -> Result<Answers> {
         task::spawn_blocking(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -202,7 +202,7 @@ impl Run {
         }
     }
 
-    /// A closed loop counts what is answered in time, an open one what was due in time.
+    /// A closed loop counts answers that came in time, an open loop requests that were due in time.
     fn note(&self, status: u16, due: Instant) {
         let now = Instant::now();
         let counts = match self.load.pace {
@@ -234,7 +234,7 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<B
     Ok(response.status().as_u16())
 }
 
-/// One connection, for requests whose answers matter.
+/// One connection, for requests with answers that matter.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     token: String,
@@ -249,7 +249,7 @@ impl Client {
         Ok(Self { sender, token: token.to_owned() })
     }
 
-    /// The status and the JSON of the answer; null if it has none.
+    /// Returns the status and the JSON of the answer, null without a body.
     pub async fn ask(&mut self, method: &str, path: &str, body: String) -> Result<(u16, Value)> {
         self.sender.ready().await?;
         let request = request(method, path, Some(&self.token), body);
@@ -259,7 +259,7 @@ impl Client {
         Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
     }
 
-    /// The JSON of an answer of this status; an error if it has another one.
+    /// Returns the JSON of an answer with this status; any other status is an error.
     pub async fn expect(&mut self, status: u16, method: &str, path: &str, body: String) -> Result<Value> {
         match self.ask(method, path, body).await? {
             (got, answer) if got == status => Ok(answer),
@@ -268,7 +268,7 @@ impl Client {
     }
 }
 
-/// A request, with a token if there is one.
+/// Builds a request, with a token if there is one.
 pub fn request(
     method: &str,
     path: &str,
@@ -283,7 +283,7 @@ pub fn request(
     request.header(CONTENT_TYPE, "application/json").body(body).expect("a request of constants")
 }
 
-/// Orders for one drink each, in turn through the menu and 40 tables.
+/// Orders of one drink each, in turn through the menu and 40 tables.
 pub fn orders(token: &str, drinks: &[String]) -> Requests {
     let prepared: Vec<_> = (0..40_usize)
         .map(|table| {
@@ -295,7 +295,7 @@ pub fn orders(token: &str, drinks: &[String]) -> Requests {
     Arc::new(move |number| prepared[usize::try_from(number).unwrap_or_default() % prepared.len()].clone())
 }
 
-/// The same requests, each under a key of its own.
+/// The same requests, each with an idempotency key of its own.
 pub fn keyed(requests: Requests) -> Requests {
     Arc::new(move |number| {
         let mut request = requests(number);

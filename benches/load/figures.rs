@@ -1,10 +1,10 @@
-//! Figures as they are reported: medians of rounds, and percentiles of times.
+//! Reported figures: medians of rounds, and percentiles of times.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
 
-/// One quantity over all rounds.
+/// One quantity, measured once a round.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Figure {
     pub unit: &'static str,
@@ -39,25 +39,25 @@ impl Figure {
         self.rounds.iter().copied().fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// This by that, round by round: the machine's drift between rounds cancels out.
+    /// Divides round by round, so that the machine's drift between rounds cancels out.
     pub fn per(&self, other: &Self) -> Self {
         let rounds = self.rounds.iter().zip(&other.rounds).map(|(own, other)| own / other).collect();
         Self { unit: "", rounds }
     }
 }
 
-/// A rate from what each part of the work costs, in seconds: 1 / (a + b + …), round by round.
+/// Computes a rate from the cost of each part in seconds, 1 / (a + b + …), round by round.
 pub fn additive_limit(costs: &[&Figure]) -> Figure {
     let rounds = costs.iter().map(|cost| cost.rounds.len()).min().unwrap_or_default();
     let limit = |round| 1.0 / costs.iter().map(|cost| cost.rounds[round]).sum::<f64>();
     Figure { unit: "orders/s", rounds: (0..rounds).map(limit).collect() }
 }
 
-/// Times, in microseconds: from one to a minute, with three digits.
+/// Records times in microseconds, from 1 to a minute, with three digits.
 pub type Times = Histogram<u64>;
 
 pub fn times() -> Times {
-    // The bounds are constants that the library accepts.
+    // The library accepts these constants as bounds.
     Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds of a histogram")
 }
 
@@ -65,13 +65,13 @@ pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A percentile in milliseconds.
+/// Returns a percentile in milliseconds.
 #[allow(clippy::cast_precision_loss)]
 pub fn percentile_ms(times: &Times, percent: f64) -> f64 {
     times.value_at_percentile(percent) as f64 / 1000.0
 }
 
-/// The percentiles of one distribution, for a plot.
+/// Percentiles of one distribution, for a plot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
     pub name: String,

@@ -1,4 +1,4 @@
-//! How fast the system is, held against what its parts can do alone on the same machine in the same run.
+//! Measures the speed of the system against what its parts reach alone, on the same machine in the same run.
 //!
 //! `make bench` runs this; `docs/performance.md` says how to read it.
 
@@ -21,38 +21,38 @@ use stage::Stage;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use tokio::time::Instant;
 
-/// How many clients order at a time, where it goes for throughput.
+/// Concurrent clients where throughput is measured.
 pub const CONNECTIONS: usize = 64;
 
 /// Measures the system and its parts.
 #[derive(Parser)]
 #[command(name = "load")]
 struct Arguments {
-    /// Which rows, by name. Without it: all that are not long.
+    /// Rows to measure, by name; by default all that are not long
     #[arg(long = "row", value_name = "NAME", value_delimiter = ',')]
     rows: Vec<String>,
 
-    /// How often each thing is measured.
+    /// Rounds: measurements of each thing
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
     rounds: u8,
 
-    /// Where `results.json` and `results.svg` go.
+    /// Folder for `results.json` and `results.svg`
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     out: PathBuf,
 
-    /// Keeps the folder with the logs.
+    /// Keep the folder with the logs
     #[arg(long)]
     keep: bool,
 
-    /// Lists the rows.
+    /// List the rows
     #[arg(long)]
     list: bool,
 
-    /// Serves the bare handler and nothing else: how this program starts it.
+    /// Serve the bare handler and nothing else, which is how this program starts it
     #[arg(long, hide = true)]
     bare_handler: Option<SocketAddr>,
 
-    /// Cargo says so.
+    /// Passed by Cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    // This thread starts the processes, which the system ends with it. It lives as long as the program.
+    // The system ends the started processes with this thread, which lives as long as the program.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(start(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -122,7 +122,7 @@ async fn run(arguments: &Arguments, chosen: &[&Row], folder: &Folder) -> Result<
             report.add(measured);
         }
         report.took(row.name, begun.elapsed());
-        // After each row: an interrupted run leaves what it has.
+        // Written after each row: an interrupted run leaves its results.
         report.write(&arguments.out)?;
     }
     println!("{}; {}", report.summary(), arguments.out.join("results.{json,svg}").display());

@@ -1,4 +1,4 @@
-//! The plot: throughput against its limits, and answer times by percentile.
+//! Plots throughput against its limits, and answer times by percentile.
 
 use crate::{
     figures::{Curve, Figure},
@@ -39,7 +39,7 @@ pub fn draw(rows: &[&Measured], path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Two bars a row: what was reached, and the limit.
+/// Draws two bars a row: the measured value and the limit.
 fn throughput(area: &Panel<'_>, rates: &[&Measured]) -> Result<()> {
     let most = rates
         .iter()
@@ -76,7 +76,7 @@ fn throughput(area: &Panel<'_>, rates: &[&Measured]) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds by percentile, both axes logarithmic: the further right, the rarer.
+/// Draws milliseconds by percentile on two logarithmic axes: the further right, the rarer.
 fn percentiles(area: &Panel<'_>, curves: &[&Curve]) -> Result<()> {
     let times = || curves.iter().flat_map(|curve| &curve.points).map(|(_, time)| *time);
     let most = times().fold(1.0, f64::max);

@@ -1,4 +1,4 @@
-//! What was measured, as a table and as JSON.
+//! Reports the results as a table and as JSON.
 
 use crate::{
     figures::Figure,
@@ -11,7 +11,7 @@ use std::{fmt::Write, fs, path::Path, thread, time::Duration};
 
 #[derive(Serialize)]
 pub struct Report {
-    /// Of this machine, and what `nproc` would say.
+    /// Processors of this machine, as `nproc` counts them.
     cores: usize,
     rounds: u8,
     rows: Vec<Entry>,
@@ -22,7 +22,7 @@ pub struct Report {
 struct Entry {
     #[serde(flatten)]
     measured: Measured,
-    /// The median of what the goal is about.
+    /// Median of the value that the goal is about.
     judged_median: f64,
     met: bool,
 }
@@ -49,7 +49,7 @@ impl Report {
         plot::draw(&rows, &folder.join("results.svg"))
     }
 
-    /// What became of the goals, in a sentence.
+    /// Says in a sentence how many goals were met.
     pub fn summary(&self) -> String {
         let missed: Vec<&str> =
             self.rows.iter().filter(|row| !row.met).map(|row| row.measured.name.as_str()).collect();

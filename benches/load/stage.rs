@@ -1,4 +1,4 @@
-//! What the measurements run on: a private PostgreSQL and `RabbitMQ`, set up as a bar would, and processes of the product.
+//! Sets up the measured system: a private PostgreSQL and `RabbitMQ`, and processes of the product.
 
 use crate::harness::{
     Result,
@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// As durable as ever (fsync and synchronous commits stay on), with memory and log to match a server.
+/// Fully durable (fsync and synchronous commits stay on), with memory and log sized for a server.
 const SERVER: Tuning = Tuning {
     initdb: &[],
     settings: &["shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=512MB", "jit=off"],
@@ -48,13 +48,13 @@ impl Stage {
         &self.servers.data.drinks
     }
 
-    /// A new database with the menu and the demo accounts.
+    /// Creates a database with the menu and the demo accounts.
     pub async fn database(&mut self) -> Result<String> {
         let Seeded { postgres, template, .. } = &mut self.servers.data;
         postgres.new_database(Some(template)).await
     }
 
-    /// A new system: its database, its queue, a `serve`, and so many `work`.
+    /// Starts a new system: its database, its queue, a `serve`, and this many `work`.
     pub async fn scaled_out(&mut self, workers: usize) -> Result<System> {
         let database = self.database().await?;
         let prefix = format!("bench-{}", self.number());
@@ -86,12 +86,12 @@ impl Stage {
         Ok(system)
     }
 
-    /// A `serve` alone, on a SQLite file in a new folder.
+    /// Starts a `serve` alone, on a SQLite file in a new folder.
     pub async fn embedded(&self) -> Result<(Role, Tokens)> {
         self.embedded_with(&[]).await
     }
 
-    /// The same with more settings.
+    /// Does the same with more settings.
     pub async fn embedded_with(&self, more: &[(String, String)]) -> Result<(Role, Tokens)> {
         let file = self.folder.join(format!("embedded-{}.db", self.number()));
         let mut settings = vec![
@@ -108,7 +108,7 @@ impl Stage {
         Ok((serve, tokens))
     }
 
-    /// A `serve` alone, that records in this database.
+    /// Starts a `serve` alone, which records in this database.
     pub async fn recording(&self, database: &str) -> Result<(Role, Tokens)> {
         let postgres = &self.servers.data.postgres;
         let settings = [
@@ -126,7 +126,7 @@ impl Stage {
         Ok(serve)
     }
 
-    /// The bare handler, in a process of its own as `serve` is.
+    /// Starts the bare handler, in a process of its own as `serve` is.
     pub async fn bare_handler(&self) -> Result<(Process, SocketAddr)> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut command = User::myself().command(&[], std::env::current_exe()?);
@@ -136,12 +136,12 @@ impl Stage {
         Ok((process, address))
     }
 
-    /// A superuser's connection.
+    /// Connects as a superuser.
     pub async fn client(&self, database: &str) -> Result<tokio_postgres::Client> {
         self.servers.data.postgres.client(database).await
     }
 
-    /// Drops what a round leaves, so that the next one finds the same machine: what is not yet on disk goes there now.
+    /// Removes what a round leaves behind and writes it to disk now, so that the next round finds the same machine.
     pub async fn clean_up(&self, database: &str) -> Result<()> {
         let client = self.client("postgres").await?;
         client.batch_execute(&format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await?;
@@ -149,7 +149,7 @@ impl Stage {
     }
 }
 
-/// Processes of one deployment, scaled out.
+/// Processes of one scaled-out deployment.
 pub struct System {
     pub database: String,
     pub queue: String,
@@ -170,12 +170,12 @@ impl System {
         Ok(())
     }
 
-    /// Messages in the queue that no worker has been given.
+    /// Counts messages in the queue that no worker has received.
     pub async fn waiting(&self) -> Result<u32> {
         waiting(&self.channel, &self.queue).await
     }
 
-    /// Stops everything and removes the queue.
+    /// Stops all processes and removes the queue.
     pub async fn stop(mut self, stage: &Stage) -> Result<()> {
         for role in self.workers.iter_mut().chain([&mut self.serve]) {
             if let Some(problem) = role.stop().await {
@@ -199,7 +199,6 @@ pub async fn delete_queue(channel: &Channel, queue: &str) -> Result<()> {
     Ok(())
 }
 
-/// How many orders are stored.
 pub async fn stored(client: &tokio_postgres::Client) -> Result<u64> {
     let count: i64 = client.query_one("SELECT count(*) FROM orders", &[]).await?.get(0);
     Ok(u64::try_from(count)?)

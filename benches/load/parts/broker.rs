@@ -22,15 +22,15 @@ use tokio::{
 };
 
 const IN_FLIGHT: u32 = 1024;
-/// Bytes of a message.
+/// Size of a message in bytes.
 pub const SIZE: usize = 250;
-/// Prefetched; half of it is acknowledged at a time.
+/// Prefetched messages; half of them are acknowledged at a time.
 const PREFETCH: u16 = 1000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
 
-/// Does this with each confirm: its delivery tag, and whether it stands for all before it too.
+/// Receives each confirm: its delivery tag, and whether it stands for all earlier ones too.
 pub struct OnAck<F>(pub F);
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl<F: FnMut(u64, bool) + Send> ChannelCallback for OnAck<F> {
     async fn publish_return(&mut self, _: &Channel, _: Return, _: BasicProperties, _: Vec<u8>) {}
 }
 
-/// What one confirmed publish and what one acknowledged delivery cost, of so many messages.
+/// Measures the cost of one confirmed publish and of one acknowledged delivery, over this many messages.
 pub async fn costs(stage: &Stage, messages: usize) -> Result<(f64, f64)> {
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
     let queue = queue(stage, &channel).await?;
@@ -61,7 +61,7 @@ pub async fn costs(stage: &Stage, messages: usize) -> Result<(f64, f64)> {
     Ok((publish, consume))
 }
 
-/// A new durable quorum queue.
+/// Declares a new durable quorum queue.
 pub async fn queue(stage: &Stage, channel: &Channel) -> Result<String> {
     let queue = format!("bare-{}", stage.number());
     let mut arguments = FieldTable::new();
@@ -74,7 +74,7 @@ pub async fn queue(stage: &Stage, channel: &Channel) -> Result<String> {
 
 async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
     let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
-    // Single ones come out of order, but each stands for itself. Counted by number: none is confirmed twice.
+    // Single confirms come out of order, each for itself. They are counted by number, so none counts twice.
     let (freed, mut confirmed) = (Arc::clone(&places), 0);
     let give_back = move |tag: u64, multiple: bool| {
         let count = if multiple { tag.saturating_sub(confirmed) } else { 1 };
@@ -90,7 +90,7 @@ async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64>
         places.acquire().await?.forget();
         channel.basic_publish(properties.clone(), vec![b'x'; SIZE], to.clone()).await?;
     }
-    // All are confirmed when all places are back.
+    // All are confirmed once all permits are back.
     let _all = places.acquire_many(IN_FLIGHT).await?;
     Ok(each(begun.elapsed(), messages))
 }

@@ -1,4 +1,4 @@
-//! How long a bare amqprs publish waits for its confirm, while messages come by the clock.
+//! Measures how long a bare amqprs publish waits for its confirm, while messages come at a fixed rate.
 
 use super::broker::{OnAck, SIZE, queue};
 use crate::{
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When each message without a confirm was due, by its number, and how long the others took.
+/// Due times of messages without a confirm, by number, and the times of the others.
 struct Waiting {
     due: BTreeMap<u64, Instant>,
     took: Times,
@@ -39,7 +39,7 @@ impl Waiting {
     }
 }
 
-/// The times from when a message was due until its confirm, at so many messages a second.
+/// Measures from when a message was due until its confirm, at this many messages a second.
 pub async fn measure(stage: &Stage, rate: f64, during: Duration) -> Result<Times> {
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
     let queue = queue(stage, &channel).await?;

@@ -25,12 +25,12 @@ async fn place(web::Json(Order { recipe, table }): web::Json<Order>) -> HttpResp
     HttpResponse::Accepted().json(Answer { recipe, table })
 }
 
-/// Serves until it is killed; with as many threads as `serve` has.
+/// Serves until it is killed, with as many threads as `serve` has.
 pub async fn serve(at: SocketAddr) -> std::io::Result<()> {
     HttpServer::new(|| App::new().route("/orders", web::post().to(place))).bind(at)?.run().await
 }
 
-/// What one order costs.
+/// Measures the cost of one order.
 pub async fn cost(stage: &Stage, orders: Requests, during: Duration) -> Result<f64> {
     let (_process, address) = stage.bare_handler().await?;
     let answers = Load::closed(address, orders, crate::CONNECTIONS, during).send().await?;

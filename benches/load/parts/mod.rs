@@ -1,5 +1,5 @@
-//! What the parts can do alone: an HTTP handler, the broker, the databases, each used as directly as it can be.
-//! Each measurement returns what one order costs, in seconds.
+//! Measures the parts alone: an HTTP handler, the broker, the databases, each used as directly as possible.
+//! Each measurement returns the cost of one order in seconds.
 
 pub mod broker;
 pub mod confirm_times;
@@ -10,7 +10,7 @@ pub mod sqlite;
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
-/// An order's row and its one line: what the load generator orders.
+/// An order's row and its one line: the same as the load generator orders.
 pub struct Row {
     pub id: Uuid,
     pub customer: Uuid,
@@ -22,10 +22,9 @@ pub struct Row {
     pub fingerprint: Vec<u8>,
 }
 
-/// So many orders at each insert.
 pub const BATCH: usize = 500;
 
-/// New orders of this customer for these drinks, ids ascending as the product's are.
+/// Builds orders of this customer for these drinks, with ascending ids as the product's are.
 pub fn rows(count: usize, customer: Uuid, drinks: &[(Uuid, String)]) -> Vec<Row> {
     (0..count)
         .map(|number| {

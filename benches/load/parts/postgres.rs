@@ -22,7 +22,7 @@ const MOVES: &str = "
     SELECT id, 1, 'queued', 'pending', customer, placed
     FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS m (id, customer, placed)";
 
-/// What one stored order costs, of so many.
+/// Measures the cost of one recorded order, over this many.
 pub async fn cost(stage: &mut Stage, count: usize) -> Result<f64> {
     let database = stage.database().await?;
     let client = stage.client(&database).await?;
@@ -57,7 +57,7 @@ async fn insert(client: &Client, batch: &[Row], statements: &[Statement; 3]) -> 
     let in_orders: [&(dyn ToSql + Sync); 6] = [&ids, &customers, &tables, &due, &placed, &fingerprints];
     let in_lines: [&(dyn ToSql + Sync); 3] = [&ids, &recipes, &drinks];
     let in_moves: [&(dyn ToSql + Sync); 3] = [&ids, &customers, &placed];
-    // Polled together they are sent together, and run in this order.
+    // Polled together they are sent together and run in this order.
     tokio::try_join!(
         client.batch_execute("BEGIN"),
         client.execute(orders, &in_orders),

@@ -15,11 +15,11 @@ use std::time::Instant;
 use tokio::{task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
-/// As the product opens it.
+/// Opens the file as the product does.
 const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                      PRAGMA wal_autocheckpoint = 4000;";
 
-// What the file holds: Diesel prepares inserts into these once, and `sql_query` each time.
+// Diesel prepares inserts into these tables once, and `sql_query` each time.
 diesel::table! {
     orders (id) {
         id -> Binary,
@@ -64,7 +64,7 @@ struct Drink {
     name: String,
 }
 
-/// What one stored order costs, of so many.
+/// Measures the cost of one recorded order, over this many.
 pub async fn cost(stage: &Stage, count: usize) -> Result<f64> {
     let file = stage.folder.join(format!("bare-{}.db", stage.number())).display().to_string();
     let mut seed = command(&["seed"], &[("DATABASE_URL".to_owned(), format!("sqlite://{file}"))]);
@@ -93,7 +93,7 @@ fn insert_all(file: &str, count: usize) -> Result<f64> {
 }
 
 fn insert(conn: &mut SqliteConnection, row: &Row) -> diesel::QueryResult<()> {
-    // As the product writes them: text that sorts by time.
+    // As the product writes timestamps: text that sorts by time.
     let (due, placed) = (row.due.to_rfc3339(), row.placed.to_rfc3339());
     let [id, customer, recipe] = [&row.id, &row.customer, &row.recipe].map(|id| id.as_bytes().as_slice());
     insert_into(orders::table)

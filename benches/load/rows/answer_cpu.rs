@@ -1,5 +1,5 @@
-//! How much time of the thread that answers each GET and HEAD takes, with and without gzip. While it takes that, nobody else on
-//! the same thread is answered: what is larger must be done elsewhere.
+//! Measures the processor time that each GET and HEAD takes of the HTTP thread, with and without gzip. Meanwhile that thread
+//! answers nobody else, so larger work belongs elsewhere.
 
 use super::{Bench, Goal, Measured};
 use crate::{client::request, figures::Figure, harness::Result};
@@ -14,19 +14,17 @@ use hyper_util::rt::TokioIo;
 use std::{fs, net::SocketAddr, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
-/// As the kernel names the threads that answer: it keeps 15 bytes.
+/// The kernel keeps 15 bytes of a thread's name.
 const THREADS: &str = "actix-server wo";
 const WARM_UP_REQUESTS: u32 = 5;
 const REQUESTS: u32 = 50;
-/// A page as large as there are.
 const ORDERS: usize = 100;
-/// The route of what there is none of here.
+/// A route to things that this system has none of.
 const LEFT_OUT: &str = "/dead-letters/{id}";
-/// The routes for admins.
 const FOR_ADMINS: [&str; 3] = ["/users", "/audit", "/dead-letters"];
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A path for every route that GET has; `{order}` is an order's id, `{user}` an account's.
+/// A path for each route with GET; `{order}` is an order's id, `{user}` an account's.
 const PATHS: [&str; 22] = [
     "/healthz",
     "/readyz",
@@ -100,7 +98,7 @@ async fn connect(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
     Ok(sender)
 }
 
-/// The status and the body of an answer.
+/// Returns the status and the body of an answer.
 async fn ask(sender: &mut SendRequest<Full<Bytes>>, asked: &Request<Full<Bytes>>) -> Result<(u16, Bytes)> {
     sender.ready().await?;
     let response = timeout(ANSWER_TIMEOUT, sender.send_request(asked.clone())).await??;
@@ -126,7 +124,7 @@ async fn place_orders(
     id.ok_or_else(|| "there are no drinks".into())
 }
 
-/// The admin's token and id.
+/// Returns the admin's token and id.
 async fn sign_in_admin(sender: &mut SendRequest<Full<Bytes>>) -> Result<(String, String)> {
     let login = serde_json::json!({ "email": "admin@example.com", "password": "password123" }).to_string();
     let (_, body) = ask(sender, &request("POST", "/login", None, login)).await?;
@@ -135,7 +133,7 @@ async fn sign_in_admin(sender: &mut SendRequest<Full<Bytes>>) -> Result<(String,
     Ok((text(&answer["token"])?, text(&answer["user"]["id"])?))
 }
 
-/// An error if a route is not among the paths.
+/// Fails if a route has no path here.
 async fn check_paths(sender: &mut SendRequest<Full<Bytes>>) -> Result<()> {
     let (_, document) = ask(sender, &request("GET", "/openapi.json", None, "")).await?;
     let document: serde_json::Value = serde_json::from_slice(&document)?;
@@ -152,7 +150,7 @@ async fn check_paths(sender: &mut SendRequest<Full<Bytes>>) -> Result<()> {
     missing.map_or(Ok(()), |(route, _)| Err(format!("no path of {route} is measured").into()))
 }
 
-/// How long the threads ran for a request, on average.
+/// Measures the mean processor time of the HTTP threads for a request.
 async fn milliseconds_each(
     process: u32,
     sender: &mut SendRequest<Full<Bytes>>,
@@ -172,7 +170,7 @@ async fn milliseconds_each(
     Ok((nanoseconds(process)? - before) as f64 / 1e6 / f64::from(REQUESTS))
 }
 
-/// How long the threads that answer have run; kernels other than Linux don't say.
+/// Reads the processor time of the HTTP threads; only Linux tells it.
 fn nanoseconds(process: u32) -> Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {

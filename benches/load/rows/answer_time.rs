@@ -1,4 +1,4 @@
-//! How long a guest waits for the answer to an order, while orders come by the clock.
+//! Measures how long a guest waits for the answer to an order, while orders come at a fixed rate.
 
 use super::{Bench, Goal, Measured, peak};
 use crate::{

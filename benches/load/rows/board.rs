@@ -1,4 +1,4 @@
-//! How soon the board shows an order that was accepted, while orders come by the clock.
+//! Measures how soon the board shows an accepted order, while orders come at a fixed rate.
 
 use super::{Bench, Goal, Measured, peak};
 use crate::{
@@ -16,9 +16,9 @@ use tokio::{
 
 const DURING: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
-/// An order that is followed is placed so often.
+/// Interval between orders that are followed.
 const PLACE_INTERVAL: Duration = Duration::from_millis(50);
-/// It is looked at so often.
+/// Interval between looks at a followed order.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -44,7 +44,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// Places orders by the clock, and looks at each until it is pending, which is to be on the board.
+/// Places orders at a fixed rate, and looks at each until it is pending, which puts it on the board.
 async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     let begun = Instant::now();
     let drink = stage.drinks().first().ok_or("no menu")?;
@@ -53,7 +53,7 @@ async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     let mut next = interval(PLACE_INTERVAL);
     while begun.elapsed() < WARM_UP + DURING {
         next.tick().await;
-        // Beside those before: one that takes long must not keep others from being counted.
+        // Each is followed on its own: a slow one must not keep others from being counted.
         let order = json!({ "recipe": drink, "table": "7" }).to_string();
         let (address, tokens) = (system.serve.address, system.tokens.clone());
         followed.spawn(async move {
@@ -67,14 +67,14 @@ async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     Ok(seen)
 }
 
-/// How long after its answer an order can be seen.
+/// Measures from an order's answer until the order can be seen.
 async fn follow_one(address: SocketAddr, tokens: &Tokens, order: String) -> Result<Duration> {
     let mut guest = Client::connect(address, &tokens.guest).await?;
     let mut bartender = Client::connect(address, &tokens.bartender).await?;
     let (_, order) = guest.ask("POST", "/orders", order).await?;
     let accepted = Instant::now();
     let order = format!("/orders/{}", order.get("id").and_then(Value::as_str).ok_or("no id")?);
-    // Nobody works this board, so that it has tens of thousands of orders by now: its one row is looked at, not the list.
+    // Nobody works this board, so it has tens of thousands of orders: the row asks for the one order, not for the list.
     loop {
         let order = bartender.expect(200, "GET", &order, String::new()).await?;
         if order.get("status").is_some_and(|status| status == "pending") {

@@ -1,4 +1,4 @@
-//! A backlog, stored by one worker and by two.
+//! Measures how fast one worker and two record a backlog.
 
 use super::{Bench, Goal, Measured};
 use crate::{
@@ -33,7 +33,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// Orders stored in a second, from the workers' start until all are there.
+/// Counts orders recorded in a second, from the workers' start until all are recorded.
 async fn drain(stage: &mut Stage, workers: usize) -> Result<f64> {
     let mut system = stage.scaled_out(0).await?;
     let requests = orders(&system.tokens.guest, stage.drinks());
@@ -45,7 +45,7 @@ async fn drain(stage: &mut Stage, workers: usize) -> Result<f64> {
     for number in 1..=workers {
         system.add_worker(number).await?;
     }
-    // The queue tells when it is nearly done, without taking the database's time.
+    // The queue's length says when the work is nearly done, at no cost to the database.
     while system.waiting().await? > 0 {
         sleep(Duration::from_millis(50)).await;
     }

@@ -1,7 +1,7 @@
-//! `POST /orders` without any server: each order is in SQLite, on disk, when it is answered.
+//! `POST /orders` without any server: each answered order is in SQLite and on disk.
 //!
-//! The bare insert has a whole batch at hand, so as many clients order at a time: with fewer a commit, and its way to the
-//! disk, is shared by fewer. What it is with as many as at the other rows is shown beside.
+//! The bare insert has a full batch at hand, so as many clients order at a time: with fewer, fewer share a commit and its
+//! way to the disk. The rate with as many clients as in the other rows is shown beside it.
 
 use super::{Bench, Goal, Measured};
 use crate::{

@@ -1,4 +1,4 @@
-//! `POST /orders` as fast as it goes, with no worker.
+//! `POST /orders` at full speed, with no worker.
 
 use super::{Bench, Goal, Measured};
 use crate::{

@@ -1,4 +1,4 @@
-//! `POST /orders` under keys that are new, against the same without keys, in turn, with no worker.
+//! `POST /orders` under new idempotency keys, against the same without keys, in turn, with no worker.
 
 use super::{Bench, Goal, Measured};
 use crate::{

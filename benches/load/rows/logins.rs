@@ -1,4 +1,4 @@
-//! Orders by the clock, alone and while as many sign in as the machine takes.
+//! Orders at a fixed rate, alone and while as many people sign in as the machine can bear.
 
 use super::{Bench, Goal, Measured, peak};
 use crate::{
@@ -10,11 +10,11 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 const DURING: Duration = Duration::from_secs(6);
-/// How many sign in at a time: more than are let in.
+/// Concurrent sign-ins: more than are let in.
 const SIGNING_IN: usize = 64;
-/// Of how many accounts: of many who sign in to one at once most would have to wait, as those who guess do.
+/// Accounts that sign in: with few, most attempts would be throttled, as guesses at one account are.
 const ACCOUNTS: u64 = 1000;
-/// Who is told to come again later does so when `Retry-After` says.
+/// Pause of a client that was told to come again later, as `Retry-After` asks.
 const REST: Duration = Duration::from_secs(2);
 
 pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
@@ -59,7 +59,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// Accounts of its own, with one hash as dear as the product makes them: a demo account's is cheap until it signs in.
+/// Creates accounts with one hash of the product's cost: a demo account's hash is cheap until its first sign-in.
 async fn register(stage: &Stage, system: &System) -> Result<()> {
     let body = r#"{"username":"regular","email":"0@example.com","password":"five limes and a spoon"}"#;
     let mut client = Client::connect(system.serve.address, &system.tokens.guest).await?;
@@ -72,7 +72,7 @@ async fn register(stage: &Stage, system: &System) -> Result<()> {
     Ok(stage.client(&system.database).await?.batch_execute(&others).await?)
 }
 
-/// Who is told to come again later rests so long.
+/// Pause after an answer that asks to come again later.
 async fn storm(system: &System, rest: Duration) -> Result<crate::client::Answers> {
     let logins: Requests = Arc::new(|number| {
         let email = format!("{}@example.com", number % ACCOUNTS);

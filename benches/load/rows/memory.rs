@@ -1,4 +1,4 @@
-//! How much memory `serve` takes: when nothing happens, at its peak, and some time after that.
+//! Measures the memory of `serve`: idle, at its peak, and some time after that.
 
 use super::{Bench, Goal, Measured};
 use crate::{
@@ -11,7 +11,7 @@ use std::{fs, time::Duration};
 use tokio::time::sleep;
 
 const DURING: Duration = Duration::from_secs(4);
-/// When it should be idle, and idle again.
+/// Times after which it should be idle, and idle again.
 const SETTLED: Duration = Duration::from_secs(1);
 const AFTERWARDS: Duration = Duration::from_secs(6);
 
@@ -37,7 +37,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// What the system says of the process' memory; kernels other than Linux say nothing.
+/// Reads the memory of the process; only Linux tells it.
 pub fn megabytes(role: &Role, field: &str) -> Result<f64> {
     let id = role.id().ok_or("serve does not run")?;
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;

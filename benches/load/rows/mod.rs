@@ -23,7 +23,6 @@ use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
 use std::time::Duration;
 
-/// What is aimed at.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
@@ -43,21 +42,21 @@ impl Goal {
 /// One row of the report.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
-    /// What was measured.
+    /// Name and value of the measurement.
     pub name: String,
     pub value: Figure,
-    /// What it is held against.
+    /// Limit that the value is held against.
     pub limit: Option<Figure>,
-    /// What the goal is about: the value by the limit, or the value itself.
+    /// Quantity of the goal: the value divided by the limit, or the value itself.
     pub judged: Figure,
     pub goal: Goal,
-    /// What it was made up of.
+    /// Quantities that the limit was computed from.
     pub parts: Vec<(String, Figure)>,
     pub curves: Vec<Curve>,
 }
 
 impl Measured {
-    /// A value that is held against a limit.
+    /// Builds a row whose value is held against a limit.
     pub fn ratio(name: impl Into<String>, value: Figure, limit: Figure, goal: Goal) -> Self {
         let judged = value.per(&limit);
         Self {
@@ -71,7 +70,7 @@ impl Measured {
         }
     }
 
-    /// A value that is the goal's itself.
+    /// Builds a row whose goal is about the value itself.
     pub fn value(name: impl Into<String>, value: Figure, goal: Goal) -> Self {
         let judged = value.clone();
         Self { name: name.into(), value, limit: None, judged, goal, parts: Vec::new(), curves: Vec::new() }
@@ -92,7 +91,7 @@ impl Measured {
     }
 }
 
-/// The peak of a whole system, with one worker: what half of peak is half of.
+/// Peak rate of a whole system with one worker: other rows run at half of it.
 pub async fn peak(stage: &mut Stage) -> Result<f64> {
     let system = stage.scaled_out(1).await?;
     let steady = whole_way::steady(stage, &system, Duration::from_secs(5)).await?;
@@ -100,7 +99,6 @@ pub async fn peak(stage: &mut Stage) -> Result<f64> {
     Ok(steady.rate)
 }
 
-/// How a row measures.
 pub struct Bench<'a> {
     pub stage: &'a mut Stage,
     pub rounds: usize,
@@ -108,11 +106,11 @@ pub struct Bench<'a> {
 
 pub type Measuring<'a> = LocalBoxFuture<'a, Result<Vec<Measured>>>;
 
-/// What can be measured.
+/// A row that can be measured.
 pub struct Row {
     pub name: &'static str,
     pub what: &'static str,
-    /// Takes so long that it is measured only when it is named.
+    /// Takes long, so it is measured only by name.
     pub long: bool,
     pub run: for<'a> fn(Bench<'a>) -> Measuring<'a>,
 }

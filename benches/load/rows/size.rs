@@ -1,4 +1,4 @@
-//! How large the executable is.
+//! Measures the size of the executable.
 
 use super::{Bench, Goal, Measured};
 use crate::{figures::Figure, harness::Result};

@@ -1,4 +1,4 @@
-//! Memory of `serve` while as many clients as there may be ask for something and read nothing of it, for each route to read from.
+//! Measures the memory of `serve` while the largest number of clients request a route and read nothing, for each route.
 
 use super::{Bench, Goal, Measured, memory::megabytes};
 use crate::{
@@ -15,17 +15,17 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// As many as there may be by default.
+/// The default limit of connections.
 const CLIENTS: usize = 4096;
-/// Requests of each, in a pipeline: those behind the first must not be answered.
+/// Pipelined requests of each client: those behind the first must not be answered.
 const PIPELINED: usize = 8;
-/// Of a client's own, so that little of an answer leaves the server.
+/// Receive buffer of a client, small so that little of an answer leaves the server.
 const RECEIVE_BUFFER: u32 = 4096;
-/// After which memory has settled, and at the latest: clients that read nothing are cut after 20 s.
+/// Time until memory has settled, and the latest: clients that read nothing are cut after 20 s.
 const SETTLED: Duration = Duration::from_secs(2);
 const AT_LATEST: Duration = Duration::from_secs(15);
 
-/// Each route to read from, and the largest it can be asked for. The last one is what no bound keeps small by itself.
+/// Each route and its largest request. The last one is the one that no other bound keeps small.
 const ROUTES: [&str; 15] = [
     "/healthz",
     "/readyz",
@@ -72,7 +72,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])
 }
 
-/// Memory of a new `serve` before and while all clients stall at this route.
+/// Measures the memory of a new `serve` before and while all clients stall at this route.
 async fn stalled(stage: &Stage, route: &str, coding: &str) -> Result<(f64, f64)> {
     let no_limits = [("RATE_LIMITS".to_owned(), "off".to_owned())];
     let (mut serve, tokens) = stage.embedded_with(&no_limits).await?;
@@ -97,7 +97,6 @@ async fn stalled(stage: &Stage, route: &str, coding: &str) -> Result<(f64, f64)>
     }
 }
 
-/// The admin's token.
 async fn admin(serve: &Role) -> Result<String> {
     let login = serde_json::json!({ "email": "admin@example.com", "password": "password123" });
     let answer = Client::new().post(format!("http://{}/login", serve.address)).json(&login).send().await?;
@@ -113,7 +112,7 @@ async fn ask(serve: &Role, request: &[u8]) -> Result<TcpStream> {
     Ok(client)
 }
 
-/// The most memory that it takes, until that no longer grows.
+/// Samples memory until it no longer grows, and returns the maximum.
 async fn settled(serve: &Role) -> Result<f64> {
     let begun = Instant::now();
     let mut most = 0.0;

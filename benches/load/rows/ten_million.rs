@@ -1,4 +1,4 @@
-//! The same requests to a bar with 10,000 stored orders and to one with 10,000,000, with the same board.
+//! The same requests to a bar with 10,000 recorded orders and to one with 10,000,000, with the same board.
 
 use super::{Bench, Goal, Measured};
 use crate::{
@@ -17,7 +17,6 @@ const MANY: u64 = 10_000_000;
 const LISTS: usize = 1000;
 const MOVES: usize = 500;
 
-/// What is asked.
 #[derive(Clone, Copy)]
 enum Kind {
     Board,
@@ -60,7 +59,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     Ok(measured)
 }
 
-/// Asks both in turn, one request each, so that what else the machine does strikes both; then takes back what was moved.
+/// Sends both bars one request each in turn, so that other load on the machine meets both; then undoes each transition.
 async fn round(kind: Kind, few: &mut Filled, many: &mut Filled) -> Result<[Times; 2]> {
     let mut times = [times(), times()];
     few.connect().await?;
@@ -81,7 +80,7 @@ async fn round(kind: Kind, few: &mut Filled, many: &mut Filled) -> Result<[Times
     Ok(times)
 }
 
-/// A `serve` on a database with so many orders.
+/// Starts a `serve` on a database with this many orders.
 struct Filled {
     database: String,
     serve: Role,
@@ -104,14 +103,14 @@ impl Filled {
         Ok(Self { database, serve, tokens, guest, bartender })
     }
 
-    /// Anew: the other one may have taken longer to fill than idle connections are kept.
+    /// Reconnects: filling the other bar may have outlasted the keep-alive timeout.
     async fn connect(&mut self) -> Result<()> {
         self.guest = Client::connect(self.serve.address, &self.tokens.guest).await?;
         self.bartender = Client::connect(self.serve.address, &self.tokens.bartender).await?;
         Ok(())
     }
 
-    /// The paths to ask.
+    /// Returns the paths to request.
     async fn requests(&mut self, kind: Kind) -> Result<Vec<String>> {
         Ok(match kind {
             Kind::Board => vec!["/orders?status=pending".to_owned(); LISTS],
@@ -140,7 +139,7 @@ impl Filled {
         Ok(())
     }
 
-    /// Orders that wait, page by page.
+    /// Reads waiting orders, page by page.
     async fn waiting(&mut self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut path = "/orders?status=pending&limit=100".to_owned();

@@ -1,4 +1,4 @@
-//! Orders that come in and are stored at the same time, at the pace that keeps the queue from growing.
+//! Orders that come in and are recorded at the same time, at the pace that keeps the queue from growing.
 
 use super::{Bench, Goal, Measured};
 use crate::{
@@ -17,9 +17,8 @@ use tokio::time::{Instant, sleep};
 
 const WARM_UP: Duration = Duration::from_secs(3);
 const DURING: Duration = Duration::from_secs(6);
-/// While more orders than this are taken and not stored, no new ones are sent: so the queue stays where it is.
+/// Accepted orders not yet recorded above which no new ones are sent, so that the queue stays the same.
 const MAX_WAITING_ORDERS: u64 = 4_000;
-/// How often they are counted.
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 const ORDERS: usize = 30_000;
 
@@ -53,15 +52,14 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     ])])
 }
 
-/// As many orders stored as taken.
+/// A run with as many orders recorded as accepted.
 pub struct Steady {
-    /// Stored in a second.
     pub rate: f64,
-    /// Taken and not stored, when counting began and when it ended.
+    /// Orders accepted and not recorded, at the begin and the end of the count.
     pub waiting: (f64, f64),
 }
 
-/// Sends as many orders as are stored.
+/// Sends as many orders as are recorded.
 #[allow(clippy::cast_precision_loss)]
 pub async fn steady(stage: &Stage, system: &System, during: Duration) -> Result<Steady> {
     let requests = orders(&system.tokens.guest, stage.drinks());
