@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     match cli.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            telemetry::failed(&failure);
+            telemetry::report_failure(&failure);
             ExitCode::FAILURE
         }
     }

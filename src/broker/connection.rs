@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueueError;
 use super::amqp_call::{Backoff, CALL_TIMEOUT, OnRuntime, call, log_failed};
-use crate::telemetry::metrics::{self, Open, Purpose};
+use crate::telemetry::metrics::{self, MetricLabel, Open};
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -27,6 +27,21 @@ const STEADY_PERIOD: Duration = Duration::from_secs(5);
 /// Channels closed by the server before the connection is rebuilt: each keeps its id for good, and amqprs panics when
 /// they run out (at 2,047, unless the server is set otherwise).
 const MAX_LOST_CHANNELS: u16 = 200;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Publishing,
+    Consuming,
+}
+
+impl MetricLabel for Purpose {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Publishing => "publishing",
+            Self::Consuming => "consuming",
+        }
+    }
+}
 
 /// One open connection.
 pub(super) struct Live {
@@ -53,7 +68,7 @@ impl Live {
 
     /// Counts a channel as open on it.
     pub(super) fn count_channel(&self) -> Open {
-        Open::new(metrics::broker().channels.of(self.purpose))
+        Open::new(metrics::broker().channels.of(self.purpose.label()))
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -157,8 +172,8 @@ pub(super) async fn supervise(
             Ok(connection) => {
                 let since = Instant::now();
                 let live = Arc::new(Live::new(connection, purpose, runtime.clone()));
-                metrics::broker().opened.of(purpose).inc();
-                let connected = Open::new(metrics::broker().connected.of(purpose));
+                metrics::broker().opened.of(purpose.label()).inc();
+                let connected = Open::new(metrics::broker().connected.of(purpose.label()));
                 current.send_replace(Some(live.clone()));
                 tracing::info!(connection = name, "connected to the broker");
                 let reason = tokio::select! {

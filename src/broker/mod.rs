@@ -54,7 +54,7 @@ use self::url::BrokerUrl;
 use amqp_call::{CALL_TIMEOUT, log_failed};
 use channel_pool::ChannelPool;
 use circuit_breaker::{CircuitBreaker, CircuitState};
-use connection::{Current, supervise};
+use connection::{Current, Purpose, supervise};
 use consumer::Opening;
 use consumer::reception::Reception;
 use durability_check::management_api::Management;
@@ -64,7 +64,7 @@ use publisher::{MAX_UNCONFIRMED_ORDERS, Message, Route};
 use topology::Topology;
 
 use crate::telemetry::Scope;
-use crate::telemetry::metrics::{Label, Purpose};
+use crate::telemetry::metrics::MetricLabel;
 use crate::telemetry::traces::TraceContext;
 
 /// How long the broker may take to confirm a message.
@@ -187,7 +187,7 @@ impl Broker {
         let connections = TaskTracker::new();
         let connect = |purpose: Purpose| {
             let (sender, current) = watch::channel(None);
-            let arguments = address.named(&format!("shakerqueue {}", purpose.value()));
+            let arguments = address.named(&format!("shakerqueue {}", purpose.label()));
             let supervised = supervise(arguments, purpose, runtime.clone(), sender, stop.connections.clone());
             connections.spawn_on(telling(ended.clone(), supervised), &runtime);
             (ChannelPool::new(current.clone()), current)
@@ -296,7 +296,7 @@ impl Broker {
         let Postponed { id, foreign, body, failures, place } = message;
         self.topology.declare_delay(&self.consuming_pool, delay).await?;
         let message = Message { id, foreign, body, failures, route: Route::OrdersAfter(delay) };
-        Ok(Scope::current().at(place).run(self.publisher.send(message, None)).await?)
+        Ok(Scope::current().with_trace(place).run(self.publisher.send(message, None)).await?)
     }
 
     /// How much waits in a queue. Fails at once while there is no connection, and declares a queue that is gone.

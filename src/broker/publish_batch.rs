@@ -105,7 +105,7 @@ impl PublishBatch {
             [only] => only.message.failures.headers(),
             _ => None,
         };
-        if self.messages.iter().all(|message| message.place.is_nowhere()) {
+        if self.messages.iter().all(|message| message.place.is_none()) {
             return failures;
         }
         let mut headers = failures.unwrap_or_default();

@@ -13,7 +13,7 @@ use super::error::PublishError;
 use super::retry_headers::RetryInfo;
 use crate::{
     telemetry::{
-        metrics::{self, Published},
+        metrics::{self, MetricLabel},
         traces::{Span, SpanKind, TraceContext},
     },
     util::reply_channel,
@@ -96,9 +96,9 @@ impl Publisher {
         check: Option<Arc<dyn DuplicateCheck>>,
     ) -> Result<(), PublishError> {
         let id = message.id;
-        let mut span = Span::here(SpanKind::Producer, "send order");
-        let outcome = self.hand_over(message, span.place(), check).await;
-        metrics::broker().publishes.of(published(outcome)).inc();
+        let mut span = Span::child(SpanKind::Producer, "send order");
+        let outcome = self.hand_over(message, span.context(), check).await;
+        metrics::broker().publishes.of(outcome.label()).inc();
         if span.is_recorded() {
             span.set("messaging.system", "rabbitmq");
             span.set("messaging.operation.type", "send");
@@ -143,14 +143,16 @@ impl Publisher {
     }
 }
 
-fn published(outcome: Result<(), PublishError>) -> Published {
-    match outcome {
-        Ok(()) => Published::Confirmed,
-        Err(PublishError::Unavailable) => Published::Unavailable,
-        Err(PublishError::Busy) => Published::Busy,
-        Err(PublishError::Unconfirmed) => Published::Unconfirmed,
-        Err(PublishError::Refused) => Published::Refused,
-        Err(PublishError::NoQueue) => Published::NoQueue,
-        Err(PublishError::Duplicate) => Published::Duplicate,
+impl MetricLabel for Result<(), PublishError> {
+    fn label(&self) -> &'static str {
+        match self {
+            Ok(()) => "confirmed",
+            Err(PublishError::Unavailable) => "unavailable",
+            Err(PublishError::Busy) => "busy",
+            Err(PublishError::Unconfirmed) => "unconfirmed",
+            Err(PublishError::Refused) => "refused",
+            Err(PublishError::NoQueue) => "no_queue",
+            Err(PublishError::Duplicate) => "duplicate",
+        }
     }
 }

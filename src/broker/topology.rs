@@ -12,6 +12,7 @@ use super::QueueError;
 use super::amqp_call::CALL_TIMEOUT;
 use super::channel_pool::ChannelPool;
 use super::field_table::{insert, table};
+use crate::telemetry::metrics::MetricLabel;
 
 use uuid::Uuid;
 
@@ -32,6 +33,15 @@ pub enum Source {
     Orders,
     /// Those that were delivered very often, and never acknowledged.
     Overrun,
+}
+
+impl MetricLabel for Source {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Orders => "orders",
+            Self::Overrun => "overrun",
+        }
+    }
 }
 
 /// The names of everything on the broker, all of which begin with the prefix.

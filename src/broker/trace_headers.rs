@@ -14,9 +14,9 @@ const BATCH_HEADER: &str = "shakerqueue-traceparents";
 /// The headers that tell it of a message that goes alone (the W3C's `traceparent` and `tracestate`), or of several in one.
 pub(super) fn write(places: &[TraceContext], headers: &mut FieldTable) {
     match places {
-        [only] => only.write(&mut Headers(headers)),
+        [only] => only.inject(&mut Headers(headers)),
         all => {
-            let parents: Vec<_> = all.iter().map(TraceContext::parent).collect();
+            let parents: Vec<_> = all.iter().map(TraceContext::traceparent).collect();
             if parents.iter().any(Option::is_some) {
                 let list = parents.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>();
                 insert(headers, BATCH_HEADER, list.join(",").into());
@@ -27,13 +27,13 @@ pub(super) fn write(places: &[TraceContext], headers: &mut FieldTable) {
 
 /// That of a message which came alone.
 pub(super) fn alone(headers: Option<&FieldTable>) -> TraceContext {
-    headers.map(|headers| TraceContext::read(&Read(headers))).unwrap_or_default()
+    headers.map(|headers| TraceContext::extract(&Read(headers))).unwrap_or_default()
 }
 
 /// Those of messages that came together. Fewer than there are messages if it does not say so of all.
 pub(super) fn together(headers: Option<&FieldTable>) -> Vec<TraceContext> {
     let list = headers.and_then(|headers| text(headers, BATCH_HEADER)).unwrap_or_default();
-    list.split(',').take(json_seq::MAX_PARTS).map(TraceContext::of_parent).collect()
+    list.split(',').take(json_seq::MAX_PARTS).map(TraceContext::from_traceparent).collect()
 }
 
 struct Headers<'a>(&'a mut FieldTable);

@@ -256,7 +256,7 @@ fn secret(
 fn monitor(deployment: &str, health: Health, intake: Weak<Intake>) -> SampledMetrics {
     metrics::intake();
     metrics::accounts();
-    metrics::moves();
+    metrics::transitions();
     // Orders go on to the recorder, which ends when the last of those is gone who could give it one.
     let oldest_waiting = move || {
         let intake = intake.upgrade();

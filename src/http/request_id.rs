@@ -31,12 +31,12 @@ impl RequestId {
 
     /// Of the request that this task answers.
     pub fn current() -> Option<Self> {
-        telemetry::request().map(Self)
+        telemetry::request_id().map(Self)
     }
 
-    /// What is done for this request, at this place of a trace.
-    pub async fn scope<T>(self, place: TraceContext, work: impl Future<Output = T>) -> T {
-        Scope { request: Some(self.0), place }.run(work).await
+    /// What is done for this request, in this trace.
+    pub async fn scope<T>(self, trace: TraceContext, work: impl Future<Output = T>) -> T {
+        Scope { request_id: Some(self.0), trace }.run(work).await
     }
 
     /// As text.

@@ -33,7 +33,7 @@ pub async fn record(
         action,
         subject_id: subject.into(),
         changes,
-        request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
+        request_id: telemetry::request_id().map(|request| request.as_ref().to_owned()),
     };
     audit::add(conn, &entry).await
 }

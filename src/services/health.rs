@@ -4,7 +4,7 @@ use crate::{
     broker::{Broker, Source},
     services::orders::recorder::takes_orders,
     store::Store,
-    telemetry::metrics::Part,
+    telemetry::metrics::MetricLabel,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -65,6 +65,22 @@ pub enum DatabaseState {
     ReadOnly,
     /// It does not answer.
     Down,
+}
+
+/// A server that this process depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Database,
+    Broker,
+}
+
+impl MetricLabel for Part {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Broker => "broker",
+        }
+    }
 }
 
 /// A part that is down, and what that means here.

@@ -4,9 +4,9 @@
 use crate::{
     broker::Source,
     domain::{Timestamp as Moment, now, order_state::Status},
-    services::health::{DatabaseState, Health},
+    services::health::{DatabaseState, Health, Part},
     store::{Store, counts},
-    telemetry::metrics::{self, Connections, Label, OnBoard, Part, Queue},
+    telemetry::metrics::{self, MetricLabel},
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
@@ -79,7 +79,7 @@ impl SampledMetrics {
     async fn ask(&self) {
         let report = self.health.report().await;
         let up = |part: Part, up: bool| {
-            metrics::database().up.with_label_values(&[part.value()]).set(f64::from(u8::from(up)));
+            metrics::database().up.with_label_values(&[part.label()]).set(f64::from(u8::from(up)));
         };
         let answers = report.database != DatabaseState::Down;
         up(Part::Database, answers);
@@ -99,24 +99,30 @@ impl SampledMetrics {
             None
         };
         let now = now();
-        for (on_board, status) in ON_BOARD {
+        for status in ON_BOARD {
             let standing = told.as_ref().and_then(|told| told.orders.iter().find(|(of, _)| *of == status));
             let standing = standing.map(|(_, standing)| standing);
-            metrics.orders.of(on_board).set(standing.map_or(f64::NAN, |standing| count(standing.orders)));
-            metrics.oldest.of(on_board).set(standing.map_or(f64::NAN, |standing| age(now, standing.oldest)));
+            metrics
+                .orders
+                .of(status.label())
+                .set(standing.map_or(f64::NAN, |standing| count(standing.orders)));
+            metrics
+                .oldest
+                .of(status.label())
+                .set(standing.map_or(f64::NAN, |standing| age(now, standing.oldest)));
         }
         metrics.dead_letters.set(told.map_or(f64::NAN, |told| count(told.dead_letters)));
     }
 
     async fn ask_broker(&self) {
         let Some(broker) = &self.health.broker else { return };
-        let ask = async |queue: Queue, source: Source| {
+        let ask = async |source: Source| {
             let depth = timeout(SAMPLE_TIMEOUT, broker.depth(source)).await.ok().and_then(Result::ok);
             let metrics = metrics::broker();
-            metrics.messages.of(queue).set(depth.map_or(f64::NAN, |depth| depth.messages.into()));
-            metrics.consumers.of(queue).set(depth.map_or(f64::NAN, |depth| depth.consumers.into()));
+            metrics.messages.of(source.label()).set(depth.map_or(f64::NAN, |depth| depth.messages.into()));
+            metrics.consumers.of(source.label()).set(depth.map_or(f64::NAN, |depth| depth.consumers.into()));
         };
-        join!(ask(Queue::Orders, Source::Orders), ask(Queue::Overrun, Source::Overrun));
+        join!(ask(Source::Orders), ask(Source::Overrun));
     }
 
     async fn ask_oldest_waiting(&self) {
@@ -128,19 +134,15 @@ impl SampledMetrics {
     fn show_connections(&self) {
         let (metrics, connections) = (metrics::database(), self.health.store.connections());
         let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.connections.of(Connections::Idle).set(number(connections.idle));
-        metrics.connections.of(Connections::InUse).set(number(connections.in_use));
-        metrics.most.set(number(connections.most));
+        metrics.connections.of("idle").set(number(connections.idle));
+        metrics.connections.of("in_use").set(number(connections.in_use));
+        metrics.max_connections.set(number(connections.most));
         metrics.waiting.set(number(connections.waiting));
     }
 }
 
 /// The states of orders on the board.
-const ON_BOARD: [(OnBoard, Status); 3] = [
-    (OnBoard::Pending, Status::Pending),
-    (OnBoard::InProgress, Status::InProgress),
-    (OnBoard::Ready, Status::Ready),
-];
+const ON_BOARD: [Status; 3] = [Status::Pending, Status::InProgress, Status::Ready];
 
 /// What is in the database.
 struct Census {
@@ -152,7 +154,7 @@ async fn census(store: &Store) -> Option<Census> {
     let counted = store.read(|conn| {
         async move {
             let mut orders = Vec::new();
-            for (_, status) in ON_BOARD {
+            for status in ON_BOARD {
                 orders.push((status, counts::status_count(conn, status).await?));
             }
             Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })

@@ -261,9 +261,9 @@ impl Conn {
         W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
     {
         let name = if transaction { "transaction" } else { "read" };
-        let mut span = Span::below(&scope.place, SpanKind::Client, name);
+        let mut span = Span::child_of(&scope.trace, SpanKind::Client, name);
         span.set("db.system.name", self.system());
-        let scope = if span.is_recorded() { scope.at(span.place()) } else { scope };
+        let scope = if span.is_recorded() { scope.with_trace(span.context()) } else { scope };
         // What an earlier user met is none of this one's errors.
         self.last_error();
         let work = async {
@@ -329,7 +329,7 @@ impl Conn {
     }
 
     async fn commit(&mut self) -> Result<()> {
-        let _span = Span::here(SpanKind::Client, "COMMIT");
+        let _span = Span::child(SpanKind::Client, "COMMIT");
         match self {
             Self::Pg(conn) => PgTransaction::commit_transaction(&mut **conn).await?,
             Self::Sqlite(conn) => SqliteTransaction::commit_transaction(&mut **conn).await?,

@@ -115,7 +115,7 @@ impl MoveRow {
             actor_id: step.actor_id,
             reason: step.reason.clone(),
             moved_at: step.at,
-            request_id: telemetry::request().map(|request| request.as_ref().to_owned()),
+            request_id: telemetry::request_id().map(|request| request.as_ref().to_owned()),
         }
     }
 }

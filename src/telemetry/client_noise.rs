@@ -1,4 +1,4 @@
-//! Keeps out of the log what any client can make the libraries write there, one line a request, and counts it instead.
+//! Keeps lines out of the log that any client can make the libraries write with each request, and counts them instead.
 
 use super::metrics;
 use prometheus::IntCounter;
@@ -19,50 +19,49 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// The library that reads requests. It logs each one that it can't read as an error of its own.
+/// Logs each request that it can't parse as an error.
 const HTTP_LIBRARY: &str = "actix_http";
 const HTTP_DISPATCHER: &str = "actix_http::h1::dispatcher";
-/// At `debug` it repeats headers of the requests that it refuses.
+/// Logs headers of the requests that it refuses, at `debug`.
 const HTTP_DECODER: &str = "actix_http::h1::decoder";
-/// The library that decrypts. It warns of each handshake that makes no sense; as a client it returns its errors as well.
+/// Warns of each malformed handshake. Where it is the client, its errors are returned as well.
 const TLS_LIBRARY: &str = "rustls";
-/// The beginnings of what the dispatcher logs because of what a client sent, or did not read. The first ends each request that
-/// can't be read, once.
+/// The beginnings of messages that the dispatcher logs because of a client's input, or because a client stopped reading.
+/// The first is logged exactly once for each request that can't be parsed.
 const CAUSED_BY_CLIENTS: [&str; 3] = [MALFORMED, "Internal server error: unexpected ", "write zero"];
 const MALFORMED: &str = "stream error: ";
-/// How often the log says how much was kept out of it.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A filter for the lines of the log. A directive that names a library shows what that one says, whoever caused it.
+/// Filters the log. A directive that names one of the libraries shows all its lines.
 pub struct ClientNoiseFilter {
     shows_http: bool,
     shows_tls: bool,
 }
 
 impl ClientNoiseFilter {
-    /// A filter for these directives (`RUST_LOG`).
+    /// Expects the directives of `RUST_LOG`.
     pub fn new(directives: &str) -> Self {
         let names = |library| directives.split(',').any(|directive| directive.trim().starts_with(library));
         Self { shows_http: names(HTTP_LIBRARY), shows_tls: names(TLS_LIBRARY) }
     }
 
-    fn shows(&self, about: &Metadata<'_>) -> bool {
-        let target = about.target();
+    fn shows(&self, metadata: &Metadata<'_>) -> bool {
+        let target = metadata.target();
         (self.shows_tls || !target.starts_with(TLS_LIBRARY))
             && (self.shows_http || !target.starts_with(HTTP_DECODER))
     }
 }
 
 impl<S> Filter<S> for ClientNoiseFilter {
-    fn enabled(&self, about: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.shows(about)
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.shows(metadata)
     }
 
-    fn callsite_enabled(&self, about: &'static Metadata<'static>) -> Interest {
-        if is_from_dispatcher(about) {
-            // The library asks about single events only where it is asked each time.
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_from_dispatcher(metadata) {
+            // Only then is `event_enabled` called.
             Interest::sometimes()
-        } else if self.shows(about) {
+        } else if self.shows(metadata) {
             Interest::always()
         } else {
             Interest::never()
@@ -78,7 +77,7 @@ impl<S> Filter<S> for ClientNoiseFilter {
     }
 }
 
-/// A layer that counts requests that could not be read, whatever is logged.
+/// A layer that counts requests that could not be parsed, whatever is logged.
 pub fn malformed_requests<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
     MalformedRequests.with_filter(filter_fn(is_from_dispatcher).with_max_level_hint(LevelFilter::ERROR))
 }
@@ -93,43 +92,43 @@ impl<S: Subscriber> Layer<S> for MalformedRequests {
     }
 }
 
-fn is_from_dispatcher(about: &Metadata<'_>) -> bool {
-    *about.level() == Level::ERROR && about.target() == HTTP_DISPATCHER
+fn is_from_dispatcher(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() == Level::ERROR && metadata.target() == HTTP_DISPATCHER
 }
 
-/// Whether the message begins with one of these. Formats no more of it than that takes: there may be 20,000 a second.
+/// Checks the beginning of a message, and formats no more of it than that takes: there may be 20,000 a second.
 fn begins_with(event: &Event<'_>, beginnings: &[&str]) -> bool {
-    let mut message = Message { beginnings, found: false };
-    event.record(&mut message);
-    message.found
+    let mut visitor = BeginningVisitor { beginnings, found: false };
+    event.record(&mut visitor);
+    visitor.found
 }
 
-struct Message<'a> {
+struct BeginningVisitor<'a> {
     beginnings: &'a [&'a str],
     found: bool,
 }
 
-impl Visit for Message<'_> {
+impl Visit for BeginningVisitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.found = self.beginnings.iter().any(|beginning| {
-                let mut left = Beginning(beginning);
-                // Which stops as soon as it is known.
-                let _ = write!(left, "{value:?}");
-                left.0.is_empty()
+                let mut rest = Beginning(beginning);
+                // Fails as soon as the result is known.
+                let _ = write!(rest, "{value:?}");
+                rest.0.is_empty()
             });
         }
     }
 }
 
-/// What must still come of a beginning.
+/// The part of a beginning that was not written yet.
 struct Beginning<'a>(&'a str);
 
 impl Write for Beginning<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         match self.0.strip_prefix(text) {
-            Some(left) if !left.is_empty() => {
-                self.0 = left;
+            Some(rest) if !rest.is_empty() => {
+                self.0 = rest;
                 Ok(())
             }
             _ => {
@@ -142,7 +141,7 @@ impl Write for Beginning<'_> {
     }
 }
 
-/// Counters of what is not logged one by one, and how far they were reported.
+/// Counters of unlogged events, with the value that was last reported of each.
 struct Unlogged([(IntCounter, u64); 3]);
 
 impl Unlogged {
@@ -152,7 +151,7 @@ impl Unlogged {
         Self(counters.map(|counter| (counter.clone(), 0)))
     }
 
-    /// How many came since it was last asked; none if none did.
+    /// The increase of each counter since the last call. None if there was none.
     fn since_last(&mut self) -> Option<[u64; 3]> {
         let mut since = [0; 3];
         for (since, (counter, reported)) in since.iter_mut().zip(&mut self.0) {
@@ -163,7 +162,7 @@ impl Unlogged {
     }
 }
 
-/// Says once a minute how much was kept out of the log, if anything was, until it is stopped.
+/// Logs once a minute how many lines were kept out of the log, if any were.
 pub async fn report_unlogged(stop: CancellationToken) {
     let mut unlogged = Unlogged::new();
     while stop.run_until_cancelled(tokio::time::sleep(SUMMARY_INTERVAL)).await.is_some() {
@@ -172,7 +171,7 @@ pub async fn report_unlogged(stop: CancellationToken) {
                 malformed_requests,
                 failed_handshakes,
                 answers,
-                "clients caused more than is logged one by one, in the last minute"
+                "some errors that clients caused in the last minute are only counted here"
             );
         }
     }
@@ -185,7 +184,6 @@ mod tests {
     use tracing::subscriber::with_default;
     use tracing_subscriber::{EnvFilter, fmt::layer, layer::SubscriberExt, registry};
 
-    /// What is logged with these directives.
     fn logged(directives: &str, work: impl FnOnce()) -> String {
         let text = Arc::new(Mutex::new(Vec::new()));
         let writer = {

@@ -1,4 +1,4 @@
-//! Keeps a failure that repeats itself from filling the log: it is logged once, and then once a minute.
+//! Logs a repeated failure at most once a minute, with the number of times that it was left out.
 
 use std::{
     collections::VecDeque,
@@ -7,22 +7,20 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The time for which a failure is not logged again.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
-/// The most failures that are told apart. The one logged longest ago makes room for another.
+/// Failures that are told apart. The one logged longest ago makes room for another.
 const MAX_FAILURES: usize = 32;
 
 static RECENT: LogThrottle = LogThrottle::new();
 
-/// Returns whether a failure that is described like this is to be logged now, with how often it was not since
-/// the last time.
+/// Returns how often the failure was left out of the log since the last time, if it is to be logged now.
 pub fn admit(failure: &str) -> Option<u64> {
     RECENT.admit(failure, Instant::now())
 }
 
-struct LogThrottle(Mutex<VecDeque<Failure>>);
+struct LogThrottle(Mutex<VecDeque<LoggedFailure>>);
 
-struct Failure {
+struct LoggedFailure {
     text: String,
     logged_at: Instant,
     unlogged: u64,
@@ -47,7 +45,7 @@ impl LogThrottle {
             None => 0,
         };
         failures.truncate(MAX_FAILURES - 1);
-        failures.push_front(Failure { text: text.to_owned(), logged_at: now, unlogged: 0 });
+        failures.push_front(LoggedFailure { text: text.to_owned(), logged_at: now, unlogged: 0 });
         Some(unlogged)
     }
 }

@@ -1,4 +1,4 @@
-//! Logs, to standard error: standard output belongs to what a command answers.
+//! The log, on standard error: standard output is for the results of commands.
 
 use super::{
     client_noise::{ClientNoiseFilter, malformed_requests},
@@ -28,24 +28,24 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// What is logged unless `RUST_LOG` says otherwise.
 const DEFAULT_FILTER: &str = "warn,shakerqueue=info";
 
-/// Those of which never more than `info` is told, whatever was asked for: below that they tell the values in statements, password
-/// hashes among them, or the collector's address and key.
-const DISCREET: [&str; 4] = ["tokio_postgres::query", "ureq", "opentelemetry-otlp", "opentelemetry_otlp"];
-/// How many lines wait at most for who reads them: beyond that they are dropped.
+/// Targets that never log below `info`, whatever `RUST_LOG` says: there they log the values in statements, password hashes among
+/// them, or the collector's address and key.
+const SECRETIVE_TARGETS: [&str; 4] =
+    ["tokio_postgres::query", "ureq", "opentelemetry-otlp", "opentelemetry_otlp"];
+/// Lines that wait for a slow reader; further ones are dropped.
 const MAX_BUFFERED_LINES: usize = 16_384;
 
-/// The longest that a process which ends at once waits for its last lines to be written. Whoever reads them may be what hangs.
-const LAST_LINES_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest wait for the last lines of a process that exits at once: their reader may hang.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The form of the log, for the line that says why the process ends.
+/// The format of the line that gives the reason for a failed exit.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
-/// Writes the lines that wait when it is dropped.
+/// Flushes the log when it is dropped.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
-/// Writes the lines that wait when it is dropped.
+/// Flushes the log when it is dropped.
 #[must_use]
 pub struct LogFlush(());
 
@@ -55,25 +55,24 @@ impl Drop for LogFlush {
     }
 }
 
-/// How to set it, for `--help`.
-pub const HELP: &str = "RUST_LOG says what is logged, to standard error [default: warn,shakerqueue=info]. Each request that was \
-                        answered, on a line: warn,shakerqueue=info,access=debug";
+/// The end of `--help`.
+pub const HELP: &str = "RUST_LOG selects the lines of the log, on standard error [default: warn,shakerqueue=info]. \
+                        For one line per request: warn,shakerqueue=info,access=debug";
 
-/// Starts logging, until what it returns is dropped. `RUST_LOG` says what; unset: from `info` up, and from the libraries from
-/// `warn` up.
+/// Starts logging as `RUST_LOG` says; unset: from `info` up, and from `warn` up for libraries.
 pub fn start(logging: Logging) -> LogFlush {
-    let asked = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
-    let understood = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(&asked);
-    let is_wrong = understood.is_err();
-    let filter = understood.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
+    let parsed = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(&directives);
+    let is_invalid = parsed.is_err();
+    let filter = parsed.unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let filter = filter
-        .and(filter_fn(is_discreet).with_max_level_hint(LevelFilter::TRACE))
-        .and(ClientNoiseFilter::new(&asked));
+        .and(filter_fn(is_harmless).with_max_level_hint(LevelFilter::TRACE))
+        .and(ClientNoiseFilter::new(&directives));
     let colours = std::io::stderr().is_terminal();
-    // A log that can't be written (a full disk, a reader that left or takes its time) must not stop the bar.
+    // A log that can't be written (a full disk, a reader that is gone or slow) must not stop the process.
     let writer = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_BUFFERED_LINES);
-    let (writer, written) = writer.finish(std::io::stderr());
-    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(written);
+    let (writer, guard) = writer.finish(std::io::stderr());
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(guard);
     let _ = FORMAT.set(logging.log_format);
     let lines = layer().log_internal_errors(false);
     let lines = match logging.log_format {
@@ -86,29 +85,29 @@ pub fn start(logging: Logging) -> LogFlush {
             lines.flatten_event(true).with_current_span(false).boxed()
         }
     };
-    // It can only be started once; a test may have been first.
+    // Fails where another test of this process has started it.
     let _ = registry().with(malformed_requests()).with(lines.with_filter(filter)).try_init();
-    if is_wrong {
-        tracing::warn!("RUST_LOG can't be read; the log is as usual");
+    if is_invalid {
+        tracing::warn!("failed to parse RUST_LOG; logging with {DEFAULT_FILTER}");
     }
     LogFlush(())
 }
 
 fn flush() {
-    // Taken out first: writing takes its time, and nobody shall wait for the lock meanwhile.
-    let written = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take();
-    drop(written);
+    // Taken out first, so that nobody waits for the lock during the flush.
+    let guard = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take();
+    drop(guard);
 }
 
-fn is_discreet(about: &Metadata<'_>) -> bool {
-    *about.level() <= Level::INFO || !DISCREET.iter().any(|target| about.target().starts_with(target))
+fn is_harmless(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::INFO
+        || !SECRETIVE_TARGETS.iter().any(|target| metadata.target().starts_with(target))
 }
 
-/// Says why a role ended, in the form that the log has.
-pub fn failed(failure: &dyn fmt::Display) {
+/// Prints the reason for a failed exit in the format of the log, whatever `RUST_LOG` says.
+pub fn report_failure(failure: &dyn fmt::Display) {
     match FORMAT.get().copied().unwrap_or(LogFormat::Text) {
         LogFormat::Text => eprintln!("shakerqueue: {failure}"),
-        // Also where nothing is logged.
         LogFormat::Json => {
             let line = json!({ "timestamp": now(), "level": "ERROR", "message": failure.to_string() });
             eprintln!("{line}");
@@ -116,29 +115,28 @@ pub fn failed(failure: &dyn fmt::Display) {
     }
 }
 
-/// Ends the process at once as failed, and says why, where nothing of it can be relied on to end by itself.
+/// Reports a failure and exits at once, for when tasks can't be relied on to stop.
 pub fn exit_with_failure(failure: String) -> ! {
-    end_after(move || failed(&failure), FAILED)
+    exit_after(move || report_failure(&failure), EXIT_FAILURE)
 }
 
-/// Ends the process at once with this code, after the lines that wait were written.
+/// Flushes the log and exits at once.
 pub fn exit(code: i32) -> ! {
-    end_after(|| {}, code)
+    exit_after(|| {}, code)
 }
 
-/// The exit code of a process that failed.
-const FAILED: i32 = 1;
+const EXIT_FAILURE: i32 = 1;
 
-fn end_after(last_words: impl FnOnce() + Send + 'static, code: i32) -> ! {
-    let (done, written) = mpsc::sync_channel(1);
+fn exit_after(report: impl FnOnce() + Send + 'static, code: i32) -> ! {
+    let (done, reported) = mpsc::sync_channel(1);
     // On a thread of its own: standard error may be a pipe that nobody reads.
-    let writing = thread::Builder::new().spawn(move || {
+    let reporting = thread::Builder::new().spawn(move || {
         flush();
-        last_words();
+        report();
         let _ = done.send(());
     });
-    if writing.is_ok() {
-        let _ = written.recv_timeout(LAST_LINES_TIMEOUT);
+    if reporting.is_ok() {
+        let _ = reported.recv_timeout(FLUSH_TIMEOUT);
     }
     process::exit(code)
 }

@@ -1,4 +1,4 @@
-//! Logs, metrics and traces, and what ties them to requests.
+//! Logs, metrics and traces, and the scope that ties them to requests.
 
 mod client_noise;
 pub mod log_throttle;
@@ -9,7 +9,7 @@ mod otlp_client;
 pub mod traces;
 
 pub use client_noise::report_unlogged;
-pub use logs::{HELP, LogFlush, exit, exit_with_failure, failed, start};
+pub use logs::{HELP, LogFlush, exit, exit_with_failure, report_failure, start};
 
 use std::sync::Arc;
 use traces::TraceContext;
@@ -18,34 +18,30 @@ tokio::task_local! {
     static SCOPE: Scope;
 }
 
-/// What something is done for, also where it is given to another task.
+/// The request that a task works for. It must be passed on explicitly to other tasks.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
-    /// What the request is called, if it is done for one.
-    pub request: Option<Arc<str>>,
-    /// Where it is in a trace, if it is in one.
-    pub place: TraceContext,
+    pub request_id: Option<Arc<str>>,
+    pub trace: TraceContext,
 }
 
 impl Scope {
-    /// Of the present task.
     pub fn current() -> Self {
         SCOPE.try_with(Clone::clone).unwrap_or_default()
     }
 
-    /// The same, at another place in its trace.
     #[must_use]
-    pub fn at(self, place: TraceContext) -> Self {
-        Self { place, ..self }
+    pub fn with_trace(self, trace: TraceContext) -> Self {
+        Self { trace, ..self }
     }
 
-    /// Work that is done for this.
+    /// Runs work in this scope.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
         SCOPE.scope(self, work).await
     }
 }
 
-/// What the request is called that this is done for, if it is done for one.
-pub fn request() -> Option<Arc<str>> {
-    SCOPE.try_with(|scope| scope.request.clone()).ok().flatten()
+/// The id of the request that the present task works for.
+pub fn request_id() -> Option<Arc<str>> {
+    SCOPE.try_with(|scope| scope.request_id.clone()).ok().flatten()
 }

@@ -1,29 +1,28 @@
-//! Keeps every event of a log for people on one line, whatever stands in it: what clients, files and servers say goes into
-//! fields, and must not look like further events.
+//! Escapes line breaks and other control characters in the text log. Fields quote clients, files and servers, whose text must not
+//! look like further events.
 
 use crate::domain::text::printable;
 use std::io::{self, Write};
 
 const ESCAPE: char = '\u{1b}';
 
-/// A writer of events, which is given each of them whole.
+/// Writes each event on one line. It is given one whole event at a time.
 pub struct OneLine<W> {
     lines: W,
-    /// Whether the events have colours. What they quote has none: the formatter takes them out.
+    /// Keeps the formatter's colour codes. It removes those in quoted text itself.
     coloured: bool,
 }
 
 impl<W: Write> OneLine<W> {
-    /// Passes events on to a writer.
     pub fn new(lines: W, coloured: bool) -> Self {
         Self { lines, coloured }
     }
 
     fn escape(&self, character: char) -> impl Iterator<Item = char> + use<W> {
         let is_colour = self.coloured && character == ESCAPE;
-        let as_it_is = is_colour.then_some(character);
-        let printed = (!is_colour).then(|| printable(character));
-        as_it_is.into_iter().chain(printed.into_iter().flatten())
+        let unescaped = is_colour.then_some(character);
+        let escaped = (!is_colour).then(|| printable(character));
+        unescaped.into_iter().chain(escaped.into_iter().flatten())
     }
 }
 
@@ -31,7 +30,7 @@ impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = event.strip_suffix(b"\n").unwrap_or(event);
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') || (self.coloured && *byte == 0x1b);
-        // Nearly all are of plain characters, and go as they are.
+        // Fast for nearly all events.
         if text.iter().all(is_plain) {
             return self.lines.write(event);
         }
@@ -65,7 +64,7 @@ mod tests {
         }
     }
 
-    /// What is written of an event that quotes this.
+    /// The line of an event that quotes this text.
     fn written(quoted: &str, coloured: bool) -> String {
         let lines = Lines::default();
         let to = lines.clone();

@@ -1,4 +1,4 @@
-//! The way to the collector of traces: the one server, besides database and broker, that the program speaks to by itself.
+//! The HTTP client for the collector of traces: the only server that the program connects to besides database and broker.
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -9,12 +9,10 @@ use ureq::{
     tls::{RootCerts, TlsConfig},
 };
 
-/// How long the collector may take to answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest answer that is read.
-const MAX_ANSWER_BYTES: u64 = 64 * 1024;
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 
-/// Sends what the exporter gives it. It blocks: the exporter has a thread of its own.
+/// Sends the exporter's requests. It blocks: the exporter has a thread of its own.
 #[derive(Debug)]
 pub(super) struct OtlpClient(Agent);
 
@@ -25,10 +23,10 @@ impl OtlpClient {
             .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
             .build();
         let agent = Agent::config_builder()
-            .timeout_global(Some(ANSWER_TIMEOUT))
+            .timeout_global(Some(RESPONSE_TIMEOUT))
             .tls_config(tls)
             .http_status_as_error(false)
-            // Where traces go is said by one setting, and a collector that points elsewhere is none.
+            // Traces go to the configured address only.
             .max_redirects(0)
             .proxy(None)
             .build();
@@ -42,7 +40,7 @@ impl HttpClient for OtlpClient {
         let (head, body) = request.into_parts();
         let response = self.0.run(Request::from_parts(head, body.to_vec()))?;
         let (head, mut body) = response.into_parts();
-        let body = body.with_config().limit(MAX_ANSWER_BYTES).read_to_vec()?;
+        let body = body.with_config().limit(MAX_RESPONSE_BYTES).read_to_vec()?;
         Ok(Response::from_parts(head, body.into()))
     }
 }

@@ -1,7 +1,7 @@
-//! Traces (OpenTelemetry), to a collector over OTLP. Off, and next to free, unless an endpoint is set.
+//! Traces (OpenTelemetry), sent to a collector over OTLP. Without an endpoint nothing is traced, at nearly no cost.
 //!
-//! Spans are made where they are needed and given their parent in so many words, not through a thread's current one: an order passes
-//! many tasks, and in some of them together with others.
+//! Each span is given its parent explicitly, not through a thread's current span: an order passes through many tasks, in some of
+//! them together with other orders.
 
 use super::{Scope, otlp_client::OtlpClient};
 use crate::config::Tracing;
@@ -22,27 +22,26 @@ use opentelemetry_sdk::{
 };
 use std::{
     collections::HashMap,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, SystemTime},
 };
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
-/// As many as orders in a batch, at most.
+/// As many as a batch may have orders.
 const MAX_LINKS: u32 = 2000;
-/// How long the last spans may take to be sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// Under which name a trace's place travels.
-const PARENT: &str = "traceparent";
+/// The header that carries a trace context (W3C).
+const TRACEPARENT: &str = "traceparent";
 
-/// Makes spans, if any are made.
+/// Unset while nothing is traced.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
-/// Keeps sending spans.
+/// Sends spans in the background until it is finished.
 pub struct Traces(Option<SdkTracerProvider>);
 
-/// Starts to make spans and to send them, if it is configured, as a process of this role.
+/// Starts tracing in a process of this role, if a collector is configured.
 pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, String> {
     let Some(endpoint) = tracing.endpoint()? else { return Ok(Traces(None)) };
     let exporter = SpanExporter::builder()
@@ -57,104 +56,98 @@ pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, String> {
         .with_max_links_per_span(MAX_LINKS)
         .with_resource(resource(role))
         .build();
-    // A second one in the same process makes spans for the first.
+    // A process that starts tracing twice goes on with its first tracer.
     let _ = TRACER.set(provider.tracer("shakerqueue"));
     Ok(Traces(Some(provider)))
 }
 
-/// Who sends the spans. What the standard variables say of it (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) counts first.
+/// Describes the process that sends the spans. The standard variables (`OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`) have
+/// precedence.
 fn resource(role: &'static str) -> Resource {
-    let said = Resource::builder().build();
-    let is_open = |key: &Key| said.get(key).is_none_or(|value| value.as_str().starts_with("unknown_service"));
-    let ours = [
+    let given = Resource::builder().build();
+    let is_unset =
+        |key: &Key| given.get(key).is_none_or(|value| value.as_str().starts_with("unknown_service"));
+    let defaults = [
         KeyValue::new("service.name", "shakerqueue"),
         KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
         KeyValue::new("service.instance.id", Uuid::now_v7().to_string()),
         KeyValue::new("shakerqueue.role", role),
     ];
-    Resource::builder().with_attributes(ours.into_iter().filter(|attribute| is_open(&attribute.key))).build()
+    let defaults = defaults.into_iter().filter(|attribute| is_unset(&attribute.key));
+    Resource::builder().with_attributes(defaults).build()
 }
 
 impl Traces {
-    /// Sends what there is, if that does not take long: nobody waits for a collector that does not answer.
+    /// Sends the remaining spans, unless the collector takes longer than [`FLUSH_TIMEOUT`].
     pub async fn finish(self) {
         let Some(provider) = self.0 else { return };
-        let (told, sent) = oneshot::channel();
-        // A thread that nobody waits for, unlike those of the runtime.
+        let (done, sent) = oneshot::channel();
+        // Not a thread of the runtime: its end would wait for that.
         let sending =
-            thread::Builder::new().spawn(move || told.send(provider.shutdown_with_timeout(FLUSH_TIMEOUT)));
+            thread::Builder::new().spawn(move || done.send(provider.shutdown_with_timeout(FLUSH_TIMEOUT)));
         let sent = timeout(FLUSH_TIMEOUT, sent).await;
         if sending.is_err() || !matches!(sent, Ok(Ok(Ok(())))) {
-            tracing::warn!("the last spans may not have reached the collector");
+            tracing::warn!("failed to send the last spans to the collector in time");
         }
     }
 }
 
-/// A place in a trace, below which something is done. None where nothing is traced.
+/// A trace and a span in it, which further spans become children of. None if nothing is traced. As small as a pointer, because
+/// each order carries one through several channels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TraceContext(Option<SpanContext>);
+pub struct TraceContext(Option<Arc<SpanContext>>);
 
 impl TraceContext {
-    /// Whether nothing is traced.
-    pub fn is_nowhere(&self) -> bool {
+    pub fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Writes it, as the W3C's trace context has it.
-    pub fn write(&self, into: &mut dyn Injector) {
-        if let Some(context) = self.context() {
+    /// Writes the headers of the W3C's trace context.
+    pub fn inject(&self, into: &mut dyn Injector) {
+        if let Some(context) = self.parent() {
             TraceContextPropagator::new().inject_context(&context, into);
         }
     }
 
-    /// Reads what was written. None if nothing was, or if nothing is traced here.
-    pub fn read(from: &dyn Extractor) -> Self {
+    /// Reads the headers of the W3C's trace context. None if there are none, or if this process does not trace.
+    pub fn extract(from: &dyn Extractor) -> Self {
         if TRACER.get().is_none() {
             return Self(None);
         }
         let context = TraceContextPropagator::new().extract_with_context(&Context::new(), from);
-        // Also one that is not sampled: so is then what is below it.
-        Self(Some(context.span().span_context().clone()).filter(SpanContext::is_valid))
+        let context = context.span().span_context().clone();
+        // One that is not sampled is kept: neither are its children then.
+        Self(context.is_valid().then(|| Arc::new(context)))
     }
 
-    /// Its `traceparent`, where there is room for nothing else.
-    pub fn parent(&self) -> Option<String> {
+    /// The `traceparent` alone, for carriers that have room for nothing else.
+    pub fn traceparent(&self) -> Option<String> {
         let mut carrier = HashMap::new();
-        self.write(&mut carrier);
-        carrier.remove(PARENT)
+        self.inject(&mut carrier);
+        carrier.remove(TRACEPARENT)
     }
 
-    /// Reads a `traceparent`.
-    pub fn of_parent(parent: &str) -> Self {
-        Self::read(&HashMap::from([(PARENT.to_owned(), parent.to_owned())]))
+    pub fn from_traceparent(traceparent: &str) -> Self {
+        Self::extract(&HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]))
     }
 
-    /// The id of its trace, for logs.
     pub fn trace_id(&self) -> Option<String> {
         self.0.as_ref().map(|context| context.trace_id().to_string())
     }
 
-    fn of(context: &SpanContext) -> Self {
-        Self((context.is_valid() && context.is_sampled()).then(|| context.clone()))
-    }
-
-    fn context(&self) -> Option<Context> {
-        self.0.as_ref().map(|context| Context::new().with_remote_span_context(context.clone()))
+    /// The same as a parent of spans.
+    fn parent(&self) -> Option<Context> {
+        self.0.as_ref().map(|context| Context::new().with_remote_span_context(context.as_ref().clone()))
     }
 }
 
-/// What a span is about, seen from outside.
+/// The kinds of spans that OpenTelemetry distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanKind {
-    /// Answers somebody.
     Server,
-    /// Asks a server.
     Client,
-    /// Gives a message away.
     Producer,
-    /// Deals with a message.
     Consumer,
-    /// Nobody outside sees it.
     Internal,
 }
 
@@ -170,87 +163,102 @@ impl From<SpanKind> for OtelSpanKind {
     }
 }
 
-/// Something that is being done. It ends when it is dropped.
+/// A span, which ends when it is dropped. Boxed, because a span has some 400 bytes and every request moves one, though most
+/// processes trace nothing.
 #[derive(Debug, Default)]
-pub struct Span(Option<SdkSpan>);
+pub struct Span(Option<Box<SdkSpan>>);
 
 impl Span {
-    /// What somebody outside asked for: below their place, if they gave one; else perhaps the beginning of a trace.
-    pub fn begin(kind: SpanKind, name: impl FnOnce() -> String, parent: &TraceContext) -> Self {
-        Self::start(&parent.context().unwrap_or_default(), || {
-            SpanBuilder::from_name(name()).with_kind(kind.into())
-        })
-    }
-
-    /// Something done below a place; nothing if that is in no trace.
-    pub fn below(place: &TraceContext, kind: SpanKind, name: &'static str) -> Self {
-        let Some(context) = place.context() else { return Self(None) };
-        Self::start(&context, || SpanBuilder::from_name(name).with_kind(kind.into()))
-    }
-
-    /// Something done below the present place.
-    pub fn here(kind: SpanKind, name: &'static str) -> Self {
-        Self::below(&Scope::current().place, kind, name)
-    }
-
-    /// Something done for many at once: it is a part of the first one's trace, and linked to each. Nothing if none is traced.
-    pub fn for_all<'a>(places: impl IntoIterator<Item = &'a TraceContext>, name: &'static str) -> Self {
-        if TRACER.get().is_none() {
-            return Self(None);
-        }
-        let traced: Vec<_> = places.into_iter().filter_map(|place| place.0.clone()).collect();
-        let Some(first) = traced.first().cloned() else { return Self(None) };
-        let first = Context::new().with_remote_span_context(first);
-        let links = traced.into_iter().map(|context| Link::new(context, Vec::new(), 0)).collect();
-        Self::start(&first, || {
-            SpanBuilder::from_name(name).with_kind(OtelSpanKind::Internal).with_links(links)
-        })
-    }
-
-    fn start(parent: &Context, builder: impl FnOnce() -> SpanBuilder) -> Self {
-        Self(
-            TRACER.get().map(|tracer| {
-                builder().with_start_time(SystemTime::now()).start_with_context(tracer, parent)
-            }),
+    /// Begins a span for a request from outside: a child of the sender's, or else the root of a trace.
+    pub fn begin(kind: SpanKind, name: impl FnOnce() -> String, sender: &TraceContext) -> Self {
+        Self::start(
+            || sender.parent().unwrap_or_default(),
+            || SpanBuilder::from_name(name()).with_kind(kind.into()),
         )
     }
 
-    /// Where things are done for it.
-    pub fn place(&self) -> TraceContext {
-        self.0.as_ref().map_or_else(TraceContext::default, |span| TraceContext::of(span.span_context()))
+    /// Begins a child, unless its parent is not traced.
+    pub fn child_of(parent: &TraceContext, kind: SpanKind, name: &'static str) -> Self {
+        let Some(parent) = parent.parent() else { return Self(None) };
+        Self::start(|| parent, || SpanBuilder::from_name(name).with_kind(kind.into()))
     }
 
-    /// Whether anybody will see it.
+    /// Begins a child of the present task's span.
+    pub fn child(kind: SpanKind, name: &'static str) -> Self {
+        if TRACER.get().is_none() {
+            return Self(None);
+        }
+        Self::child_of(&Scope::current().trace, kind, name)
+    }
+
+    /// Begins a span for work done on behalf of several others: a child of the first, with a link to each.
+    pub fn for_batch<'a>(parents: impl IntoIterator<Item = &'a TraceContext>, name: &'static str) -> Self {
+        if TRACER.get().is_none() {
+            return Self(None);
+        }
+        let traced: Vec<_> = parents.into_iter().filter(|parent| !parent.is_none()).collect();
+        let Some(first) = traced.first().and_then(|first| first.parent()) else { return Self(None) };
+        let contexts = traced.into_iter().filter_map(|parent| parent.0.as_deref());
+        let links = contexts.map(|context| Link::new(context.clone(), Vec::new(), 0)).collect();
+        let builder = || SpanBuilder::from_name(name).with_kind(OtelSpanKind::Internal).with_links(links);
+        Self::start(|| first, builder)
+    }
+
+    fn start(parent: impl FnOnce() -> Context, builder: impl FnOnce() -> SpanBuilder) -> Self {
+        Self(TRACER.get().map(|tracer| {
+            let builder = builder().with_start_time(SystemTime::now());
+            Box::new(builder.start_with_context(tracer, &parent()))
+        }))
+    }
+
+    /// The context for children of this span: none if it is not sampled.
+    pub fn context(&self) -> TraceContext {
+        let context = self.0.as_ref().map(|span| span.span_context());
+        let sampled = context.filter(|context| context.is_valid() && context.is_sampled());
+        TraceContext(sampled.map(|context| Arc::new(context.clone())))
+    }
+
     pub fn is_recorded(&self) -> bool {
-        self.0.as_ref().is_some_and(SdkSpan::is_recording)
+        self.0.as_ref().is_some_and(|span| span.is_recording())
     }
 
-    /// Says something about it.
+    /// Sets an attribute.
     pub fn set(&mut self, key: &'static str, value: impl Into<opentelemetry::Value>) {
         if let Some(span) = &mut self.0 {
             span.set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// Points to another place that has to do with it.
-    pub fn link(&mut self, place: &TraceContext) {
-        if let (Some(span), Some(context)) = (&mut self.0, &place.0) {
+    pub fn link(&mut self, context: &TraceContext) {
+        if let (Some(span), Some(context)) = (&mut self.0, context.0.as_deref()) {
             span.add_link(context.clone(), Vec::new());
         }
     }
 
-    /// It failed: why, without anything secret.
-    pub fn failed(&mut self, why: impl Into<StringValue>) {
+    /// Marks the span as failed. The reason must not contain secrets.
+    pub fn failed(&mut self, reason: impl Into<StringValue>) {
         if let Some(span) = &mut self.0 {
-            span.set_status(Status::error(why.into().to_string()));
+            span.set_status(Status::error(reason.into().to_string()));
         }
     }
 
-    /// Work that is done for it.
+    /// Runs work whose spans are children of this one.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> T {
         if self.0.is_none() {
             return work.await;
         }
-        Scope::current().at(self.place()).run(work).await
+        Scope::current().with_trace(self.context()).run(work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_is_not_traced_carries_two_pointers() {
+        assert_eq!(size_of::<(Span, TraceContext)>(), 2 * size_of::<usize>());
+        // The room that each would take otherwise.
+        assert!(size_of::<Option<SdkSpan>>() > 200 && size_of::<Option<SpanContext>>() > 50);
     }
 }

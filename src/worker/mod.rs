@@ -13,7 +13,7 @@ use crate::{
     store::Store,
     telemetry::{
         log_throttle,
-        metrics::{self, Redelivered},
+        metrics::{self, MetricLabel},
         traces::{Span, SpanKind},
     },
 };
@@ -131,7 +131,7 @@ impl Worker {
         let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());
         let mut decoded = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let redelivered = if delivery.redelivered { Redelivered::Yes } else { Redelivered::No };
+            let redelivered = if delivery.redelivered { "true" } else { "false" };
             metrics::worker().deliveries.of(redelivered).inc();
             if let Some(oversize) = delivery.oversize {
                 let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
@@ -156,9 +156,9 @@ impl Worker {
         let _held = self.held.hold(source, orders.iter().map(|order| order.placed_at).min());
         let mut spans: Vec<_> = decoded
             .iter()
-            .map(|delivery| Span::below(&delivery.place, SpanKind::Consumer, "process order"))
+            .map(|delivery| Span::child_of(&delivery.place, SpanKind::Consumer, "process order"))
             .collect();
-        let places: Vec<_> = spans.iter().map(Span::place).collect();
+        let places: Vec<_> = spans.iter().map(Span::context).collect();
         let batch = batch_span(places.iter(), orders.len());
         let outcomes = batch.run(self.record(&orders, stop)).await;
         for ((span, order), outcome) in spans.iter_mut().zip(orders.iter()).zip(&outcomes) {
@@ -166,10 +166,10 @@ impl Worker {
                 span.set("messaging.system", "rabbitmq");
                 span.set("messaging.operation.type", "process");
                 span.set("messaging.message.id", order.id.to_string());
-                span.set("shakerqueue.outcome", outcome.name());
-                span.link(&batch.place());
+                span.set("shakerqueue.outcome", outcome.label());
+                span.link(&batch.context());
                 if !matches!(outcome, RecordOutcome::Recorded(_) | RecordOutcome::AlreadyThere) {
-                    span.failed(outcome.name());
+                    span.failed(outcome.label());
                 }
             }
         }

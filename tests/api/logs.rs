@@ -163,7 +163,7 @@ async fn a_filter_that_can_not_be_read_is_said_so() {
     let (role, _) = serve(&log, &database, &[("RUST_LOG", "shakerqueue=loud")]).await;
     role.stop().await;
     assert!(
-        log.text().contains("RUST_LOG can't be read") && log.text().contains("stopping"),
+        log.text().contains("failed to parse RUST_LOG") && log.text().contains("stopping"),
         "{}",
         log.text()
     );

@@ -3,7 +3,7 @@
 use crate::http::{middleware::LoggedCause, server::thread_watchdog::ThreadWatchdog};
 use crate::{
     services::health::{DatabaseState, Health, HealthReport, Missing},
-    telemetry::metrics::Label,
+    telemetry::metrics::MetricLabel,
 };
 use actix_web::{
     HttpResponse, Responder,
@@ -54,7 +54,7 @@ struct MissingView {
 
 impl From<Missing> for MissingView {
     fn from(Missing { part, reason, works, fails }: Missing) -> Self {
-        Self { fails, part: part.value(), reason: reason.map(|reason| reason.to_string()), works }
+        Self { fails, part: part.label(), reason: reason.map(|reason| reason.to_string()), works }
     }
 }
 

@@ -49,7 +49,7 @@ impl ObservedRequest {
         let route = request.match_pattern().unwrap_or_default();
         // Anybody can send the header: whoever is believed there decides what is traced.
         let parent = if from_trusted_proxy(request) {
-            TraceContext::read(&Headers(request.headers()))
+            TraceContext::extract(&Headers(request.headers()))
         } else {
             TraceContext::default()
         };
@@ -67,7 +67,7 @@ impl ObservedRequest {
 
     /// Where it is in a trace.
     pub fn place(&self) -> TraceContext {
-        self.span.place()
+        self.span.context()
     }
 
     /// It was answered so; `cause` says why, where that is nobody else's business.
@@ -78,12 +78,7 @@ impl ObservedRequest {
     fn tell(&mut self, status: u16, cause: Option<&str>) {
         self.ended = true;
         let took = self.begun.elapsed();
-        let mut digits = [0; 3];
-        let text = three_digits(status, &mut digits);
-        metrics::http()
-            .requests
-            .with_label_values(&[self.method, &self.route, text])
-            .observe(took.as_secs_f64());
+        metrics::observe_request(self.method, &self.route, status, took);
         if self.span.is_recorded() {
             self.span.set("http.response.status_code", i64::from(status));
             if status >= 500 {
@@ -92,7 +87,7 @@ impl ObservedRequest {
         }
         let (id, method, route) = (self.id.as_str(), self.method, self.route.as_str());
         let ms = f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
-        let trace = self.span.place().trace_id();
+        let trace = self.span.context().trace_id();
         /// One line, whichever the level.
         macro_rules! line {
             ($level:ident) => {
@@ -137,11 +132,4 @@ impl Extractor for Headers<'_> {
 fn span_name(method: &str, route: &str) -> String {
     let method = if method == OTHER { "HTTP" } else { method };
     format!("{method} {route}").trim_end().to_owned()
-}
-
-fn three_digits(status: u16, digits: &mut [u8; 3]) -> &str {
-    for (digit, of) in digits.iter_mut().zip([100, 10, 1]) {
-        *digit = b'0' + u8::try_from(status / of % 10).unwrap_or_default();
-    }
-    std::str::from_utf8(digits).unwrap_or_default()
 }

@@ -7,6 +7,7 @@ use crate::{
         audit::Action,
         ids::{SubjectId, UserId},
         now,
+        order_state::Status,
         text::Note,
     },
     store::{
@@ -15,7 +16,7 @@ use crate::{
         open_orders::cancellations::{self, Cancellation},
         users,
     },
-    telemetry::metrics::{self, MovedTo},
+    telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -40,7 +41,8 @@ pub(super) async fn cancel_pending(conn: &mut Conn, by: UserId, account: UserId)
 
 /// Counts orders that were cancelled with their account.
 pub(super) fn count(cancelled: usize) {
-    metrics::moves().moves.of(MovedTo::Cancelled).inc_by(u64::try_from(cancelled).unwrap_or_default());
+    let cancelled = u64::try_from(cancelled).unwrap_or_default();
+    metrics::transitions().orders.of(Status::Cancelled.label()).inc_by(cancelled);
 }
 
 /// Cancels what is stored of accounts that are switched off, until it is stopped. Any number of processes may do so.

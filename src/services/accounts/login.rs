@@ -12,7 +12,7 @@ use crate::{
     },
     services::audit,
     store::{Conn, Result, sessions, users},
-    telemetry::metrics::{self, Login},
+    telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -57,7 +57,7 @@ impl Accounts {
         address: IpAddr,
     ) -> Result<IssuedTokens, AccountError> {
         let outcome = self.sign_in(email, password, address).await;
-        metrics::accounts().logins.of(counts_as(&outcome)).inc();
+        metrics::accounts().logins.of(outcome.label()).inc();
         outcome
     }
 
@@ -212,14 +212,16 @@ impl Accounts {
     }
 }
 
-fn counts_as(outcome: &Result<IssuedTokens, AccountError>) -> Login {
-    match outcome {
-        Ok(_) => Login::Succeeded,
-        Err(AccountError::Inactive) => Login::Inactive,
-        Err(AccountError::TooManyFailures(_)) => Login::TooManyFailures,
-        Err(AccountError::Busy | AccountError::NoThreads(_)) => Login::Busy,
-        Err(AccountError::Store(_)) => Login::Unavailable,
-        Err(_) => Login::WrongPassword,
+impl MetricLabel for Result<IssuedTokens, AccountError> {
+    fn label(&self) -> &'static str {
+        match self {
+            Ok(_) => "succeeded",
+            Err(AccountError::Inactive) => "inactive",
+            Err(AccountError::TooManyFailures(_)) => "too_many_failures",
+            Err(AccountError::Busy | AccountError::NoThreads(_)) => "busy",
+            Err(AccountError::Store(_)) => "unavailable",
+            Err(_) => "wrong_password",
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         self, Conn, Store, dead_letters, open_orders::cancellations::Cancellation, order_lists, order_moves,
         orders, users,
     },
-    telemetry::metrics::{self, MovedTo},
+    telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
 use futures_util::{FutureExt, TryFutureExt};
@@ -151,7 +151,7 @@ impl Board {
             .write(move |conn| once(conn, key, move |conn| claim(conn, bartender).map_ok(Ok).boxed()).boxed())
             .await?;
         if let Ok(IdempotencyOutcome::Executed(Some(order))) = &told {
-            count(order.status);
+            metrics::transitions().orders.of(order.status.label()).inc();
         }
         told
     }
@@ -183,7 +183,7 @@ impl Board {
             .await?;
         if let Ok(IdempotencyOutcome::Executed(cancelled)) = &told {
             let cancelled = u64::try_from(cancelled.len()).unwrap_or_default();
-            metrics::moves().moves.of(MovedTo::Cancelled).inc_by(cancelled);
+            metrics::transitions().orders.of(Status::Cancelled.label()).inc_by(cancelled);
         }
         told
     }
@@ -214,25 +214,10 @@ impl Board {
             })
             .await?;
         if let Ok(IdempotencyOutcome::Executed(order)) = &told {
-            count(order.status);
+            metrics::transitions().orders.of(order.status.label()).inc();
         }
         told
     }
-}
-
-/// Counts a move.
-fn count(to: Status) {
-    let to = match to {
-        // No move leads there.
-        Status::Queued => return,
-        Status::Pending => MovedTo::Pending,
-        Status::InProgress => MovedTo::InProgress,
-        Status::Ready => MovedTo::Ready,
-        Status::Completed => MovedTo::Completed,
-        Status::Cancelled => MovedTo::Cancelled,
-        Status::Failed => MovedTo::Failed,
-    };
-    metrics::moves().moves.of(to).inc();
 }
 
 async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {

@@ -5,6 +5,7 @@ use crate::{
     domain::{FieldError, text::Name},
     services::orders::recorder::Refusal,
     store,
+    telemetry::metrics::MetricLabel,
 };
 
 /// Why an order was not taken.
@@ -37,4 +38,20 @@ pub enum PlaceOrderError {
     /// The database could not answer what needed to be known first.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl MetricLabel for PlaceOrderError {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) => "invalid",
+            Self::SoldOut(_) => "sold_out",
+            Self::NotForOthers => "not_permitted",
+            Self::Conflict => "conflict",
+            Self::TooManyOpen(_) => "too_many_open",
+            Self::Refused(_) => "unstorable",
+            Self::Unavailable | Self::Store(store::Error::Unavailable(_)) => "unavailable",
+            Self::Undecided | Self::Store(store::Error::Undecided(_)) => "undecided",
+            Self::Store(_) => "failed",
+        }
+    }
 }

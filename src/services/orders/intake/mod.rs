@@ -38,8 +38,8 @@ use crate::{
         accounts::Caller,
         menu::{Menu, Snapshot},
     },
-    store::{self, Store, users},
-    telemetry::metrics::{self, KeptBy, Refused},
+    store::{Store, users},
+    telemetry::metrics::{self, MetricLabel},
 };
 use accepted_order::AcceptedOrder;
 use futures_util::FutureExt;
@@ -130,14 +130,13 @@ impl Intake {
     ) -> Result<PlacedOrder, PlaceOrderError> {
         let outcome = self.take(caller, address, request, key).await;
         match &outcome {
-            Ok(PlacedOrder { taken: Placement::Queued, order, .. }) => {
-                metrics::intake().accepted.of(KeptBy::Broker).inc();
-                self.waiting.accepted(order.id, order.placed_at, now());
+            Ok(PlacedOrder { taken, order, .. }) => {
+                metrics::intake().accepted.of(taken.label()).inc();
+                if *taken == Placement::Queued {
+                    self.waiting.accepted(order.id, order.placed_at, now);
+                }
             }
-            Ok(PlacedOrder { taken: Placement::Stored(_), .. }) => {
-                metrics::intake().accepted.of(KeptBy::Database).inc();
-            }
-            Err(error) => metrics::intake().refused.of(refused(error)).inc(),
+            Err(error) => metrics::intake().refused.of(error.label()).inc(),
         }
         outcome
     }
@@ -291,22 +290,6 @@ impl Intake {
             due_at: priority::due(placed_at, slowest_seconds),
             placed_at,
         })
-    }
-}
-
-fn refused(error: &PlaceOrderError) -> Refused {
-    match error {
-        PlaceOrderError::Invalid(_) => Refused::Invalid,
-        PlaceOrderError::SoldOut(_) => Refused::SoldOut,
-        PlaceOrderError::NotForOthers => Refused::NotPermitted,
-        PlaceOrderError::Conflict => Refused::Conflict,
-        PlaceOrderError::TooManyOpen(_) => Refused::TooManyOpen,
-        PlaceOrderError::Refused(_) => Refused::Unstorable,
-        PlaceOrderError::Unavailable | PlaceOrderError::Store(store::Error::Unavailable(_)) => {
-            Refused::Unavailable
-        }
-        PlaceOrderError::Undecided | PlaceOrderError::Store(store::Error::Undecided(_)) => Refused::Undecided,
-        PlaceOrderError::Store(_) => Refused::Failed,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     broker::{DuplicateCheck, PublishError, Publisher},
     domain::{self, order::NewOrder},
     services::orders::recorder::{RecordOutcome, Recorder},
+    telemetry::metrics::MetricLabel,
 };
 use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,15 @@ pub enum Placement {
     Queued,
     /// It is stored: since when, unless it was there before and may have moved since.
     Stored(Option<domain::Timestamp>),
+}
+
+impl MetricLabel for Placement {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Queued => "broker",
+            Self::Stored(_) => "database",
+        }
+    }
 }
 
 /// Keeps orders safe.

@@ -8,7 +8,7 @@ use crate::{
     broker::DuplicateCheck,
     domain::ids::OrderId,
     store::{Store, orders},
-    telemetry::metrics::{self, LookedUp},
+    telemetry::metrics,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
@@ -57,10 +57,10 @@ impl DuplicateCheck for StoredOrders {
             let counted = |outcome, count: usize| metrics::intake().lookups.of(outcome).inc_by(count as u64);
             match &stored {
                 Some(stored) => {
-                    counted(LookedUp::Stored, stored.len());
-                    counted(LookedUp::NotStored, asked.saturating_sub(stored.len()));
+                    counted("stored", stored.len());
+                    counted("not_stored", asked.saturating_sub(stored.len()));
                 }
-                None => counted(LookedUp::Unanswered, asked),
+                None => counted("unanswered", asked),
             }
             stored.into_iter().flatten().map(|id| id.0).collect()
         }

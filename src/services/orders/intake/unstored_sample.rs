@@ -34,11 +34,13 @@ pub struct UnstoredSample {
 
 impl UnstoredSample {
     /// Notes an order that was accepted and is to be stored by somebody else.
-    pub fn accepted(&self, id: OrderId, at: Timestamp, now: Timestamp) {
+    pub fn accepted(&self, id: OrderId, at: Timestamp, now: impl FnOnce() -> Timestamp) {
         let last = self.last.load(Ordering::Relaxed);
-        // Who repeats an order gets the one of then. (A clock that was set back is no reason to note nothing for so long.)
-        let is_repeat = now.micros() - at.micros() > SAMPLE_INTERVAL_MICROS;
-        if is_repeat || (at.micros() - last).abs() < SAMPLE_INTERVAL_MICROS {
+        if (at.micros() - last).abs() < SAMPLE_INTERVAL_MICROS {
+            return;
+        }
+        // A repeated request gets its first order. (A clock that was set back is no reason to note nothing for so long.)
+        if now().micros() - at.micros() > SAMPLE_INTERVAL_MICROS {
             return;
         }
         if self.last.compare_exchange(last, at.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -114,19 +116,19 @@ mod tests {
         let (waiting, start) = (UnstoredSample::default(), now());
         for millis in 0..10_000 {
             let at = start + TimeDelta::milliseconds(millis);
-            waiting.accepted(OrderId::new_v7(), at, at);
+            waiting.accepted(OrderId::new_v7(), at, || at);
         }
         assert_eq!(waiting.lock().len(), 10);
         // A clock that is set back does not end it.
         let back = start - TimeDelta::hours(1);
-        waiting.accepted(OrderId::new_v7(), back, back);
+        waiting.accepted(OrderId::new_v7(), back, || back);
         assert_eq!(waiting.lock().len(), 11);
         // A repeat is the order of then.
-        waiting.accepted(OrderId::new_v7(), start, start + TimeDelta::minutes(1));
+        waiting.accepted(OrderId::new_v7(), start, || start + TimeDelta::minutes(1));
         assert_eq!(waiting.lock().len(), 11);
         for seconds in 0..10_000 {
             let at = start + TimeDelta::seconds(seconds);
-            waiting.accepted(OrderId::new_v7(), at, at);
+            waiting.accepted(OrderId::new_v7(), at, || at);
         }
         assert_eq!(waiting.lock().len(), MAX_SAMPLED_ORDERS);
         assert_eq!(waiting.lock().front().map(|(_, since)| *since), Some(start));

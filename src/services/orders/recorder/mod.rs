@@ -16,7 +16,7 @@ use crate::{
     },
     telemetry::{
         log_throttle,
-        metrics::{self, Label, Recorded},
+        metrics::{self, MetricLabel},
         traces::{Span, TraceContext},
     },
 };
@@ -75,7 +75,7 @@ pub enum Refusal {
 
 /// The span of storing a batch of so many orders: linked to each of them that is traced, for all have one commit.
 pub fn batch_span<'a>(places: impl Iterator<Item = &'a TraceContext>, orders: usize) -> Span {
-    let mut span = Span::for_all(places, "record batch");
+    let mut span = Span::for_batch(places, "record batch");
     if span.is_recorded() {
         span.set("shakerqueue.orders", i64::try_from(orders).unwrap_or(i64::MAX));
     }
@@ -155,7 +155,7 @@ async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Timestamp) -> Result
 fn count(batch: &[NewOrder], outcomes: &[RecordOutcome]) {
     let (metrics, at) = (metrics::recorder(), now());
     for (order, outcome) in batch.iter().zip(outcomes) {
-        metrics.orders.of(outcome.counts_as()).inc();
+        metrics.orders.of(outcome.label()).inc();
         if let RecordOutcome::Recorded(_) = outcome {
             // Another process has accepted it, whose clock may differ.
             let delay = (at.0 - order.placed_at.0).to_std().unwrap_or_default();
@@ -221,25 +221,22 @@ fn refusal(error: &Error) -> RecordOutcome {
     })
 }
 
-impl RecordOutcome {
-    /// In a word.
-    pub fn name(&self) -> &'static str {
-        self.counts_as().value()
-    }
-
-    fn counts_as(&self) -> Recorded {
+impl MetricLabel for RecordOutcome {
+    fn label(&self) -> &'static str {
         match self {
-            Self::Recorded(_) => Recorded::Recorded,
-            Self::AlreadyThere => Recorded::Duplicate,
-            Self::KeyReused => Recorded::KeyReused,
-            Self::Conflict => Recorded::Conflict,
-            Self::Refused(_) => Recorded::Refused,
-            Self::Failed(_) => Recorded::Failed,
-            Self::Retryable => Recorded::TryLater,
-            Self::Unknown => Recorded::Undecided,
+            Self::Recorded(_) => "recorded",
+            Self::AlreadyThere => "duplicate",
+            Self::KeyReused => "key_reused",
+            Self::Conflict => "conflict",
+            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
+            Self::Retryable => "try_later",
+            Self::Unknown => "undecided",
         }
     }
+}
 
+impl RecordOutcome {
     fn of(recording: InsertOutcome, at: Timestamp) -> Self {
         match recording {
             InsertOutcome::Stored => Self::Recorded(at),

@@ -48,8 +48,8 @@ impl Recorder {
         let (outcome, answer) = reply_channel::channel();
         let start = Arc::new(WorkStart::default());
         // It ends when the outcome is here.
-        let span = Span::here(SpanKind::Internal, "record order");
-        let job = Job { order, outcome, place: span.place(), start: Arc::clone(&start) };
+        let span = Span::child(SpanKind::Internal, "record order");
+        let job = Job { order, outcome, place: span.context(), start: Arc::clone(&start) };
         if self.jobs.try_send(job).is_err() {
             return RecordOutcome::Retryable;
         }

@@ -1,111 +1,62 @@
-//! The database, and storing orders in it.
+//! The database, and recording orders in it.
 
 use super::{
-    super::kinds::{By, counter, counters, gauges_of, histogram, label, number, numbers},
-    BATCH_ORDERS, PART_SECONDS, WAIT_SECONDS, group,
+    super::families::{ByLabel, counter, counters, gauge_vec, histogram, int_gauge, int_gauges},
+    BATCH_ORDERS, CALL_SECONDS, RECORDING_SECONDS, group,
 };
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge};
 
-label! {
-    /// What became of an order that was to be stored.
-    Recorded, "outcome" {
-        /// It is stored now.
-        Recorded = "recorded",
-        /// It was stored before.
-        Duplicate = "duplicate",
-        /// Another order of the same customer has its id.
-        KeyReused = "key_reused",
-        /// Another customer's order has its id.
-        Conflict = "conflict",
-        /// The database refuses it.
-        Refused = "refused",
-        /// The database fails on it.
-        Failed = "failed",
-        /// The database could not do it then.
-        TryLater = "try_later",
-        /// The database did not say.
-        Undecided = "undecided",
-    }
-}
-
 group! {
-    /// Storing orders.
     Recorder, recorder {
-        /// By what became of them.
-        orders: By<Recorded, IntCounter> = counters(
+        orders: ByLabel<IntCounter> = counters(
             "shakerqueue_recorder_orders_total",
-            "Orders that were to be stored, and what became of that.",
+            "Attempts to record an order, by outcome.",
+            "outcome",
+            &["recorded", "duplicate", "key_reused", "conflict", "refused", "failed", "try_later", "undecided"],
         ),
-        /// In one transaction.
         batch_orders: Histogram = histogram(
             "shakerqueue_recorder_batch_orders",
-            "Orders in a transaction.",
+            "Orders recorded in one transaction.",
             BATCH_ORDERS,
         ),
-        /// Of one transaction.
         batch_duration: Histogram = histogram(
             "shakerqueue_recorder_batch_duration_seconds",
-            "How long a transaction took, with waiting for a connection.",
-            PART_SECONDS,
+            "Duration of a transaction that records orders, including the wait for a connection.",
+            CALL_SECONDS,
         ),
-        /// Since they were accepted.
         delay: Histogram = histogram(
             "shakerqueue_recorder_delay_seconds",
-            "How long it took from accepting an order to storing it.",
-            WAIT_SECONDS,
+            "Time from accepting an order to recording it.",
+            RECORDING_SECONDS,
         ),
-    }
-}
-
-label! {
-    /// What this process depends on.
-    Part, "part" {
-        /// The database.
-        Database = "database",
-        /// The broker.
-        Broker = "broker",
-    }
-}
-
-label! {
-    /// What a connection to the database does.
-    Connections, "state" {
-        /// Nothing.
-        Idle = "idle",
-        /// Something.
-        InUse = "in_use",
     }
 }
 
 group! {
-    /// The parts, and connections to the database.
     Database, database {
-        /// Whether it answers. Only those that there are: others would look as if they were down.
-        up: GaugeVec = gauges_of("shakerqueue_part_up", "1 while that part answers.", &["part"]),
-        /// Whether it answers and keeps no changes.
-        read_only: IntGauge = number(
+        // Only the servers that are configured: others would look as if they were down.
+        up: GaugeVec = gauge_vec("shakerqueue_part_up", "1 while this server answers.", &["part"]),
+        read_only: IntGauge = int_gauge(
             "shakerqueue_database_read_only",
-            "1 while the database answers and keeps no changes.",
+            "1 while the database answers but refuses changes.",
         ),
-        /// In the pool.
-        connections: By<Connections, IntGauge> = numbers(
+        connections: ByLabel<IntGauge> = int_gauges(
             "shakerqueue_database_connections",
-            "Connections to the database.",
+            "Connections in the pool.",
+            "state",
+            &["idle", "in_use"],
         ),
-        /// How many there may be.
-        most: IntGauge = number(
+        max_connections: IntGauge = int_gauge(
             "shakerqueue_database_connections_max",
-            "The most connections to the database that there may be.",
+            "Limit on connections to the database.",
         ),
-        /// Met by work that was run again.
         lost_connections: IntCounter = counter(
             "shakerqueue_database_connections_lost_total",
-            "Connections to the database that were lost while they were used, whose work was run again on a new one.",
+            "Connections to the database that were lost in use, and whose work was repeated on a new one.",
         ),
-        /// Pieces of work without one.
-        waiting: IntGauge = number(
+        waiting: IntGauge = int_gauge(
             "shakerqueue_database_connections_waiting",
-            "Pieces of work that wait for a connection to the database.",
+            "Tasks that wait for a connection to the database.",
         ),
     }
 }

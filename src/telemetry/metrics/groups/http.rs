@@ -1,91 +1,118 @@
-//! Requests, connections, accounts.
+//! Requests, connections, and signing in.
 
 use super::{
-    super::kinds::{By, counter, counters, gauge, histograms_of, label, number},
+    super::families::{ByLabel, counter, counters, gauge, histogram_vec, int_gauge},
     REQUEST_SECONDS, group,
 };
-use prometheus::{Gauge, HistogramVec, IntCounter, IntGauge};
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge};
+use std::{cell::RefCell, time::Duration};
 
 group! {
-    /// Requests and connections.
     Http, http {
-        /// By method, route and status.
-        requests: HistogramVec = histograms_of(
+        requests: HistogramVec = histogram_vec(
             "http_server_request_duration_seconds",
-            "How long answers took.",
+            "Time from the head of a request to the head of its response.",
             REQUEST_SECONDS,
             &["http_request_method", "http_route", "http_response_status_code"],
         ),
-        /// Open now.
-        connections: IntGauge = number("shakerqueue_http_connections", "Connections of clients that are open."),
-        /// Threads that answer requests and do not run.
-        threads_stalled: IntGauge = number(
+        connections: IntGauge = int_gauge("shakerqueue_http_connections", "Open connections of clients."),
+        threads_stalled: IntGauge = int_gauge(
             "shakerqueue_http_threads_stalled",
             "Threads that answer requests and have not run for 2 s.",
         ),
-        /// Of these the one that has not run for longest.
         thread_stall: Gauge = gauge(
             "shakerqueue_http_thread_stall_seconds",
-            "How long the thread that has been stalled longest has not run.",
+            "Time for which the longest stalled thread has not run.",
         ),
-        /// Answered with 400 or 431 before anything of ours saw them.
         malformed_requests: IntCounter = counter(
             "shakerqueue_http_malformed_requests_total",
-            "Requests that could not be read.",
+            "Requests that could not be parsed.",
         ),
-        /// Connections that never became encrypted.
         failed_handshakes: IntCounter =
             counter("shakerqueue_tls_handshakes_failed_total", "TLS handshakes of clients that failed."),
-        /// Answers with 5xx beyond those that are logged one by one.
         unlogged_answers: IntCounter = counter(
             "shakerqueue_http_unlogged_answers_total",
-            "Answers with 5xx that were too many for the log.",
+            "Responses with 5xx that were too many for the log.",
         ),
-        /// Closed at once.
         connections_refused: IntCounter = counter(
             "shakerqueue_http_connections_refused_total",
-            "Connections that were closed because their address had as many as it may.",
+            "Connections that were closed because their address had too many.",
         ),
-        /// Closed while an answer was under way.
         slow_readers: IntCounter = counter(
             "shakerqueue_http_slow_readers_total",
-            "Connections that were closed because the client took its answer too slowly.",
+            "Connections that were closed because the client read its response too slowly.",
         ),
-        /// Held now.
-        answer_bytes: IntGauge = number(
+        answer_bytes: IntGauge = int_gauge(
             "shakerqueue_http_answer_bytes",
-            "Bytes reserved for answers that clients have not taken yet.",
+            "Bytes reserved for responses that clients have not read yet.",
         ),
-        /// Not made.
         answers_refused: IntCounter = counter(
             "shakerqueue_http_answers_refused_total",
-            "Requests answered with 503 because answers under way took all the memory that they may.",
+            "Requests answered with 503 because pending responses used up their memory limit.",
         ),
     }
 }
 
-label! {
-    /// What became of an attempt to sign in.
-    Login, "outcome" {
-        /// A session began.
-        Succeeded = "succeeded",
-        /// The password was wrong, or there is no such account.
-        WrongPassword = "wrong_password",
-        /// The account is switched off.
-        Inactive = "inactive",
-        /// So many had failed that it was not looked at.
-        TooManyFailures = "too_many_failures",
-        /// Too many passwords were being checked.
-        Busy = "busy",
-        /// The database could not do it.
-        Unavailable = "unavailable",
-    }
+struct RequestSeries {
+    method: &'static str,
+    route: String,
+    status: u16,
+    duration: Histogram,
+}
+
+thread_local! {
+    /// The series that this thread has used, the busiest first. A look-up in the family takes a lock and a reference count that
+    /// all threads share.
+    static REQUEST_SERIES: RefCell<Vec<RequestSeries>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Records the duration of a request. The labels must be few: methods and routes that the API knows.
+pub fn observe_request(method: &'static str, route: &str, status: u16, duration: Duration) {
+    REQUEST_SERIES.with_borrow_mut(|used| {
+        let known = used
+            .iter()
+            .position(|series| series.status == status && series.method == method && series.route == route);
+        let at = known.unwrap_or_else(|| {
+            let histogram = http().requests.with_label_values(&[method, route, &status.to_string()]);
+            used.push(RequestSeries { method, route: route.to_owned(), status, duration: histogram });
+            used.len() - 1
+        });
+        if let Some(series) = used.get(at) {
+            series.duration.observe(duration.as_secs_f64());
+        }
+        // One place further forward at each use.
+        if at > 0 {
+            used.swap(at, at - 1);
+        }
+    });
 }
 
 group! {
-    /// Accounts.
     Accounts, accounts {
-        /// Attempts to sign in.
-        logins: By<Login, IntCounter> = counters("shakerqueue_logins_total", "Attempts to sign in."),
+        logins: ByLabel<IntCounter> = counters(
+            "shakerqueue_logins_total",
+            "Attempts to sign in, by outcome.",
+            "outcome",
+            &["succeeded", "wrong_password", "inactive", "too_many_failures", "busy", "unavailable"],
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_is_counted_in_the_series_of_its_labels() {
+        let requests = [("GET", "/a", 200), ("GET", "/a", 404), ("PUT", "/a", 200), ("GET", "/b", 200)];
+        for (times, (method, route, status)) in requests.into_iter().enumerate() {
+            for _ in 0..=times {
+                observe_request(method, route, status, Duration::from_millis(1));
+            }
+        }
+        for (times, (method, route, status)) in requests.into_iter().enumerate() {
+            let series = http().requests.with_label_values(&[method, route, &status.to_string()]);
+            assert_eq!(series.get_sample_count(), times as u64 + 1, "{method} {route} {status}");
+        }
     }
 }

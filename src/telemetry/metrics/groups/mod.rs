@@ -1,4 +1,4 @@
-//! Every metric, by concern. `docs/metrics.md` says more about each.
+//! The declarations of all metrics, by concern.
 
 mod broker;
 mod database;
@@ -12,26 +12,23 @@ pub use http::*;
 pub use orders::*;
 pub use process::*;
 
-/// Seconds that requests take, as OpenTelemetry recommends them.
+/// Buckets for the duration of requests, in seconds, as OpenTelemetry recommends them.
 const REQUEST_SECONDS: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// Seconds that the broker or the database take for one thing.
-const PART_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-/// Seconds that an order may wait until it is stored.
-const WAIT_SECONDS: &[f64] =
+/// Buckets for the duration of one call of the broker or the database.
+const CALL_SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Buckets for the time from accepting an order to recording it.
+const RECORDING_SECONDS: &[f64] =
     &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
-/// Orders in a batch.
 const BATCH_ORDERS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
 
-/// Declares a group: its type, and how to get at it.
+/// Declares a group: its type, and the function that returns it.
 macro_rules! group {
-    ($(#[$doc:meta])* $name:ident, $get:ident { $($(#[$metric_doc:meta])* $metric:ident: $kind:ty = $made:expr,)+ }) => {
-        $(#[$doc])*
+    ($name:ident, $get:ident { $($metric:ident: $kind:ty = $made:expr,)+ }) => {
         pub struct $name {
-            $($(#[$metric_doc])* pub $metric: $kind,)+
+            $(pub $metric: $kind,)+
         }
 
-        $(#[$doc])*
         pub fn $get() -> &'static $name {
             static GROUP: std::sync::LazyLock<$name> = std::sync::LazyLock::new(|| $name { $($metric: $made,)+ });
             &GROUP

@@ -1,138 +1,86 @@
-//! Orders: accepted, waiting, on the board.
+//! Orders: placed, waiting, on the board.
 
 use super::{
-    super::kinds::{By, counters, gauge, gauges, label},
+    super::families::{ByLabel, MetricLabel, counters, gauge, gauges},
     group,
 };
+use crate::domain::order_state::Status;
 use prometheus::{Gauge, IntCounter};
 
-label! {
-    /// Who keeps an accepted order.
-    KeptBy, "kept_by" {
-        /// The broker: a worker will store it.
-        Broker = "broker",
-        /// The database: it was recorded directly.
-        Database = "database",
+impl MetricLabel for Status {
+    fn label(&self) -> &'static str {
+        self.as_str()
     }
 }
 
-label! {
-    /// Why an order was not taken.
-    Refused, "reason" {
-        /// Something is wrong with what was asked for.
-        Invalid = "invalid",
-        /// A drink of it is sold out.
-        SoldOut = "sold_out",
-        /// It was for somebody else.
-        NotPermitted = "not_permitted",
-        /// Another order has its key.
-        Conflict = "conflict",
-        /// Its customer has too many open orders.
-        TooManyOpen = "too_many_open",
-        /// The database refuses it.
-        Unstorable = "unstorable",
-        /// Nothing that could keep it is up.
-        Unavailable = "unavailable",
-        /// Nobody knows whether it is kept.
-        Undecided = "undecided",
-        /// A defect.
-        Failed = "failed",
-    }
-}
-
-label! {
-    /// The answer to a look-up of a key.
-    LookedUp, "outcome" {
-        /// An order is stored under it.
-        Stored = "stored",
-        /// None is.
-        NotStored = "not_stored",
-        /// The database did not say in time.
-        Unanswered = "unanswered",
-    }
-}
+const ON_BOARD: &[&str] = &[Status::Pending.as_str(), Status::InProgress.as_str(), Status::Ready.as_str()];
 
 group! {
-    /// Orders that come in.
     Intake, intake {
-        /// Promised to their guests.
-        accepted: By<KeptBy, IntCounter> = counters(
+        accepted: ByLabel<IntCounter> = counters(
             "shakerqueue_orders_accepted_total",
-            "Orders that were promised to their guests.",
+            "Orders that were accepted, by what keeps them.",
+            "kept_by",
+            &["broker", "database"],
         ),
-        /// Not taken.
-        refused: By<Refused, IntCounter> = counters("shakerqueue_orders_refused_total", "Orders that were not taken."),
-        /// Of keys that this process does not know.
-        lookups: By<LookedUp, IntCounter> = counters(
+        refused: ByLabel<IntCounter> = counters(
+            "shakerqueue_orders_refused_total",
+            "Orders that were not accepted.",
+            "reason",
+            &[
+                "invalid", "sold_out", "not_permitted", "conflict", "too_many_open", "unstorable", "unavailable",
+                "undecided", "failed",
+            ],
+        ),
+        lookups: ByLabel<IntCounter> = counters(
             "shakerqueue_key_lookups_total",
             "Idempotency keys of orders that were looked up in the database.",
+            "outcome",
+            &["stored", "not_stored", "unanswered"],
         ),
     }
 }
 
 group! {
-    /// Orders that are not stored yet.
     Waiting, waiting {
-        /// The age of the oldest.
         oldest: Gauge = gauge(
             "shakerqueue_orders_oldest_waiting_seconds",
-            "The age of the oldest order that this process accepted or holds and that is not stored yet.",
+            "Age of the oldest order that this process accepted or holds and that is not recorded yet.",
         ),
-    }
-}
-
-label! {
-    /// Where an order on the board stands.
-    OnBoard, "status" {
-        /// Nobody works on it.
-        Pending = "pending",
-        /// A bartender has it.
-        InProgress = "in_progress",
-        /// It waits to be collected.
-        Ready = "ready",
-    }
-}
-
-label! {
-    /// Where an order moved.
-    MovedTo, "to" {
-        /// Back on the board.
-        Pending = "pending",
-        /// To a bartender.
-        InProgress = "in_progress",
-        /// It is made.
-        Ready = "ready",
-        /// It is collected.
-        Completed = "completed",
-        /// It is called off.
-        Cancelled = "cancelled",
-        /// It can't be made.
-        Failed = "failed",
     }
 }
 
 group! {
-    /// What is in the database.
     Board, board {
-        /// How many there are.
-        orders: By<OnBoard, Gauge> = gauges("shakerqueue_orders", "Orders on the board, counted up to 10,000 each."),
-        /// Since when.
-        oldest: By<OnBoard, Gauge> = gauges(
-            "shakerqueue_orders_oldest_age_seconds",
-            "How long ago the first of the orders on the board was placed.",
+        orders: ByLabel<Gauge> = gauges(
+            "shakerqueue_orders",
+            "Orders on the board, counted up to 10,000 each.",
+            "status",
+            ON_BOARD,
         ),
-        /// Nobody has decided about them.
+        oldest: ByLabel<Gauge> = gauges(
+            "shakerqueue_orders_oldest_age_seconds",
+            "Time since the first of the orders on the board was placed.",
+            "status",
+            ON_BOARD,
+        ),
         dead_letters: Gauge = gauge(
             "shakerqueue_dead_letters_open",
-            "Dead letters that nobody has decided about, counted up to 10,000.",
+            "Dead letters that wait for a decision, counted up to 10,000.",
         ),
     }
 }
 
 group! {
-    /// Working the queue.
-    Moves, moves {
-        /// By where to.
-        moves: By<MovedTo, IntCounter> = counters("shakerqueue_order_moves_total", "Moves of orders."),
+    Transitions, transitions {
+        orders: ByLabel<IntCounter> = counters(
+            "shakerqueue_order_moves_total",
+            "Transitions of orders, by their new status.",
+            "to",
+            &[
+                Status::Pending.as_str(), Status::InProgress.as_str(), Status::Ready.as_str(),
+                Status::Completed.as_str(), Status::Cancelled.as_str(), Status::Failed.as_str(),
+            ],
+        ),
     }
 }
