@@ -26,30 +26,46 @@ fn quoted(text: &str) -> impl Iterator<Item = String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned)
 }
 
+/// Reads an item: `name` (kind; roles): about it. Label `label`: `value`, `value`. The values may follow as a list instead,
+/// each before its meaning; labels without known values stand behind "Labels:".
+fn described_in(item: &str, of_the_broker: bool) -> Described {
+    let (text, values) = item.split_once("\n  - ").unwrap_or((item, ""));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (head, about) = text.split_once("): ").expect(item);
+    let (name, head) = head.split_once(" (").expect(item);
+    let (kind, on) = head.split_once("; ").expect(item);
+    assert!(about.len() > 10, "{item}");
+    let labels = match about.split_once("Label `") {
+        Some((_, labels)) => {
+            let (label, inline) = labels.split_once("`:").expect(item);
+            let listed = values
+                .split("\n  - ")
+                .filter_map(|value| value.split_once(':'))
+                .flat_map(|(value, _)| quoted(value));
+            [(label.to_owned(), quoted(inline).chain(listed).collect())].into()
+        }
+        None => {
+            let labels = about.split_once("Labels: ").map_or("", |(_, labels)| labels);
+            quoted(labels).map(|label| (label, BTreeSet::new())).collect()
+        }
+    };
+    Described {
+        name: quoted(name).next().expect(item),
+        kind: kind.to_owned(),
+        labels,
+        on: on.split(", ").map(str::to_owned).collect(),
+        of_the_broker,
+    }
+}
+
 fn page() -> Vec<Described> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let page = fs::read_to_string(page).expect("the page");
     let mut described = Vec::new();
     for section in page.split("\n## ").skip(1) {
         let of_the_broker = section.starts_with("The broker");
-        for line in section.lines().filter(|line| line.starts_with("| `")) {
-            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-            let [name, kind, labels, on, about] = cells[..] else { panic!("not five cells: {line}") };
-            assert!(about.len() > 10, "{line}");
-            // `label`: `value`, `value`; or `label`, `label` without values.
-            let labels = match labels.split_once(": ") {
-                Some((label, values)) => {
-                    [(quoted(label).next().expect(line), quoted(values).collect())].into()
-                }
-                None => quoted(labels).map(|label| (label, BTreeSet::new())).collect(),
-            };
-            described.push(Described {
-                name: quoted(name).next().expect(line),
-                kind: kind.to_owned(),
-                labels,
-                on: on.split(", ").map(str::to_owned).collect(),
-                of_the_broker,
-            });
+        for item in section.split("\n- ").skip(1) {
+            described.push(described_in(item, of_the_broker));
         }
     }
     described
