@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn of_all_tokens_of_a_session_only_the_last_counts_and_the_one_before_for_a_moment() {
+    fn only_the_last_token_counts_and_the_one_before_for_a_moment() {
         let (first, at) = (RefreshToken::first(SessionId::new_v7()), now());
         assert_eq!(first.shown_to(&session(&first, at), at), Presented::Current);
         let seed = RefreshToken::seed();

@@ -29,18 +29,18 @@ const REQUIRED: [&str; 17] = [
     "1:1-1 2:1-4 3:1-2",
 ];
 
-/// How a requirement may stand. Those that are not met must be explained at the top of the document.
-const STANDINGS: [&str; 5] = ["yes", "partly", "no", "operator", "–"];
+/// The statuses of a requirement. Those that are not met must be explained in a section of their own.
+const STATUSES: [&str; 5] = ["yes", "partly", "no", "operator", "n/a"];
 
 /// A requirement: chapter, section, number.
 type Number = [u32; 3];
 
-/// A row of the table: what it is about, how that stands, and what shows it.
-struct Row {
+/// An entry of the list: the requirements it is about, their status, and what shows it.
+struct Entry {
     about: Vec<Number>,
-    standing: String,
+    status: String,
     shown_by: String,
-    line: String,
+    text: String,
 }
 
 fn document() -> String {
@@ -64,7 +64,7 @@ fn required() -> BTreeSet<Number> {
         .collect()
 }
 
-/// What a first cell names: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
+/// The requirements that an entry names: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
 fn named(cell: &str) -> Vec<Number> {
     let all = required();
     let mut named = Vec::new();
@@ -84,22 +84,29 @@ fn named(cell: &str) -> Vec<Number> {
     named
 }
 
-/// The rows about requirements: those of the table whose first cell begins with a digit.
-fn rows(document: &str) -> Vec<Row> {
-    let (_, table) = document.split_once("## The requirements").expect("the table");
-    let rows = table.lines().filter(|line| line.strip_prefix("| ").is_some_and(begins_with_digit));
-    rows.map(|line| {
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [numbers, summary, standing, shown_by] = cells[..] else { panic!("not four cells: {line}") };
-        assert!(!summary.is_empty() && STANDINGS.contains(&standing), "{line}");
-        Row {
-            about: named(numbers),
-            standing: standing.to_owned(),
-            shown_by: shown_by.to_owned(),
-            line: line.to_owned(),
-        }
-    })
-    .collect()
+/// The items of a list that begin with numbers in bold, as those numbers and the rest of the item on one line.
+fn items(section: &str) -> Vec<(String, String)> {
+    let items = section.split("\n- **").skip(1).filter(|item| begins_with_digit(item));
+    items
+        .map(|item| {
+            let item = item.split("\n\n").next().unwrap_or_default();
+            let (numbers, text) = item.split_once("** ").expect("numbers in bold");
+            (numbers.to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+        .collect()
+}
+
+/// The entries about requirements: `**numbers** (status) summary: what shows it`.
+fn entries(document: &str) -> Vec<Entry> {
+    let (_, list) = document.split_once("## The requirements").expect("the list");
+    let entry = |(numbers, text): (String, String)| {
+        let (status, rest) = text.trim_start_matches('(').split_once(") ").expect("a status");
+        let (summary, shown_by) = rest.split_once(": ").expect("a summary");
+        assert!(!summary.is_empty() && STATUSES.contains(&status), "{numbers}: {text}");
+        let (status, shown_by) = (status.to_owned(), shown_by.to_owned());
+        Entry { about: named(&numbers), status, shown_by, text }
+    };
+    items(list).into_iter().map(entry).collect()
 }
 
 fn begins_with_digit(text: &str) -> bool {
@@ -161,11 +168,11 @@ fn module_files(path: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_requirement_stands_in_the_table_once() {
+fn every_requirement_is_listed_once() {
     let mut counted: BTreeMap<Number, usize> = required().into_iter().map(|number| (number, 0)).collect();
     assert_eq!(counted.len(), 253);
-    for row in rows(&document()) {
-        for number in row.about {
+    for entry in entries(&document()) {
+        for number in entry.about {
             *counted.get_mut(&number).expect("a requirement") += 1;
         }
     }
@@ -174,27 +181,24 @@ fn every_requirement_stands_in_the_table_once() {
 }
 
 #[test]
-fn what_is_met_is_shown_and_what_is_not_is_told_at_the_top() {
+fn what_is_met_is_shown_and_what_is_not_is_explained() {
     let document = document();
     let (_, gaps) = document.split_once("## What is not met").expect("the gaps");
     let (gaps, _) = gaps.split_once("\n## ").expect("what is behind the gaps");
     let mut told = BTreeSet::new();
-    for line in gaps.lines().filter_map(|line| line.strip_prefix("| ")) {
-        let (cell, _) = line.split_once(" |").expect("a cell");
-        if begins_with_digit(cell) {
-            told.extend(named(cell));
-        }
+    for (numbers, _) in items(gaps) {
+        told.extend(named(&numbers));
     }
     let mut open = BTreeSet::new();
-    for row in rows(&document) {
-        let proof = quoted(&row.shown_by).next().is_some() || row.shown_by.contains("](");
-        match row.standing.as_str() {
-            "yes" => assert!(proof, "nothing shows it: {}", row.line),
-            "partly" | "no" => open.extend(row.about),
-            _ => assert!(row.shown_by.len() > 3, "why? {}", row.line),
+    for entry in entries(&document) {
+        let proof = quoted(&entry.shown_by).next().is_some() || entry.shown_by.contains("](");
+        match entry.status.as_str() {
+            "yes" => assert!(proof, "nothing shows it: {}", entry.text),
+            "partly" | "no" => open.extend(entry.about),
+            _ => assert!(entry.shown_by.len() > 3, "why? {}", entry.text),
         }
     }
-    assert_eq!(told, open, "left: what is told at the top; right: what the table says is not met");
+    assert_eq!(told, open, "left: what is explained; right: what the list says is not met");
 }
 
 #[test]
