@@ -50,7 +50,7 @@ on_both! {
         let (guest, other, staff) = (bar.guest().await, bar.guest().await, bar.employee().await);
         let order = guest.order("Negroni").await;
         let keyed = guest.post_once("k", "/orders", json!({ "recipe": "Negroni" })).await.expect(201);
-        let documentation = include_str!("../../docs/performance.md");
+        let documentation = include_str!("../../docs/maintenance.md");
         let blocks = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
         let clean_up = blocks.filter(|block| block.contains("DELETE FROM orders"));
         let clean_up = clean_up.map(str::to_owned).nth(usize::from(is_sqlite(bar))).expect("two of them");

@@ -124,7 +124,7 @@ async fn old_orders_are_deleted_as_documented() {
     let (all, old) = (bar.database.count("orders").await, bar.database.count(OLD).await);
     assert!(old > 5_000, "one batch is not enough");
 
-    let documentation = include_str!("../../../docs/performance.md");
+    let documentation = include_str!("../../../docs/maintenance.md");
     let statement = documentation.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
     while client.execute(statement, &[]).await.expect("DELETE") > 0 {}
     assert_eq!(bar.database.count(OLD).await, 1, "what is not finished stays");

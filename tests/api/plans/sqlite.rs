@@ -156,7 +156,7 @@ async fn old_orders_are_deleted_as_documented() {
         "{all}, of which {before} are old, and {gone} finished"
     );
 
-    let documentation = include_str!("../../../docs/performance.md");
+    let documentation = include_str!("../../../docs/maintenance.md");
     let mut statements = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
     let statements =
         statements.find(|block| block.contains("PRAGMA")).expect("SQL").replace("LIMIT 5000", "LIMIT 20");

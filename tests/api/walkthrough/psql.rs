@@ -38,7 +38,7 @@ async fn old_orders_are_copied_and_then_deleted_until_none_is_left() {
     if !are_here(&["psql"]) {
         return;
     }
-    let document = include_str!("../../../docs/performance.md");
+    let document = include_str!("../../../docs/maintenance.md");
     assert!([COPY, AGAIN].iter().all(|command| document.contains(&format!("`{command}`"))));
     let delete = document.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
 
