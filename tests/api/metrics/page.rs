@@ -35,19 +35,14 @@ fn described_in(item: &str, of_the_broker: bool) -> Described {
     let (name, head) = head.split_once(" (").expect(item);
     let (kind, on) = head.split_once("; ").expect(item);
     assert!(about.len() > 10, "{item}");
-    let labels = match about.split_once("Label `") {
-        Some((_, labels)) => {
-            let (label, inline) = labels.split_once("`:").expect(item);
-            let listed = values
-                .split("\n  - ")
-                .filter_map(|value| value.split_once(':'))
-                .flat_map(|(value, _)| quoted(value));
-            [(label.to_owned(), quoted(inline).chain(listed).collect())].into()
-        }
-        None => {
-            let labels = about.split_once("Labels: ").map_or("", |(_, labels)| labels);
-            quoted(labels).map(|label| (label, BTreeSet::new())).collect()
-        }
+    let labels = if let Some((_, labels)) = about.split_once("Label `") {
+        let (label, inline) = labels.split_once("`:").expect(item);
+        let meanings = values.split("\n  - ").filter_map(|meaning| meaning.split_once(':'));
+        let listed = meanings.flat_map(|(value, _)| quoted(value));
+        [(label.to_owned(), quoted(inline).chain(listed).collect())].into()
+    } else {
+        let labels = about.split_once("Labels: ").map_or("", |(_, labels)| labels);
+        quoted(labels).map(|label| (label, BTreeSet::new())).collect()
     };
     Described {
         name: quoted(name).next().expect(item),
