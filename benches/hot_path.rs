@@ -198,21 +198,17 @@ async fn open_postgres(url: &str) -> Store {
 }
 
 async fn fill(store: &Store) {
-    use futures_util::FutureExt;
     store.migrate().await.expect("migrations");
     let accounts = seed::demo_accounts().expect("the demo accounts");
     seed::fill(store, seed::house_menu().expect("the menu"), accounts).await.expect("the seed");
     let (customer, drink) = store
-        .read(|conn| {
-            async {
-                let page = users::page(conn, users::UserFilter::default(), None, 1).await?;
-                let menu = recipes::menu(conn).await?;
-                Ok((
-                    page.first().map(|user| user.id),
-                    menu.first().map(|recipe| (recipe.id, recipe.formula.name.clone())),
-                ))
-            }
-            .boxed()
+        .read(async |conn| {
+            let page = users::page(conn, users::UserFilter::default(), None, 1).await?;
+            let menu = recipes::menu(conn).await?;
+            Ok((
+                page.first().map(|user| user.id),
+                menu.first().map(|recipe| (recipe.id, recipe.formula.name.clone())),
+            ))
         })
         .await
         .expect("the seed");

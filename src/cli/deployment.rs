@@ -10,7 +10,7 @@ use crate::{
     broker::{Broker, Settings},
     config::{Database, Servers, sqlite_path},
     services::orders::{
-        intake::{BrokerFirst, Direct, OrderSink, Settlement, StoredOrders},
+        intake::{BrokerFirst, OrderSink, Settlement, StoredOrders},
         recorder::Recorder,
     },
     store::Store,
@@ -127,14 +127,14 @@ impl Deployment {
     }
 
     /// Makes the place where `serve` puts accepted orders.
-    pub fn sink(&self, recorder: Recorder) -> Box<dyn OrderSink> {
+    pub fn sink(&self, recorder: Recorder) -> OrderSink {
         match &self.broker {
             Some(broker) => {
                 broker.watch_safety();
                 let stored = Arc::new(StoredOrders::new(self.store.clone()));
-                Box::new(BrokerFirst { publisher: broker.publisher(), recorder, stored })
+                OrderSink::BrokerFirst(BrokerFirst { publisher: broker.publisher(), recorder, stored })
             }
-            None => Box::new(Direct(recorder)),
+            None => OrderSink::Direct(recorder),
         }
     }
 

@@ -276,7 +276,7 @@ async fn prepare(deployment: &Deployment, serving: &ServeArgs) -> Result<Prepare
     let new_key = secrets::random_text();
     let key = retry_until_available(|| {
         let new_key = new_key.clone();
-        store.write(|conn| settings::get_or_set(conn, IDENTITY_KEY_SETTING, new_key).boxed())
+        store.write(async |conn| settings::get_or_set(conn, IDENTITY_KEY_SETTING, new_key).await)
     });
     Ok(Prepared {
         identity: OrderIds::new(&key.await?),

@@ -13,7 +13,6 @@ use crate::{
     store::{self, Conn, Store, audit, order_moves},
     telemetry,
 };
-use futures_util::FutureExt;
 use serde_json::json;
 use std::cmp::Reverse;
 use uuid::Uuid;
@@ -82,20 +81,17 @@ impl AuditTrail {
         limit: i64,
     ) -> store::Result<Vec<Entry>> {
         self.store
-            .read(move |conn| {
-                async move {
-                    let mut page = Vec::new();
-                    for part in filter.parts() {
-                        page.extend(audit::page(conn, &part, after, limit).await?);
-                    }
-                    if filter.admits_moves() {
-                        page.extend(order_moves::entries(conn, &filter, after, limit).await?);
-                    }
-                    page.sort_unstable_by_key(|entry| Reverse(entry.place()));
-                    page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-                    Ok(page)
+            .read(async move |conn| {
+                let mut page = Vec::new();
+                for part in filter.parts() {
+                    page.extend(audit::page(conn, &part, after, limit).await?);
                 }
-                .boxed()
+                if filter.admits_moves() {
+                    page.extend(order_moves::entries(conn, &filter, after, limit).await?);
+                }
+                page.sort_unstable_by_key(|entry| Reverse(entry.place()));
+                page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                Ok(page)
             })
             .await
     }

@@ -13,11 +13,10 @@ use crate::{
     },
     services::{audit, orders::recorder},
     store::{
-        self, Conn, Store, dead_letters,
+        self, Conn, Store, TransactionError, dead_letters,
         insert_orders::{self, InsertOutcome},
     },
 };
-use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -36,6 +35,15 @@ pub enum ResolveError {
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl TransactionError for ResolveError {
+    fn into_refusal(self) -> Result<Self, store::Error> {
+        match self {
+            Self::Store(error) => Err(error),
+            refusal => Ok(refusal),
+        }
+    }
 }
 
 /// The letters of an installation. Cheap to clone.
@@ -57,56 +65,55 @@ impl DeadLetters {
         after: Option<(Timestamp, DeadLetterId)>,
         limit: i64,
     ) -> store::Result<Vec<DeadLetter>> {
-        self.store.read(move |conn| dead_letters::page(conn, filter, after, limit).boxed()).await
+        self.store.read(async move |conn| dead_letters::page(conn, filter, after, limit).await).await
     }
 
     /// A letter and its message.
     pub async fn find(&self, id: DeadLetterId) -> store::Result<Option<(DeadLetter, Vec<u8>)>> {
-        self.store.read(move |conn| dead_letters::find(conn, id).boxed()).await
+        self.store.read(async move |conn| dead_letters::find(conn, id).await).await
     }
 
     /// Stores the order that a letter would have been, under the id that its guest knows. Doing it twice, or at once, stores one.
     pub async fn replay(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
-        match self.store.write(move |conn| replay(conn, id, by).boxed()).await {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_transient() => Err(error.into()),
-            Err(error) => Err(ResolveError::Unstorable(insert_orders::why(&error))),
+        match self.store.transaction(async move |conn| replay(conn, id, by).await).await {
+            Err(ResolveError::Store(error)) if !error.is_transient() => {
+                Err(ResolveError::Unstorable(insert_orders::why(&error)))
+            }
+            outcome => outcome,
         }
     }
 
     /// Gives a letter up. It stays to be read.
     pub async fn discard(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
-        self.store.write(move |conn| discard(conn, id, by).boxed()).await?
+        self.store.transaction(async move |conn| discard(conn, id, by).await).await
     }
 }
 
-type Decided = store::Result<Result<DeadLetter, ResolveError>>;
+type Decided = Result<DeadLetter, ResolveError>;
 
 async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
     // Not locked yet: whoever stores an order has its id first and its letters after that, and so must this.
     let Some((letter, payload)) = dead_letters::find(conn, id).await? else {
-        return Ok(Err(ResolveError::Unknown));
+        return Err(ResolveError::Unknown);
     };
     if matches!(letter.resolution, Some((Resolution::Replayed, ..))) {
-        return Ok(Ok(letter));
+        return Ok(letter);
     }
-    let order = match order_message::decode(&payload) {
-        Ok(order) => order,
-        Err(error) => return Ok(Err(ResolveError::Unstorable(error.to_string()))),
-    };
+    let order =
+        order_message::decode(&payload).map_err(|error| ResolveError::Unstorable(error.to_string()))?;
     let (order_id, at) = (order.id, now());
     match insert_orders::record(conn, &Arc::from([order]), at).await?.first() {
         Some(InsertOutcome::Stored | InsertOutcome::AlreadyThere) => {}
         Some(InsertOutcome::KeyReused | InsertOutcome::Conflict) | None => {
-            return Ok(Err(ResolveError::Unstorable(insert_orders::CONFLICT.into())));
+            return Err(ResolveError::Unstorable(insert_orders::CONFLICT.into()));
         }
     }
     let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
-        return Ok(Err(ResolveError::Unknown));
+        return Err(ResolveError::Unknown);
     };
     let resolved = match letter.resolution {
         // By somebody else, in the meantime.
-        Some((Resolution::Replayed, ..)) => Ok(letter),
+        Some((Resolution::Replayed, ..)) => letter,
         _ => resolve(conn, letter, Resolution::Replayed, by).await?,
     };
     recorder::resolve_letters(conn, &[order_id], at).await?;
@@ -115,11 +122,11 @@ async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decide
 
 async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
     let Some((letter, _)) = dead_letters::lock(conn, id).await? else {
-        return Ok(Err(ResolveError::Unknown));
+        return Err(ResolveError::Unknown);
     };
     match letter.resolution {
-        Some((Resolution::Replayed, ..)) => Ok(Err(ResolveError::Replayed)),
-        Some((Resolution::Discarded, ..)) => Ok(Ok(letter)),
+        Some((Resolution::Replayed, ..)) => Err(ResolveError::Replayed),
+        Some((Resolution::Discarded, ..)) => Ok(letter),
         None => resolve(conn, letter, Resolution::Discarded, by).await,
     }
 }
@@ -135,5 +142,5 @@ async fn resolve(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Opti
     let changes =
         Changes::between(&resolution(letter.resolution.map(|(what, ..)| what)), &resolution(Some(what)));
     audit::record(conn, by, action, letter.id, changes).await?;
-    Ok(Ok(DeadLetter { resolution: Some((what, at, by)), ..letter }))
+    Ok(DeadLetter { resolution: Some((what, at, by)), ..letter })
 }

@@ -3,10 +3,9 @@
 
 use crate::{
     domain::now,
-    store::{self, Conn, idempotency_keys},
+    store::{self, Conn, Work, idempotency_keys},
 };
 use chrono::TimeDelta;
-use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 /// How long an answer is kept at least.
@@ -58,21 +57,19 @@ pub async fn once<T, E, W>(
     conn: &mut Conn,
     once: Option<IdempotentRequest<T>>,
     work: W,
-) -> store::Result<Result<IdempotencyOutcome<T>, E>>
+) -> Result<IdempotencyOutcome<T>, E>
 where
-    W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<Result<T, E>>> + Send,
+    T: Send,
+    E: From<store::Error>,
+    W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send>,
 {
-    let Some(once) = once else { return Ok(work(conn).await?.map(IdempotencyOutcome::Executed)) };
+    let Some(once) = once else { return work(conn).await.map(IdempotencyOutcome::Executed) };
     let at = now();
     idempotency_keys::forget(conn, at - IDEMPOTENCY_KEY_RETENTION).await?;
     if let Some(earlier) = idempotency_keys::claim(conn, once.name, once.fingerprint, at).await? {
-        return Ok(Ok(once.told(earlier)));
+        return Ok(once.told(earlier));
     }
-    match work(conn).await? {
-        Ok(value) => {
-            idempotency_keys::keep(conn, once.name, &(once.tell)(&value)).await?;
-            Ok(Ok(IdempotencyOutcome::Executed(value)))
-        }
-        Err(error) => idempotency_keys::release(conn, once.name).await.map(|()| Err(error)),
-    }
+    let value = work(conn).await?;
+    idempotency_keys::keep(conn, once.name, &(once.tell)(&value)).await?;
+    Ok(IdempotencyOutcome::Executed(value))
 }

@@ -20,10 +20,9 @@ use crate::{
         audit,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
-    store::{self, Conn, Store, recipes, settings},
+    store::{self, Conn, Store, TransactionError, Work, recipes, settings},
 };
 use arc_swap::ArcSwap;
-use futures_util::{FutureExt, future::BoxFuture};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
@@ -50,6 +49,15 @@ pub enum MenuError {
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl TransactionError for MenuError {
+    fn into_refusal(self) -> Result<Self, store::Error> {
+        match self {
+            Self::Store(error) => Err(error),
+            refusal => Ok(refusal),
+        }
+    }
 }
 
 /// The menu. Cheap to clone.
@@ -89,16 +97,13 @@ impl Menu {
         let known = self.current().edition.clone();
         let changed = self
             .store
-            .read(move |conn| {
-                async move {
-                    // The edition first: a change between the two is seen by the next refresh.
-                    let edition = settings::get(conn, EDITION).await?;
-                    if edition.is_some() && edition == known {
-                        return Ok(None);
-                    }
-                    Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu_with_keys(conn).await?)))
+            .read(async move |conn| {
+                // The edition first: a change between the two is seen by the next refresh.
+                let edition = settings::get(conn, EDITION).await?;
+                if edition.is_some() && edition == known {
+                    return Ok(None);
                 }
-                .boxed()
+                Ok(Some(Snapshot::new(edition.unwrap_or_default(), recipes::menu_with_keys(conn).await?)))
             })
             .await?;
         if let Some(snapshot) = changed {
@@ -110,16 +115,13 @@ impl Menu {
     /// Makes a change and shows it here at once.
     async fn change<T: Send + 'static>(
         &self,
-        change: impl for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, store::Result<T>> + Clone + Send + 'static,
-    ) -> store::Result<T> {
+        change: impl for<'c> Work<&'c mut Conn, Result<T, MenuError>, Future: Send> + Clone + Send + 'static,
+    ) -> Result<T, MenuError> {
         let value = self
             .store
-            .write(move |conn| {
-                async move {
-                    settings::count_up(conn, EDITION).await?;
-                    change(conn).await
-                }
-                .boxed()
+            .transaction(async move |conn| {
+                settings::count_up(conn, EDITION).await?;
+                change(conn).await
             })
             .await?;
         // It is kept, whatever comes of the refresh: that happens again within a second.
@@ -134,15 +136,12 @@ impl Menu {
     pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
         let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
         self.store
-            .read(move |conn| {
-                async move {
-                    let exact = recipes::called(conn, &name).await?;
-                    match loose {
-                        Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
-                        _ => Ok(exact),
-                    }
+            .read(async move |conn| {
+                let exact = recipes::called(conn, &name).await?;
+                match loose {
+                    Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
+                    _ => Ok(exact),
                 }
-                .boxed()
             })
             .await
     }
@@ -155,42 +154,36 @@ impl Menu {
         key: Option<IdempotentRequest<Recipe>>,
     ) -> Result<IdempotencyOutcome<Recipe>, MenuError> {
         let recipe = new_recipe(formula);
-        self.change(move |conn| {
-            once(conn, key, move |conn| {
-                async move {
-                    recipes::add(conn, &recipe).await?;
-                    let changes = Changes::added(&recipe.formula);
-                    audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
-                    Ok(Ok(recipe))
-                }
-                .boxed()
+        self.change(async move |conn| {
+            once(conn, key, async move |conn| {
+                recipes::add(conn, &recipe).await?;
+                let changes = Changes::added(&recipe.formula);
+                audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
+                Ok(recipe)
             })
-            .boxed()
+            .await
         })
-        .await?
+        .await
     }
 
     /// Puts those drinks on the menu whose names are not there yet, all or none, for an operator. Returns how many that were.
     pub async fn add_missing(&self, formulas: Vec<RecipeSpec>) -> store::Result<usize> {
         let added = self
             .store
-            .write(move |conn| {
-                async move {
-                    let mut added = 0;
-                    for formula in formulas {
-                        let recipe = new_recipe(formula);
-                        if recipes::add_if_missing(conn, &recipe).await? {
-                            let changes = Changes::added(&recipe.formula);
-                            audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
-                            added += 1;
-                        }
+            .write(async move |conn| {
+                let mut added = 0;
+                for formula in formulas {
+                    let recipe = new_recipe(formula);
+                    if recipes::add_if_missing(conn, &recipe).await? {
+                        let changes = Changes::added(&recipe.formula);
+                        audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
+                        added += 1;
                     }
-                    if added > 0 {
-                        settings::count_up(conn, EDITION).await?;
-                    }
-                    Ok(added)
                 }
-                .boxed()
+                if added > 0 {
+                    settings::count_up(conn, EDITION).await?;
+                }
+                Ok(added)
             })
             .await?;
         self.refresh().await?;
@@ -206,19 +199,16 @@ impl Menu {
         condition: Precondition,
     ) -> Result<Recipe, MenuError> {
         let (formula, read_only) = draft.into_parts();
-        self.change_one(id, condition, move |conn, before| {
-            async move {
-                let differing = read_only.differing(&before);
-                if !differing.is_empty() {
-                    return Ok(Err(MenuError::ReadOnly(differing)));
-                }
-                let formula = formula.in_place_of(&before.formula);
-                let after = recipes::replace(conn, id, &formula, now()).await?;
-                let changes = Changes::between(&before.formula, &formula);
-                audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
-                Ok(after.ok_or(MenuError::Unknown))
+        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+            let differing = read_only.differing(&before);
+            if !differing.is_empty() {
+                return Err(MenuError::ReadOnly(differing));
             }
-            .boxed()
+            let formula = formula.in_place_of(&before.formula);
+            let after = recipes::replace(conn, id, &formula, now()).await?;
+            let changes = Changes::between(&before.formula, &formula);
+            audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
+            after.ok_or(MenuError::Unknown)
         })
         .await
     }
@@ -231,28 +221,22 @@ impl Menu {
         available: bool,
         condition: Precondition,
     ) -> Result<Recipe, MenuError> {
-        self.change_one(id, condition, move |conn, before| {
-            async move {
-                let after = recipes::set_available(conn, id, available, now()).await?;
-                let said = |available: bool| json!({ "available": available });
-                let changes = Changes::between(&said(before.available), &said(available));
-                audit::record_if_changed(conn, by, Action::RecipeAvailabilityChanged, id, changes).await?;
-                Ok(after.ok_or(MenuError::Unknown))
-            }
-            .boxed()
+        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+            let after = recipes::set_available(conn, id, available, now()).await?;
+            let said = |available: bool| json!({ "available": available });
+            let changes = Changes::between(&said(before.available), &said(available));
+            audit::record_if_changed(conn, by, Action::RecipeAvailabilityChanged, id, changes).await?;
+            after.ok_or(MenuError::Unknown)
         })
         .await
     }
 
     /// Takes a drink off the menu.
     pub async fn archive(&self, by: UserId, id: RecipeId, condition: Precondition) -> Result<(), MenuError> {
-        self.change_one(id, condition, move |conn, before| {
-            async move {
-                let changes = Changes::removed(&before.formula);
-                audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
-                Ok(recipes::archive(conn, id, now()).await?.then_some(()).ok_or(MenuError::Unknown))
-            }
-            .boxed()
+        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+            let changes = Changes::removed(&before.formula);
+            audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
+            recipes::archive(conn, id, now()).await?.then_some(()).ok_or(MenuError::Unknown)
         })
         .await
     }
@@ -262,24 +246,17 @@ impl Menu {
         &self,
         id: RecipeId,
         condition: Precondition,
-        change: impl for<'c> FnOnce(&'c mut Conn, Recipe) -> BoxFuture<'c, store::Result<Result<T, MenuError>>>
+        change: impl for<'c> Work<(&'c mut Conn, Recipe), Result<T, MenuError>, Future: Send>
         + Clone
         + Send
         + 'static,
     ) -> Result<T, MenuError> {
-        self.change(move |conn| {
-            async move {
-                Ok(match recipes::lock(conn, id).await? {
-                    None => Err(MenuError::Unknown),
-                    Some(recipe) if !condition.allows(recipe.stamp()) => {
-                        Err(MenuError::Outdated(recipe.stamp()))
-                    }
-                    Some(recipe) => change(conn, recipe).await?,
-                })
-            }
-            .boxed()
+        self.change(async move |conn| match recipes::lock(conn, id).await? {
+            None => Err(MenuError::Unknown),
+            Some(recipe) if !condition.allows(recipe.stamp()) => Err(MenuError::Outdated(recipe.stamp())),
+            Some(recipe) => change((conn, recipe)).await,
         })
-        .await?
+        .await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     store::{Store, counts},
     telemetry::metrics::{self, MetricLabel},
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     join,
@@ -151,15 +151,12 @@ struct Census {
 }
 
 async fn census(store: &Store) -> Option<Census> {
-    let counted = store.read(|conn| {
-        async move {
-            let mut orders = Vec::new();
-            for status in ON_BOARD {
-                orders.push((status, counts::status_count(conn, status).await?));
-            }
-            Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })
+    let counted = store.read(async |conn| {
+        let mut orders = Vec::new();
+        for status in ON_BOARD {
+            orders.push((status, counts::status_count(conn, status).await?));
         }
-        .boxed()
+        Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })
     });
     counted.await.inspect_err(|error| tracing::debug!(%error, "nothing could be counted")).ok()
 }

@@ -23,7 +23,7 @@ pub async fn find(conn: &mut Conn, name: Hash) -> Result<Option<Earlier>> {
     .optional()?)
 }
 
-/// Takes a key for this transaction, which must [`keep`] or [`release`] it, or fail. If it was used before, returns for what. Another
+/// Takes a key for this transaction, which must [`keep`] it or fail. If it was used before, returns for what. Another
 /// transaction that has taken it is waited for.
 pub async fn claim(conn: &mut Conn, name: Hash, fingerprint: Hash, at: Timestamp) -> Result<Option<Earlier>> {
     let row = (
@@ -46,12 +46,6 @@ pub async fn claim(conn: &mut Conn, name: Hash, fingerprint: Hash, at: Timestamp
 /// Writes down what was answered.
 pub async fn keep(conn: &mut Conn, name: Hash, answer: &str) -> Result<()> {
     on!(conn, c => diesel::update(keys::table.find(name.as_slice())).set(keys::answer.eq(answer)).execute(c))?;
-    Ok(())
-}
-
-/// Gives a key back: nothing was done under it.
-pub async fn release(conn: &mut Conn, name: Hash) -> Result<()> {
-    on!(conn, c => diesel::delete(keys::table.find(name.as_slice())).execute(c))?;
     Ok(())
 }
 

@@ -26,11 +26,13 @@ mod schema;
 pub mod sessions;
 pub mod settings;
 pub mod sql_types;
+mod transaction;
 pub mod users;
 
 pub use connections::pool::ConnectionCounts;
 pub use error::{Error, Result, Unique};
 pub use postgres::{Fitness, UrlError};
+pub use transaction::{TransactionError, Work};
 
 use crate::telemetry::{
     Scope,
@@ -48,7 +50,6 @@ use diesel_async::{
     pooled_connection::deadpool::{Object, Pool},
     sync_connection_wrapper::SyncConnectionWrapper,
 };
-use futures_util::future::BoxFuture;
 use std::{
     sync::{
         Arc,
@@ -128,9 +129,9 @@ impl Store {
     pub async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+        W: for<'c> Work<&'c mut Conn, Result<T>, Future: Send> + Clone + Send + 'static,
     {
-        self.run(Mode::Read, work).await
+        self.run(Mode::Read, work).await?
     }
 
     /// Runs `work` in one transaction: kept if it succeeds, undone if it fails. Where the connection is lost
@@ -138,7 +139,17 @@ impl Store {
     pub async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+        W: for<'c> Work<&'c mut Conn, Result<T>, Future: Send> + Clone + Send + 'static,
+    {
+        self.transaction(work).await
+    }
+
+    /// Runs `work` as [`write`](Self::write) does, for work that may also refuse what was asked.
+    pub async fn transaction<T, E, W>(&self, work: W) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone + Send + 'static,
     {
         self.run_transaction(Mode::Write, work).await
     }
@@ -148,21 +159,22 @@ impl Store {
     pub async fn write_idempotent<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+        W: for<'c> Work<&'c mut Conn, Result<T>, Future: Send> + Clone + Send + 'static,
     {
         self.run_transaction(Mode::IdempotentWrite, work).await
     }
 
-    async fn run_transaction<T, W>(&self, mode: Mode, work: W) -> Result<T>
+    async fn run_transaction<T, E, W>(&self, mode: Mode, work: W) -> Result<T, E>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone + Send + 'static,
     {
         let outcome = self.run(mode, work).await;
         if outcome.as_ref().is_err_and(Error::is_transient) {
             self.write_failed.store(true, Ordering::Relaxed);
         }
-        outcome
+        outcome?
     }
 
     /// Returns whether a transaction failed, and none is known to have been kept since: the database may answer all questions
@@ -176,10 +188,11 @@ impl Store {
         self.write_failed.store(false, Ordering::Relaxed);
     }
 
-    async fn run<T, W>(&self, mode: Mode, work: W) -> Result<T>
+    async fn run<T, E, W>(&self, mode: Mode, work: W) -> Result<Result<T, E>>
     where
         T: Send + 'static,
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone + Send + 'static,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone + Send + 'static,
     {
         if self.pulse.is_gone() {
             return Err(Error::unavailable("the server does not answer"));
@@ -238,15 +251,17 @@ impl Store {
 
 impl Conn {
     /// Runs work while the files are those that this connection has open. What it wrote counts only if they still are.
-    async fn run_on_files<T, W>(
+    async fn run_on_files<T, E, W>(
         &mut self,
         files: &SqliteFiles,
         transaction: bool,
         scope: Scope,
         work: W,
-    ) -> Result<T>
+    ) -> Result<Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+        T: Send,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Self, Result<T, E>, Future: Send>,
     {
         files.check().map_err(Error::unavailable)?;
         let value = self.run(transaction, scope, work).await?;
@@ -256,9 +271,11 @@ impl Conn {
         Ok(value)
     }
 
-    async fn run<T, W>(&mut self, transaction: bool, scope: Scope, work: W) -> Result<T>
+    async fn run<T, E, W>(&mut self, transaction: bool, scope: Scope, work: W) -> Result<Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+        T: Send,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Self, Result<T, E>, Future: Send>,
     {
         let name = if transaction { "transaction" } else { "read" };
         let mut span = Span::child_of(&scope.trace, SpanKind::Client, name);
@@ -270,7 +287,7 @@ impl Conn {
             if transaction {
                 self.transaction(work).await
             } else {
-                work(self).await.map_err(|error| error.with_state(self.last_error()))
+                refusable(work(self).await).map_err(|error| error.with_state(self.last_error()))
             }
         };
         let outcome = scope.run(work).await;
@@ -288,18 +305,21 @@ impl Conn {
         }
     }
 
-    async fn transaction<T, W>(&mut self, work: W) -> Result<T>
+    async fn transaction<T, E, W>(&mut self, work: W) -> Result<Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c mut Self) -> BoxFuture<'c, Result<T>>,
+        T: Send,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Self, Result<T, E>, Future: Send>,
     {
         self.begin().await.map_err(|error| error.with_state(self.last_error()))?;
-        match work(self).await {
-            Ok(value) => match self.commit().await {
-                Ok(()) => Ok(value),
+        match refusable(work(self).await) {
+            Ok(Ok(value)) => match self.commit().await {
+                Ok(()) => Ok(Ok(value)),
                 Err(error) => Err(error.with_state(self.last_error()).while_committing()),
             },
-            // What went wrong first is what the caller needs to know; a connection that can't even roll
-            // back is broken, and the pool drops it.
+            // A connection that can't even roll back is broken, and the pool drops it.
+            Ok(Err(refusal)) => self.rollback().await.map(|()| Err(refusal)),
+            // The first failure is what the caller needs to know.
             Err(error) => {
                 let error = error.with_state(self.last_error());
                 self.rollback().await.and(Err(error.clone())).map_err(|_| error)
@@ -351,5 +371,13 @@ impl Conn {
             Self::Pg(conn) => drop(Object::take(conn)),
             Self::Sqlite(conn) => drop(Object::take(conn)),
         }
+    }
+}
+
+/// Separates a use case's refusal from a failure of the database.
+fn refusable<T, E: TransactionError>(outcome: Result<T, E>) -> Result<Result<T, E>> {
+    match outcome {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => error.into_refusal().map(Err),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     store::{self, dead_letters, insert_orders, key_conflicts},
     telemetry::{log_throttle, metrics},
 };
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
@@ -163,7 +163,7 @@ impl Worker {
         }
         let (tags, entries): (Vec<_>, Vec<_>) = reused.into_iter().unzip();
         let at = now();
-        match self.store.write(move |conn| key_conflicts::note(conn, entries, at).boxed()).await {
+        match self.store.write(async move |conn| key_conflicts::note(conn, entries, at).await).await {
             Ok(()) => tags,
             Err(error) => {
                 if let Some(repeated) = log_throttle::admit(&error.to_string()) {
@@ -203,16 +203,13 @@ impl Worker {
 
     /// Keeps letters, which must be sorted by their orders, in one transaction.
     async fn keep_all(&self, letters: Vec<Letter>) -> store::Result<()> {
-        let kept = self.store.write(move |conn| {
-            async move {
-                let mut open = 0;
-                for Letter { head, payload, order } in letters {
-                    let kept = dead_letters::keep_unless_stored(conn, &head, &payload, order.as_ref());
-                    open += u64::from(kept.await?);
-                }
-                Ok(open)
+        let kept = self.store.write(async move |conn| {
+            let mut open = 0;
+            for Letter { head, payload, order } in letters {
+                let kept = dead_letters::keep_unless_stored(conn, &head, &payload, order.as_ref());
+                open += u64::from(kept.await?);
             }
-            .boxed()
+            Ok(open)
         });
         let open = kept.await.inspect_err(|error| {
             if let Some(repeated) = log_throttle::admit(&error.to_string()) {

@@ -5,7 +5,7 @@ mod oversize;
 mod retries;
 
 use crate::support::{Bar, on_both, person::id};
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::{Timestamp, dead_letter::DeadLetter, ids::OrderId, now},
@@ -37,8 +37,7 @@ pub async fn keep(store: &Store, order: Option<Uuid>, payload: Vec<u8>) -> Strin
         created_at: now(),
         resolution: None,
     };
-    let keeping =
-        store.write(move |conn| async move { dead_letters::keep(conn, &letter, &payload).await }.boxed());
+    let keeping = store.write(async move |conn| dead_letters::keep(conn, &letter, &payload).await);
     keeping.await.unwrap();
     format!("/dead-letters/{id}")
 }

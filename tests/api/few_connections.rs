@@ -216,7 +216,7 @@ async fn migrating_waits_for_a_connection_for_longer_than_requests_do() {
         tokio::spawn(async move { store.migrate().await })
     };
     let error = store.ping().await.expect_err("no connection").to_string();
-    assert!(error.contains("lets in no more connections") && error.contains("CONNECTION LIMIT"), "{error}");
+    assert!(error.contains("accepts no further connection") && error.contains("CONNECTION LIMIT"), "{error}");
     // A request is given 6 s.
     assert!(timeout(Duration::from_secs(1), &mut migrating).await.is_err(), "it was given up");
     database.limit_sessions(1).await;

@@ -10,7 +10,7 @@ use crate::support::{
     person::{Answer, id, send},
 };
 use chrono::TimeDelta;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
@@ -45,15 +45,12 @@ fn repeats(answer: &Answer, first: &Answer) {
 /// Every key that is kept, as text.
 async fn how_many(store: &Store, names: &[[u8; 32]]) -> usize {
     let names = names.to_vec();
-    let find = store.read(move |conn| {
-        async move {
-            let mut found = 0;
-            for name in names {
-                found += usize::from(idempotency_keys::find(conn, name).await?.is_some());
-            }
-            Ok(found)
+    let find = store.read(async move |conn| {
+        let mut found = 0;
+        for name in names {
+            found += usize::from(idempotency_keys::find(conn, name).await?.is_some());
         }
-        .boxed()
+        Ok(found)
     });
     find.await.expect("the keys")
 }
@@ -177,14 +174,14 @@ on_both! {
         let (old, young): (Vec<_>, Vec<_>) = (0..250).map(|n| (name(n, 1), name(n, 0))).unzip();
         let (day, long) = (TimeDelta::hours(24) + TimeDelta::minutes(10), TimeDelta::days(30));
         let written = (old.clone(), young.clone());
-        let write = store.write(move |conn| async move {
+        let write = store.write(async move |conn| {
             for (names, age) in [(written.0, long), (written.1, day)] {
                 for name in names {
                     assert!(idempotency_keys::claim(conn, name, [0; 32], now() - age).await?.is_none());
                 }
             }
             Ok(())
-        }.boxed());
+        });
         write.await.expect("keys");
         let mut left = vec![old.len()];
         for n in 0..3 {

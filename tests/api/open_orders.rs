@@ -12,7 +12,6 @@ use crate::support::{
     person::{Answer, id, send},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
@@ -47,7 +46,7 @@ async fn regular_token(database: &Database) -> String {
     let user = User { id: UserId(id), created_at: made, ..new };
     let token = Tokens::new(&SECRET.into(), &[], TimeDelta::minutes(60)).issue(&user, SessionId::new_v7());
     let store = database.store();
-    store.write(move |conn| async move { users::add(conn, &user, "no hash").await }.boxed()).await.unwrap();
+    store.write(async move |conn| users::add(conn, &user, "no hash").await).await.unwrap();
     store.close();
     token.text
 }

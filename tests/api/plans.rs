@@ -9,7 +9,6 @@ use crate::support::{
     person::{id, send},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::{
@@ -214,15 +213,12 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
 
 /// What processes ask by themselves about so many customers.
 async fn background(store: &Store, customers: i64) {
-    let reading = store.read(move |conn| {
-        async move {
-            let page = users::page(conn, users::UserFilter::default(), None, customers).await?;
-            let ids: Vec<_> = page.into_iter().map(|user| user.id).collect();
-            let since = now() - TimeDelta::hours(24);
-            open_orders::of_customers(conn, &ids, since, 20_000).await?;
-            cancellations::with_untouched(conn, &ids, since).await
-        }
-        .boxed()
+    let reading = store.read(async move |conn| {
+        let page = users::page(conn, users::UserFilter::default(), None, customers).await?;
+        let ids: Vec<_> = page.into_iter().map(|user| user.id).collect();
+        let since = now() - TimeDelta::hours(24);
+        open_orders::of_customers(conn, &ids, since, 20_000).await?;
+        cancellations::with_untouched(conn, &ids, since).await
     });
     reading.await.expect("an answer");
 }

@@ -2,7 +2,6 @@
 
 use crate::support::database::{Database, Kind};
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use shakerqueue::{
     domain::{
         Timestamp,
@@ -50,11 +49,8 @@ impl Cellar {
             Role::Customer,
         );
         let customer = user.id;
-        store
-            .write(move |conn| async move { users::add(conn, &user, "no hash").await }.boxed())
-            .await
-            .unwrap();
-        let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+        store.write(async move |conn| users::add(conn, &user, "no hash").await).await.unwrap();
+        let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
         let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
         Self { store, customer, drink, database }
     }
@@ -62,7 +58,7 @@ impl Cellar {
     /// A customer of the demo data.
     async fn somebody_else(&self) -> UserId {
         let email = Email::try_from("user@example.com").unwrap();
-        let found = self.store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed());
+        let found = self.store.read(async move |conn| users::by_email(conn, &email).await);
         found.await.unwrap().unwrap().0.id
     }
 

@@ -19,7 +19,6 @@ use crate::{
     telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use rand::random_range;
 use std::{ops::Range, time::Duration};
 use tokio::time::sleep;
@@ -62,8 +61,8 @@ pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
 }
 
 async fn cancel_late(store: &Store) -> store::Result<()> {
-    for (account, since) in store.read(|conn| inactive(conn).boxed()).await? {
-        let cancelled = store.write(move |conn| cancel_untouched(conn, account, since).boxed()).await?;
+    for (account, since) in store.read(async |conn| inactive(conn).await).await? {
+        let cancelled = store.write(async move |conn| cancel_untouched(conn, account, since).await).await?;
         count(cancelled);
         if cancelled > 0 {
             tracing::info!(%account, orders = cancelled, "cancelled orders of an inactive account");

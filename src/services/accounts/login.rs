@@ -11,11 +11,9 @@ use crate::{
         now,
     },
     services::audit,
-    store::{Conn, Result, sessions, users},
+    store::{Conn, Result, Work, sessions, users},
     telemetry::metrics::{self, MetricLabel},
 };
-use chrono::TimeDelta;
-use futures_util::FutureExt;
 use secrecy::SecretString;
 use std::net::IpAddr;
 
@@ -31,17 +29,14 @@ impl Accounts {
         match self.guard.login(email, address) {
             Some(attempt) => {
                 let email = Email::try_from(email).ok();
-                let asked = self.store.read(move |conn| {
-                    async move {
-                        let mut claimed = attempt.claimed(conn, now()).await?;
-                        if let Some(email) = email {
-                            let account = users::by_email(conn, &email).await?;
-                            let is_staff = account.is_some_and(|(user, _)| user.role.is_staff());
-                            claimed.is_staff = claimed.is_known && is_staff;
-                        }
-                        Ok(claimed)
+                let asked = self.store.read(async move |conn| {
+                    let mut claimed = attempt.claimed(conn, now()).await?;
+                    if let Some(email) = email {
+                        let account = users::by_email(conn, &email).await?;
+                        let is_staff = account.is_some_and(|(user, _)| user.role.is_staff());
+                        claimed.is_staff = claimed.is_known && is_staff;
                     }
-                    .boxed()
+                    Ok(claimed)
                 });
                 Ok(asked.await?)
             }
@@ -70,21 +65,13 @@ impl Accounts {
         // A place in the line comes first: who gets none asks the database nothing.
         let turn = self.passwords.turn()?;
         let attempt = self.guard.login(email, address);
-        let counted = attempt.clone();
         let email = Email::try_from(email).ok();
-        let asked = self.store.write(move |conn| {
-            async move {
-                if let Some(wait) = charge(counted.as_ref(), conn).await? {
-                    return Ok(Err(wait));
-                }
-                match &email {
-                    Some(email) => users::by_email(conn, email).await.map(Ok),
-                    None => Ok(Ok(None)),
-                }
-            }
-            .boxed()
-        });
-        let mut known: Known = asked.await?.map_err(AccountError::TooManyFailures)?;
+        let mut known = self
+            .charged(attempt.clone(), async move |conn| match &email {
+                Some(email) => users::by_email(conn, email).await,
+                None => Ok(None),
+            })
+            .await?;
         for _ in 0..MAX_ATTEMPTS {
             let hash = known.as_ref().map(|(_, hash)| hash.as_str());
             let verdict = match turn.verify(password, hash).await {
@@ -104,6 +91,26 @@ impl Accounts {
         Err(AccountError::WrongPassword)
     }
 
+    /// Counts an attempt and then finds the account, unless the attempt has to wait.
+    async fn charged(
+        &self,
+        attempt: Option<LoginAttempt>,
+        find: impl for<'c> Work<&'c mut Conn, Result<Known>, Future: Send> + Clone + Send + 'static,
+    ) -> Result<Known, AccountError> {
+        let charging = self.store.write(async move |conn| {
+            let wait = match attempt {
+                Some(attempt) => attempt.charge(conn, now()).await?,
+                None => None,
+            };
+            // No error: what the charge noted is kept also where the attempt has to wait.
+            match wait {
+                Some(wait) => Ok(Err(AccountError::TooManyFailures(wait))),
+                None => find(conn).await.map(Ok),
+            }
+        });
+        charging.await?
+    }
+
     /// Begins a session, unless the account is no longer as it was when its password was looked at: then how it is.
     async fn open_session(
         &self,
@@ -114,22 +121,19 @@ impl Accounts {
     ) -> Result<Result<IssuedTokens, Known>, AccountError> {
         let (session, refresh_token) = self.new_session(user.id);
         let id = session.id;
-        let opened = self.store.write(move |conn| {
-            async move {
-                let found = users::lock(conn, user.id).await?;
-                let Some((user, _)) = found.clone().filter(|(user, now)| user.active && *now == hash) else {
-                    return Ok(Err(found));
-                };
-                if let Some(renewed) = renewed {
-                    users::set_password_hash(conn, user.id, &renewed).await?;
-                }
-                super::session::begin(conn, &session).await?;
-                if let Some(attempt) = attempt {
-                    attempt.succeeded(conn, session.created_at).await?;
-                }
-                Ok(Ok(user))
+        let opened = self.store.write(async move |conn| {
+            let found = users::lock(conn, user.id).await?;
+            let Some((user, _)) = found.clone().filter(|(user, now)| user.active && *now == hash) else {
+                return Ok(Err(found));
+            };
+            if let Some(renewed) = renewed {
+                users::set_password_hash(conn, user.id, &renewed).await?;
             }
-            .boxed()
+            super::session::begin(conn, &session).await?;
+            if let Some(attempt) = attempt {
+                attempt.succeeded(conn, session.created_at).await?;
+            }
+            Ok(Ok(user))
         });
         Ok(opened.await?.map(|user| self.signed_in(user, id, &refresh_token)))
     }
@@ -137,8 +141,7 @@ impl Accounts {
     /// Takes back that an attempt failed: there was no time to look at the password.
     async fn not_looked_at(&self, attempt: Option<LoginAttempt>, busy: AccountError) -> AccountError {
         let Some(attempt) = attempt else { return busy };
-        let taking =
-            self.store.write(move |conn| async move { attempt.take_back(conn, now()).await }.boxed());
+        let taking = self.store.write(async move |conn| attempt.take_back(conn, now()).await);
         if let Err(error) = taking.await {
             tracing::debug!(%error, "an attempt stays counted");
         }
@@ -154,17 +157,8 @@ impl Accounts {
     ) -> Result<(), AccountError> {
         let turn = self.passwords.turn()?;
         let attempt = self.guard.within(caller.session);
-        let counted = attempt.clone();
-        let asked = self.store.write(move |conn| {
-            async move {
-                match charge(counted.as_ref(), conn).await? {
-                    Some(wait) => Ok(Err(wait)),
-                    None => users::by_id(conn, caller.id).await.map(Ok),
-                }
-            }
-            .boxed()
-        });
-        let mut known: Known = asked.await?.map_err(AccountError::TooManyFailures)?;
+        let find = async move |conn: &mut Conn| users::by_id(conn, caller.id).await;
+        let mut known = self.charged(attempt.clone(), find).await?;
         for _ in 0..MAX_ATTEMPTS {
             let (user, hash) = known.ok_or(AccountError::Unknown)?;
             match turn.verify(old, Some(&hash)).await {
@@ -177,28 +171,19 @@ impl Accounts {
                 chosen => chosen?,
             };
             let attempt = attempt.clone();
-            let changed = self.store.write(move |conn| {
-                async move {
-                    let found = users::lock(conn, caller.id).await?;
-                    if found.as_ref().is_none_or(|(_, now)| *now != hash) {
-                        return Ok(Err(found));
-                    }
-                    users::set_password_hash(conn, caller.id, &chosen).await?;
-                    audit::record(
-                        conn,
-                        caller.id,
-                        Action::AccountPasswordChanged,
-                        caller.id,
-                        Changes::UNTOLD,
-                    )
-                    .await?;
-                    sessions::end_all(conn, caller.id, Some(caller.session), now()).await?;
-                    if let Some(attempt) = attempt {
-                        attempt.succeeded(conn, now()).await?;
-                    }
-                    Ok(Ok(()))
+            let changed = self.store.write(async move |conn| {
+                let found = users::lock(conn, caller.id).await?;
+                if found.as_ref().is_none_or(|(_, now)| *now != hash) {
+                    return Ok(Err(found));
                 }
-                .boxed()
+                users::set_password_hash(conn, caller.id, &chosen).await?;
+                audit::record(conn, caller.id, Action::AccountPasswordChanged, caller.id, Changes::UNTOLD)
+                    .await?;
+                sessions::end_all(conn, caller.id, Some(caller.session), now()).await?;
+                if let Some(attempt) = attempt {
+                    attempt.succeeded(conn, now()).await?;
+                }
+                Ok(Ok(()))
             });
             match changed.await? {
                 Ok(()) => {
@@ -222,13 +207,5 @@ impl MetricLabel for Result<IssuedTokens, AccountError> {
             Err(AccountError::Store(_)) => "unavailable",
             Err(_) => "wrong_password",
         }
-    }
-}
-
-/// How long an attempt has to wait. If it has not, it is counted.
-async fn charge(attempt: Option<&LoginAttempt>, conn: &mut Conn) -> Result<Option<TimeDelta>> {
-    match attempt {
-        Some(attempt) => attempt.charge(conn, now()).await,
-        None => Ok(None),
     }
 }

@@ -33,10 +33,9 @@ use crate::{
         audit,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
-    store::{self, Store, Unique, sessions, users},
+    store::{self, Store, TransactionError, Unique, sessions, users},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use serde_json::json;
 use std::{io, net::IpAddr};
 
@@ -105,6 +104,15 @@ pub enum AccountError {
     Store(#[from] store::Error),
 }
 
+impl TransactionError for AccountError {
+    fn into_refusal(self) -> Result<Self, store::Error> {
+        match self {
+            Self::Store(error) => Err(error),
+            refusal => Ok(refusal),
+        }
+    }
+}
+
 /// Looks after accounts.
 pub struct Accounts {
     store: Store,
@@ -141,7 +149,7 @@ impl Accounts {
         let once_only = || key.map(|key| registration(&user, key));
         // What was done before needs no new hash.
         if let Some(key) = once_only() {
-            let earlier = self.store.read(move |conn| async move { key.earlier(conn).await }.boxed()).await?;
+            let earlier = self.store.read(async move |conn| key.earlier(conn).await).await?;
             if let Some(told) = earlier {
                 return self.repeated(&told, &user.email, password, address).await;
             }
@@ -150,27 +158,22 @@ impl Accounts {
         let hash = self.passwords.turn()?.hash_chosen(password, personal(&user)).await?;
         let (session, refresh_token) = self.new_session(user.id);
         let (added, id, key) = (user.clone(), session.id, once_only());
-        let adding = self.store.write(move |conn| {
-            once(conn, key, move |conn| {
-                async move {
-                    users::add(conn, &added, &hash).await?;
-                    let changes = Changes::added(&json!({ "role": added.role }));
-                    audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await?;
-                    session::begin(conn, &session).await?;
-                    if let Some(attempt) = attempt {
-                        attempt.known(conn, session.created_at).await?;
-                    }
-                    Ok(Ok::<_, AccountError>(added))
+        let adding = self.store.write(async move |conn| {
+            once(conn, key, async move |conn| {
+                users::add(conn, &added, &hash).await?;
+                let changes = Changes::added(&json!({ "role": added.role }));
+                audit::record(conn, added.id, Action::AccountRegistered, added.id, changes).await?;
+                session::begin(conn, &session).await?;
+                if let Some(attempt) = attempt {
+                    attempt.known(conn, session.created_at).await?;
                 }
-                .boxed()
+                Ok(added)
             })
-            .boxed()
+            .await
         });
         match adding.await {
-            Ok(told) => match told? {
-                IdempotencyOutcome::Executed(user) => Ok(self.signed_in(user, id, &refresh_token)),
-                told => self.repeated(&told, &user.email, password, address).await,
-            },
+            Ok(IdempotencyOutcome::Executed(user)) => Ok(self.signed_in(user, id, &refresh_token)),
+            Ok(earlier) => self.repeated(&earlier, &user.email, password, address).await,
             Err(store::Error::Taken(Unique::Email)) => Err(AccountError::EmailTaken),
             Err(error) => Err(error.into()),
         }
@@ -206,7 +209,7 @@ impl Accounts {
 
     /// An account.
     pub async fn find(&self, id: UserId) -> Result<User, AccountError> {
-        let found = self.store.read(move |conn| users::by_id(conn, id).boxed()).await?;
+        let found = self.store.read(async move |conn| users::by_id(conn, id).await).await?;
         found.map(|(user, _)| user).ok_or(AccountError::Unknown)
     }
 
@@ -217,7 +220,7 @@ impl Accounts {
         after: Option<UserPageKey>,
         limit: i64,
     ) -> Result<Vec<User>, AccountError> {
-        Ok(self.store.read(move |conn| users::page(conn, filter, after, limit).boxed()).await?)
+        Ok(self.store.read(async move |conn| users::page(conn, filter, after, limit).await).await?)
     }
 
     /// A page of those whose name or address has what somebody looks for; and where the search ended, if it did so before it had found
@@ -258,36 +261,33 @@ impl Accounts {
     ) -> Result<User, AccountError> {
         let (changed, cancelled) = self
             .store
-            .write(move |conn| {
-                async move {
-                    // Before the account itself, so that two admins who switch each other off wait in one order.
-                    let may_end = role.is_some_and(|role| role != Role::Admin) || active == Some(false);
-                    let others =
-                        if may_end { users::lock_other_active_admins(conn, id).await? } else { usize::MAX };
-                    let Some((before, _)) = users::lock(conn, id).await? else {
-                        return Ok(Err(AccountError::Unknown));
-                    };
-                    if !condition.allows(before.stamp()) {
-                        return Ok(Err(AccountError::Outdated(before.stamp())));
-                    }
-                    let stays = role.unwrap_or(before.role) == Role::Admin && active.unwrap_or(before.active);
-                    let is_one = before.role == Role::Admin && before.active;
-                    if is_one && !stays && others == 0 {
-                        return Ok(Err(AccountError::LastAdmin));
-                    }
-                    let after = users::set_access(conn, id, role, active, now()).await?;
-                    let Some(after) = after else { return Ok(Err(AccountError::Unknown)) };
-                    let mut cancelled = 0;
-                    if active == Some(false) {
-                        sessions::end_all(conn, id, None, now()).await?;
-                        cancelled = deactivation::cancel_pending(conn, by, id).await?;
-                    }
-                    audit::record_access(conn, by, &before, &after).await?;
-                    Ok(Ok((after, cancelled)))
+            .transaction(async move |conn| {
+                // Before the account itself, so that two admins who switch each other off wait in one order.
+                let may_end = role.is_some_and(|role| role != Role::Admin) || active == Some(false);
+                let others =
+                    if may_end { users::lock_other_active_admins(conn, id).await? } else { usize::MAX };
+                let Some((before, _)) = users::lock(conn, id).await? else {
+                    return Err(AccountError::Unknown);
+                };
+                if !condition.allows(before.stamp()) {
+                    return Err(AccountError::Outdated(before.stamp()));
                 }
-                .boxed()
+                let stays = role.unwrap_or(before.role) == Role::Admin && active.unwrap_or(before.active);
+                let is_one = before.role == Role::Admin && before.active;
+                if is_one && !stays && others == 0 {
+                    return Err(AccountError::LastAdmin);
+                }
+                let after = users::set_access(conn, id, role, active, now()).await?;
+                let Some(after) = after else { return Err(AccountError::Unknown) };
+                let mut cancelled = 0;
+                if active == Some(false) {
+                    sessions::end_all(conn, id, None, now()).await?;
+                    cancelled = deactivation::cancel_pending(conn, by, id).await?;
+                }
+                audit::record_access(conn, by, &before, &after).await?;
+                Ok((after, cancelled))
             })
-            .await??;
+            .await?;
         deactivation::count(cancelled);
         self.access.note_change().await;
         Ok(changed)

@@ -12,7 +12,6 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -87,13 +86,10 @@ impl Revocations {
         let _alone = self.reading.lock().await;
         // The longest lifetime there can be: a token may be from when a longer one was set, or from another process.
         let since = now() - TimeDelta::minutes(MAX_TOKEN_MINUTES.into()) - MAX_CLOCK_SKEW;
-        let read = self.store.read(move |conn| {
-            async move {
-                let accounts = users::access_changed_since(conn, since).await?;
-                // A session knows how long its own tokens last.
-                Ok((accounts, sessions::ended_with_tokens(conn, now() - MAX_CLOCK_SKEW).await?))
-            }
-            .boxed()
+        let read = self.store.read(async move |conn| {
+            let accounts = users::access_changed_since(conn, since).await?;
+            // A session knows how long its own tokens last.
+            Ok((accounts, sessions::ended_with_tokens(conn, now() - MAX_CLOCK_SKEW).await?))
         });
         let (accounts, ended) = read.await?;
         self.changes.store(Arc::new(Changes {

@@ -19,7 +19,6 @@ use crate::{
     },
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -45,18 +44,14 @@ impl Accounts {
     /// that was used before still names its session, which it will end.
     pub async fn owner(&self, shown: &RefreshToken) -> Result<Option<Caller>, AccountError> {
         let (session, at) = (shown.session, now());
-        let asked = self.store.read(move |conn| {
-            async move {
-                let found = sessions::find(conn, session).await?;
-                let Some(found) = found.filter(|found| found.ended_at.is_none() && found.expires_at > at)
-                else {
-                    return Ok(None);
-                };
-                let user = users::by_id(conn, found.user_id).await?;
-                let user = user.map(|(user, _)| user).filter(|user| user.active);
-                Ok(user.map(|user| Caller { id: user.id, role: user.role, session }))
-            }
-            .boxed()
+        let asked = self.store.read(async move |conn| {
+            let found = sessions::find(conn, session).await?;
+            let Some(found) = found.filter(|found| found.ended_at.is_none() && found.expires_at > at) else {
+                return Ok(None);
+            };
+            let user = users::by_id(conn, found.user_id).await?;
+            let user = user.map(|(user, _)| user).filter(|user| user.active);
+            Ok(user.map(|user| Caller { id: user.id, role: user.role, session }))
         });
         Ok(asked.await?)
     }
@@ -67,34 +62,31 @@ impl Accounts {
         let at = now();
         let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime());
         let id = shown.session;
-        let refreshed = self.store.write(move |conn| {
-            async move {
-                let Some(mut session) = sessions::lock(conn, id).await? else { return Ok(Err(None)) };
-                if session.ended_at.is_some() || session.expires_at <= at {
-                    return Ok(Err(None));
-                }
-                let user = users::by_id(conn, session.user_id).await?;
-                let Some((user, _)) = user.filter(|(user, _)| user.active) else { return Ok(Err(None)) };
-                let next = match shown.shown_to(&session, at) {
-                    Presented::Current => {
-                        let seed = RefreshToken::seed();
-                        let next = shown.next(&seed);
-                        session.previous_hash = Some(shown.hash());
-                        (session.token_hash, session.seed) = (next.hash(), Some(seed));
-                        (session.rotated_at, session.expires_at) = (at, expires_at);
-                        next
-                    }
-                    Presented::Previous(seed) => shown.next(&seed),
-                    Presented::Reused => {
-                        sessions::end(conn, id, at).await?;
-                        return Ok(Err(Some(session.user_id)));
-                    }
-                };
-                session.tokens_until = session.tokens_until.max(tokens_until);
-                sessions::renew(conn, &session).await?;
-                Ok(Ok((user, next)))
+        let refreshed = self.store.write(async move |conn| {
+            let Some(mut session) = sessions::lock(conn, id).await? else { return Ok(Err(None)) };
+            if session.ended_at.is_some() || session.expires_at <= at {
+                return Ok(Err(None));
             }
-            .boxed()
+            let user = users::by_id(conn, session.user_id).await?;
+            let Some((user, _)) = user.filter(|(user, _)| user.active) else { return Ok(Err(None)) };
+            let next = match shown.shown_to(&session, at) {
+                Presented::Current => {
+                    let seed = RefreshToken::seed();
+                    let next = shown.next(&seed);
+                    session.previous_hash = Some(shown.hash());
+                    (session.token_hash, session.seed) = (next.hash(), Some(seed));
+                    (session.rotated_at, session.expires_at) = (at, expires_at);
+                    next
+                }
+                Presented::Previous(seed) => shown.next(&seed),
+                Presented::Reused => {
+                    sessions::end(conn, id, at).await?;
+                    return Ok(Err(Some(session.user_id)));
+                }
+            };
+            session.tokens_until = session.tokens_until.max(tokens_until);
+            sessions::renew(conn, &session).await?;
+            Ok(Ok((user, next)))
         });
         match refreshed.await? {
             Ok((user, next)) => Ok(self.signed_in(user, id, &next)),
@@ -110,7 +102,7 @@ impl Accounts {
 
     /// Ends the caller's session.
     pub async fn logout(&self, caller: Caller) -> Result<(), AccountError> {
-        self.store.write(move |conn| sessions::end(conn, caller.session, now()).boxed()).await?;
+        self.store.write(async move |conn| sessions::end(conn, caller.session, now()).await).await?;
         self.access.note_change().await;
         Ok(())
     }
@@ -163,7 +155,7 @@ pub async fn keep_tidy(store: Store, stop: CancellationToken) {
 async fn tidy(store: &Store) -> store::Result<()> {
     // An ended session is remembered as long as its tokens may last.
     let ended = now() - TimeDelta::minutes(MAX_TOKEN_MINUTES.into()) - MAX_CLOCK_SKEW;
-    store.write(move |conn| sessions::forget(conn, ended, CLEANUP_BATCH_ROWS).boxed()).await?;
-    store.write(move |conn| login_attempts::forget(conn, now(), CLEANUP_BATCH_ROWS).boxed()).await?;
+    store.write(async move |conn| sessions::forget(conn, ended, CLEANUP_BATCH_ROWS).await).await?;
+    store.write(async move |conn| login_attempts::forget(conn, now(), CLEANUP_BATCH_ROWS).await).await?;
     Ok(())
 }

@@ -17,7 +17,6 @@ use crate::{
     },
     store::{Store, users},
 };
-use futures_util::FutureExt;
 use secrecy::SecretString;
 use serde_json::json;
 use std::{fmt, fs, path::Path};
@@ -105,7 +104,7 @@ pub fn admin(email: Email, password: Password) -> Result<NewAccounts, AccountErr
 
 /// Whether this address has the account of an active admin.
 pub async fn is_admin(store: &Store, email: Email) -> Result<bool, AccountError> {
-    let found = store.read(move |conn| async move { users::by_email(conn, &email).await }.boxed()).await?;
+    let found = store.read(async move |conn| users::by_email(conn, &email).await).await?;
     Ok(found.is_some_and(|(user, _)| user.active && user.role == Role::Admin))
 }
 
@@ -122,19 +121,16 @@ pub async fn fill(
     // One hash for all: they share the password, and a repeated seed should not wait for hashes that it does not need.
     let hash = PasswordHasher::dedicated(cost)?.turn()?.hash(&password).await?;
     let new = store
-        .write(move |conn| {
-            async move {
-                let mut new = 0;
-                for user in &users {
-                    if users::add_if_missing(conn, user, &hash).await? {
-                        let changes = Changes::added(&json!({ "role": user.role }));
-                        audit::record(conn, None, Action::AccountSeeded, user.id, changes).await?;
-                        new += 1;
-                    }
+        .write(async move |conn| {
+            let mut new = 0;
+            for user in &users {
+                if users::add_if_missing(conn, user, &hash).await? {
+                    let changes = Changes::added(&json!({ "role": user.role }));
+                    audit::record(conn, None, Action::AccountSeeded, user.id, changes).await?;
+                    new += 1;
                 }
-                Ok(new)
             }
-            .boxed()
+            Ok(new)
         })
         .await?;
     Ok(SeedReport { recipes: (new_recipes, recipes), accounts: (new, all) })

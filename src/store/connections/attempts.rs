@@ -2,13 +2,12 @@
 //! ended its sessions, a failover, a line that was reset. Whatever was not committed then is undone, so that
 //! the work can be repeated.
 
-use crate::store::{Conn, Error, Pools, Result, Store, TRANSACTION_TIMEOUT};
+use crate::store::{Conn, Error, Pools, Result, Store, TRANSACTION_TIMEOUT, TransactionError, Work};
 use crate::{
     telemetry::{Scope, log_throttle, metrics},
     util::work_start::WorkStart,
 };
 use diesel_async::SimpleAsyncConnection;
-use futures_util::future::BoxFuture;
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -93,16 +92,18 @@ enum Attempt<T> {
 impl Store {
     /// Runs work on this connection, and once more on a new one where the first was lost and the work is safe
     /// to run again. Both have [`TRANSACTION_TIMEOUT`] together.
-    pub(crate) async fn run_on_postgres<T, W>(
+    pub(crate) async fn run_on_postgres<T, E, W>(
         &self,
         conn: Conn,
         mode: Mode,
         scope: Scope,
         work: W,
         progress: &Progress,
-    ) -> Result<T>
+    ) -> Result<Result<T, E>>
     where
-        W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Clone,
+        T: Send,
+        E: TransactionError,
+        W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone,
     {
         let deadline = Instant::now() + TRANSACTION_TIMEOUT;
         let first = attempt(conn, mode, scope.clone(), work.clone(), deadline).await;
@@ -140,9 +141,17 @@ impl Store {
     }
 }
 
-async fn attempt<T, W>(mut conn: Conn, mode: Mode, scope: Scope, work: W, deadline: Instant) -> Attempt<T>
+async fn attempt<T, E, W>(
+    mut conn: Conn,
+    mode: Mode,
+    scope: Scope,
+    work: W,
+    deadline: Instant,
+) -> Attempt<Result<T, E>>
 where
-    W: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>>,
+    T: Send,
+    E: TransactionError,
+    W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send>,
 {
     let attempting = async {
         let outcome = conn.run(mode.is_transaction(), scope, work).await;

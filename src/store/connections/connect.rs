@@ -97,15 +97,12 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        self.read(|conn| {
-            async move {
-                match conn {
-                    Conn::Pg(conn) => conn.batch_execute("SELECT 1").await?,
-                    Conn::Sqlite(conn) => conn.batch_execute("SELECT 1").await?,
-                }
-                Ok(())
+        self.read(async |conn| {
+            match conn {
+                Conn::Pg(conn) => conn.batch_execute("SELECT 1").await?,
+                Conn::Sqlite(conn) => conn.batch_execute("SELECT 1").await?,
             }
-            .boxed()
+            Ok(())
         })
         .await
     }

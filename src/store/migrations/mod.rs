@@ -13,7 +13,6 @@ use diesel_async::{
     AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection, pooled_connection::deadpool::Object,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use futures_util::FutureExt;
 use recipe_keys::KeyCollision;
 use std::{collections::BTreeSet, fmt::Display, time::Duration};
 use tokio::{task::spawn_blocking, time::Instant};
@@ -74,7 +73,7 @@ impl Store {
                 let mut conn = migrated.await.map_err(Error::unavailable)??;
                 conn.batch_execute(append_only_triggers::POSTGRES).await?;
                 conn.batch_execute(CLEANING).await?;
-                Conn::Pg(conn).transaction(|conn| recipe_keys::refresh(conn).boxed()).await?
+                Conn::Pg(conn).transaction(async |conn| recipe_keys::refresh(conn).await).await??
             }
             Pools::Sqlite(pool, _) => {
                 // All in one transaction that takes the write lock first: whoever comes second finds it done.
@@ -89,7 +88,7 @@ impl Store {
                     .await
                 });
                 migrated.await??;
-                self.write(|conn| recipe_keys::refresh(conn).boxed()).await?
+                self.write(async |conn| recipe_keys::refresh(conn).await).await?
             }
         };
         for KeyCollision { first, second } in collisions {
@@ -102,7 +101,7 @@ impl Store {
 
     /// Compares the database's schema with this version's.
     pub async fn schema(&self) -> Result<Schema> {
-        let applied = self.read(|conn| applied(conn).boxed()).await?;
+        let applied = self.read(async |conn| applied(conn).await).await?;
         let known: BTreeSet<String> = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
             .map_err(|error| Error::unavailable(error.to_string()))?
             .iter()

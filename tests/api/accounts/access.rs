@@ -13,7 +13,7 @@ async fn change(admin: &Person, account: &str, change: Value) -> crate::support:
 async fn active_admins(bar: &Bar) -> usize {
     let store = bar.database.store();
     let users = store
-        .read(|conn| Box::pin(users::page(conn, users::UserFilter::default(), None, 100)))
+        .read(async |conn| users::page(conn, users::UserFilter::default(), None, 100).await)
         .await
         .expect("the accounts");
     store.close();

@@ -9,7 +9,7 @@ use crate::support::{
     person::Answer,
 };
 use chrono::TimeDelta;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::json;
 use shakerqueue::{
     domain::now,
@@ -60,17 +60,14 @@ async fn guess(bar: &Bar, emails: &[String], address: &str, attempts: usize, sec
     let guesses: Vec<_> =
         emails.iter().map(|email| guard.login(email, address.parse().unwrap()).unwrap()).collect();
     let store = bar.database.store();
-    let guessing = store.write(move |conn| {
-        async move {
-            let mut at = now() - TimeDelta::seconds(seconds);
-            for guess in guesses.iter().cycle().take(attempts) {
-                while let Some(wait) = guess.charge(conn, at).await? {
-                    at = at + wait;
-                }
+    let guessing = store.write(async move |conn| {
+        let mut at = now() - TimeDelta::seconds(seconds);
+        for guess in guesses.iter().cycle().take(attempts) {
+            while let Some(wait) = guess.charge(conn, at).await? {
+                at = at + wait;
             }
-            Ok(())
         }
-        .boxed()
+        Ok(())
     });
     guessing.await.unwrap();
     store.close();
@@ -128,11 +125,11 @@ on_both! {
         let store = bar.database.store();
         for _ in 0..2 * FREE {
             let attempt = attempt.clone();
-            let charging = store.write(move |conn| async move {
+            let charging = store.write(async move |conn| {
                 let wait = attempt.charge(conn, now()).await?;
                 attempt.take_back(conn, now()).await?;
                 Ok(wait)
-            }.boxed());
+            });
             assert_eq!(charging.await.unwrap(), None);
         }
         store.close();
@@ -240,12 +237,10 @@ on_both! {
         let store = bar.database.store();
         let attempts = Attempts { failures: 1, failed_at: now(), succeeded_at: None };
         for (name, forget_at) in [("old", now()), ("new", now() + TimeDelta::minutes(5))] {
-            let keep = store.write(move |conn| {
-                async move { login_attempts::keep(conn, name.as_bytes(), &attempts, forget_at).await }.boxed()
-            });
+            let keep = store.write(async move |conn| { login_attempts::keep(conn, name.as_bytes(), &attempts, forget_at).await });
             keep.await.unwrap();
         }
-        let forget = || store.write(|conn| login_attempts::forget(conn, now(), 10).boxed());
+        let forget = || store.write(async |conn| login_attempts::forget(conn, now(), 10).await);
         assert_eq!((forget().await.unwrap(), forget().await.unwrap()), (1, 0));
         store.close();
     }

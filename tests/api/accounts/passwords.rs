@@ -2,7 +2,6 @@
 
 use super::{login, registration, tells_no_hash};
 use crate::support::{Bar, database::Kind, on_both, person::Answer};
-use futures_util::FutureExt;
 use serde_json::json;
 use shakerqueue::{domain::account::Email, store::users};
 
@@ -98,7 +97,7 @@ on_both! {
         let cost = async || {
             let store = bar.database.store();
             let address = Email::try_from(email).unwrap();
-            let found = store.read(move |conn| async move { users::by_email(conn, &address).await }.boxed()).await;
+            let found = store.read(async move |conn| { users::by_email(conn, &address).await }).await;
             store.close();
             found.unwrap().unwrap().1[..7].to_owned()
         };
@@ -136,13 +135,10 @@ on_both! {
         bar.stranger().post("/register", registration("Ana", email, "five limes and a spoon")).await.expect(201);
         let set = async |hash: String| {
             let (store, address) = (bar.database.store(), Email::try_from(email).unwrap());
-            let set = store.write(move |conn| {
-                async move {
+            let set = store.write(async move |conn| {
                     let (user, _) = users::by_email(conn, &address).await?.expect("an account");
                     users::set_password_hash(conn, user.id, &hash).await
-                }
-                .boxed()
-            });
+                });
             assert!(set.await.expect("set"));
             store.close();
         };

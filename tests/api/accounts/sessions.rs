@@ -11,7 +11,7 @@ use crate::support::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::ids::SessionId,
@@ -60,7 +60,7 @@ impl Visit {
     /// As it is stored.
     async fn stored(&self, bar: &Bar) -> Session {
         let (id, store) = (self.id(), bar.database.store());
-        let found = store.write(move |conn| sessions::lock(conn, id).boxed()).await;
+        let found = store.write(async move |conn| sessions::lock(conn, id).await).await;
         store.close();
         found.unwrap().unwrap()
     }
@@ -88,7 +88,7 @@ async fn guest(bar: &Bar) -> String {
 /// Stores a session as it is given.
 async fn keep(bar: &Bar, session: Session) {
     let store = bar.database.store();
-    store.write(move |conn| async move { sessions::renew(conn, &session).await }.boxed()).await.unwrap();
+    store.write(async move |conn| sessions::renew(conn, &session).await).await.unwrap();
     store.close();
 }
 

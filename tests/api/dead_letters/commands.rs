@@ -2,7 +2,6 @@
 
 use super::{keep, message};
 use crate::support::{database::Database, executable::run};
-use futures_util::FutureExt;
 use serde_json::json;
 use shakerqueue::store::{recipes, users};
 use uuid::Uuid;
@@ -20,10 +19,12 @@ async fn an_operator_lists_shows_replays_and_discards() {
     let database = Database::file();
     assert!(run(&["seed"], &[("DATABASE_URL", &database.url)]).await.status.success());
     let store = database.store();
-    let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+    let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
     let recipe = json!({ "id": menu[0].id, "name": menu[0].formula.name });
-    let customers =
-        store.read(|conn| users::page(conn, users::UserFilter::default(), None, 1).boxed()).await.unwrap();
+    let customers = store
+        .read(async |conn| users::page(conn, users::UserFilter::default(), None, 1).await)
+        .await
+        .unwrap();
     let order = Uuid::now_v7();
     let good = keep(&store, Some(order), message(order, &customers[0].id.to_string(), &recipe)).await;
     let bad = keep(&store, None, "\u{1b}[31mPiña\ncolada".into()).await;

@@ -2,7 +2,7 @@
 
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, database::Kind, eventually, on_both, person::id};
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use shakerqueue::store::recipes;
 
@@ -59,7 +59,7 @@ on_both! {
             }))
             .await;
             let shown = bartender.get("/recipes/Negroni").await.expect(200);
-            let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+            let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
             let stored = menu.iter().find(|recipe| recipe.formula.name.as_str() == "Negroni").unwrap();
             assert_eq!(shown["updated_at"], json!(stored.updated_at));
             assert_eq!(shown["available"], stored.available);

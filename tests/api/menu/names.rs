@@ -2,7 +2,6 @@
 
 use super::water_with;
 use crate::support::{Bar, database::Kind, on_both};
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 use shakerqueue::store::recipes;
 
@@ -70,7 +69,7 @@ async fn names_get_their_keys_anew(kind: Kind) {
         .await;
     let store = database.store();
     store.migrate().await.expect("migrated");
-    let keys = store.read(|conn| recipes::menu_with_keys(conn).boxed()).await.expect("the menu");
+    let keys = store.read(async |conn| recipes::menu_with_keys(conn).await).await.expect("the menu");
     store.close();
     let keys: Vec<_> = keys.into_iter().map(|(key, _)| key).collect();
     for key in ["piña spritz", "mojito royal", "negroni", "negroni\u{a0}"] {

@@ -2,7 +2,6 @@
 
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, on_both, person::id};
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 use shakerqueue::{domain::recipe::PreparationSeconds, store::recipes};
 
@@ -11,7 +10,7 @@ const READ_ONLY: [&str; 5] = ["available", "created_at", "id", "priority", "upda
 /// The time that is stored for a drink, if it has one of its own.
 async fn own_seconds(bar: &Bar, name: &str) -> Option<u16> {
     let store = bar.database.store();
-    let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+    let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
     store.close();
     let recipe = menu.into_iter().find(|recipe| recipe.formula.name.as_str() == name).expect("the drink");
     recipe.formula.preparation_seconds.map(PreparationSeconds::get)

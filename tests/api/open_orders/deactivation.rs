@@ -2,7 +2,6 @@
 
 use super::{Bar, Database, Kind, fills_up, limited, on_both_limited, regular, regular_token};
 use crate::support::{Person, eventually, installation::Installation, person::id};
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::{
@@ -29,7 +28,7 @@ async fn last_move(staff: &Person, order: &str) -> (usize, Value) {
 /// Stores so many orders of this customer, as a worker does; `by` placed them.
 async fn store_late(database: &Database, customer: &str, by: &str, many: usize) -> Vec<OrderId> {
     let store = database.store();
-    let menu = store.read(|conn| recipes::menu(conn).boxed()).await.unwrap();
+    let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
     let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
     let order = || NewOrder {
         id: OrderId::new_v7(),

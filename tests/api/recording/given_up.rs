@@ -14,13 +14,10 @@ use tokio::{
 
 /// Holds the only connection of a store until it is released.
 async fn hold(store: Store, is_held: Arc<Notify>, released: Arc<Semaphore>) {
-    let holding = store.read(move |_| {
-        async move {
-            is_held.notify_one();
-            drop(released.acquire().await);
-            Ok(())
-        }
-        .boxed()
+    let holding = store.read(async move |_| {
+        is_held.notify_one();
+        drop(released.acquire().await);
+        Ok(())
     });
     holding.await.unwrap();
 }

@@ -27,15 +27,14 @@ impl Cellar {
     /// Keeps a letter of this order. True if it is open.
     async fn keep(&self, order: &NewOrder, payload: &'static [u8], of: Option<&NewOrder>) -> bool {
         let (letter, of) = (letter(order, payload), of.cloned());
-        let keeping = self.store.write(move |conn| {
-            async move { keep_unless_stored(conn, &letter, payload, of.as_ref()).await }.boxed()
-        });
+        let keeping =
+            self.store.write(async move |conn| keep_unless_stored(conn, &letter, payload, of.as_ref()).await);
         keeping.await.unwrap()
     }
 
     async fn resolution(&self, id: DeadLetterId) -> Option<Resolution> {
         let (letter, _) =
-            self.store.read(move |conn| dead_letters::find(conn, id).boxed()).await.unwrap().unwrap();
+            self.store.read(async move |conn| dead_letters::find(conn, id).await).await.unwrap().unwrap();
         letter.resolution.map(|(what, _, by)| {
             assert_eq!(by, None, "nobody decided it");
             what
@@ -95,12 +94,12 @@ contract! {
             let (store, mut kept) = (cellar.store.clone(), orders.clone());
             kept.sort_unstable_by_key(|order| order.id);
             let keeping = tokio::spawn(async move {
-                let keeping = store.write(move |conn| async move {
+                let keeping = store.write(async move |conn| {
                     for order in &kept {
                         keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order)).await?;
                     }
                     Ok(())
-                }.boxed());
+                });
                 keeping.await.unwrap();
             });
             let outcomes: Vec<_> = recording.await.unwrap().into_iter().map(timeless).collect();
@@ -121,14 +120,11 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
     let (has_begun, ends) = (begun.clone(), end.clone());
     let (store, batch): (_, Arc<[NewOrder]>) = (cellar.store.clone(), Arc::from([order.clone()]));
     let recording = tokio::spawn(async move {
-        let recording = store.write(move |conn| {
-            async move {
-                shakerqueue::store::insert_orders::record(conn, &batch, now()).await?;
-                begun.cancel();
-                ends.cancelled().await;
-                Ok(())
-            }
-            .boxed()
+        let recording = store.write(async move |conn| {
+            shakerqueue::store::insert_orders::record(conn, &batch, now()).await?;
+            begun.cancel();
+            ends.cancelled().await;
+            Ok(())
         });
         recording.await
     });
@@ -150,14 +146,11 @@ async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
     let (has_begun, ends) = (begun.clone(), end.clone());
     let (store, kept) = (cellar.store.clone(), letter(&order, b"one"));
     let keeping = tokio::spawn(async move {
-        let keeping = store.write(move |conn| {
-            async move {
-                let is_open = keep_unless_stored(conn, &kept, b"one", None).await?;
-                begun.cancel();
-                ends.cancelled().await;
-                Ok(is_open)
-            }
-            .boxed()
+        let keeping = store.write(async move |conn| {
+            let is_open = keep_unless_stored(conn, &kept, b"one", None).await?;
+            begun.cancel();
+            ends.cancelled().await;
+            Ok(is_open)
         });
         keeping.await
     });

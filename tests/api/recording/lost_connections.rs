@@ -75,7 +75,7 @@ async fn a_change_that_counts_twice_is_not_made_again_once_its_commit_was_sent()
     let add = async |name: &str| {
         let email = Email::try_from(format!("{name}@example.com").as_str()).unwrap();
         let user = new_user(Username::try_from(name).unwrap(), email, Role::Customer);
-        cellar.store.write(move |conn| async move { users::add(conn, &user, "no hash").await }.boxed()).await
+        cellar.store.write(async move |conn| users::add(conn, &user, "no hash").await).await
     };
     end_sessions_that_commit(&cellar, "users", 1).await;
     assert!(matches!(add("ben").await, Err(Error::Undecided(_))));
@@ -94,15 +94,12 @@ async fn reading_that_meets_a_dead_connection_reads_on_the_next_one() {
     let cellar = Cellar::new(Kind::Postgres).await;
     cellar.database.execute("CREATE SEQUENCE strikes").await;
     let end_own_session = || {
-        cellar.store.read(|conn| {
-            async move {
-                let Conn::Pg(conn) = conn else { panic!("it is PostgreSQL") };
-                let strike = "DO $$ BEGIN IF nextval('strikes') = 1 THEN
+        cellar.store.read(async |conn| {
+            let Conn::Pg(conn) = conn else { panic!("it is PostgreSQL") };
+            let strike = "DO $$ BEGIN IF nextval('strikes') = 1 THEN
                     PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5);
                 END IF; END $$";
-                Ok(conn.batch_execute(strike).await?)
-            }
-            .boxed()
+            Ok(conn.batch_execute(strike).await?)
         })
     };
     end_own_session().await.expect("read");
@@ -125,13 +122,10 @@ async fn reading_that_meets_a_dead_connection_reads_on_the_next_one() {
 async fn an_error_of_a_statement_is_not_tried_again() {
     let cellar = Cellar::new(Kind::Postgres).await;
     cellar.database.execute("CREATE SEQUENCE strikes").await;
-    let failing = cellar.store.write(|conn| {
-        async move {
-            let Conn::Pg(conn) = conn else { panic!("it is PostgreSQL") };
-            conn.batch_execute("SELECT nextval('strikes')").await?;
-            Ok(conn.batch_execute("SELECT 1 / 0").await?)
-        }
-        .boxed()
+    let failing = cellar.store.write(async |conn| {
+        let Conn::Pg(conn) = conn else { panic!("it is PostgreSQL") };
+        conn.batch_execute("SELECT nextval('strikes')").await?;
+        Ok(conn.batch_execute("SELECT 1 / 0").await?)
     });
     assert!(failing.await.is_err());
     assert_eq!(cellar.database.count("strikes WHERE last_value = 1").await, 1);

@@ -6,7 +6,7 @@ use crate::support::{
     broker,
     database::{Database, Kind},
 };
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use shakerqueue::store::users;
 
 /// A migration that no version has yet.
@@ -71,7 +71,7 @@ async fn no_role_touches_a_database_of_a_later_version() {
         }
         let store = database.store();
         let users = store
-            .read(|conn| users::page(conn, users::UserFilter::default(), None, 10).boxed())
+            .read(async |conn| users::page(conn, users::UserFilter::default(), None, 10).await)
             .await
             .unwrap();
         assert!(users.is_empty(), "someone filled it");

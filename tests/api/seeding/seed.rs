@@ -2,7 +2,7 @@
 
 use super::{does, is_untouched, login, refuses, serve};
 use crate::support::{Person, bar::SECRET, database::Database};
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use serde_json::json;
 use shakerqueue::{
     services::seed::{DEMO_ACCOUNTS, DEMO_PASSWORD},
@@ -13,19 +13,16 @@ use shakerqueue::{
 async fn dump(database: &Database) -> (usize, usize, String) {
     let store = database.store();
     let (recipes, users, hashes) = store
-        .read(|conn| {
-            async move {
-                let (recipes, users) = (
-                    recipes::menu(conn).await?,
-                    users::page(conn, users::UserFilter::default(), None, 1000).await?,
-                );
-                let mut hashes = Vec::new();
-                for user in &users {
-                    hashes.push(users::by_id(conn, user.id).await?.map(|(_, hash)| hash));
-                }
-                Ok((recipes, users, hashes))
+        .read(async |conn| {
+            let (recipes, users) = (
+                recipes::menu(conn).await?,
+                users::page(conn, users::UserFilter::default(), None, 1000).await?,
+            );
+            let mut hashes = Vec::new();
+            for user in &users {
+                hashes.push(users::by_id(conn, user.id).await?.map(|(_, hash)| hash));
             }
-            .boxed()
+            Ok((recipes, users, hashes))
         })
         .await
         .unwrap();

@@ -1,7 +1,6 @@
 //! A database for each test.
 
 use diesel_async::SimpleAsyncConnection;
-use futures_util::FutureExt;
 use secrecy::SecretString;
 use shakerqueue::store::{Conn, Store, migrations::app_role::RoleName};
 use tempfile::TempDir;
@@ -113,15 +112,12 @@ impl Database {
     /// Runs statements that this program has no words for.
     pub async fn execute(&self, statements: &str) {
         let (store, statements) = (self.store(), statements.to_owned());
-        let executed = store.write(|conn| {
-            async move {
-                match conn {
-                    Conn::Pg(conn) => conn.batch_execute(&statements).await?,
-                    Conn::Sqlite(conn) => conn.batch_execute(&statements).await?,
-                }
-                Ok(())
+        let executed = store.write(async move |conn| {
+            match conn {
+                Conn::Pg(conn) => conn.batch_execute(&statements).await?,
+                Conn::Sqlite(conn) => conn.batch_execute(&statements).await?,
             }
-            .boxed()
+            Ok(())
         });
         executed.await.expect("executed");
         store.close();

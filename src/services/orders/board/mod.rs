@@ -19,13 +19,12 @@ use crate::{
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
     store::{
-        self, Conn, Store, dead_letters, open_orders::cancellations::Cancellation, order_lists, order_moves,
-        orders, users,
+        self, Conn, Store, TransactionError, dead_letters, open_orders::cancellations::Cancellation,
+        order_lists, order_moves, orders, users,
     },
     telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
-use futures_util::{FutureExt, TryFutureExt};
 use std::time::Duration;
 use tokio::time::timeout;
 use waiters::Waiters;
@@ -45,6 +44,15 @@ pub enum TransitionError {
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl TransactionError for TransitionError {
+    fn into_refusal(self) -> Result<Self, store::Error> {
+        match self {
+            Self::Store(error) => Err(error),
+            refusal => Ok(refusal),
+        }
+    }
 }
 
 /// The end of waiting for an order.
@@ -67,6 +75,15 @@ pub enum CustomerError {
     /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl TransactionError for CustomerError {
+    fn into_refusal(self) -> Result<Self, store::Error> {
+        match self {
+            Self::Store(error) => Err(error),
+            refusal => Ok(refusal),
+        }
+    }
 }
 
 /// The orders of the bar.
@@ -92,13 +109,13 @@ impl Board {
 
     /// An order that is stored and that the caller may see.
     pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
-        let order = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
+        let order = self.store.read(async move |conn| orders::find(conn, id).await).await?;
         Ok(order.filter(|order| may_see(caller, order)))
     }
 
     /// Whether an order became a dead letter.
     pub async fn is_lost(&self, id: OrderId) -> store::Result<bool> {
-        self.store.read(move |conn| dead_letters::has(conn, id).boxed()).await
+        self.store.read(async move |conn| dead_letters::has(conn, id).await).await
     }
 
     /// A page of orders, newest first, behind `after`.
@@ -108,9 +125,7 @@ impl Board {
         after: Option<OrderPageKey>,
         limit: i64,
     ) -> store::Result<OrderPage> {
-        self.store
-            .read(move |conn| async move { order_lists::newest(conn, &filter, after, limit).await }.boxed())
-            .await
+        self.store.read(async move |conn| order_lists::newest(conn, &filter, after, limit).await).await
     }
 
     /// A page of the orders that wait, in working order, behind `after`.
@@ -120,22 +135,15 @@ impl Board {
         after: Option<OrderPageKey>,
         limit: i64,
     ) -> store::Result<OrderPage> {
-        self.store
-            .read(move |conn| async move { order_lists::waiting(conn, &filter, after, limit).await }.boxed())
-            .await
+        self.store.read(async move |conn| order_lists::waiting(conn, &filter, after, limit).await).await
     }
 
     /// The moves of an order that the caller may see.
     pub async fn history(&self, caller: Caller, id: OrderId) -> store::Result<Option<Vec<HistoryEntry>>> {
         self.store
-            .read(move |conn| {
-                async move {
-                    match orders::find(conn, id).await? {
-                        Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
-                        _ => Ok(None),
-                    }
-                }
-                .boxed()
+            .read(async move |conn| match orders::find(conn, id).await? {
+                Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
+                _ => Ok(None),
             })
             .await
     }
@@ -146,14 +154,14 @@ impl Board {
         bartender: Caller,
         key: Option<IdempotentRequest<Option<Order>>>,
     ) -> Result<IdempotencyOutcome<Option<Order>>, TransitionError> {
-        let told: Result<_, TransitionError> = self
+        let outcome = self
             .store
-            .write(move |conn| once(conn, key, move |conn| claim(conn, bartender).map_ok(Ok).boxed()).boxed())
+            .write(async move |conn| once(conn, key, async move |conn| claim(conn, bartender).await).await)
             .await?;
-        if let Ok(IdempotencyOutcome::Executed(Some(order))) = &told {
+        if let IdempotencyOutcome::Executed(Some(order)) = &outcome {
             metrics::transitions().orders.of(order.status.label()).inc();
         }
-        told
+        Ok(outcome)
     }
 
     /// Cancels all of a customer's orders that are pending or in progress, once. None: there is no such customer.
@@ -166,26 +174,21 @@ impl Board {
     ) -> Result<IdempotencyOutcome<Vec<OrderId>>, CustomerError> {
         let cancellation =
             Cancellation { customer_id, in_progress: true, untouched: None, actor_id: staff.id, reason };
-        let told = self
+        let outcome = self
             .store
-            .write(move |conn| {
-                once(conn, key, move |conn| {
-                    async move {
-                        if users::by_id(conn, customer_id).await?.is_none() {
-                            return Ok(Err(CustomerError::Unknown));
-                        }
-                        Ok(Ok(cancellation.run(conn).await?))
-                    }
-                    .boxed()
+            .transaction(async move |conn| {
+                once(conn, key, async move |conn| match users::by_id(conn, customer_id).await? {
+                    Some(_) => Ok(cancellation.run(conn).await?),
+                    None => Err(CustomerError::Unknown),
                 })
-                .boxed()
+                .await
             })
             .await?;
-        if let Ok(IdempotencyOutcome::Executed(cancelled)) = &told {
+        if let IdempotencyOutcome::Executed(cancelled) = &outcome {
             let cancelled = u64::try_from(cancelled.len()).unwrap_or_default();
             metrics::transitions().orders.of(Status::Cancelled.label()).inc_by(cancelled);
         }
-        told
+        Ok(outcome)
     }
 
     /// Moves an order, once, if it can be moved so from where it stands.
@@ -198,25 +201,22 @@ impl Board {
         condition: Precondition,
         key: Option<IdempotentRequest<Order>>,
     ) -> Result<IdempotencyOutcome<Order>, TransitionError> {
-        let told = self
+        let outcome = self
             .store
-            .write(move |conn| {
-                async move {
-                    // Before the key is looked for: what was answered before is not for who may no longer see the order,
-                    // such as somebody who was staff when they asked first.
-                    if key.is_some() && !is_visible(conn, caller, id).await? {
-                        return Ok(Err(TransitionError::Unknown));
-                    }
-                    once(conn, key, move |conn| attempt(conn, caller, id, action, reason, condition).boxed())
-                        .await
+            .transaction(async move |conn| {
+                // Before the key is looked for: what was answered before is not for who may no longer see the order,
+                // such as somebody who was staff when they asked first.
+                if key.is_some() && !is_visible(conn, caller, id).await? {
+                    return Err(TransitionError::Unknown);
                 }
-                .boxed()
+                once(conn, key, async move |conn| attempt(conn, caller, id, action, reason, condition).await)
+                    .await
             })
             .await?;
-        if let Ok(IdempotencyOutcome::Executed(order)) = &told {
+        if let IdempotencyOutcome::Executed(order) = &outcome {
             metrics::transitions().orders.of(order.status.label()).inc();
         }
-        told
+        Ok(outcome)
     }
 }
 
@@ -245,28 +245,28 @@ async fn attempt(
     action: OrderAction,
     reason: Option<Note>,
     condition: Precondition,
-) -> store::Result<Result<Order, TransitionError>> {
+) -> Result<Order, TransitionError> {
     let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
-        return Ok(Err(TransitionError::Unknown));
+        return Err(TransitionError::Unknown);
     };
     if !condition.allows(order.stamp()) {
-        return Ok(Err(TransitionError::Outdated(Box::new(order))));
+        return Err(TransitionError::Outdated(Box::new(order)));
     }
     let mover = if caller.role.is_staff() { OrderActor::Staff } else { OrderActor::Guest };
     let before = order_moves::before_latest(conn, id).await?.unwrap_or(Status::Pending);
     let Some(target) = action.target(order.status, before, mover) else {
-        return Ok(Err(TransitionError::Conflict(Box::new(order))));
+        return Err(TransitionError::Conflict(Box::new(order)));
     };
     let step = step(&order, target, caller, reason);
     if order_moves::make(conn, &step).await? {
-        return Ok(Ok(moved(order, step)));
+        return Ok(moved(order, step));
     }
     // Someone was faster: show where it stands now.
-    Ok(Err(match orders::find(conn, id).await?.map(Box::new) {
+    Err(match orders::find(conn, id).await?.map(Box::new) {
         None => TransitionError::Unknown,
         Some(order) if !condition.allows(order.stamp()) => TransitionError::Outdated(order),
         Some(order) => TransitionError::Conflict(order),
-    }))
+    })
 }
 
 fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order_moves::Transition {

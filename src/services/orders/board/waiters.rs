@@ -5,7 +5,6 @@ use crate::{
     store::{Store, orders},
     util::reply_channel::{self, ReplySender},
 };
-use futures_util::FutureExt;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -135,7 +134,7 @@ async fn poll(shared: Arc<Shared>) {
         }
         let Some(ids) = shared.wanted() else { return };
         let asked = Instant::now();
-        let stored = shared.store.read(move |conn| async move { orders::find_all(conn, &ids).await }.boxed());
+        let stored = shared.store.read(async move |conn| orders::find_all(conn, &ids).await);
         match stored.await {
             Ok(stored) => shared.bring(stored),
             // While the database is away the orders just are not stored yet.

@@ -9,7 +9,6 @@ use crate::{
     },
     store::orders,
 };
-use futures_util::FutureExt;
 use std::sync::Arc;
 
 /// An order that was placed.
@@ -153,7 +152,7 @@ impl Intake {
     }
 
     async fn stored(&self, id: OrderId) -> Result<Option<Arc<NewOrder>>, PlaceOrderError> {
-        let found = self.store.read(move |conn| orders::find(conn, id).boxed()).await?;
+        let found = self.store.read(async move |conn| orders::find(conn, id).await).await?;
         Ok(found.map(|order| Arc::new(order.placed)))
     }
 }

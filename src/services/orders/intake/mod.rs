@@ -20,7 +20,7 @@ pub use order_ids::OrderIds;
 pub use recovery::Recovery;
 pub use request::{IdempotencyKey, Item, Request};
 pub use settlement::Settlement;
-pub use sink::{BrokerFirst, Direct, OrderSink, Placement};
+pub use sink::{BrokerFirst, OrderSink, Placement};
 pub use stored_orders::StoredOrders;
 
 use crate::{
@@ -42,7 +42,6 @@ use crate::{
     telemetry::metrics::{self, MetricLabel},
 };
 use accepted_order::AcceptedOrder;
-use futures_util::FutureExt;
 use idempotent_order::KeyedRequest;
 use quick_cache::{Weighter, sync::Cache};
 use std::{net::IpAddr, sync::Arc};
@@ -61,7 +60,7 @@ const MAX_SUGGESTED_LINES: usize = 3;
 /// Takes orders.
 pub struct Intake {
     menu: Menu,
-    sink: Box<dyn OrderSink>,
+    sink: OrderSink,
     store: Store,
     identity: OrderIds,
     accepted: Cache<OrderId, Arc<AcceptedOrder>, Bytes>,
@@ -101,7 +100,7 @@ impl Intake {
     /// Takes orders from this menu into this sink.
     pub fn new(
         menu: Menu,
-        sink: Box<dyn OrderSink>,
+        sink: OrderSink,
         store: Store,
         identity: OrderIds,
         settings: &OrderLimits,
@@ -235,7 +234,7 @@ impl Intake {
             Some(id) if id == caller.id => Ok(id),
             Some(_) if !caller.role.is_staff() => Err(PlaceOrderError::NotForOthers),
             // Not the hot path: staff order for a guest now and then.
-            Some(id) => match self.store.read(move |conn| users::by_id(conn, id).boxed()).await? {
+            Some(id) => match self.store.read(async move |conn| users::by_id(conn, id).await).await? {
                 Some((customer, _)) if customer.active => Ok(id),
                 Some(_) => Err(FieldError::new("customer_id", "is switched off").into()),
                 None => Err(FieldError::new("customer_id", "there is no such customer").into()),

@@ -8,7 +8,6 @@ use crate::{
     services::orders::recorder::{RecordOutcome, Recorder},
     telemetry::metrics::MetricLabel,
 };
-use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -33,68 +32,51 @@ impl MetricLabel for Placement {
     }
 }
 
-/// Keeps orders safe.
-pub trait OrderSink: Send + Sync {
-    /// Takes an order. Taking the same order twice is harmless.
-    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Placement, PlaceOrderError>>;
-
-    /// Takes an order under whose id another may be stored. None: one is, perhaps this one.
-    fn take_unless_stored(
-        &self,
-        order: Arc<NewOrder>,
-    ) -> BoxFuture<'_, Result<Option<Placement>, PlaceOrderError>>;
+/// The destination of accepted orders.
+pub enum OrderSink {
+    /// The recorder of this process.
+    Direct(Recorder),
+    /// The broker, and the recorder while that is down.
+    BrokerFirst(BrokerFirst),
 }
 
-/// Stores orders at once.
-pub struct Direct(pub Recorder);
-
-/// Gives orders to the broker, and stores them at once while that is down.
+/// Publishes orders, and records them at once while the broker is down.
 pub struct BrokerFirst {
-    /// The way to the broker.
     pub publisher: Publisher,
-    /// The way round it.
     pub recorder: Recorder,
-    /// The orders whose keys are used.
+    /// Finds orders whose keys are used.
     pub stored: Arc<dyn DuplicateCheck>,
 }
 
-impl OrderSink for Direct {
-    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Placement, PlaceOrderError>> {
-        store(&self.0, order, Instant::now() + ANSWER_TIMEOUT).boxed()
-    }
-
-    fn take_unless_stored(
-        &self,
-        order: Arc<NewOrder>,
-    ) -> BoxFuture<'_, Result<Option<Placement>, PlaceOrderError>> {
-        // Storing an order finds the other one, and compares them.
-        self.take(order).map_ok(Some).boxed()
-    }
-}
-
-impl OrderSink for BrokerFirst {
-    fn take(&self, order: Arc<NewOrder>) -> BoxFuture<'_, Result<Placement, PlaceOrderError>> {
-        async move {
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            let published = self.publisher.publish(order.id.0, order_message::encode(&order)).await;
-            self.taken(order, published, deadline).await
-        }
-        .boxed()
-    }
-
-    fn take_unless_stored(
-        &self,
-        order: Arc<NewOrder>,
-    ) -> BoxFuture<'_, Result<Option<Placement>, PlaceOrderError>> {
-        async move {
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            let (id, body, check) = (order.id.0, order_message::encode(&order), Arc::clone(&self.stored));
-            match self.publisher.publish_unless_used(id, body, check).await {
-                Err(PublishError::Duplicate) => Ok(None),
-                published => self.taken(order, published, deadline).await.map(Some),
+impl OrderSink {
+    /// Takes an order. Taking the same order twice is harmless.
+    pub async fn take(&self, order: Arc<NewOrder>) -> Result<Placement, PlaceOrderError> {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        match self {
+            Self::Direct(recorder) => store(recorder, order, deadline).await,
+            Self::BrokerFirst(sink) => {
+                let published = sink.publisher.publish(order.id.0, order_message::encode(&order)).await;
+                sink.taken(order, published, deadline).await
             }
         }
-        .boxed()
+    }
+
+    /// Takes an order under whose id another may be stored. Returns `None` if one is, perhaps this one.
+    pub async fn take_unless_stored(
+        &self,
+        order: Arc<NewOrder>,
+    ) -> Result<Option<Placement>, PlaceOrderError> {
+        let sink = match self {
+            // Storing an order finds the other one, and compares them.
+            Self::Direct(_) => return self.take(order).await.map(Some),
+            Self::BrokerFirst(sink) => sink,
+        };
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let (id, body, check) = (order.id.0, order_message::encode(&order), Arc::clone(&sink.stored));
+        match sink.publisher.publish_unless_used(id, body, check).await {
+            Err(PublishError::Duplicate) => Ok(None),
+            published => sink.taken(order, published, deadline).await.map(Some),
+        }
     }
 }
 

@@ -35,13 +35,10 @@ impl StoredOrders {
 
     async fn stored(self, ids: Vec<OrderId>) -> Option<Vec<OrderId>> {
         let turn = Arc::new(self.queries.acquire_owned().await.ok()?);
-        let stored = self.store.read(move |conn| {
-            async move {
-                // Until it has ended, also when nobody waits for it any more.
-                let _turn = turn;
-                orders::stored(conn, &ids).await
-            }
-            .boxed()
+        let stored = self.store.read(async move |conn| {
+            // Until it has ended, also when nobody waits for it any more.
+            let _turn = turn;
+            orders::stored(conn, &ids).await
         });
         stored.await.inspect_err(|error| tracing::debug!(%error, "failed to look up keys")).ok()
     }

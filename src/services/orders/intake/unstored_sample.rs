@@ -4,7 +4,6 @@ use crate::{
     domain::{Timestamp, ids::OrderId},
     store::{self, Store, dead_letters, orders},
 };
-use futures_util::FutureExt;
 use std::{
     collections::{HashSet, VecDeque},
     sync::{
@@ -94,13 +93,10 @@ impl UnstoredSample {
 
 /// Which of these orders are stored, or dead letters.
 pub(super) async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
-    let asked = store.read(move |conn| {
-        async move {
-            let mut settled = orders::stored(conn, &ids).await?;
-            settled.extend(dead_letters::of(conn, &ids).await?);
-            Ok(settled)
-        }
-        .boxed()
+    let asked = store.read(async move |conn| {
+        let mut settled = orders::stored(conn, &ids).await?;
+        settled.extend(dead_letters::of(conn, &ids).await?);
+        Ok(settled)
     });
     Ok(asked.await?.into_iter().collect())
 }

@@ -21,7 +21,6 @@ use crate::{
     },
 };
 use batch::Batch;
-use futures_util::{FutureExt, future::BoxFuture};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant as Tick;
 
@@ -96,34 +95,31 @@ async fn record_all(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
     outcomes
 }
 
-fn record_in_parts(store: &Store, batch: Batch) -> BoxFuture<'_, Vec<RecordOutcome>> {
-    async move {
-        let error = match attempt(store, &batch).await {
-            Ok(outcomes) => return outcomes,
-            Err(error) => error,
-        };
-        if error.is_transient() {
-            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-                tracing::warn!(%error, orders = batch.orders().len(), repeated, "failed to record orders; they can be tried again");
-            }
-            return batch.outcomes_of_failure(&error);
+async fn record_in_parts(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
+    let error = match attempt(store, &batch).await {
+        Ok(outcomes) => return outcomes,
+        Err(error) => error,
+    };
+    if error.is_transient() {
+        if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+            tracing::warn!(%error, orders = batch.orders().len(), repeated, "failed to record orders; they can be tried again");
         }
-        match batch.halves() {
-            Some((left, right)) => {
-                let mut outcomes = record_in_parts(store, left).await;
-                outcomes.extend(record_in_parts(store, right).await);
-                outcomes
-            }
-            None => vec![refusal(&error); batch.orders().len()],
-        }
+        return batch.outcomes_of_failure(&error);
     }
-    .boxed()
+    match batch.halves() {
+        Some((left, right)) => {
+            let mut outcomes = Box::pin(record_in_parts(store, left)).await;
+            outcomes.extend(Box::pin(record_in_parts(store, right)).await);
+            outcomes
+        }
+        None => vec![refusal(&error); batch.orders().len()],
+    }
 }
 
 async fn attempt(store: &Store, batch: &Batch) -> Result<Vec<RecordOutcome>, Error> {
     let (begun, at, writing) = (Tick::now(), now(), batch.clone());
     // Under their ids the orders are the same, however often they are stored.
-    let recording = store.write_idempotent(move |conn| write(conn, writing.begin(), at).boxed());
+    let recording = store.write_idempotent(async move |conn| write(conn, writing.begin(), at).await);
     let recorded = recording.await?;
     // Only what was stored: a database that is away refuses at once, and would look fast.
     if !recorded.is_empty() {
@@ -209,7 +205,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<RecordOutcom
 
 /// Whether the database takes orders as such: tried with one that is taken back at once.
 pub async fn takes_orders(store: &Store) -> Result<(), Error> {
-    store.write(|conn| insert_orders::probe_insert(conn, now()).boxed()).await
+    store.write(async |conn| insert_orders::probe_insert(conn, now()).await).await
 }
 
 fn refusal(error: &Error) -> RecordOutcome {

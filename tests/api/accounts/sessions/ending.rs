@@ -6,7 +6,6 @@ use crate::{
     support::{Bar, database::Kind, eventually, on_both},
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use serde_json::json;
 use shakerqueue::{domain::now, store::sessions};
 use std::time::{Duration, Instant};
@@ -120,7 +119,7 @@ on_both! {
         session.expires_at = now() - TimeDelta::days(2);
         keep(bar, session).await;
         let store = bar.database.store();
-        let forget = |before| store.write(move |conn| sessions::forget(conn, before, 10).boxed());
+        let forget = |before| store.write(async move |conn| sessions::forget(conn, before, 10).await);
         assert_eq!(forget(now() - TimeDelta::days(1)).await.unwrap(), 1);
         assert_eq!(forget(now() + TimeDelta::minutes(1)).await.unwrap(), 1);
         store.close();

@@ -13,7 +13,6 @@ use crate::{
     },
 };
 use chrono::TimeDelta;
-use futures_util::FutureExt;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -77,7 +76,7 @@ impl OpenOrders {
             return Ok(());
         }
         let customers = question.customers.clone();
-        let answer = store.read(move |conn| answer(conn, question).boxed()).await?;
+        let answer = store.read(async move |conn| answer(conn, question).await).await?;
         self.take_over(&customers, answer, at);
         Ok(())
     }

@@ -1,0 +1,31 @@
+//! Database work as async closures.
+
+use super::Error;
+
+/// An async closure that works on a connection and whose future can be sent to another thread.
+///
+/// `AsyncFnOnce` alone can't say that of its future: the associated type has no stable name. `FnOnce` beside it can.
+/// diesel-async bounds the closure of its `transaction()` in the same way.
+pub trait Work<C, R>: AsyncFnOnce(C) -> R + FnOnce(C) -> <Self as Work<C, R>>::Future {
+    type Future: Future<Output = R>;
+}
+
+impl<W, C, R, F> Work<C, R> for W
+where
+    W: AsyncFnOnce(C) -> R + FnOnce(C) -> F,
+    F: Future<Output = R>,
+{
+    type Future = F;
+}
+
+/// An error that rolls a transaction back: a failure of the database, or a use case's refusal.
+pub trait TransactionError: From<Error> + Send + 'static {
+    /// Returns the refusal, or as an error the failure of the database behind it.
+    fn into_refusal(self) -> Result<Self, Error>;
+}
+
+impl TransactionError for Error {
+    fn into_refusal(self) -> Result<Self, Error> {
+        Err(self)
+    }
+}
