@@ -1,4 +1,5 @@
-//! The audit trail: who changed what. It is written in the transaction of what it tells, so that neither is without the other.
+//! The audit trail. Entries are added in the transaction of the change that they describe, so that neither
+//! exists without the other.
 
 pub use crate::store::audit::AuditFilter;
 
@@ -17,7 +18,8 @@ use serde_json::json;
 use std::cmp::Reverse;
 use uuid::Uuid;
 
-/// Writes down what somebody did; `actor` is nobody for an operator at the command line. Belongs in the transaction that does it.
+/// Adds an entry; `actor` is `None` for an operator at the command line. Belongs in the transaction of the
+/// change.
 pub async fn record(
     conn: &mut Conn,
     actor: impl Into<Option<UserId>>,
@@ -37,7 +39,7 @@ pub async fn record(
     audit::add(conn, &entry).await
 }
 
-/// The same, unless nothing is different from before.
+/// Adds an entry unless nothing changed.
 pub async fn record_if_changed(
     conn: &mut Conn,
     actor: impl Into<Option<UserId>>,
@@ -51,7 +53,7 @@ pub async fn record_if_changed(
     record(conn, actor, action, subject, changes).await
 }
 
-/// Writes down what an account may do other than before.
+/// Adds entries for a changed role or activity.
 pub async fn record_access(conn: &mut Conn, by: UserId, before: &User, after: &User) -> store::Result<()> {
     let role = |user: &User| json!({ "role": user.role });
     let roles = Changes::between(&role(before), &role(after));
@@ -61,19 +63,17 @@ pub async fn record_access(conn: &mut Conn, by: UserId, before: &User, after: &U
     record_if_changed(conn, by, switched, after.id, Changes::between(&active(before), &active(after))).await
 }
 
-/// The trail, to be read. Cheap to clone.
 #[derive(Clone)]
 pub struct AuditTrail {
     store: Store,
 }
 
 impl AuditTrail {
-    /// The trail in this store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// A page of entries, newest first, behind the place `after`.
+    /// Loads a page of entries, newest first, after the entry `after`.
     pub async fn page(
         &self,
         filter: AuditFilter,

@@ -1,4 +1,4 @@
-//! Deciding about messages that could not become orders: storing them after all, or giving them up.
+//! Resolves dead letters: replays or discards them.
 
 pub use crate::store::dead_letters::DeadLetterFilter;
 
@@ -20,19 +20,16 @@ use crate::{
 use serde_json::json;
 use std::sync::Arc;
 
-/// Why nothing was decided about a letter.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// There is none.
     #[error("no such dead letter")]
     Unknown,
-    /// Its order can't be stored now either.
+    /// The order still can't be recorded.
     #[error("it still can't be stored: {0}")]
     Unstorable(String),
-    /// Its order is stored already, so that there is nothing to give up.
+    /// The order was recorded meanwhile, so nothing can be discarded.
     #[error("its order was stored meanwhile")]
     Replayed,
-    /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -46,19 +43,17 @@ impl TransactionError for ResolveError {
     }
 }
 
-/// The letters of an installation. Cheap to clone.
 #[derive(Clone)]
 pub struct DeadLetters {
     store: Store,
 }
 
 impl DeadLetters {
-    /// The letters in this store.
     pub fn new(store: Store) -> Self {
         Self { store }
     }
 
-    /// A page of letters, newest first, behind `after`.
+    /// Loads a page of dead letters, newest first, after the position `after`.
     pub async fn page(
         &self,
         filter: DeadLetterFilter,
@@ -68,12 +63,13 @@ impl DeadLetters {
         self.store.read(async move |conn| dead_letters::page(conn, filter, after, limit).await).await
     }
 
-    /// A letter and its message.
+    /// Finds a dead letter and its message.
     pub async fn find(&self, id: DeadLetterId) -> store::Result<Option<(DeadLetter, Vec<u8>)>> {
         self.store.read(async move |conn| dead_letters::find(conn, id).await).await
     }
 
-    /// Stores the order that a letter would have been, under the id that its guest knows. Doing it twice, or at once, stores one.
+    /// Records the order of a dead letter, under the id that its customer knows. Replaying twice, or at once,
+    /// records one order.
     pub async fn replay(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
         match self.store.transaction(async move |conn| replay(conn, id, by).await).await {
             Err(ResolveError::Store(error)) if !error.is_transient() => {
@@ -83,7 +79,7 @@ impl DeadLetters {
         }
     }
 
-    /// Gives a letter up. It stays to be read.
+    /// Discards a dead letter, which stays readable.
     pub async fn discard(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
         self.store.transaction(async move |conn| discard(conn, id, by).await).await
     }
@@ -92,7 +88,7 @@ impl DeadLetters {
 type Decided = Result<DeadLetter, ResolveError>;
 
 async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decided {
-    // Not locked yet: whoever stores an order has its id first and its letters after that, and so must this.
+    // Not locked yet: recording locks the id of an order before its dead letters, and so must this.
     let Some((letter, payload)) = dead_letters::find(conn, id).await? else {
         return Err(ResolveError::Unknown);
     };
@@ -112,7 +108,7 @@ async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decide
         return Err(ResolveError::Unknown);
     };
     let resolved = match letter.resolution {
-        // By somebody else, in the meantime.
+        // Replayed by somebody else meanwhile.
         Some((Resolution::Replayed, ..)) => letter,
         _ => resolve(conn, letter, Resolution::Replayed, by).await?,
     };

@@ -1,4 +1,4 @@
-//! Which parts are up, and whether that is enough.
+//! Health of the database and the broker, and readiness of this process.
 
 use crate::{
     broker::{Broker, Source},
@@ -13,57 +13,47 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a part has to answer.
+/// Time limit for one part to answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
-/// The shortest time between two attempts to write, by which a database is asked that did not keep something.
+/// Minimum time between trial writes to a database that failed to commit.
 const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a role needs in order to be ready.
+/// Requirements for being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// To take orders: anything that keeps them, the broker or the database.
+    /// For taking orders: the broker or a writable database.
     Either,
-    /// To work: both.
+    /// For recording: both.
     Both,
 }
 
-/// Looks at the parts. Cheap to clone.
 #[derive(Clone)]
 pub struct Health {
-    /// The database.
     pub store: Store,
-    /// The broker, where there is one.
     pub broker: Option<Broker>,
-    /// What must be up.
     pub needs: Needs,
-    /// Set once this process stops.
+    /// Cancelled when the process begins to stop.
     pub stopping: CancellationToken,
     writes: Arc<WriteProbe>,
 }
 
-/// How it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Whether requests (or work) should come here.
+    /// Requests (or work) should be sent here.
     pub ready: bool,
-    /// Whether this process is ending.
     pub stopping: bool,
-    /// How the database stands.
     pub database: DatabaseState,
-    /// Whether the broker can be reached, where there is one.
+    /// Reachability of the broker, if there is one.
     pub broker: Option<bool>,
-    /// What that means, for each part that is down.
+    /// Consequences for each part that is down.
     pub missing: Vec<Missing>,
 }
 
-/// How a database stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseState {
-    /// It answers, and keeps what it is given.
     Up,
-    /// It answers, and keeps nothing: its disk is full, or it is a standby.
+    /// It answers queries and rejects changes: its disk is full, or it is a standby.
     ReadOnly,
-    /// It does not answer.
     Down,
 }
 
@@ -86,28 +76,26 @@ impl MetricLabel for Part {
 /// A part that is down, and what that means here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// Which.
     pub part: Part,
-    /// Why, where that is known.
+    /// Reason, if it is known.
     pub reason: Option<Arc<str>>,
-    /// What is done without it.
+    /// Operations that work without it.
     pub works: &'static [&'static str],
-    /// What is not.
+    /// Operations that fail without it.
     pub fails: &'static [&'static str],
 }
 
 impl Health {
-    /// Of these parts.
     pub fn new(store: Store, broker: Option<Broker>, needs: Needs, stopping: CancellationToken) -> Self {
         Self { store, broker, needs, stopping, writes: Arc::default() }
     }
 
-    /// Asks each part.
+    /// Checks each part.
     pub async fn report(&self) -> HealthReport {
         let database = self.database().await;
         let stopping = self.stopping.is_cancelled();
         let writable = database == DatabaseState::Up;
-        // Without a database nothing is received, and the broker is not why.
+        // Without a database nothing is consumed, whatever the state of the broker.
         let silent = if writable { self.silent() } else { None };
         let broker = self.broker.as_ref().map(|broker| broker.is_up() && silent.is_none());
         let enough = match self.needs {
@@ -125,7 +113,7 @@ impl Health {
         if self.writes.keeps_changes(&self.store).await { DatabaseState::Up } else { DatabaseState::ReadOnly }
     }
 
-    /// Why nothing would be received here, where that is needed.
+    /// Returns why no orders are delivered to this process, if it needs them.
     fn silent(&self) -> Option<Arc<str>> {
         let silent = self.broker.as_ref().filter(|_| self.needs == Needs::Both)?.silent()?;
         let queue = match silent {
@@ -160,8 +148,8 @@ impl Health {
     }
 }
 
-/// Learns whether a database that failed to keep a change keeps others, by rehearsing one. Most of the time nothing failed, and
-/// nothing is asked.
+/// Finds out with a trial write whether a database that failed to commit accepts changes again. Normally
+/// nothing failed, and nothing is tried.
 #[derive(Default)]
 struct WriteProbe(Mutex<Option<(Instant, bool)>>);
 
@@ -170,7 +158,7 @@ impl WriteProbe {
         if !store.write_failed() {
             return true;
         }
-        // Whoever asks meanwhile waits for the same answer.
+        // Concurrent callers wait for the same answer.
         let mut last = self.0.lock().await;
         let known = last.filter(|(asked, _)| asked.elapsed() < WRITE_PROBE_INTERVAL).map(|(_, kept)| kept);
         if let Some(kept) = known {
@@ -233,7 +221,7 @@ fn without_broker(needs: Needs, writable: bool) -> Missing {
     Missing { part: Part::Broker, reason: None, works, fails }
 }
 
-/// Of a role that stores orders: what works and what fails while none can be stored.
+/// Consequences for a role that records orders while it can't.
 const WITHOUT_STORING: (&[&str], &[&str]) =
     (&["keeping orders, which wait at the broker"], &["storing orders"]);
 const QUEUEING: &str = "taking orders, which wait at the broker (202)";

@@ -1,5 +1,5 @@
-//! Doing once what is asked for again under the same `Idempotency-Key`: what was answered is kept in the transaction that did it, and
-//! told to whoever repeats the request. (Orders need none of this: their ids are derived from the key.)
+//! Idempotent execution: stores the response under the key in the request's transaction and replays it on a
+//! retry. (Orders do without, because their ids are derived from the key.)
 
 use crate::{
     domain::now,
@@ -8,10 +8,10 @@ use crate::{
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
-/// How long an answer is kept at least.
+/// Minimum time for which a response is stored.
 const IDEMPOTENCY_KEY_RETENTION: TimeDelta = TimeDelta::hours(48);
 
-/// A request that shall be done once.
+/// A request to be executed once.
 #[derive(Clone)]
 pub struct IdempotentRequest<T> {
     name: idempotency_keys::Hash,
@@ -19,25 +19,23 @@ pub struct IdempotentRequest<T> {
     tell: fn(&T) -> String,
 }
 
-/// What came of it.
 #[derive(Debug)]
 pub enum IdempotencyOutcome<T> {
-    /// It was done now.
     Executed(T),
-    /// It was done before: what was told then.
+    /// Executed by an earlier request; contains the stored response.
     Replayed(String),
-    /// Something else was done under its key.
+    /// The key was used for another request.
     KeyReused,
 }
 
 impl<T> IdempotentRequest<T> {
-    /// What `who` asks for under `key`; `tell` says what shall be told again. Neither of them is kept in clear.
+    /// Identifies the request of `who` under `key` by hashes; `tell` makes the response to store.
     pub fn new(who: &str, key: &str, asked: &[u8], tell: fn(&T) -> String) -> Self {
         let name = Sha256::new().chain_update(who).chain_update([0]).chain_update(key).finalize().into();
         Self { name, fingerprint: Sha256::digest(asked).into(), tell }
     }
 
-    /// What was told before, if it was done before.
+    /// Finds the outcome of an earlier request under the key.
     pub async fn earlier(&self, conn: &mut Conn) -> store::Result<Option<IdempotencyOutcome<T>>> {
         Ok(idempotency_keys::find(conn, self.name).await?.map(|earlier| self.told(earlier)))
     }
@@ -51,8 +49,8 @@ impl<T> IdempotentRequest<T> {
     }
 }
 
-/// Does the work, unless it was done before under the same key. Belongs in a transaction: a second one under the same key waits for the
-/// first. Work that fails was not done, and may be tried again.
+/// Executes work, unless it was executed before under the same key. Belongs in a transaction: a concurrent
+/// request under the same key waits for it. Failed work rolls back, and can be retried.
 pub async fn once<T, E, W>(
     conn: &mut Conn,
     once: Option<IdempotentRequest<T>>,

@@ -1,4 +1,4 @@
-//! The menu: held in memory for those who order, kept fresh while others change it.
+//! The menu: cached in memory for placing orders, and refreshed while others change it.
 
 mod snapshot;
 
@@ -28,25 +28,23 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// How soon a change made by another process is seen here.
+/// Delay until a change made by another process is visible here.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The setting that counts the changes.
+/// Name of the setting that counts changes.
 const EDITION: &str = "menu_edition";
 
-/// Why a drink was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum MenuError {
-    /// It is not on the menu.
+    /// The recipe is not on the menu.
     #[error("no such drink")]
     Unknown,
-    /// It is in this state, and that is not one that the change is for.
+    /// The precondition does not hold; contains the current version.
     #[error("the drink has changed")]
     Outdated(EntityVersion),
-    /// These fields of it are set by the bar only.
+    /// These fields are read-only.
     #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
     ReadOnly(Vec<FieldError>),
-    /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -60,29 +58,26 @@ impl TransactionError for MenuError {
     }
 }
 
-/// The menu. Cheap to clone.
 #[derive(Clone)]
 pub struct Menu {
     store: Store,
     current: Arc<ArcSwap<Snapshot>>,
-    /// One at a time, so that none puts an older menu in the place of a newer one.
+    /// Serializes refreshes, so that none replaces a newer menu with an older one.
     refreshing: Arc<Mutex<()>>,
 }
 
 impl Menu {
-    /// Reads the menu.
     pub async fn load(store: Store) -> store::Result<Self> {
         let menu = Self { store, current: Arc::default(), refreshing: Arc::default() };
         menu.refresh().await?;
         Ok(menu)
     }
 
-    /// The menu as it is known now.
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// Looks for changes by others until it is stopped. While the database is away the menu stays as it was.
+    /// Refreshes the menu until `stop`. While the database is unavailable the menu stays as it is.
     pub async fn keep_fresh(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
             if let Err(error) = self.refresh().await {
@@ -91,14 +86,14 @@ impl Menu {
         }
     }
 
-    /// Reads the menu if it has changed.
+    /// Reloads the menu if it has changed.
     async fn refresh(&self) -> store::Result<()> {
         let _turn = self.refreshing.lock().await;
         let known = self.current().edition.clone();
         let changed = self
             .store
             .read(async move |conn| {
-                // The edition first: a change between the two is seen by the next refresh.
+                // The edition first: the next refresh sees a change between the two reads.
                 let edition = settings::get(conn, EDITION).await?;
                 if edition.is_some() && edition == known {
                     return Ok(None);
@@ -112,7 +107,7 @@ impl Menu {
         Ok(())
     }
 
-    /// Makes a change and shows it here at once.
+    /// Commits a change and refreshes this process's menu.
     async fn change<T: Send + 'static>(
         &self,
         change: impl for<'c> Work<&'c mut Conn, Result<T, MenuError>, Future: Send> + Clone + Send + 'static,
@@ -124,15 +119,15 @@ impl Menu {
                 change(conn).await
             })
             .await?;
-        // It is kept, whatever comes of the refresh: that happens again within a second.
+        // The change is committed even if this fails; the next refresh comes within a second.
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "the menu could not be refreshed");
         }
         Ok(value)
     }
 
-    /// The recipes that have this name, whatever its case, or had it when they were taken off the menu; where there are none,
-    /// those of the name on the menu that is found by it.
+    /// Finds the recipes that have this name in any case, or had it when they were archived; if there are
+    /// none, those with the name that a loose search on the menu finds.
     pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
         let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
         self.store
@@ -146,7 +141,7 @@ impl Menu {
             .await
     }
 
-    /// Puts a drink on the menu, once.
+    /// Adds a recipe, once per key.
     pub async fn add(
         &self,
         by: UserId,
@@ -166,7 +161,7 @@ impl Menu {
         .await
     }
 
-    /// Puts those drinks on the menu whose names are not there yet, all or none, for an operator. Returns how many that were.
+    /// Adds the recipes whose names are not on the menu, all or none, for an operator. Returns their number.
     pub async fn add_missing(&self, formulas: Vec<RecipeSpec>) -> store::Result<usize> {
         let added = self
             .store
@@ -190,7 +185,6 @@ impl Menu {
         Ok(added)
     }
 
-    /// Writes a recipe anew.
     pub async fn replace(
         &self,
         by: UserId,
@@ -213,7 +207,6 @@ impl Menu {
         .await
     }
 
-    /// Marks a drink as sold out, or back.
     pub async fn set_available(
         &self,
         by: UserId,
@@ -231,7 +224,6 @@ impl Menu {
         .await
     }
 
-    /// Takes a drink off the menu.
     pub async fn archive(&self, by: UserId, id: RecipeId, condition: Precondition) -> Result<(), MenuError> {
         self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
             let changes = Changes::removed(&before.formula);
@@ -241,7 +233,7 @@ impl Menu {
         .await
     }
 
-    /// Changes a drink that is in a state for which the change is, and stays in it until then.
+    /// Changes a recipe that fulfils the precondition, and locks it meanwhile.
     async fn change_one<T: Send + 'static>(
         &self,
         id: RecipeId,

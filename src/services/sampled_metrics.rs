@@ -1,5 +1,5 @@
-//! What those who watch over an installation are told: metrics, together with what can only be learnt by asking the database and
-//! the broker. They are asked when somebody wants to know, and not more often than that is worth it.
+//! Prometheus metrics, including gauges sampled from the database and the broker on each scrape (at most once
+//! a second).
 
 use crate::{
     broker::Source,
@@ -17,15 +17,15 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long asking a part may take, beside whether it is up at all; together well within the ten seconds that Prometheus waits.
+/// Time limit for sampling one part, besides checking its health; together well within the 10 s that
+/// Prometheus waits.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What was learnt less than this ago is told again.
+/// Age up to which samples are reused.
 const SAMPLE_LIFETIME: Duration = Duration::from_secs(1);
 
-/// Says since when the oldest order has been waiting that this process knows of and that is not stored.
+/// Returns since when the oldest order waits that this process knows of and that is not stored.
 pub type OldestWaiting = Box<dyn Fn() -> BoxFuture<'static, Option<Moment>> + Send + Sync>;
 
-/// Tells how a process and its installation are. Cheap to clone.
 #[derive(Clone)]
 pub struct SampledMetrics {
     health: Health,
@@ -34,7 +34,7 @@ pub struct SampledMetrics {
     text: Arc<Mutex<Option<Text>>>,
 }
 
-/// All metrics as they were then.
+/// Rendered metrics.
 #[derive(Clone)]
 struct Text {
     at: Instant,
@@ -42,7 +42,7 @@ struct Text {
 }
 
 impl SampledMetrics {
-    /// For a process of this role. From now on it tells at least the kinds of metrics that it has.
+    /// Registers the metrics of a process with this role, so that they are exported from the start.
     pub fn new(role: &str, deployment: &str, health: Health, oldest_waiting: OldestWaiting) -> Self {
         let build = [env!("CARGO_PKG_VERSION"), env!("REVISION"), role, deployment];
         metrics::process().build.with_label_values(&build).set(1.0);
@@ -55,7 +55,7 @@ impl SampledMetrics {
         Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default(), text: Arc::default() }
     }
 
-    /// All metrics, as text, as they are now.
+    /// Renders all metrics.
     pub async fn metrics(&self) -> Arc<[u8]> {
         let came = Instant::now();
         let mut asked = self.asked.lock().await;
@@ -64,7 +64,8 @@ impl SampledMetrics {
             *asked = Some(Instant::now());
         }
         drop(asked);
-        // There may be thousands of lines: one text at a time is written, on another thread, for all who wait for it.
+        // There may be thousands of lines: one rendering at a time, on a blocking thread, serves all scrapes
+        // that wait for it.
         let mut last = self.text.lock().await;
         if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= came) {
             return text.clone();
@@ -126,7 +127,7 @@ impl SampledMetrics {
     }
 
     async fn ask_oldest_waiting(&self) {
-        // What is remembered of it is told also while the database is away: then it matters most.
+        // Exported also while the database is unavailable, when it matters most.
         let oldest = (self.oldest_waiting)().await;
         metrics::waiting().oldest.set(age(now(), oldest));
     }
@@ -144,7 +145,6 @@ impl SampledMetrics {
 /// The states of orders on the board.
 const ON_BOARD: [Status; 3] = [Status::Pending, Status::InProgress, Status::Ready];
 
-/// What is in the database.
 struct Census {
     orders: Vec<(Status, counts::StatusCount)>,
     dead_letters: usize,
@@ -166,7 +166,7 @@ fn count(count: usize) -> f64 {
     count as f64
 }
 
-/// In seconds; of nothing it is 0.
+/// Returns the age in seconds, 0 without a time.
 fn age(now: Moment, since: Option<Moment>) -> f64 {
     since.and_then(|since| (now.0 - since.0).to_std().ok()).map_or(0.0, |age| age.as_secs_f64())
 }

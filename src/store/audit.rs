@@ -1,5 +1,5 @@
-//! The audit trail, but for the moves of orders: these are read from where they are written down anyway
-//! ([`moves::entries`](super::order_moves::entries)).
+//! Audit entries, except the transitions of orders: those are read from their own table
+//! ([`order_moves::entries`](super::order_moves::entries)).
 
 use super::{Conn, Result, on, order_lists::Besides, schema::audit_entries};
 use crate::domain::{
@@ -34,31 +34,29 @@ impl From<Row> for Entry {
     }
 }
 
-/// Which entries to list.
+/// Conditions that listed entries must all meet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditFilter {
-    /// Only what they did.
     pub actor: Option<Actor>,
-    /// Only what was done so.
     pub action: Option<Action>,
-    /// Only what was done to such things.
+    /// Entries about subjects of this kind.
     pub kind: Option<SubjectKind>,
-    /// Only what was done to this.
     pub subject: Option<SubjectId>,
-    /// Only what was done then or later.
+    /// Inclusive lower bound.
     pub from: Option<Timestamp>,
-    /// Only what was done before.
+    /// Exclusive upper bound.
     pub until: Option<Timestamp>,
 }
 
 impl AuditFilter {
-    /// Whether it lets through moves of orders, which are no entries here.
+    /// Returns whether the filter admits transitions of orders, which are not stored as entries.
     pub fn admits_moves(&self) -> bool {
         self.action.is_none_or(|only| only == Action::OrderMoved)
             && self.kind.is_none_or(|only| only == SubjectKind::Order)
     }
 
-    /// Filters of which each has an index that leads to what it lets through, and which let through the same together.
+    /// Splits the filter into filters that each have an index leading to their entries, and that together
+    /// admit the same entries.
     pub fn parts(self) -> Vec<Self> {
         if self.action == Some(Action::OrderMoved) || self.kind == Some(SubjectKind::Order) {
             return Vec::new();
@@ -71,7 +69,7 @@ impl AuditFilter {
     }
 }
 
-/// Writes an entry. Belongs in the transaction of what it tells.
+/// Adds an entry. Belongs in the transaction of the change that it describes.
 pub async fn add(conn: &mut Conn, entry: &Entry) -> Result<()> {
     let row = (
         audit_entries::id.eq(entry.id),
@@ -87,8 +85,9 @@ pub async fn add(conn: &mut Conn, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// A page of entries, newest first, behind `after`. One index leads, that of the first condition given of subject, actor, action and
-/// kind: so ask for one [part](AuditFilter::parts) after the other.
+/// Loads a page of entries, newest first, after the entry `after`. Each page is led by one index, that of the
+/// first condition set among subject, actor, action and kind: query one [part](AuditFilter::parts) after the
+/// other.
 pub async fn page(
     conn: &mut Conn,
     filter: &AuditFilter,

@@ -1,4 +1,4 @@
-//! How much there is: for those who watch over the bar. Nothing is counted further than [`MAX_COUNTED`], however full the bar is.
+//! Counts for monitoring, bounded by [`MAX_COUNTED`] however full the bar is.
 
 use super::{
     Conn, Result, on,
@@ -9,19 +9,17 @@ use crate::domain::{Timestamp, ids::DeadLetterId, order_state::Status};
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 
-/// As far as is counted.
+/// Bound on every count.
 pub const MAX_COUNTED: i64 = 10_000;
 
-/// How many orders stand somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StatusCount {
-    /// How many.
     pub orders: usize,
-    /// When the first of them was placed.
+    /// Time at which the oldest of them was placed.
     pub oldest: Option<Timestamp>,
 }
 
-/// The orders that stand there, as far as is counted: those that come first on the board, or have been there the longest.
+/// Counts the orders of a status up to the bound: the first ones on the board, or the oldest.
 pub async fn status_count(conn: &mut Conn, status: Status) -> Result<StatusCount> {
     let there = orders::table.filter(stands(status)).select(orders::placed_at).limit(MAX_COUNTED);
     let placed: Vec<Timestamp> = match status {
@@ -31,7 +29,7 @@ pub async fn status_count(conn: &mut Conn, status: Status) -> Result<StatusCount
     Ok(StatusCount { orders: placed.len(), oldest: placed.into_iter().min() })
 }
 
-/// How many dead letters wait for a decision.
+/// Counts open dead letters.
 pub async fn open_dead_letters(conn: &mut Conn) -> Result<usize> {
     let open: Vec<DeadLetterId> = on!(conn, c => dead_letters::table
         .filter(dead_letters::resolution.is_null())

@@ -1,4 +1,4 @@
-//! Accepted messages that could not become orders, kept as they came.
+//! Accepted messages that could not be recorded as orders, stored as they were received.
 
 use super::{Conn, Result, insert_orders, on, orders::stored, schema::dead_letters};
 use crate::domain::{
@@ -45,26 +45,25 @@ impl From<Row> for DeadLetter {
     }
 }
 
-/// Which letters to list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeadLetterFilter {
-    /// Those that wait for a decision.
+    /// Undecided dead letters.
     #[default]
     Open,
-    /// Those about which this was decided.
+    /// Dead letters resolved in this way.
     Resolved(Resolution),
-    /// All.
     All,
 }
 
-/// The id of the letter that this message leaves.
+/// Derives the id of the dead letter for this message.
 pub fn id_of(order: Option<OrderId>, payload: &[u8]) -> DeadLetterId {
     DeadLetterId(Uuid::new_v5(&order.map_or(Uuid::NAMESPACE_OID, |id| id.0), payload))
 }
 
-/// Keeps a letter of this order, if its message can be read, and returns true if it is new and open. If its order is stored meanwhile it is kept as one that is resolved; if another order is stored under its id, it is open.
+/// Adds the dead letter of this order, if its message can be decoded, and returns true if it is new and open.
+/// It is added as resolved if its order is stored by now, and as open if another order has its id.
 ///
-/// Belongs in a transaction. Several letters are to be kept in the order of their orders' ids, as these are stored, so that nobody
+/// Belongs in a transaction. Add several in the order of their order ids, as orders are stored, to avoid
 /// deadlocks.
 pub async fn keep_unless_stored(
     conn: &mut Conn,
@@ -89,7 +88,7 @@ pub async fn keep_unless_stored(
     Ok(keep(conn, &letter, payload).await? && letter.resolution.is_none())
 }
 
-/// Keeps a letter with its message as it is, unless it is there already. True if it was not.
+/// Adds a dead letter with its message, unless it exists. Returns whether it was added.
 pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Result<bool> {
     let (resolution, resolved_at) = letter.resolution.map(|(what, at, _)| (what, at)).unzip();
     let row = (
@@ -108,14 +107,14 @@ pub async fn keep(conn: &mut Conn, letter: &DeadLetter, payload: &[u8]) -> Resul
     Ok(kept > 0)
 }
 
-/// Whether an order became a dead letter.
+/// Returns whether the order became a dead letter.
 pub async fn has(conn: &mut Conn, order: OrderId) -> Result<bool> {
     Ok(
         on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::order_id.eq(order)))).get_result(c))?,
     )
 }
 
-/// Which of these orders became dead letters.
+/// Returns those of these orders that became dead letters.
 pub async fn of(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
     let found: Vec<Option<OrderId>> = on!(conn, c => dead_letters::table
         .filter(dead_letters::order_id.eq_any(ids))
@@ -124,14 +123,14 @@ pub async fn of(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
     Ok(found.into_iter().flatten().collect())
 }
 
-/// True if any letter waits for a decision. Takes the same little time however many letters there are.
+/// Returns whether any dead letter is undecided, in constant time.
 pub async fn any_open(conn: &mut Conn) -> Result<bool> {
     Ok(
         on!(conn, c => select(exists(dead_letters::table.filter(dead_letters::resolution.is_null()))).get_result(c))?,
     )
 }
 
-/// Open letters of these orders, `limit` at most, about which nobody else decides until this transaction ends.
+/// Locks open dead letters of these orders, `limit` at most, until the transaction ends.
 pub async fn lock_open_of(conn: &mut Conn, ids: &[OrderId], limit: i64) -> Result<Vec<DeadLetterId>> {
     let open = dead_letters::table
         .filter(dead_letters::order_id.eq_any(ids).and(dead_letters::resolution.is_null()))
@@ -144,7 +143,7 @@ pub async fn lock_open_of(conn: &mut Conn, ids: &[OrderId], limit: i64) -> Resul
     })
 }
 
-/// A letter and its message.
+/// Finds a dead letter and its message.
 pub async fn find(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>> {
     let found: Option<(Row, Vec<u8>)> = on!(conn, c => dead_letters::table
         .find(id)
@@ -154,7 +153,7 @@ pub async fn find(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLette
     Ok(found.map(|(row, payload)| (row.into(), payload)))
 }
 
-/// A letter and its message, which nobody else decides about until this transaction ends.
+/// Finds a dead letter and its message, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>> {
     if let Conn::Pg(conn) = conn {
         let query = dead_letters::table.find(id).select(dead_letters::id).for_update();
@@ -163,7 +162,7 @@ pub async fn lock(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLette
     find(conn, id).await
 }
 
-/// A page of letters, newest first, behind `after`.
+/// Loads a page of dead letters, newest first, after the position `after`.
 pub async fn page(
     conn: &mut Conn,
     filter: DeadLetterFilter,
@@ -185,7 +184,7 @@ pub async fn page(
     Ok(rows.into_iter().map(DeadLetter::from).collect())
 }
 
-/// Writes down what was decided about a letter.
+/// Stores the resolution of a dead letter.
 pub async fn resolve(
     conn: &mut Conn,
     id: DeadLetterId,

@@ -1,7 +1,6 @@
-//! How the domain's values travel to and from both databases.
+//! Conversions of domain types to and from SQL types.
 //!
-//! The domain does not know Diesel, so what Diesel derives for a type of ours is derived here, through proxies that exist
-//! for nothing else.
+//! The domain does not depend on Diesel, so Diesel's traits are derived here, on proxy types.
 
 use super::sql_types::{Timestamptz, Uuid};
 use crate::domain::{
@@ -26,7 +25,7 @@ use diesel::{
     sqlite::{Sqlite, SqliteValue},
 };
 
-/// Derives for a type of the domain what Diesel needs to use it as a value of an SQL type.
+/// Derives what Diesel needs to use a domain type as a value of an SQL type.
 macro_rules! proxy {
     ($proxy:ident, $rust:ty, $sql:ty) => {
         #[allow(dead_code, reason = "only carries the derives")]
@@ -37,7 +36,7 @@ macro_rules! proxy {
     };
 }
 
-/// An id: `uuid` in PostgreSQL, 16 bytes in SQLite.
+/// Id type: `uuid` in PostgreSQL, 16 bytes in SQLite.
 macro_rules! id {
     ($proxy:ident, $rust:ty) => {
         proxy!($proxy, $rust, Uuid);
@@ -75,7 +74,7 @@ id!(SessionIdProxy, SessionId);
 id!(SubjectIdProxy, SubjectId);
 id!(UserIdProxy, UserId);
 
-/// Text, read back through the type's own check.
+/// Text type, validated by the domain type when it is read.
 macro_rules! text {
     ($proxy:ident, $rust:ty, $read:expr) => {
         proxy!($proxy, $rust, Text);
@@ -110,11 +109,11 @@ text!(ActionProxy, Action, str::parse);
 text!(BuildProxy, Build, str::parse);
 text!(ResolutionProxy, Resolution, str::parse);
 text!(RoleProxy, Role, str::parse);
-// `as_str` takes these by value: they are words.
+// `as_str` takes these `Copy` types by value.
 text!(StatusProxy, Status, str::parse);
 text!(SubjectKindProxy, SubjectKind, str::parse);
 
-/// A small number, read back through the type's own check.
+/// Integer type, validated by the domain type when it is read.
 macro_rules! number {
     ($proxy:ident, $rust:ty, $sql:ty, $number:ty) => {
         proxy!($proxy, $rust, $sql);
@@ -171,7 +170,7 @@ impl FromSql<Timestamptz, Sqlite> for Timestamp {
     }
 }
 
-/// What is kept as JSON, read back through a check of its own.
+/// Type stored as JSON, validated when it is read.
 macro_rules! json {
     ($proxy:ident, $rust:ty, $read:expr) => {
         proxy!($proxy, $rust, Json);

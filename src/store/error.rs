@@ -1,39 +1,38 @@
-//! What can go wrong in the database, in terms that a use case can act on.
+//! Database errors, classified by what a use case can do about them.
 
 use super::postgres::{Meaning, SqlState};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
 use std::sync::Arc;
 
-/// The outcome of database work.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why database work failed. The cause is for the log, never for a client.
+/// Failure of database work. Its cause belongs in the log and never in a response.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// The database can't be reached or can't do it now: the same may succeed later. What is not known to be
-    /// permanent is here too, since PostgreSQL's deadlocks, timeouts and start-up come without a kind.
+    /// The database can't be reached or can't do it now; a retry may succeed. Includes everything that is not
+    /// known to be permanent, since Diesel gives PostgreSQL's deadlocks, timeouts and start-up no kind.
     #[error("database unavailable: {0}")]
     Unavailable(Cause),
-    /// The database did not say whether it kept a change: the connection was lost, or a deadline passed, while it was
-    /// about to. The same may succeed later.
+    /// It is unknown whether a change was committed: the connection was lost or a deadline passed during the
+    /// commit. A retry may succeed.
     #[error("nobody knows whether the database kept it: {0}")]
     Undecided(Cause),
-    /// Someone else has it already.
+    /// A unique value is in use.
     #[error("already taken: {0:?}")]
     Taken(Unique),
-    /// It names a row that is not there.
+    /// A foreign key refers to no row.
     #[error("unknown reference: {0}")]
     UnknownReference(Cause),
     /// The database will never accept it.
     #[error("refused by the database: {0}")]
     Refused(Cause),
-    /// The database can't hold one of its values.
+    /// The database can't represent a value.
     #[error("a value that the database can't hold: {0}")]
     InvalidValue(Cause),
 }
 
-/// An error of PostgreSQL, with its code.
+/// PostgreSQL error with its SQLSTATE.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause} (SQLSTATE {state})")]
 struct WithState {
@@ -41,32 +40,28 @@ struct WithState {
     state: SqlState,
 }
 
-/// Where an error came from.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-/// What must be unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unique {
-    /// An account's e-mail address.
     Email,
-    /// The name of a recipe on the menu.
     RecipeName,
-    /// Anything else, such as a primary key.
+    /// Any other unique value, such as a primary key.
     Other,
 }
 
 impl Error {
-    /// A failure that may pass.
+    /// Makes a transient error.
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(Arc::from(cause.into()))
     }
 
-    /// Whether the same may succeed later.
+    /// Returns whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Undecided(_))
     }
 
-    /// What kind of failure it is: nothing of what the database said, which may quote what was to be stored.
+    /// Names the kind of error, without the database's message, which may quote the data.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "unavailable",
@@ -78,7 +73,7 @@ impl Error {
         }
     }
 
-    /// Adds what PostgreSQL's code tells of a failure whose kind Diesel does not know.
+    /// Refines an error that has no kind in Diesel by its SQLSTATE.
     #[must_use]
     pub(super) fn with_state(self, state: Option<SqlState>) -> Self {
         match (self, state) {
@@ -94,13 +89,13 @@ impl Error {
         }
     }
 
-    /// Returns whether it would happen again on the same connection and perhaps on no other.
+    /// Returns whether the error would recur on this connection and may not on another.
     pub(super) fn spoils_connection(&self) -> bool {
         let (Self::Unavailable(cause) | Self::Undecided(cause)) = self else { return false };
         cause.downcast_ref::<WithState>().is_some_and(|error| error.state.spoils_connection())
     }
 
-    /// What this means for a change that may have been kept all the same.
+    /// Marks the outcome of a change as unknown after a transient error.
     #[must_use]
     pub(super) fn while_committing(self) -> Self {
         match self {

@@ -1,20 +1,20 @@
-//! What was asked for under an `Idempotency-Key`, and what was answered.
+//! Idempotency keys, with the request and the response that each was used for.
 
 use super::{Conn, Error, Result, on, schema::idempotency_keys as keys};
 use crate::domain::Timestamp;
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 
-/// A SHA-256.
+/// SHA-256 digest.
 pub type Hash = [u8; 32];
 
-/// The most keys that are forgotten at a time: no request does much of it.
+/// Maximum of expired keys deleted per request, so that no request does much of it.
 const CLEANUP_BATCH_ROWS: i64 = 100;
 
-/// What was asked for under a key, and what was answered.
+/// Fingerprint of the request and the stored response.
 pub type Earlier = (Vec<u8>, String);
 
-/// What the key was used for, if it was.
+/// Finds the request and the response of a key.
 pub async fn find(conn: &mut Conn, name: Hash) -> Result<Option<Earlier>> {
     Ok(on!(conn, c => keys::table
         .find(name.as_slice())
@@ -23,8 +23,8 @@ pub async fn find(conn: &mut Conn, name: Hash) -> Result<Option<Earlier>> {
     .optional()?)
 }
 
-/// Takes a key for this transaction, which must [`keep`] it or fail. If it was used before, returns for what. Another
-/// transaction that has taken it is waited for.
+/// Claims a key in this transaction, which must then [`keep`] a response or roll back. Returns the earlier
+/// use of the key, if any; waits for another transaction that has claimed it.
 pub async fn claim(conn: &mut Conn, name: Hash, fingerprint: Hash, at: Timestamp) -> Result<Option<Earlier>> {
     let row = (
         keys::name.eq(name.as_slice()),
@@ -43,13 +43,13 @@ pub async fn claim(conn: &mut Conn, name: Hash, fingerprint: Hash, at: Timestamp
     }
 }
 
-/// Writes down what was answered.
+/// Stores the response.
 pub async fn keep(conn: &mut Conn, name: Hash, answer: &str) -> Result<()> {
     on!(conn, c => diesel::update(keys::table.find(name.as_slice())).set(keys::answer.eq(answer)).execute(c))?;
     Ok(())
 }
 
-/// Forgets some of the keys from before `since`. Those that somebody else is forgetting are left to them.
+/// Deletes some of the keys created before `since`, skipping those that another transaction is deleting.
 pub async fn forget(conn: &mut Conn, since: Timestamp) -> Result<()> {
     let old = keys::table
         .filter(keys::created_at.lt(since))

@@ -1,4 +1,5 @@
-//! Orders that were not stored because another one of the same customer has their id: another content under a used key.
+//! Orders that were not stored because an order of the same customer with other content has their id: the key
+//! was reused.
 
 use super::{Conn, Result, on, schema::orders_not_taken};
 use crate::domain::{
@@ -9,23 +10,21 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use std::collections::HashSet;
 
-/// The most entries of one order: whoever sends a thousand contents under one key leaves no more.
+/// Maximum of entries per order, so that a client that sends a thousand contents under one key leaves no
+/// more.
 pub const MAX_ENTRIES: i32 = 3;
 
-/// An order that was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyConflict {
-    /// The id that it shares with a stored one.
+    /// The id that it shares with a stored order.
     pub order_id: OrderId,
-    /// Its content.
     pub fingerprint: [u8; 32],
-    /// The account that placed it.
     pub placed_by: UserId,
 }
 
-/// Adds entries: each content of an order once, and at most [`MAX_ENTRIES`] of them. Belongs in a transaction.
+/// Adds entries: each content of an order once, and [`MAX_ENTRIES`] per order. Belongs in a transaction.
 pub async fn note(conn: &mut Conn, mut entries: Vec<KeyConflict>, at: Timestamp) -> Result<()> {
-    // In one order everywhere, so that two transactions with the same entries wait for each other instead of deadlocking.
+    // Sorted, so that two transactions with the same entries wait for each other instead of deadlocking.
     entries.sort_unstable();
     entries.dedup();
     let ids: HashSet<OrderId> = entries.iter().map(|entry| entry.order_id).collect();
@@ -36,7 +35,7 @@ pub async fn note(conn: &mut Conn, mut entries: Vec<KeyConflict>, at: Timestamp)
     Ok(())
 }
 
-/// Those of these orders that have all their entries.
+/// Returns those orders that have all their entries.
 async fn full(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashSet<OrderId>> {
     let full: Vec<OrderId> = on!(conn, c => orders_not_taken::table
         .filter(orders_not_taken::order_id.eq_any(ids).and(orders_not_taken::number.eq(MAX_ENTRIES)))
@@ -45,7 +44,7 @@ async fn full(conn: &mut Conn, ids: Vec<OrderId>) -> Result<HashSet<OrderId>> {
     Ok(full.into_iter().collect())
 }
 
-/// Adds an entry under the first number that is free, unless its content has one.
+/// Adds an entry under the first free number, unless its content has one.
 async fn add(conn: &mut Conn, entry: &KeyConflict, at: Timestamp) -> Result<()> {
     for number in 1..=MAX_ENTRIES {
         let row = (
@@ -63,7 +62,7 @@ async fn add(conn: &mut Conn, entry: &KeyConflict, at: Timestamp) -> Result<()> 
     Ok(())
 }
 
-/// The entries of an order: who placed what was not stored, and when that was noted.
+/// Loads who placed the orders that were not stored under this id, and when that was noted.
 pub async fn of(conn: &mut Conn, id: OrderId) -> Result<Vec<(UserId, Timestamp)>> {
     Ok(on!(conn, c => orders_not_taken::table
         .filter(orders_not_taken::order_id.eq(id))

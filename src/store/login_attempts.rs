@@ -1,4 +1,4 @@
-//! How often signing in failed lately.
+//! Counts of failed logins.
 
 use super::{Conn, Result, on, schema::login_attempts};
 use crate::domain::Timestamp;
@@ -9,15 +9,14 @@ use diesel::{
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 
-/// What is known of the attempts under one name.
+/// Counted attempts under one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = login_attempts, check_for_backend(Pg, Sqlite))]
 pub struct Attempts {
-    /// How many had failed, and were not forgiven, at the last one.
+    /// Failures at the time of the last one, less those forgiven.
     pub failures: i32,
-    /// When the last one failed.
     pub failed_at: Timestamp,
-    /// When the last one succeeded, where that is kept.
+    /// Set only for names whose successes are stored.
     pub succeeded_at: Option<Timestamp>,
 }
 
@@ -36,12 +35,11 @@ fn row<'a>(name: &'a [u8], attempts: &Attempts, forget_at: Timestamp) -> Row<'a>
     Row { name, failures, failed_at, succeeded_at, forget_at }
 }
 
-/// What is known under this name now.
 pub async fn find(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
     Ok(on!(conn, c => login_attempts::table.find(name).select(Attempts::as_select()).first(c)).optional()?)
 }
 
-/// What is known under this name, which nobody else changes until this transaction ends.
+/// Loads the attempts and locks them until the transaction ends.
 pub async fn lock(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
     if let Conn::Pg(conn) = conn {
         let query = login_attempts::table.find(name).select(login_attempts::failures).for_update();
@@ -50,7 +48,8 @@ pub async fn lock(conn: &mut Conn, name: &[u8]) -> Result<Option<Attempts>> {
     find(conn, name).await
 }
 
-/// The same where nothing needs to be known yet: of two who begin at once the second waits for the first.
+/// Does the same, and begins a count if there is none: of two that begin at once the second waits for the
+/// first.
 pub async fn lock_or_begin(conn: &mut Conn, name: &[u8], at: Timestamp) -> Result<Attempts> {
     let none = Attempts { failures: 0, failed_at: at, succeeded_at: None };
     let row = row(name, &none, at);
@@ -61,7 +60,7 @@ pub async fn lock_or_begin(conn: &mut Conn, name: &[u8], at: Timestamp) -> Resul
     Ok(lock(conn, name).await?.unwrap_or(none))
 }
 
-/// Keeps what is known under this name until `forget_at`.
+/// Stores the attempts until `forget_at`.
 pub async fn keep(conn: &mut Conn, name: &[u8], attempts: &Attempts, forget_at: Timestamp) -> Result<()> {
     let row = row(name, attempts, forget_at);
     on!(conn, c => diesel::insert_into(login_attempts::table)
@@ -73,20 +72,19 @@ pub async fn keep(conn: &mut Conn, name: &[u8], attempts: &Attempts, forget_at: 
     Ok(())
 }
 
-/// Forgets what is known under this name.
 pub async fn clear(conn: &mut Conn, name: &[u8]) -> Result<()> {
     on!(conn, c => diesel::delete(login_attempts::table.find(name)).execute(c))?;
     Ok(())
 }
 
-/// Deletes up to `most` rows that mean nothing any more, and returns how many.
+/// Deletes up to `most` expired rows, and returns their number.
 pub async fn forget(conn: &mut Conn, now: Timestamp, most: i64) -> Result<usize> {
     let old: Vec<Vec<u8>> = on!(conn, c => login_attempts::table
         .filter(login_attempts::forget_at.lt(now))
         .select(login_attempts::name)
         .limit(most)
         .load(c))?;
-    // Those among them that somebody tried under meanwhile stay.
+    // Rows that an attempt has renewed meanwhile stay.
     let old = on!(conn, c => {
         let old = login_attempts::name.eq_any(old).and(login_attempts::forget_at.lt(now));
         diesel::delete(login_attempts::table.filter(old)).execute(c)

@@ -1,8 +1,8 @@
 //! PostgreSQL or SQLite through Diesel: one schema, one migrations folder, queries written once.
 //!
-//! Query functions take a [`Conn`]; whoever calls them owns the transaction. All database work runs as tasks of the main
-//! runtime, never inside a request's own future: a client that goes away can cancel its request, but not
-//! half of a transaction.
+//! Query functions take a [`Conn`]; their caller owns the transaction. All database work runs as tasks of the
+//! main runtime, never inside the future of a request: a client that disconnects may cancel its request, but
+//! not half of a transaction.
 
 pub mod audit;
 mod connections;
@@ -69,44 +69,43 @@ type SqliteConn = SyncConnectionWrapper<SqliteConnection, InPlace>;
 type PgTransaction = <PgConn as AsyncConnection>::TransactionManager;
 type SqliteTransaction = <SqliteConn as AsyncConnection>::TransactionManager;
 
-/// The longest that the statements of one piece of database work may take together; to wait for its turn or for a connection
-/// it has as long again at most.
+/// Time limit for all statements of one piece of database work. Waiting for its turn or for a connection has
+/// the same limit again.
 pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// A database, whichever it is. Cheap to clone.
+/// Database of either kind. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     pools: Pools,
-    /// The runtime that database work runs on.
+    /// Runtime of all database work.
     runtime: Handle,
-    /// SQLite has one writer at a time. Waiting here is fair and costs no thread.
+    /// SQLite has one writer at a time. This semaphore is fair, and waiting for it occupies no thread.
     sqlite_writer: Arc<Semaphore>,
     pulse: LivenessProbe,
-    /// Set by a transaction that failed for a reason that may pass, until one is known to be kept.
+    /// Set by a transaction that failed with a transient error, cleared once a change is known to be
+    /// committed.
     write_failed: Arc<AtomicBool>,
-    /// Wakes one that waits for a connection to a server that lets in nobody else.
+    /// Wakes a task that waits for a connection while the server accepts no further one.
     freed: Arc<Notify>,
-    /// Those that wait for it, in the order in which they came.
+    /// Queue of those tasks, in order of arrival.
     full_server_line: Arc<Mutex<()>>,
 }
 
 #[derive(Clone)]
 enum Pools {
-    /// With what its URL says, for connections that don't belong in the pool.
+    /// With its parsed URL, for connections outside the pool.
     Pg(Pool<PgConn>, Arc<Config>),
     Sqlite(Pool<SqliteConn>, Arc<SqliteFiles>),
 }
 
-/// A connection to whichever database it is.
+/// Connection to a database of either kind.
 #[expect(clippy::large_enum_variant, reason = "there are as many as connections, each in one task")]
 pub enum Conn {
-    /// To PostgreSQL.
     Pg(Object<PgConn>),
-    /// To SQLite.
     Sqlite(Object<SqliteConn>),
 }
 
-/// Runs one Diesel query on whichever database `$conn` speaks to.
+/// Runs a Diesel query on whichever kind of database `$conn` is connected to.
 macro_rules! on {
     ($conn:expr, $c:ident => $query:expr) => {
         match $conn {
@@ -124,8 +123,8 @@ macro_rules! on {
 pub(crate) use on;
 
 impl Store {
-    /// Runs `work` on a connection, each of its statements by itself. It must change nothing: where the
-    /// connection is lost it is run once more, on a new one.
+    /// Runs `work` on a connection, without a transaction. It must be read-only, because it is run again on a
+    /// new connection if the first is lost.
     pub async fn read<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -134,8 +133,8 @@ impl Store {
         self.run(Mode::Read, work).await?
     }
 
-    /// Runs `work` in one transaction: kept if it succeeds, undone if it fails. Where the connection is lost
-    /// before the commit it is run once more, on a new one.
+    /// Runs `work` in a transaction, which commits if it succeeds and rolls back if it fails. It is run again
+    /// on a new connection if the first is lost before the commit.
     pub async fn write<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -144,7 +143,8 @@ impl Store {
         self.transaction(work).await
     }
 
-    /// Runs `work` as [`write`](Self::write) does, for work that may also refuse what was asked.
+    /// Runs `work` as [`write`](Self::write) does, for a use case with an error of its own: a refusal rolls
+    /// back too.
     pub async fn transaction<T, E, W>(&self, work: W) -> Result<T, E>
     where
         T: Send + 'static,
@@ -154,8 +154,8 @@ impl Store {
         self.run_transaction(Mode::Write, work).await
     }
 
-    /// Runs `work` as [`write`](Self::write) does, for work that does no harm when it is committed twice: it
-    /// is run once more also where the connection is lost during the commit.
+    /// Runs `work` as [`write`](Self::write) does, for work that may be committed twice: it is run again also
+    /// if the connection is lost during the commit.
     pub async fn write_idempotent<T, W>(&self, work: W) -> Result<T>
     where
         T: Send + 'static,
@@ -177,13 +177,14 @@ impl Store {
         outcome?
     }
 
-    /// Returns whether a transaction failed, and none is known to have been kept since: the database may answer all questions
-    /// and keep nothing, because its disk is full or it is a standby.
+    /// Returns whether a transaction failed and no change is known to have been committed since. The database
+    /// may answer all queries and still reject changes, because its disk is full or it is a standby.
     pub fn write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Relaxed)
     }
 
-    /// Notes that a change was kept. A transaction that succeeds says it not by itself: it may have had nothing to change.
+    /// Records that a change was committed. Success of a transaction does not imply that, because it may have
+    /// had nothing to change.
     pub fn note_written(&self) {
         self.write_failed.store(false, Ordering::Relaxed);
     }
@@ -209,7 +210,7 @@ impl Store {
             match (conn, &store.pools) {
                 (Conn::Sqlite(conn), Pools::Sqlite(_, files)) => {
                     let files = Arc::clone(files);
-                    // It can't be called off: it has its connection and its turn until it ends.
+                    // Blocking work can't be cancelled: it keeps its connection and its turn until it ends.
                     let work = async move {
                         let _turn = turn;
                         Conn::Sqlite(conn).run_on_files(&files, transaction, scope, work).await
@@ -231,7 +232,7 @@ impl Store {
                     task.abort();
                     return Err(error);
                 }
-                // The task goes on to its own deadline, without anybody who waits for it.
+                // The task continues until its own deadline, and nobody waits for it.
                 Err(mode.late(error))
             }
         }
@@ -250,7 +251,8 @@ impl Store {
 }
 
 impl Conn {
-    /// Runs work while the files are those that this connection has open. What it wrote counts only if they still are.
+    /// Runs work while the files on disk are the ones that this connection has open. A change counts only if
+    /// they still are afterwards.
     async fn run_on_files<T, E, W>(
         &mut self,
         files: &SqliteFiles,
@@ -297,7 +299,7 @@ impl Conn {
         outcome
     }
 
-    /// Its database, as OpenTelemetry names it.
+    /// Name of the database system in OpenTelemetry's conventions.
     fn system(&self) -> &'static str {
         match self {
             Self::Pg(_) => "postgresql",
@@ -317,9 +319,9 @@ impl Conn {
                 Ok(()) => Ok(Ok(value)),
                 Err(error) => Err(error.with_state(self.last_error()).while_committing()),
             },
-            // A connection that can't even roll back is broken, and the pool drops it.
+            // A connection that can't roll back is broken, and the pool drops it.
             Ok(Err(refusal)) => self.rollback().await.map(|()| Err(refusal)),
-            // The first failure is what the caller needs to know.
+            // The first failure is the one to report.
             Err(error) => {
                 let error = error.with_state(self.last_error());
                 self.rollback().await.and(Err(error.clone())).map_err(|_| error)
@@ -327,7 +329,7 @@ impl Conn {
         }
     }
 
-    /// The code of PostgreSQL's last error, once.
+    /// Takes the SQLSTATE of the last error on a PostgreSQL connection.
     fn last_error(&mut self) -> Option<SqlState> {
         match self {
             Self::Pg(conn) => last_error(conn),
@@ -338,7 +340,7 @@ impl Conn {
     async fn begin(&mut self) -> Result<()> {
         match self {
             Self::Pg(conn) => PgTransaction::begin_transaction(&mut **conn).await?,
-            // IMMEDIATE: a deferred transaction that later writes fails at once when another one is writing.
+            // IMMEDIATE: a deferred transaction that writes later fails at once if another one is writing.
             Self::Sqlite(conn) => {
                 let begin =
                     |conn: &mut _| AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE");
@@ -365,7 +367,7 @@ impl Conn {
         Ok(())
     }
 
-    /// Closes the connection instead of giving it back to its pool.
+    /// Closes the connection instead of returning it to its pool.
     fn discard(self) {
         match self {
             Self::Pg(conn) => drop(Object::take(conn)),

@@ -1,4 +1,5 @@
-//! Lists of orders, by keyset: none reads more than it shows, or than what is on the board, or than some thousand orders.
+//! Lists of orders with keyset pagination. No query reads more than it returns, or all that is on the board,
+//! or a few thousand orders.
 
 use super::{
     Conn, Result, on,
@@ -21,46 +22,42 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use std::cmp::Reverse;
 
-/// How many orders are looked at for a drink before a page ends, however few have it: no index finds orders by their drinks, for it would
-/// cost every order that is stored.
+/// Maximum of orders examined for a drink before a page ends, even if few match: orders have no index by
+/// drink, because it would slow down every insert.
 const MAX_EXAMINED_ORDERS: i64 = 5_000;
 
-/// Which orders to list: all conditions together.
+/// Conditions that listed orders must all meet.
 #[derive(Debug, Clone, Default)]
 pub struct OrderFilter {
-    /// Only this customer's.
     pub customer: Option<UserId>,
-    /// Only those that stand at one of these. None: wherever they stand.
+    /// Any of these; empty for all.
     pub statuses: Vec<Status>,
-    /// Only those of this table.
     pub table: Option<Table>,
-    /// Only those with one of these drinks.
+    /// Any of these recipes.
     pub drinks: Option<Vec<RecipeId>>,
-    /// Only those placed then or later.
+    /// Inclusive lower bound.
     pub placed_from: Option<Timestamp>,
-    /// Only those placed before.
+    /// Exclusive upper bound.
     pub placed_until: Option<Timestamp>,
 }
 
-/// A place in a list: the sort key of the last order seen.
+/// Sort key of the last order on a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderPageKey {
     /// `placed_at`, or in working order `due_at`.
     pub at: Timestamp,
-    /// Which of those at the same time.
     pub id: OrderId,
 }
 
-/// Some orders of a list.
 #[derive(Debug, Default)]
 pub struct OrderPage {
-    /// The orders.
     pub orders: Vec<Order>,
-    /// Where the search ended, if it did so before it had found as many as were asked for and before the list's end.
+    /// Position at which the search stopped, if it stopped before the page was full and before the end of the
+    /// list.
     pub searched: Option<OrderPageKey>,
 }
 
-/// When the orders to read were placed.
+/// Range of `placed_at`.
 #[derive(Clone, Copy)]
 struct Span {
     from: Option<Timestamp>,
@@ -69,7 +66,7 @@ struct Span {
 }
 
 impl Span {
-    /// With one upper end: SQLite begins an index at one only.
+    /// Only one upper bound: SQLite uses one per index scan.
     fn new(filter: &OrderFilter, after: Option<OrderPageKey>) -> Self {
         let (from, until) = (filter.placed_from, filter.placed_until);
         match (until, after) {
@@ -84,19 +81,19 @@ impl Span {
     }
 }
 
-// Compares without an index, where that of another condition shall find the rows: PostgreSQL would combine both, and read all
-// that a table ever ordered to show a page.
+// A comparison that uses no index, so that the index of another condition is used: PostgreSQL would combine
+// both, and read everything that a table ever ordered to show a page.
 diesel::infix_operator!(Besides, " IS NOT DISTINCT FROM ", Bool);
 
-/// A condition for which no index is looked at, in either database.
+/// Condition for which neither database considers an index.
 macro_rules! besides {
     ($condition:expr) => {
         Besides::new($condition, true.into_sql::<Bool>())
     };
 }
 
-/// Whether an order has one of these drinks, asked order by order: PostgreSQL would gather all orders that ever had it (and does not where it
-/// finds an OFFSET).
+/// Condition that an order has one of these drinks, checked per order: PostgreSQL would first gather all
+/// orders that ever had it (the OFFSET prevents that).
 macro_rules! has_drink {
     ($drinks:expr) => {
         exists(
@@ -109,16 +106,16 @@ macro_rules! has_drink {
     };
 }
 
-/// One of the lists that a page of orders is put together from: none of the indexes knows several states or tables.
+/// One of the lists that a page is merged from, because no index covers several statuses or tables.
 #[derive(Clone)]
 struct Part {
-    /// The table, in one form in which it may be stored.
+    /// The table, in one of its stored spellings.
     table: Option<Table>,
     status: Option<Status>,
     span: Span,
 }
 
-/// Narrows a query to the orders of a filter that are in one part, newest first.
+/// Narrows a query to the orders of a filter in one part, newest first.
 macro_rules! newest_of {
     ($query:expr, $filter:expr, $part:expr) => {{
         let (filter, part): (&OrderFilter, &Part) = ($filter, $part);
@@ -135,7 +132,7 @@ macro_rules! newest_of {
             };
         }
         if let Some(status) = part.status {
-            // Few orders are live, but too many have ended.
+            // Few orders are live, but very many have ended.
             query = if status.has_ended() && (filter.customer.is_some() || filter.table.is_some()) {
                 query.filter(Besides::new(orders::status, status.into_sql::<Text>()))
             } else {
@@ -149,7 +146,7 @@ macro_rules! newest_of {
             query = query.filter(orders::placed_at.lt(until));
         }
         if let Some(OrderPageKey { at, id }) = span.after {
-            // The first part is in the second, but only from it can an index tell where to begin.
+            // Implied by the next condition, but the index can only start at this one.
             query =
                 query.filter(orders::placed_at.le(at).and(orders::placed_at.lt(at).or(orders::id.lt(id))));
         }
@@ -157,7 +154,7 @@ macro_rules! newest_of {
     }};
 }
 
-/// A page of orders, newest first, behind `after`.
+/// Loads a page of orders, newest first, after the position `after`.
 pub async fn newest(
     conn: &mut Conn,
     filter: &OrderFilter,
@@ -185,7 +182,7 @@ pub async fn newest(
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     }
     let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= limit);
-    // All of that moment have been looked at.
+    // All orders of that time were examined.
     let place = |at| OrderPageKey { at, id: OrderId(uuid::Uuid::nil()) };
     Ok(OrderPage {
         orders: with_lines(conn, rows).await?,
@@ -193,7 +190,7 @@ pub async fn newest(
     })
 }
 
-/// Whether a drink is asked for that there never was.
+/// Returns whether the filter asks for drinks none of which ever existed.
 fn names_no_drink(filter: &OrderFilter) -> bool {
     filter.drinks.as_ref().is_some_and(Vec::is_empty)
 }
@@ -233,7 +230,7 @@ async fn load(conn: &mut Conn, filter: &OrderFilter, part: &Part, limit: i64) ->
     })?)
 }
 
-/// When the last order was placed that is looked at for a drink, if there are more behind it.
+/// Returns when the last order was placed that is examined for a drink, if there are more after it.
 async fn far(conn: &mut Conn, filter: &OrderFilter, part: &Part) -> Result<Option<Timestamp>> {
     Ok(on!(conn, c => newest_of!(orders::table.select(orders::placed_at), filter, part)
         .offset(MAX_EXAMINED_ORDERS)
@@ -242,8 +239,8 @@ async fn far(conn: &mut Conn, filter: &OrderFilter, part: &Part) -> Result<Optio
     .optional()?)
 }
 
-/// No order that waits was placed before this; none if none waits. So to find a customer's among them, those that they placed
-/// earlier need not be read.
+/// Returns a time before which no waiting order was placed, or `None` if none waits. Bounds the search for a
+/// customer's waiting orders.
 pub(super) async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Timestamp>> {
     let first_due: Option<Timestamp> = on!(conn, c => orders::table
         .filter(stands(Status::Pending))
@@ -254,8 +251,8 @@ pub(super) async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Timestamp
     Ok(first_due.map(priority::placed_at_the_earliest))
 }
 
-/// A page of the orders that wait, the next to be worked first, behind `after`. Whatever else the filter says, it is read from the
-/// working order: all that waits at most.
+/// Loads a page of the waiting orders in working order, after the position `after`. Reads the working order
+/// for every filter: at most all waiting orders.
 pub async fn waiting(
     conn: &mut Conn,
     filter: &OrderFilter,

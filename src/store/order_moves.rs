@@ -1,4 +1,4 @@
-//! Moves of orders, and their history.
+//! Transitions of orders, and their history.
 
 use super::{
     Conn, Result, audit, on,
@@ -26,24 +26,17 @@ use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::{Builder, Uuid};
 
-/// One move to make.
 #[derive(Debug, Clone)]
 pub struct Transition {
-    /// Which order.
     pub order_id: OrderId,
-    /// The version it was seen at: the move is made only if that still is its version.
+    /// The version at which the order was read: the transition is made only if it is still current.
     pub version: i32,
-    /// Where it stands.
     pub from: Status,
-    /// Where to.
     pub to: Status,
-    /// Who works on it from now on.
+    /// The bartender from now on.
     pub bartender_id: Option<UserId>,
-    /// Who moves it.
     pub actor_id: UserId,
-    /// Why, if they say.
     pub reason: Option<Note>,
-    /// When.
     pub at: Timestamp,
 }
 
@@ -70,7 +63,8 @@ struct MoveRow {
     request_id: Option<String>,
 }
 
-/// Makes a move and writes it down. False if the order has moved since it was seen. Belongs in a transaction.
+/// Makes a transition and records it. Returns false if the order has changed since it was read. Belongs in a
+/// transaction.
 pub async fn make(conn: &mut Conn, step: &Transition) -> Result<bool> {
     let standing = OrderUpdate {
         status: step.to,
@@ -88,14 +82,14 @@ pub async fn make(conn: &mut Conn, step: &Transition) -> Result<bool> {
     Ok(true)
 }
 
-/// Writes down moves that are made, in the same transaction.
+/// Records transitions in the transaction that makes them.
 pub(super) async fn write_down(conn: &mut Conn, steps: &[Transition]) -> Result<()> {
     let rows: Vec<MoveRow> = steps.iter().map(MoveRow::of).collect();
     match conn {
         Conn::Pg(conn) => {
             diesel::insert_into(order_moves::table).values(&rows).execute(&mut **conn).await?;
         }
-        // It takes one row at a time.
+        // SQLite takes one row at a time.
         Conn::Sqlite(conn) => {
             for row in &rows {
                 diesel::insert_into(order_moves::table).values(row).execute(&mut **conn).await?;
@@ -120,7 +114,7 @@ impl MoveRow {
     }
 }
 
-/// Where an order stood before its latest move.
+/// Returns the status before the latest transition.
 pub async fn before_latest(conn: &mut Conn, id: OrderId) -> Result<Option<Status>> {
     Ok(on!(conn, c => order_moves::table
         .filter(order_moves::order_id.eq(id))
@@ -130,7 +124,7 @@ pub async fn before_latest(conn: &mut Conn, id: OrderId) -> Result<Option<Status
     .optional()?)
 }
 
-/// All moves of an order, first to last.
+/// Loads all transitions of an order, oldest first.
 pub async fn history(conn: &mut Conn, id: OrderId) -> Result<Vec<HistoryEntry>> {
     let rows: Vec<MoveRow> = on!(conn, c => order_moves::table
         .filter(order_moves::order_id.eq(id))
@@ -166,7 +160,7 @@ impl From<MoveRow> for Entry {
     }
 }
 
-/// A move has no id of its own in the database: this one follows from what names it, and has its time (UUIDv7).
+/// Derives the id of a transition, which has none in the database, from its key and time (UUIDv7).
 fn entry_id(row: &MoveRow) -> EntryId {
     let name = Uuid::new_v5(&row.order_id.0, &row.number.to_be_bytes());
     let (_, bits) = name.as_bytes().split_last_chunk().unwrap_or((&[], &[0; 10]));
@@ -174,7 +168,8 @@ fn entry_id(row: &MoveRow) -> EntryId {
     EntryId(Builder::from_unix_timestamp_millis(millis, bits).into_uuid())
 }
 
-/// A page of the moves of all orders, newest first, behind `after`. That an order was placed is no move of it.
+/// Loads a page of the transitions of all orders, newest first, after the entry `after`. Placing an order is
+/// not one.
 pub async fn entries(
     conn: &mut Conn,
     filter: &audit::AuditFilter,
@@ -185,7 +180,7 @@ pub async fn entries(
     if actor == Some(Actor::System) {
         return Ok(Vec::new());
     }
-    // Both leave out the same, in the words of the index that shall be used (see `orders::stands`).
+    // Both conditions match the predicate of the partial index that shall be used (see `orders::stands`).
     let made = match actor {
         None => "order_moves.from_status <> 'queued'",
         Some(_) => "order_moves.number > 1",

@@ -1,4 +1,4 @@
-//! Reading single orders; lists of them are in [`super::order_lists`].
+//! Single orders; for lists see [`super::order_lists`].
 
 use super::{
     Conn, Result, on,
@@ -69,27 +69,25 @@ impl OrderRow {
     }
 }
 
-/// One order.
 pub async fn find(conn: &mut Conn, id: OrderId) -> Result<Option<Order>> {
     let row: Option<OrderRow> =
         on!(conn, c => orders::table.find(id).select(OrderRow::as_select()).first(c)).optional()?;
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 
-/// Those of these orders that are stored.
 pub async fn find_all(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<Order>> {
     let rows: Vec<OrderRow> =
         on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select(OrderRow::as_select()).load(c))?;
     with_lines(conn, rows).await
 }
 
-/// Which of these are stored.
+/// Returns those ids that are stored.
 pub async fn stored(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<OrderId>> {
     Ok(on!(conn, c => orders::table.filter(orders::id.eq_any(ids)).select(orders::id).load(c))?)
 }
 
-/// Written out instead of bound: neither database uses a partial index for a value that it can't see while planning. SQLite must
-/// also find the index's condition word by word.
+/// Condition on the status, as a literal instead of a bound value: neither database uses a partial index for
+/// a value it can't see while planning. SQLite must also find the predicate of the index word by word.
 pub(super) fn stands(status: Status) -> SqlLiteral<Bool> {
     let indexed = match status {
         Status::Pending | Status::Completed => "",
@@ -98,8 +96,8 @@ pub(super) fn stands(status: Status) -> SqlLiteral<Bool> {
     sql(&format!("orders.status = '{status}'{indexed}"))
 }
 
-/// The order that waits first, and that nobody else is claiming in this moment. PostgreSQL holds its row for this transaction;
-/// SQLite has one writer at a time anyway.
+/// Finds the next order in working order that nobody else is claiming. PostgreSQL locks its row until the
+/// transaction ends; SQLite has one writer at a time.
 pub async fn first_waiting(conn: &mut Conn) -> Result<Option<Order>> {
     let first = orders::table.filter(stands(Status::Pending)).order((orders::due_at, orders::id)).limit(1);
     let row: Option<OrderRow> = match conn {
@@ -112,7 +110,7 @@ pub async fn first_waiting(conn: &mut Conn) -> Result<Option<Order>> {
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 
-/// Adds the lines of all orders in one query.
+/// Loads the lines of all orders in one query.
 pub(super) async fn with_lines(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<Vec<Order>> {
     if rows.is_empty() {
         return Ok(Vec::new());

@@ -1,5 +1,3 @@
-//! The menu.
-
 use super::{Conn, Result, on, schema::recipes};
 use crate::domain::{
     Timestamp,
@@ -93,7 +91,7 @@ pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-/// Adds a recipe unless its name is on the menu. True if it was added.
+/// Adds a recipe unless its name is on the menu. Returns whether it was added.
 pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
     let row = RecipeSpecRow::new(&recipe.formula, recipe.updated_at);
     Ok(on!(conn, c => diesel::insert_into(recipes::table)
@@ -103,7 +101,7 @@ pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
         == 1)
 }
 
-/// A recipe on the menu, which nobody else changes until this transaction ends.
+/// Finds a recipe on the menu, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: RecipeId) -> Result<Option<Recipe>> {
     let recipe = recipes::table.find(id).filter(recipes::archived_at.is_null());
     let found: Option<RecipeRow> = match conn {
@@ -114,12 +112,12 @@ pub async fn lock(conn: &mut Conn, id: RecipeId) -> Result<Option<Recipe>> {
     Ok(found.map(Recipe::from))
 }
 
-/// Every recipe that has this name, whatever its case, or had it when it was taken off the menu.
+/// Finds every recipe that has this name in any case, or had it when it was archived.
 pub async fn called(conn: &mut Conn, name: &Name) -> Result<Vec<RecipeId>> {
     Ok(on!(conn, c => recipes::table.filter(recipes::name_key.eq(name.key())).select(recipes::id).load(c))?)
 }
 
-/// Writes a recipe anew. None if it is not on the menu.
+/// Replaces a recipe. Returns `None` if it is not on the menu.
 pub async fn replace(
     conn: &mut Conn,
     id: RecipeId,
@@ -135,7 +133,7 @@ pub async fn replace(
     Ok(changed.map(Recipe::from))
 }
 
-/// Marks a recipe as sold out, or back. None if it is not on the menu.
+/// Marks a recipe as available or sold out. Returns `None` if it is not on the menu.
 pub async fn set_available(
     conn: &mut Conn,
     id: RecipeId,
@@ -151,7 +149,7 @@ pub async fn set_available(
     Ok(changed.map(Recipe::from))
 }
 
-/// Takes a recipe off the menu; orders of it keep it. False if it is not on the menu.
+/// Takes a recipe off the menu; its orders keep it. Returns false if it is not on the menu.
 pub async fn archive(conn: &mut Conn, id: RecipeId, at: Timestamp) -> Result<bool> {
     Ok(on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
         .set((recipes::archived_at.eq(at), recipes::updated_at.eq(at)))
@@ -159,12 +157,12 @@ pub async fn archive(conn: &mut Conn, id: RecipeId, at: Timestamp) -> Result<boo
         == 1)
 }
 
-/// Everything on the menu, by name.
+/// Loads all recipes on the menu, sorted by name.
 pub async fn menu(conn: &mut Conn) -> Result<Vec<Recipe>> {
     Ok(menu_with_keys(conn).await?.into_iter().map(|(_, recipe)| recipe).collect())
 }
 
-/// Everything on the menu, by name, with the key that each is found by.
+/// Loads all recipes on the menu, sorted by name, with their lookup keys.
 pub async fn menu_with_keys(conn: &mut Conn) -> Result<Vec<(String, Recipe)>> {
     let rows: Vec<(String, RecipeRow)> = on!(conn, c => recipes::table
         .filter(recipes::archived_at.is_null())

@@ -1,4 +1,4 @@
-//! Sessions: what accounts are signed in with.
+//! Sessions, in which accounts are signed in.
 
 use super::{Conn, Result, on, schema::sessions};
 use crate::domain::{
@@ -12,44 +12,39 @@ use diesel::{
 use diesel::{pg::Pg, sqlite::Sqlite};
 use diesel_async::RunQueryDsl;
 
-/// A session as it is stored. Hashes are those of its refresh tokens.
+/// A stored session. Hashes are of its refresh tokens.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = sessions, check_for_backend(Pg, Sqlite))]
 pub struct Session {
-    /// In each of its access tokens.
+    /// Also in each of its access tokens.
     pub id: SessionId,
-    /// Whose it is.
     pub user_id: UserId,
-    /// Of the refresh token that counts.
+    /// Of the current refresh token.
     pub token_hash: Vec<u8>,
-    /// Of the one before.
+    /// Of the previous one.
     pub previous_hash: Option<Vec<u8>>,
-    /// What made the one that counts of the one before.
+    /// Derives the current token from the previous one.
     pub seed: Option<Vec<u8>>,
-    /// When it began.
     pub created_at: Timestamp,
-    /// When the refresh token that counts was given out.
+    /// Time at which the current refresh token was issued.
     pub rotated_at: Timestamp,
-    /// When it counts no more.
     pub expires_at: Timestamp,
-    /// When the last of its access tokens expires.
+    /// Expiry of its last access token.
     pub tokens_until: Timestamp,
-    /// When it was ended before its time.
+    /// Set if it was ended before it expired.
     pub ended_at: Option<Timestamp>,
 }
 
-/// Adds a session.
 pub async fn add(conn: &mut Conn, session: &Session) -> Result<()> {
     on!(conn, c => diesel::insert_into(sessions::table).values(session.clone()).execute(c))?;
     Ok(())
 }
 
-/// A session as it is now.
 pub async fn find(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
     Ok(on!(conn, c => sessions::table.find(id).select(Session::as_select()).first(c)).optional()?)
 }
 
-/// A session, which nobody else changes until this transaction ends.
+/// Finds a session, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
     if let Conn::Pg(conn) = conn {
         let query = sessions::table.find(id).select(sessions::id).for_update();
@@ -58,7 +53,7 @@ pub async fn lock(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
     find(conn, id).await
 }
 
-/// Writes down that a session's tokens were given out anew.
+/// Stores that new tokens were issued.
 pub async fn renew(conn: &mut Conn, session: &Session) -> Result<()> {
     let renewed = (
         sessions::token_hash.eq(&session.token_hash),
@@ -77,26 +72,26 @@ pub async fn end(conn: &mut Conn, id: SessionId, at: Timestamp) -> Result<()> {
     end_those(conn, &[id], at).await
 }
 
-/// Ends the sessions of an account, but for `kept`.
+/// Ends the sessions of an account, except `kept`.
 pub async fn end_all(conn: &mut Conn, user: UserId, kept: Option<SessionId>, at: Timestamp) -> Result<()> {
     let mut live = live(conn, user, 0).await?;
     live.retain(|id| kept != Some(*id));
     end_those(conn, &live, at).await
 }
 
-/// Ends those of an account's sessions that were out of use for longest, but for the `most` latest.
+/// Ends all sessions of an account except the `most` recently used.
 pub async fn end_surplus(conn: &mut Conn, user: UserId, most: u32, at: Timestamp) -> Result<()> {
     let surplus = live(conn, user, most).await?;
     end_those(conn, &surplus, at).await
 }
 
-/// An account's sessions that were not ended, last used first, without the first ones.
+/// Loads the sessions of an account that were not ended, most recently used first, without the first ones.
 async fn live(conn: &mut Conn, user: UserId, without: u32) -> Result<Vec<SessionId>> {
     let live = sessions::table
         .filter(sessions::user_id.eq(user).and(sessions::ended_at.is_null()))
         .order((sessions::rotated_at.desc(), sessions::id.desc()))
         .select(sessions::id)
-        // SQLite knows no offset without a limit.
+        // SQLite has no OFFSET without LIMIT.
         .limit(i64::MAX)
         .offset(without.into());
     Ok(on!(conn, c => live.load(c))?)
@@ -113,7 +108,7 @@ async fn end_those(conn: &mut Conn, ids: &[SessionId], at: Timestamp) -> Result<
     Ok(())
 }
 
-/// The sessions that were ended and had given out access tokens that last beyond `since`.
+/// Loads ended sessions whose access tokens expire after `since`.
 pub async fn ended_with_tokens(conn: &mut Conn, since: Timestamp) -> Result<Vec<SessionId>> {
     Ok(on!(conn, c => sessions::table
         .filter(sessions::ended_at.is_not_null().and(sessions::tokens_until.gt(since)))
@@ -121,13 +116,13 @@ pub async fn ended_with_tokens(conn: &mut Conn, since: Timestamp) -> Result<Vec<
         .load(c))?)
 }
 
-/// Deletes up to `most` sessions that counted no more at `before`, and returns how many.
+/// Deletes up to `most` sessions that had ended or expired at `before`, and returns their number.
 pub async fn forget(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize> {
     let old: Vec<SessionId> = on!(conn, c => sessions::table
         .filter(sessions::expires_at.lt(before))
         .select(sessions::id)
         .limit(most)
         .load(c))?;
-    // What is over stays so.
+    // An ended session never changes.
     Ok(on!(conn, c => diesel::delete(sessions::table.filter(sessions::id.eq_any(old))).execute(c))?)
 }

@@ -1,14 +1,14 @@
-//! What one installation keeps for itself.
+//! Settings that an installation stores for itself.
 
 use super::{Conn, Result, on, schema::settings};
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-/// The size of a rehearsed setting, in bytes.
+/// Size of the probe's value.
 const PROBE_BYTES: usize = 8192;
 
-/// The value of a setting, which is `fresh` if it had none yet. All who ask get the same.
+/// Returns a setting, after setting it to `fresh` if it has no value. All callers get the same value.
 pub async fn get_or_set(conn: &mut Conn, name: &'static str, fresh: String) -> Result<String> {
     on!(conn, c => diesel::insert_into(settings::table)
         .values((settings::name.eq(name), settings::value.eq(fresh)))
@@ -17,12 +17,11 @@ pub async fn get_or_set(conn: &mut Conn, name: &'static str, fresh: String) -> R
     Ok(on!(conn, c => settings::table.find(name).select(settings::value).first(c))?)
 }
 
-/// The value of a setting.
 pub async fn get(conn: &mut Conn, name: &'static str) -> Result<Option<String>> {
     Ok(on!(conn, c => settings::table.find(name).select(settings::value).first(c)).optional()?)
 }
 
-/// Adds one to a setting that counts. Others who count wait until this transaction ends.
+/// Increments a counter. Others that increment it wait until this transaction ends.
 pub async fn count_up(conn: &mut Conn, name: &'static str) -> Result<()> {
     on!(conn, c => diesel::update(settings::table.find(name))
         .set(settings::value.eq(sql::<Text>("CAST(CAST(value AS BIGINT) + 1 AS TEXT)")))
@@ -30,11 +29,11 @@ pub async fn count_up(conn: &mut Conn, name: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a setting and takes it back: shows whether anything is kept where there is nothing yet that an order could refer to.
-/// Belongs in a transaction.
+/// Writes a setting and deletes it again, to learn whether the database accepts changes while it is empty and
+/// an order could refer to nothing. Belongs in a transaction.
 pub async fn probe_write(conn: &mut Conn) -> Result<()> {
     let name = format!("rehearsal-{}", Uuid::now_v7().simple());
-    // As much as does not fit into a page that is there already.
+    // Too large to fit into a page that exists already.
     let value = "-".repeat(PROBE_BYTES);
     on!(conn, c => diesel::insert_into(settings::table)
         .values((settings::name.eq(&name), settings::value.eq(value)))

@@ -1,4 +1,4 @@
-//! Database work as async closures.
+//! Bounds on the closures and errors of database work.
 
 use super::Error;
 

@@ -1,5 +1,3 @@
-//! Accounts.
-
 use super::{Conn, Result, on, schema::users};
 use crate::domain::{
     Timestamp,
@@ -45,14 +43,14 @@ struct NewRow<'a> {
     password_hash: &'a str,
 }
 
-/// Adds an account. Fails with [`Unique::Email`](super::Unique::Email) if its address has one.
+/// Adds an account. Fails with [`Unique::Email`](super::Unique::Email) if its address is in use.
 pub async fn add(conn: &mut Conn, user: &User, password_hash: &str) -> Result<()> {
     let row = new_row(user, password_hash);
     on!(conn, c => diesel::insert_into(users::table).values(row).execute(c))?;
     Ok(())
 }
 
-/// Adds an account unless its address has one. True if it was added.
+/// Adds an account unless its address is in use. Returns whether it was added.
 pub async fn add_if_missing(conn: &mut Conn, user: &User, password_hash: &str) -> Result<bool> {
     let row = new_row(user, password_hash);
     Ok(on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))?
@@ -73,7 +71,7 @@ fn new_row<'a>(user: &'a User, password_hash: &'a str) -> NewRow<'a> {
     }
 }
 
-/// The account with this address and its password hash.
+/// Finds the account with this address, and its password hash.
 pub async fn by_email(conn: &mut Conn, email: &Email) -> Result<Option<(User, String)>> {
     let found: Option<(UserRow, String)> = on!(conn, c => users::table
         .filter(users::email.eq(email))
@@ -83,7 +81,7 @@ pub async fn by_email(conn: &mut Conn, email: &Email) -> Result<Option<(User, St
     Ok(found.map(|(row, hash)| (row.into(), hash)))
 }
 
-/// The account with this id and its password hash.
+/// Finds the account with this id, and its password hash.
 pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>> {
     let found: Option<(UserRow, String)> = on!(conn, c => users::table
         .find(id)
@@ -93,23 +91,23 @@ pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>
     Ok(found.map(|(row, hash)| (row.into(), hash)))
 }
 
-/// The account with this id and its password hash, of which nobody else changes anything until this transaction ends.
+/// Finds an account and its password hash, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>> {
     if let Conn::Pg(conn) = conn {
-        // Its orders may be stored meanwhile.
+        // Weak enough that orders of the account can be inserted meanwhile.
         let query = users::table.find(id).select(users::id).for_no_key_update();
         let _: Option<UserId> = query.first(&mut **conn).await.optional()?;
     }
     by_id(conn, id).await
 }
 
-/// Sets another password hash. False if there is no such account.
+/// Replaces the password hash. Returns false if the account does not exist.
 pub async fn set_password_hash(conn: &mut Conn, id: UserId, hash: &str) -> Result<bool> {
     Ok(on!(conn, c => diesel::update(users::table.find(id)).set(users::password_hash.eq(hash)).execute(c))?
         == 1)
 }
 
-/// Sets what an account may do. None if there is no such account.
+/// Sets the role or the activity. Returns `None` if the account does not exist.
 pub async fn set_access(
     conn: &mut Conn,
     id: UserId,
@@ -125,10 +123,10 @@ pub async fn set_access(
     Ok(changed.map(User::from))
 }
 
-/// How many active admins there are beside this account. They stay so until this transaction ends: two admins who switch each
-/// other off at once must not both succeed.
+/// Counts the other active admins, and locks them until the transaction ends: two admins who deactivate each
+/// other at once must not both succeed.
 pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usize> {
-    // All of them in one order, so that the two wait for each other instead of deadlocking.
+    // Sorted, so that the two wait for each other instead of deadlocking.
     let admins = users::table
         .filter(users::role.eq(Role::Admin).and(users::active.eq(true)))
         .order(users::id)
@@ -140,7 +138,7 @@ pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usi
     Ok(admins.into_iter().filter(|admin| *admin != id).count())
 }
 
-/// Accounts whose role or activity changed at or after `since`, as they are now.
+/// Loads the accounts whose role or activity changed at or after `since`, as they are now.
 pub async fn access_changed_since(conn: &mut Conn, since: Timestamp) -> Result<Vec<(UserId, Role, bool)>> {
     Ok(on!(conn, c => users::table
         .filter(users::access_changed_at.ge(since).and(users::access_changed_at.ne(users::created_at)))
@@ -148,7 +146,8 @@ pub async fn access_changed_since(conn: &mut Conn, since: Timestamp) -> Result<V
         .load(c))?)
 }
 
-/// Inactive accounts whose role or activity changed at or after `since`, with when, `limit` at most: the latest ones.
+/// Loads the inactive accounts whose role or activity changed at or after `since`, latest first, with the
+/// time of that change, `limit` at most.
 pub async fn deactivated_since(
     conn: &mut Conn,
     since: Timestamp,
@@ -163,16 +162,14 @@ pub async fn deactivated_since(
         .load(c))?)
 }
 
-/// Which accounts to list: all conditions together.
+/// Conditions that listed accounts must all meet.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserFilter {
-    /// Only those with this role.
     pub role: Option<Role>,
-    /// Only those that are active, or are not.
     pub active: Option<bool>,
 }
 
-/// A page of accounts, oldest first, behind `after`.
+/// Loads a page of accounts, oldest first, after the position `after`.
 pub async fn page(
     conn: &mut Conn,
     filter: UserFilter,

@@ -1,4 +1,4 @@
-//! Tokens: signed, stateless, short enough of life.
+//! Access tokens: signed, stateless, short-lived.
 
 use super::Caller;
 use crate::{
@@ -19,18 +19,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 const ISSUER: &str = "shakerqueue";
-/// What a token says it is (RFC 9068), so that nothing else that is signed with the same secret passes for one.
+/// Media type of the token (RFC 9068), which keeps anything else signed with the same secret from passing as
+/// one.
 const TYPE: &str = "at+jwt";
-/// Whatever a token's header says: it does not choose.
+/// Fixed: the header of a token does not choose the algorithm.
 const ALGORITHM: Algorithm = Algorithm::HS256;
-/// Seconds by which clocks may differ.
+/// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: i64 = 5;
-/// How many of the latest tokens are not verified again: about half a kilobyte each.
+/// Cached verifications, about half a kilobyte each.
 const VERIFIED_CAPACITY: usize = 5_000;
 
-/// The members of a header as this program issues it, each once. Any other is refused instead of ignored: `crit` would name
-/// extensions that change what the token means (RFC 7515, section 4.1.11), `b64` what was signed (RFC 7797), and jsonwebtoken
-/// looks at neither. Nobody else signs tokens for this program, so there is no header that only another issuer would write.
+/// Header of a token as this program issues it, each member once. Any other member is rejected instead of
+/// ignored: `crit` would name extensions that change the meaning of the token (RFC 7515, section 4.1.11),
+/// `b64` what was signed (RFC 7797), and jsonwebtoken checks neither. No one else signs tokens for this
+/// program, so no valid header has other members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OwnHeader {
@@ -55,42 +57,38 @@ struct Claims {
     sid: SessionId,
     role: Role,
     iat: i64,
-    // No `nbf`: a token counts from the start, also where a clock is behind the one that it was issued by, or was set back.
+    // No `nbf`: a token is valid at once, even if a clock is behind the one of its issuer or was set back.
     exp: i64,
 }
 
-/// A token and when it ends.
 #[derive(Clone)]
 pub struct Token {
-    /// What the client sends back.
     pub text: String,
-    /// Until when.
     pub expires_at: Timestamp,
-    /// How long that is, in seconds.
+    /// Remaining lifetime at its issue, in seconds.
     pub expires_in: i64,
 }
 
-/// Issues and verifies tokens.
 pub struct Tokens {
     signing: EncodingKey,
     header: Header,
-    /// By their ids: the one that signs, and those before it.
+    /// The signing key and the previous ones, by key id.
     verifying: HashMap<String, DecodingKey>,
     validation: Validation,
     lifetime: TimeDelta,
-    /// What was verified before: whose it is, and until when it counts.
+    /// Holders and expiries of verified tokens.
     verified: Cache<Box<str>, Verified>,
 }
 
 #[derive(Clone, Copy)]
 struct Verified {
     holder: Caller,
-    /// Seconds since 1970 began.
+    /// Seconds since the Unix epoch.
     exp: i64,
 }
 
 impl Tokens {
-    /// Signs with this secret (HS256), and accepts what was signed with the previous ones.
+    /// Signs with `secret` (HS256), and also accepts tokens signed with the previous secrets.
     pub fn new(secret: &SecretString, previous: &[SecretString], lifetime: TimeDelta) -> Self {
         let key = |secret: &SecretString| {
             (key_id(secret), DecodingKey::from_secret(secret.expose_secret().as_bytes()))
@@ -112,12 +110,11 @@ impl Tokens {
         }
     }
 
-    /// How long a token lasts.
     pub fn lifetime(&self) -> TimeDelta {
         self.lifetime
     }
 
-    /// A token for this account as it is now, in this session.
+    /// Issues a token for this account in this session.
     pub fn issue(&self, user: &User, session: SessionId) -> Token {
         let issued_at = now();
         let expires_at = issued_at + self.lifetime;
@@ -131,14 +128,14 @@ impl Tokens {
             iat: seconds(issued_at),
             exp: seconds(expires_at),
         };
-        // HMAC over a few words can't fail; if it did, an empty token would only fail to sign in.
+        // HMAC over a few words can't fail; an empty token would merely be rejected.
         let text = encode(&self.header, &claims, &self.signing).unwrap_or_default();
         Token { text, expires_at, expires_in: self.lifetime.num_seconds() }
     }
 
-    /// Whose token this is and the role at its issue, unless it is forged or expired.
+    /// Returns the holder and the role at issue of a valid token.
     pub fn verify(&self, text: &str) -> Option<Caller> {
-        // A signature does not change; that it expires is looked at each time.
+        // The signature of a cached token stays valid; its expiry is checked each time.
         if let Some(Verified { holder, exp }) = self.verified.get(text)
             && now().0.timestamp() - CLOCK_LEEWAY_SECONDS < exp
         {
@@ -149,7 +146,7 @@ impl Tokens {
         Some(verified.holder)
     }
 
-    /// Whose token this is or was, unless it is forged.
+    /// Returns the holder of a token with a valid signature, even if it has expired.
     pub fn verify_signature(&self, text: &str) -> Option<Caller> {
         let mut validation = self.validation.clone();
         validation.validate_exp = false;
@@ -157,7 +154,7 @@ impl Tokens {
     }
 
     fn decode(&self, text: &str, validation: &Validation) -> Option<Verified> {
-        // What the header says only chooses among our own keys, whose signature is then verified with our algorithm.
+        // The header only selects one of our own keys; the signature is then verified with our algorithm.
         let key = self.verifying.get(&OwnHeader::read(text)?.kid)?;
         let Claims { sub: id, sid: session, role, exp, .. } =
             decode::<Claims>(text, key, validation).ok()?.claims;
@@ -165,7 +162,7 @@ impl Tokens {
     }
 }
 
-/// Names a secret in tokens, without telling anything about it.
+/// Derives the id of a key, which reveals nothing about its secret.
 fn key_id(secret: &SecretString) -> String {
     let mac = mac(secret.expose_secret().as_bytes(), [b"shakerqueue key id".as_slice()]);
     mac.first_chunk().map(|id| format!("{:016x}", u64::from_be_bytes(*id))).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Tokens, nearly right.
+//! Nearly valid access tokens.
 
 use super::*;
 use crate::domain::{
@@ -25,7 +25,7 @@ fn user(role: Role) -> User {
     }
 }
 
-/// A token's parts, decoded, with something of one of them changed: signatures don't fit, the rest may still be well formed.
+/// Changes one decoded part of a token: the signature no longer matches, but the rest may be well formed.
 fn rewritten(text: &str, part: usize, change: &[u8]) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
     let mut parts: Vec<_> = text.split('.').map(|part| BASE64.decode(part).unwrap()).collect();
@@ -35,7 +35,7 @@ fn rewritten(text: &str, part: usize, change: &[u8]) -> String {
     parts.iter().map(|part| BASE64.encode(part)).collect::<Vec<_>>().join(".")
 }
 
-/// What another issuer with the same secret would sign: a good payload under this header.
+/// Signs a valid payload under this header, as another issuer with the same secret would.
 fn signed_under(header: &str, token: &str) -> String {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
     let message = format!("{}.{}", BASE64.encode(header), token.split('.').nth(1).unwrap());
@@ -44,7 +44,6 @@ fn signed_under(header: &str, token: &str) -> String {
     format!("{message}.{signature}")
 }
 
-/// A JSON text of any kind.
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("[]".to_owned()),
@@ -73,10 +72,10 @@ proptest! {
         let token = tokens.issue(&user, SessionId::new_v7()).text;
         let kid = key_id(&SecretString::from(SECRET));
         let own = format!(r#""kid":"{kid}","typ":"{TYPE}","alg":"HS256""#);
-        // Otherwise all would be refused for the way that they are made here.
+        // Otherwise every token would be rejected for how this test makes it.
         let plain = signed_under(&format!("{{{own}}}"), &token);
         prop_assert!(tokens.verify(&plain).is_some());
-        // Also what is there already, a second time: which of the two counts would be anybody's guess.
+        // Also a member that exists already: parsers differ on which of the two counts.
         let more = format!(r#""{name}":{value}"#);
         let header = if first { format!("{{{more},{own}}}") } else { format!("{{{own},{more}}}") };
         prop_assert_eq!(tokens.verify(&signed_under(&header, &token)), None, "{}", header);

@@ -1,5 +1,5 @@
-//! Orders of accounts that are switched off. What is pending is cancelled with the account; what is still queued is stored later, and
-//! cancelled then.
+//! Cancels the orders of deactivated accounts. Pending orders are cancelled with the account; orders still at
+//! the broker are cancelled after they are recorded.
 
 use crate::{
     domain::{
@@ -24,16 +24,18 @@ use std::{ops::Range, time::Duration};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// How often late orders are looked for, in milliseconds: they are cancelled within 10 s of being stored.
+/// Interval of the search for late orders: they are cancelled within 10 s of being recorded.
 const INTERVAL_MILLIS: Range<u64> = 2000..4000;
-/// The longest that an order may have been queued when its account was switched off, and after that, for it to be found.
+/// Longest time for which an order may have been at the broker before its account was deactivated, and after
+/// that, to be found.
 const MAX_QUEUED: TimeDelta = TimeDelta::days(7);
-/// The most accounts that are looked at: those that were switched off last.
+/// Accounts that are examined: the ones deactivated last.
 const MAX_ACCOUNTS: i64 = 1000;
-/// The most accounts whose orders are cancelled at a time; the others are next.
+/// Accounts whose orders are cancelled in one pass; the others follow in the next.
 const MAX_CANCELLED_ACCOUNTS: usize = 100;
 
-/// Cancels the pending orders of an account and says how many there were. Part of the transaction that switches it off.
+/// Cancels the pending orders of an account and returns their number. Part of the transaction that
+/// deactivates it.
 pub(super) async fn cancel_pending(conn: &mut Conn, by: UserId, account: UserId) -> store::Result<usize> {
     cancel(conn, by, account, None).await
 }
@@ -44,7 +46,7 @@ pub(super) fn count(cancelled: usize) {
     metrics::transitions().orders.of(Status::Cancelled.label()).inc_by(cancelled);
 }
 
-/// Cancels what is stored of accounts that are switched off, until it is stopped. Any number of processes may do so.
+/// Cancels the recorded orders of deactivated accounts until `stop`. Any number of processes may do so.
 pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
     let pause = || sleep(Duration::from_millis(random_range(INTERVAL_MILLIS)));
     let mut is_failing = false;
@@ -71,7 +73,7 @@ async fn cancel_late(store: &Store) -> store::Result<()> {
     Ok(())
 }
 
-/// Inactive accounts with orders that nobody has touched, and since when they are inactive.
+/// Returns inactive accounts with orders that nobody has acted on, and the time of their deactivation.
 async fn inactive(conn: &mut Conn) -> store::Result<Vec<(UserId, Timestamp)>> {
     let since = now() - MAX_QUEUED;
     let mut accounts = users::deactivated_since(conn, since, MAX_ACCOUNTS).await?;
@@ -86,7 +88,7 @@ async fn inactive(conn: &mut Conn) -> store::Result<Vec<(UserId, Timestamp)>> {
 }
 
 async fn cancel_untouched(conn: &mut Conn, account: UserId, since: Timestamp) -> store::Result<usize> {
-    // It may have been switched on meanwhile.
+    // It may have been activated meanwhile.
     let is_inactive = users::by_id(conn, account).await?.is_some_and(|(user, _)| !user.active);
     if !is_inactive {
         return Ok(0);
@@ -94,7 +96,8 @@ async fn cancel_untouched(conn: &mut Conn, account: UserId, since: Timestamp) ->
     let (action, subject) = (Some(Action::AccountDeactivated), Some(SubjectId::from(account)));
     let entries =
         audit::page(conn, &AuditFilter { action, subject, ..AuditFilter::default() }, None, 1).await?;
-    // Each move needs somebody who made it. Where nobody did so through the API, it is the account's own.
+    // Each transition needs an actor. If nobody deactivated the account through the API, it is the account
+    // itself.
     let by = entries.into_iter().find_map(|entry| entry.actor_id).unwrap_or(account);
     cancel(conn, by, account, Some(since)).await
 }

@@ -1,4 +1,4 @@
-//! The line before the threads that hash: a few, which can give way to all others.
+//! Threads that hash passwords, few and with a low priority, and the bounded queue of work for them.
 
 use super::AccountError;
 use std::{
@@ -17,38 +17,38 @@ use tokio::{
     time::timeout,
 };
 
-/// The most requests that wait for a thread.
+/// Requests that wait for a thread.
 const QUEUE_CAPACITY: usize = 30;
-/// How long one waits at most: threads that give way to all others may get no turn for long.
+/// Maximum wait of a request: threads with a low priority may not get to run for long.
 const HASHING_TIMEOUT: Duration = Duration::from_secs(10);
-/// There is one thread for so many cores. Cores share more than the scheduler sees: hashing on all that are idle slows the
-/// busy ones too.
+/// Cores share more than the scheduler knows: hashing on all that are idle slows down the busy ones too.
 const CORES_PER_THREAD: usize = 4;
 
-/// The line. A storm of logins fills it and gets [`AccountError::Busy`]. Cheap to clone; the threads end with the last clone.
+/// A bounded queue: a storm of logins fills it and gets [`HashingError::Busy`]. Cheap to clone; the threads
+/// end with the last clone.
 #[derive(Clone)]
 pub struct HashingPool {
     places: Arc<Semaphore>,
     works: SyncSender<Work>,
 }
 
-/// A place in the line, for one piece of work after another.
+/// A reserved place in the queue, for one piece of work after another.
 pub struct PoolSlot {
     permit: Arc<OwnedSemaphorePermit>,
     works: SyncSender<Work>,
 }
 
-/// Slow work, and then what tells its outcome.
+/// Slow work; it returns the closure that delivers its outcome.
 type Work = Box<dyn FnOnce() -> Completion + Send>;
 type Completion = Box<dyn FnOnce() + Send>;
 
 impl HashingPool {
-    /// Starts the threads, which give way to all others or not.
+    /// Starts the threads, with the lowest priority if `give_way`.
     pub fn start(give_way: bool) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.div_ceil(CORES_PER_THREAD);
         let places = QUEUE_CAPACITY + threads;
-        // Whatever is in there holds a place, so it is never full.
+        // Every entry holds a permit, so the channel is never full.
         let (works, taken) = sync_channel(places);
         let taken = Arc::new(Mutex::new(taken));
         for _ in 0..threads {
@@ -66,7 +66,7 @@ impl HashingPool {
         Ok(Self { places: Arc::new(Semaphore::new(places)), works })
     }
 
-    /// A place, if there is one. Whoever needs the database for work should have it before: a storm shall not reach that.
+    /// Reserves a place. Do so before using the database, to keep a storm of logins away from it.
     pub fn place(&self) -> Result<PoolSlot, AccountError> {
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| AccountError::Busy)?;
         Ok(PoolSlot { permit: Arc::new(permit), works: self.works.clone() })
@@ -74,16 +74,16 @@ impl HashingPool {
 }
 
 impl PoolSlot {
-    /// Runs slow work when it is its turn.
+    /// Runs slow work when its turn comes.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AccountError> {
         let (sender, done) = oneshot::channel();
-        // Work that nobody waits for any more still holds its place until it is taken out.
+        // Abandoned work still holds its place until it is taken out of the queue.
         let permit = Arc::clone(&self.permit);
         let work: Work = Box::new(move || {
-            // A client that has left wants no answer.
+            // The client has disconnected.
             let outcome = (!sender.is_closed()).then(work);
             Box::new(move || {
                 drop(permit);
@@ -99,7 +99,7 @@ impl PoolSlot {
                 tracing::error!("password work ended early");
                 Err(AccountError::Busy)
             }
-            // Nobody waits for it any more, so it is skipped when it is its turn.
+            // The receiver is gone, so the work will be skipped.
             Err(_) => Err(AccountError::Busy),
         }
     }
@@ -109,8 +109,9 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name.into()).spawn(run).map(drop)
 }
 
-/// Hands work to a thread that gives way to all others and tells its outcome, until nobody can give work any more. That thread itself
-/// shares no lock with those that take orders: set aside in the middle of it, it would hold them up.
+/// Passes work on to a low-priority thread and delivers its outcome, until the queue closes. The low-priority
+/// thread itself shares no lock with threads that take orders: preempted while it holds one, it would block
+/// them.
 fn hand_on(works: &Mutex<Receiver<Work>>, to_hash: &SyncSender<Work>, outcomes: &Receiver<Completion>) {
     loop {
         let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -123,8 +124,8 @@ fn hand_on(works: &Mutex<Receiver<Work>>, to_hash: &SyncSender<Work>, outcomes: 
     }
 }
 
-/// Lets this thread run when no other wants to. A merely lower priority (`nice`) still keeps each thread that wakes up waiting
-/// for some milliseconds, and an order wakes up a dozen of them.
+/// Sets `SCHED_IDLE`, so that this thread runs only when no other wants to. A higher `nice` value still
+/// delays each thread that wakes up by some milliseconds, and an order wakes up a dozen of them.
 fn give_way() {
     #[cfg(target_os = "linux")]
     {
@@ -142,7 +143,7 @@ fn give_way() {
 
 fn hash_in_turn(given: &Receiver<Work>, hashed: &SyncSender<Completion>) {
     while let Ok(work) = given.recv() {
-        // Whoever waits for work that panics learns it from their channel; this thread goes on.
+        // After a panic the waiting request sees a closed channel, and this thread continues.
         let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));
         if hashed.send(tell).is_err() {
             return;

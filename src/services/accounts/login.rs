@@ -1,4 +1,4 @@
-//! Showing that one knows a password.
+//! Login and change of the password.
 
 use super::{
     AccountError, Accounts, Caller, ClaimedAccount, IssuedTokens, login_throttle::LoginAttempt,
@@ -17,14 +17,14 @@ use crate::{
 use secrecy::SecretString;
 use std::net::IpAddr;
 
-/// How often a password is looked at again because its hash was replaced meanwhile.
+/// Attempts at a password whose hash is replaced while it is verified.
 const MAX_ATTEMPTS: usize = 3;
 
-/// An account and the hash of its password, if there is one.
+/// An account and its password hash, if it exists.
 type Known = Option<(User, String)>;
 
 impl Accounts {
-    /// Whose password somebody at this address says to know. Takes as long whether or not there is such an account.
+    /// Finds out about the account that a client claims to be. Takes the same time if it does not exist.
     pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<ClaimedAccount, AccountError> {
         match self.guard.login(email, address) {
             Some(attempt) => {
@@ -44,7 +44,7 @@ impl Accounts {
         }
     }
 
-    /// Signs in from this address. Takes as long for an e-mail without an account.
+    /// Signs in from this address. Takes the same time if the account does not exist.
     pub async fn login(
         &self,
         email: &str,
@@ -62,7 +62,7 @@ impl Accounts {
         password: &SecretString,
         address: IpAddr,
     ) -> Result<IssuedTokens, AccountError> {
-        // A place in the line comes first: who gets none asks the database nothing.
+        // Before the database is asked anything: a full queue rejects the login here.
         let turn = self.passwords.turn()?;
         let attempt = self.guard.login(email, address);
         let email = Email::try_from(email).ok();
@@ -91,7 +91,7 @@ impl Accounts {
         Err(AccountError::WrongPassword)
     }
 
-    /// Counts an attempt and then finds the account, unless the attempt has to wait.
+    /// Charges an attempt and then finds the account, unless the attempt is throttled.
     async fn charged(
         &self,
         attempt: Option<LoginAttempt>,
@@ -102,7 +102,7 @@ impl Accounts {
                 Some(attempt) => attempt.charge(conn, now()).await?,
                 None => None,
             };
-            // No error: what the charge noted is kept also where the attempt has to wait.
+            // Not an error of the transaction, which must commit: what the charge has stored is kept.
             match wait {
                 Some(wait) => Ok(Err(AccountError::TooManyFailures(wait))),
                 None => find(conn).await.map(Ok),
@@ -111,7 +111,7 @@ impl Accounts {
         charging.await?
     }
 
-    /// Begins a session, unless the account is no longer as it was when its password was looked at: then how it is.
+    /// Opens a session, or returns the account as it is now if it changed after its password was verified.
     async fn open_session(
         &self,
         user: User,
@@ -138,7 +138,7 @@ impl Accounts {
         Ok(opened.await?.map(|user| self.signed_in(user, id, &refresh_token)))
     }
 
-    /// Takes back that an attempt failed: there was no time to look at the password.
+    /// Refunds an attempt whose password was not verified for lack of capacity.
     async fn not_looked_at(&self, attempt: Option<LoginAttempt>, busy: AccountError) -> AccountError {
         let Some(attempt) = attempt else { return busy };
         let taking = self.store.write(async move |conn| attempt.take_back(conn, now()).await);
@@ -148,7 +148,7 @@ impl Accounts {
         busy
     }
 
-    /// Sets another password, if the old one is right, and ends the account's other sessions.
+    /// Replaces the password if the old one is right, and ends the account's other sessions.
     pub async fn change_password(
         &self,
         caller: Caller,

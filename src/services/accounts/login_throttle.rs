@@ -1,11 +1,11 @@
-//! Failed logins slow down those that follow: by account, and by the client's address. Nobody is locked out for good.
+//! Throttles logins after failures, by account and by client address. Nobody is locked out for good.
 //!
-//! An attempt counts as failed from before its password is looked at until it has succeeded, so that many at once are as many as
-//! one after the other, in all processes together: what is counted is in the database. Nothing depends on whether there is such
-//! an account.
+//! An attempt counts as failed from before its password is verified until it has succeeded, so concurrent
+//! attempts count like consecutive ones. The counts are in the database, shared by all processes, and do not
+//! depend on whether the account exists.
 //!
-//! An account that signed in at an address lately has a budget of its own there, so that whoever guesses at it from elsewhere does
-//! not keep its owner waiting; and who is signed in stays so.
+//! An account that signed in from an address lately has its own count there, so that guesses from elsewhere
+//! do not throttle its owner; sessions are not affected.
 
 use crate::{
     domain::{Timestamp, ids::SessionId, network::client_network},
@@ -19,40 +19,39 @@ use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::IpAddr;
 
-/// How long an address is known as an account's own after it has signed in there.
+/// Time for which an address is known for an account after a login there.
 const KNOWN_ADDRESS_RETENTION: TimeDelta = TimeDelta::days(30);
 
-/// How many attempts may fail, and what happens then.
 struct ThrottlePolicy {
-    /// So many cost no time. After that many the next one has to wait for a second, and for twice as long after each further one,
+    /// Failures before throttling starts; after that the delay doubles from 1 s.
     free: i32,
-    /// but for no longer than this, in seconds.
+    /// Longest delay, in seconds.
     longest: i64,
-    /// One is forgiven for each of these times, in seconds, in which none was added.
+    /// Time without failures after which one is forgiven, in seconds.
     forgiven_each: i64,
 }
 
-/// Of an account, at all addresses but those it is known at; and at each of these by itself.
+/// For an account at all unknown addresses together, and at each known address.
 static ACCOUNT: ThrottlePolicy = ThrottlePolicy { free: 5, longest: 60, forgiven_each: 300 };
-/// Of an address, which may be that of a whole bar: for accounts that are not known there.
+/// For an address, which may be shared by a whole bar; counts accounts that are not known there.
 static ADDRESS: ThrottlePolicy = ThrottlePolicy { free: 100, longest: 30, forgiven_each: 30 };
 
 impl ThrottlePolicy {
-    /// How long to wait after so many failures, in seconds.
+    /// Returns the delay after this number of failures, in seconds.
     fn pause(&self, failures: i32) -> i64 {
         let doublings = u32::try_from(failures - self.free).ok();
         doublings.map_or(0, |doublings| 1_i64.checked_shl(doublings).unwrap_or(i64::MAX).min(self.longest))
     }
 
-    /// How long the next attempt has to wait from now on, if it has to.
+    /// Returns the remaining delay of the next attempt.
     fn wait(&self, attempts: &Attempts, now: Timestamp) -> Option<TimeDelta> {
         let pause = TimeDelta::seconds(self.pause(attempts.failures));
-        // However the clocks of two processes differ, it is never longer than that.
+        // Bounded, because the clocks of two processes may differ.
         let left = (attempts.failed_at.0 + pause - now.0).min(pause);
         (left > TimeDelta::zero()).then_some(left)
     }
 
-    /// With one failure more. Beyond those that make for the longest pause none are counted: it must end some time.
+    /// Adds a failure. Failures beyond the longest delay are not counted, so that throttling ends.
     fn charge(&self, attempts: &mut Attempts, now: Timestamp) {
         let quiet = (now.0 - attempts.failed_at.0).num_seconds().max(0);
         let forgiven = i32::try_from(quiet / self.forgiven_each).unwrap_or(i32::MAX);
@@ -61,55 +60,55 @@ impl ThrottlePolicy {
         attempts.failed_at = now;
     }
 
-    /// Keeps them for as long as they mean anything. Part of a transaction.
+    /// Stores the counts until they expire. Part of a transaction.
     async fn keep(&self, conn: &mut Conn, name: &Name, attempts: &Attempts, now: Timestamp) -> Result<()> {
         let known_until = attempts.succeeded_at.map_or(now, |at| at + KNOWN_ADDRESS_RETENTION);
         let forget_at = (now + self.memory(attempts)).max(known_until);
         login_attempts::keep(conn, name, attempts, forget_at).await
     }
 
-    /// How long the failures mean anything.
+    /// Returns the time after which all failures are forgiven.
     fn memory(&self, attempts: &Attempts) -> TimeDelta {
         TimeDelta::seconds(i64::from(attempts.failures) * self.forgiven_each)
     }
 }
 
-/// Names what is counted. Addresses and e-mails are not kept as they are.
+/// Derives the names under which attempts are counted. Addresses and e-mails are stored as MACs only.
 pub struct LoginThrottle {
-    /// None: nothing is counted.
+    /// `None` if throttling is off.
     key: Option<[u8; 32]>,
 }
 
 type Name = [u8; 32];
 
-/// Somebody who says whose password they know, before it is looked at.
+/// The account that a client claims to be, before its password is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimedAccount {
-    /// Names the account and the address together, whether or not there is such an account.
+    /// Identifies the account and address together, even if the account does not exist.
     pub name: u128,
-    /// The account signed in at this address lately.
+    /// The account signed in from this address lately.
     pub is_known: bool,
-    /// It is an employee's or admin's besides.
+    /// The account is known here and belongs to staff.
     pub is_staff: bool,
 }
 
-/// An attempt to show that one knows a password.
+/// An attempt to prove knowledge of a password.
 #[derive(Debug, Clone)]
 pub struct LoginAttempt {
-    /// Who tries.
+    /// Account and address, or the session.
     own: Name,
-    /// What else is counted of somebody who is not known: account and address.
+    /// Account and address, which are counted separately while the account is not known at the address.
     shared: Option<(Name, Name)>,
 }
 
 impl LoginThrottle {
-    /// Counts under names that only holders of this secret can make, or does not count.
+    /// Takes the secret that names are derived from.
     pub fn new(secret: &SecretString, counts: bool) -> Self {
         let key = || mac(secret.expose_secret().as_bytes(), [b"shakerqueue login attempts".as_slice()]);
         Self { key: counts.then(key) }
     }
 
-    /// Somebody at this address signs in to this account, whether or not there is one.
+    /// Names a login from this address, whether or not the account exists.
     pub fn login(&self, email: &str, address: IpAddr) -> Option<LoginAttempt> {
         let key = self.key?;
         let account = mac(&key, [b"account".as_slice(), email.trim().to_ascii_lowercase().as_bytes()]);
@@ -118,7 +117,7 @@ impl LoginThrottle {
         Some(LoginAttempt { own, shared: Some((account, address)) })
     }
 
-    /// Somebody who is signed in shows that they know the password.
+    /// Names an attempt within a session.
     pub fn within(&self, session: SessionId) -> Option<LoginAttempt> {
         let own = mac(&self.key?, [b"session".as_slice(), session.0.as_bytes()]);
         Some(LoginAttempt { own, shared: None })
@@ -126,7 +125,7 @@ impl LoginThrottle {
 }
 
 impl LoginAttempt {
-    /// Whose password somebody says to know. Changes nothing.
+    /// Loads the claimed account. Changes nothing.
     pub async fn claimed(&self, conn: &mut Conn, now: Timestamp) -> Result<ClaimedAccount> {
         let own = login_attempts::find(conn, &self.own).await?;
         Ok(ClaimedAccount {
@@ -136,13 +135,14 @@ impl LoginAttempt {
         })
     }
 
-    /// Counts it as failed, or says how long it has to wait. Part of a transaction.
+    /// Counts the attempt as failed, or returns the delay it has to wait. Part of a transaction.
     pub async fn charge(&self, conn: &mut Conn, now: Timestamp) -> Result<Option<TimeDelta>> {
         let mut charged = Vec::new();
         for (name, budget) in self.budgets(conn, now).await? {
             let mut attempts = login_attempts::lock_or_begin(conn, name, now).await?;
             if let Some(wait) = budget.wait(&attempts, now) {
-                // A clock was set back, or another one is ahead: the pause must not begin anew until this one gets there.
+                // A clock was set back, or another is ahead: the delay must not restart until this clock
+                // catches up.
                 if attempts.failed_at > now {
                     attempts.failed_at = now;
                     budget.keep(conn, name, &attempts, now).await?;
@@ -158,7 +158,7 @@ impl LoginAttempt {
         Ok(None)
     }
 
-    /// The password was not looked at after all: it did not fail. Part of a transaction.
+    /// Refunds an attempt whose password was not verified. Part of a transaction.
     pub async fn take_back(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         for (name, budget) in self.budgets(conn, now).await? {
             if let Some(mut attempts) = login_attempts::lock(conn, name).await? {
@@ -169,7 +169,7 @@ impl LoginAttempt {
         Ok(())
     }
 
-    /// What it is counted by.
+    /// Returns the policies that apply, with the names that they count under.
     async fn budgets(
         &self,
         conn: &mut Conn,
@@ -178,29 +178,29 @@ impl LoginAttempt {
         let own = login_attempts::lock(conn, &self.own).await?;
         let own = own.filter(|own| is_known(own, now));
         Ok(match &self.shared {
-            // The address first: one that has to wait makes no rows for accounts that it has not tried.
+            // The address first, so that a throttled address creates no rows for accounts.
             Some((account, address)) if own.is_none() => vec![(address, &ADDRESS), (account, &ACCOUNT)],
             _ => vec![(&self.own, &ACCOUNT)],
         })
     }
 
-    /// Who tries is known from now on. Part of a transaction.
+    /// Marks the account as known at the address. Part of a transaction.
     pub async fn known(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         let known = Attempts { failures: 0, failed_at: now, succeeded_at: Some(now) };
         login_attempts::keep(conn, &self.own, &known, now + KNOWN_ADDRESS_RETENTION).await
     }
 
-    /// It has succeeded after all: what it was counted by is as if it had not been, and who tried is known from now on. Part of a
-    /// transaction.
+    /// Records the success of the attempt: refunds it and marks the account as known at the address. Part of
+    /// a transaction.
     pub async fn succeeded(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         let own = login_attempts::lock(conn, &self.own).await?;
         let Some((account, address)) = &self.shared else {
             return login_attempts::clear(conn, &self.own).await;
         };
         self.known(conn, now).await?;
-        // Otherwise these were not charged, and what others did elsewhere stays counted.
+        // Otherwise these were not charged, and failures elsewhere stay counted.
         if !own.is_some_and(|own| is_known(&own, now)) {
-            // Who knows one password must not get more guesses at others by it.
+            // Refunds one failure only: knowing one password must not give more guesses at others.
             let mut attempts = login_attempts::lock_or_begin(conn, address, now).await?;
             attempts.failures = (attempts.failures - 1).max(0);
             login_attempts::keep(conn, address, &attempts, now + ADDRESS.memory(&attempts)).await?;
@@ -248,7 +248,7 @@ mod tests {
             attempts.failures
         };
         assert_eq!([0, 299, 300, 600, 3300, 1_000_000_000].map(after), [11, 11, 11, 10, 1, 1]);
-        // Another process's clock may be behind.
+        // The clock of another process may be behind.
         assert_eq!(after(-100), 11);
         let attempts = Attempts { failures: 6, failed_at: start, succeeded_at: None };
         assert_eq!(ACCOUNT.wait(&attempts, start - seconds(100)), Some(seconds(2)));

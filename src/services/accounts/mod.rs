@@ -1,4 +1,4 @@
-//! Accounts: registering, signing in, and who may do what.
+//! Accounts: registration, login, sessions and access rights.
 
 mod access_token;
 mod deactivation;
@@ -39,67 +39,58 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::{io, net::IpAddr};
 
-/// How many accounts a search looks at before a page ends, however few it finds, and how many of them at a time.
+/// Accounts that a search examines before its page ends, however few match, and accounts per query.
 const MAX_SEARCHED_USERS: i64 = 20_000;
 const SEARCH_BATCH_USERS: i64 = 1_000;
 
-/// A place in the list of accounts.
+/// Sort key of the last account on a page.
 pub type UserPageKey = (Timestamp, UserId);
 
-/// Who makes a request.
+/// Maker of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller {
-    /// The account.
     pub id: UserId,
-    /// What it may do now.
+    /// The current role.
     pub role: Role,
-    /// What it is signed in with.
     pub session: SessionId,
 }
 
-/// Why something about accounts was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountError {
-    /// No such address, or not its password: which of them is nobody's business.
+    /// Unknown e-mail or wrong password; which of them is not revealed.
     #[error("wrong e-mail or password")]
     WrongPassword,
-    /// The password is among the first that somebody would try.
     #[error("is too easy to guess")]
     Guessable,
-    /// The account is switched off.
     #[error("the account is inactive")]
     Inactive,
-    /// The token is missing, forged, expired, or its session has ended.
+    /// The token is missing, forged or expired, or its session has ended.
     #[error("not signed in")]
     NotSignedIn,
-    /// The refresh token is not the one that counts, or its session has ended.
+    /// The refresh token is not the current one, or its session has ended.
     #[error("the session has ended")]
     SessionEnded,
-    /// So many attempts have failed that the next one has to wait for so long.
+    /// The next attempt has to wait for this time.
     #[error("too many failed logins")]
     TooManyFailures(TimeDelta),
-    /// The address has an account.
     #[error("the address is taken")]
     EmailTaken,
-    /// There is no such account.
     #[error("no such account")]
     Unknown,
-    /// The last active admin can't be demoted or switched off.
+    /// The last active admin can't be demoted or deactivated.
     #[error("the last admin stays")]
     LastAdmin,
-    /// It is in this state, and that is not one that the change is for.
+    /// The precondition does not hold; contains the current version.
     #[error("the account has changed")]
     Outdated(EntityVersion),
-    /// Another account was made under the same key.
+    /// Another account was registered under the key.
     #[error("another account was made under this key")]
     KeyReused,
-    /// Too many passwords are being checked.
+    /// The queue for hashing passwords is full.
     #[error("too many passwords are being checked")]
     Busy,
-    /// There can't be threads for passwords.
     #[error("the threads that hash passwords can't be started: {0}")]
     NoThreads(#[from] io::Error),
-    /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -113,7 +104,6 @@ impl TransactionError for AccountError {
     }
 }
 
-/// Looks after accounts.
 pub struct Accounts {
     store: Store,
     passwords: PasswordHasher,
@@ -124,7 +114,7 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Looks after the accounts in this store. Sessions end when they are out of use for `session_life`.
+    /// Takes the time after which unused sessions end.
     pub fn new(
         store: Store,
         passwords: PasswordHasher,
@@ -136,7 +126,7 @@ impl Accounts {
         Self { store, passwords, tokens, access, guard, session_life }
     }
 
-    /// Makes a customer's account, once, and signs it in from this address.
+    /// Registers a customer, once per key, and signs it in from this address.
     pub async fn register(
         &self,
         username: Username,
@@ -147,7 +137,7 @@ impl Accounts {
     ) -> Result<IssuedTokens, AccountError> {
         let user = new_user(username, email, Role::Customer);
         let once_only = || key.map(|key| registration(&user, key));
-        // What was done before needs no new hash.
+        // A repeated request needs no new hash.
         if let Some(key) = once_only() {
             let earlier = self.store.read(async move |conn| key.earlier(conn).await).await?;
             if let Some(told) = earlier {
@@ -179,7 +169,8 @@ impl Accounts {
         }
     }
 
-    /// Signs in who has registered before under the same key. They must know the password, as for any login: a key opens nothing.
+    /// Signs in after a repeated registration. The password is required as in any login: a key grants
+    /// nothing.
     async fn repeated(
         &self,
         told: &IdempotencyOutcome<User>,
@@ -196,24 +187,23 @@ impl Accounts {
         }
     }
 
-    /// Who holds this token. Asks no database.
+    /// Returns the caller with this access token. Does not use the database.
     pub fn caller(&self, token: &str) -> Result<Caller, AccountError> {
         let holder = self.tokens.verify(token).ok_or(AccountError::NotSignedIn)?;
         self.access.now(holder).ok_or(AccountError::NotSignedIn)
     }
 
-    /// Whose token this is or was. It may have expired or been revoked: nothing may be done for it.
+    /// Returns the caller of a token that may have expired or been revoked, and authorizes nothing.
     pub fn former_caller(&self, token: &str) -> Option<Caller> {
         self.tokens.verify_signature(token)
     }
 
-    /// An account.
     pub async fn find(&self, id: UserId) -> Result<User, AccountError> {
         let found = self.store.read(async move |conn| users::by_id(conn, id).await).await?;
         found.map(|(user, _)| user).ok_or(AccountError::Unknown)
     }
 
-    /// A page of accounts, oldest first, behind `after`.
+    /// Loads a page of accounts, oldest first, after the position `after`.
     pub async fn page(
         &self,
         filter: UserFilter,
@@ -223,8 +213,8 @@ impl Accounts {
         Ok(self.store.read(async move |conn| users::page(conn, filter, after, limit).await).await?)
     }
 
-    /// A page of those whose name or address has what somebody looks for; and where the search ended, if it did so before it had found
-    /// as many as were asked for and before the list's end.
+    /// Loads a page of accounts whose name or address matches the search. Also returns where the search
+    /// stopped, if it stopped before the page was full and before the end of the list.
     pub async fn search(
         &self,
         search: &Search,
@@ -249,8 +239,8 @@ impl Accounts {
         Ok((found, after))
     }
 
-    /// Sets what an account may do. Every process goes by it within seconds. One that is switched off is signed out everywhere,
-    /// and its pending orders are cancelled.
+    /// Sets the role or the activity of an account; every process applies it within seconds. Deactivating an
+    /// account ends its sessions and cancels its pending orders.
     pub async fn set_access(
         &self,
         by: UserId,
@@ -262,7 +252,8 @@ impl Accounts {
         let (changed, cancelled) = self
             .store
             .transaction(async move |conn| {
-                // Before the account itself, so that two admins who switch each other off wait in one order.
+                // Locked before the account itself, so that two admins who deactivate each other wait in one
+                // order.
                 let may_end = role.is_some_and(|role| role != Role::Admin) || active == Some(false);
                 let others =
                     if may_end { users::lock_other_active_admins(conn, id).await? } else { usize::MAX };
@@ -294,22 +285,21 @@ impl Accounts {
     }
 }
 
-/// What is asked for by registering. The password is no part of it: what is kept must not help to guess it, and it is checked like any
-/// other.
+/// Identifies a registration. The password is not part of the fingerprint: what is stored must not help to
+/// guess it, and it is verified like any other.
 fn registration(user: &User, key: &str) -> IdempotentRequest<User> {
     let (username, email) = (user.username.as_str(), user.email.as_str());
     let asked = format!("{username}\n{email}");
     IdempotentRequest::new(&format!("register {email}"), key, asked.as_bytes(), |user| user.id.to_string())
 }
 
-/// What somebody who knows the account would try first.
+/// Lists words that somebody who knows the account would try as its password.
 pub fn personal(user: &User) -> Vec<String> {
     let (email, username) = (user.email.as_str(), user.username.as_str());
     let words = email.split(['@', '.']).chain([email, username, "shakerqueue"]);
     words.map(str::to_owned).collect()
 }
 
-/// An account as it begins.
 pub fn new_user(username: Username, email: Email, role: Role) -> User {
     User { id: UserId::new_v7(), username, email, role, active: true, created_at: now(), version: 1 }
 }

@@ -1,4 +1,4 @@
-//! Hashing passwords: slow on purpose.
+//! Hashes, verifies and rates passwords.
 
 use super::{
     AccountError,
@@ -8,10 +8,10 @@ use crate::domain::account::Password;
 use secrecy::{ExposeSecret, SecretString};
 use std::hint::black_box;
 
-/// A password that would be guessed sooner is refused: common ones, and what is made of them in obvious ways.
+/// Passwords that are guessed sooner are rejected: common ones and obvious variations.
 const MIN_GUESSES: u64 = 100_000;
 
-/// From this cost on (about 15 ms a hash) whatever else there is to do comes before hashing.
+/// From this bcrypt cost on (about 15 ms per hash) hashing gets the lowest priority.
 const MIN_LOW_PRIORITY_COST: u32 = 8;
 
 /// Hashes and verifies passwords with bcrypt, on threads of its own. Cheap to clone.
@@ -21,55 +21,53 @@ pub struct PasswordHasher {
     line: HashingPool,
 }
 
-/// A place among those whose passwords are looked at.
+/// A reserved place in the queue for hashing.
 pub struct HashingSlot {
     cost: u32,
     place: PoolSlot,
 }
 
-/// What came of looking at a password.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is another one, or there is none.
+    /// Wrong, or the account does not exist.
     Wrong,
-    /// It is the one, with another hash to keep of it if its hash was made at less than what hashes cost now, or of another form
-    /// of it.
+    /// Contains a new hash to store if the old one has a lower cost, or is of another Unicode form of the
+    /// password.
     Right(Option<String>),
 }
 
 impl PasswordHasher {
-    /// Hashes at this cost (a power of two of rounds, 4 to 31). Fails if the threads for it can't be started.
+    /// Hashes at this bcrypt cost (4 to 31). Fails if the threads can't be started.
     pub fn start(cost: u32) -> Result<Self, AccountError> {
         Ok(Self { cost, line: HashingPool::start(cost >= MIN_LOW_PRIORITY_COST)? })
     }
 
-    /// The same in a process that has nothing else to do: before what others do on the machine, and not behind it.
+    /// Does the same in a process that has nothing else to do, with normal priority.
     pub fn dedicated(cost: u32) -> Result<Self, AccountError> {
         Ok(Self { cost, line: HashingPool::start(false)? })
     }
 
-    /// A place in the line, or [`AccountError::Busy`].
+    /// Reserves a place in the queue.
     pub fn turn(&self) -> Result<HashingSlot, AccountError> {
         Ok(HashingSlot { cost: self.cost, place: self.line.place()? })
     }
 }
 
 impl HashingSlot {
-    /// The hash to keep of a password.
     pub async fn hash(&self, password: &Password) -> Result<String, AccountError> {
         let (cost, password) = (self.cost, password.clone());
         self.place.run(move || hash(&password, cost)).await?
     }
 
-    /// The hash to keep of a password that somebody chose, if it is not among the first that others would try: common ones, and
-    /// what is made of `personal`, such as the account's name.
+    /// Hashes a new password, unless it is easy to guess: a common one, or a variation of a word in
+    /// `personal`, such as the account's name.
     pub async fn hash_chosen(
         &self,
         password: &Password,
         personal: Vec<String>,
     ) -> Result<String, AccountError> {
         let (cost, password) = (self.cost, password.clone());
-        // To judge a long one takes more time than a request may hold up others.
+        // Rating a long password takes longer than a request may block others.
         self.place
             .run(move || {
                 if is_guessable(&password, &personal) {
@@ -80,7 +78,7 @@ impl HashingSlot {
             .await?
     }
 
-    /// Whether the hash is this password's. That it is not takes as long whatever the hash cost, and without one.
+    /// Verifies a password. A mismatch takes the same time whatever the cost of the hash, and without one.
     pub async fn verify(
         &self,
         password: &SecretString,
@@ -91,15 +89,15 @@ impl HashingSlot {
     }
 }
 
-/// Whether a password is among the first that somebody would try who knows `personal`.
+/// Returns whether a password is among the first guesses of somebody who knows `personal`.
 pub fn is_guessable(password: &Password, personal: &[String]) -> bool {
     let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
     zxcvbn::zxcvbn(password.expose(), &personal).guesses() < MIN_GUESSES
 }
 
 fn hash(password: &Password, cost: u32) -> Result<String, AccountError> {
-    // Nothing is truncated: a `Password` has at most the 72 bytes that count. (`non_truncating_hash` takes 71: it
-    // counts the NUL that it adds.)
+    // Nothing is truncated: a `Password` has at most the 72 bytes that bcrypt reads. (`non_truncating_hash`
+    // accepts 71: it counts the NUL that it adds.)
     bcrypt::hash(password.expose(), cost).map_err(|error| {
         tracing::error!(%error, "a password could not be hashed");
         AccountError::Busy
@@ -116,31 +114,32 @@ fn verify(password: &SecretString, known: Option<&str>, cost: u32) -> Verdict {
         let is_as_now = now.as_ref().is_some_and(|now| now.expose() == form.expose_secret());
         let made_at = known.map_or(cost, |(_, made_at)| made_at);
         let outdated = now.filter(|_| made_at < cost || !is_as_now);
-        // Not worth failing a login: there will be others.
+        // Renewal is not worth failing the login: the next one tries again.
         return Verdict::Right(outdated.and_then(|password| hash(&password, cost.max(made_at)).ok()));
     }
     Verdict::Wrong
 }
 
-/// Compares a password in one form with a hash. A mismatch takes as long whatever the hash cost, and without one.
+/// Compares one form of a password with a hash. A mismatch takes the same time whatever the cost of the hash,
+/// and without one.
 fn is_hash_of(password: &str, known: Option<(&str, u32)>, cost: u32) -> bool {
     let Some((hash, made_at)) = known else {
         work(password, cost);
         return false;
     };
-    // What can't have been set is compared all the same, for the time that takes, and is wrong: bcrypt reads only the beginning
-    // of what is too long, and what repeats itself behind a NUL as if it did not.
+    // A password that can't have been set is compared all the same, to take the same time, and is wrong:
+    // bcrypt reads only the beginning of a long one, and repeats one with a NUL.
     let can_be = password.len() <= Password::MAX && !password.contains('\0');
     let right = bcrypt::verify(password, hash).unwrap_or(false) && can_be;
     if !right {
-        // What is missing to the full cost: each step takes as long as all below it and the lowest once more, which was the
-        // hash itself.
+        // Adds the work missing to the full cost: each step takes as long as all below it plus the lowest
+        // once more, which was the hash itself.
         (made_at..cost).for_each(|missing| work(password, missing));
     }
     right
 }
 
-/// As much work as a verification at this cost.
+/// Does as much work as a verification at this cost.
 fn work(password: &str, cost: u32) {
     black_box(bcrypt::hash_with_salt(password, cost, [0; 16]).is_ok());
 }
@@ -175,7 +174,7 @@ mod tests {
             assert_eq!(verify(password, Some(&new), 4), Verdict::Right(None));
         }
         assert_eq!(verify(&other, Some(&old), 4), Verdict::Wrong);
-        // What can't be set any more still opens its account.
+        // Passwords that can no longer be set still open their accounts.
         let short = SecretString::from("ｘｙｚ");
         let old = bcrypt::hash(short.expose_secret(), 4).unwrap();
         assert_eq!(verify(&short, Some(&old), 4), Verdict::Right(None));

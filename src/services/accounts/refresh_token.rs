@@ -1,4 +1,4 @@
-//! Refresh tokens: what a session goes on with when its access token has expired. Each counts once.
+//! Refresh tokens, which continue a session after its access token has expired. Each is used once.
 
 use crate::{domain::ids::SessionId, store::sessions::Session, util::secrets::mac};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,36 +8,36 @@ use uuid::Uuid;
 
 use crate::domain::Timestamp;
 
-/// For so long the token before the last one is answered as it was then: the answer may have been lost, or two windows of one
-/// browser asked at once.
+/// Time for which the previous token still gets the same answer: the answer may have been lost, or two
+/// windows of a browser refreshed at once.
 const REUSE_GRACE: TimeDelta = TimeDelta::seconds(30);
 
-/// A refresh token: names its session, and shows with 256 random bits that it is its. Only a hash of these is stored.
+/// Contains its session and 256 random bits, of which only a hash is stored.
 #[derive(Clone)]
 pub struct RefreshToken {
-    /// Its session.
     pub session: SessionId,
     secret: [u8; 32],
 }
 
-/// What a token that was shown is to its session.
+/// Relation of a presented token to its session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// The one that counts.
+    /// The current token.
     Current,
-    /// The one before, and it may be that nobody got the answer to it. With this seed the answer is the same again.
+    /// The previous token, whose answer may have been lost. The seed yields the same answer again.
     Previous(Vec<u8>),
-    /// An older one, which somebody else may have, or none of its own.
+    /// An older token, which somebody else may have, or one that the session never had.
     Reused,
 }
 
 impl RefreshToken {
-    /// The first token of a session.
+    /// Generates the first token of a session.
     pub fn first(session: SessionId) -> Self {
         Self { session, secret: random() }
     }
 
-    /// The token that follows this one. Who knows this one, and nobody else, can be given it once more with the same seed.
+    /// Derives the token that follows this one. Only its holder can be given the same again, with the same
+    /// seed.
     #[must_use]
     pub fn next(&self, seed: &[u8]) -> Self {
         Self {
@@ -46,23 +46,22 @@ impl RefreshToken {
         }
     }
 
-    /// What makes the next token unlike all others.
+    /// Generates the random part of the next token.
     pub fn seed() -> Vec<u8> {
         random().to_vec()
     }
 
-    /// What is stored of it.
     pub fn hash(&self) -> Vec<u8> {
         Sha256::digest(self.secret).to_vec()
     }
 
-    /// What it is to its session.
+    /// Compares the token with its session.
     pub fn shown_to(&self, session: &Session, now: Timestamp) -> Presented {
         let hash = self.hash();
         if session.token_hash == hash {
             return Presented::Current;
         }
-        // Less than nothing where clocks differ. A clock that was set back must not make it late for hours.
+        // Negative if clocks differ: a clock that was set back must not make the token late for hours.
         let age = now.0 - session.rotated_at.0;
         match (&session.previous_hash, &session.seed) {
             (Some(previous), Some(seed))
@@ -74,12 +73,11 @@ impl RefreshToken {
         }
     }
 
-    /// As the client keeps it.
+    /// Encodes the token for the client.
     pub fn text(&self) -> String {
         BASE64_URL_SAFE_NO_PAD.encode([self.session.0.as_bytes().as_slice(), &self.secret].concat())
     }
 
-    /// Reads what a client sent.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 48] = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
         let (session, secret) = (bytes.first_chunk()?, bytes.last_chunk()?);
@@ -87,7 +85,6 @@ impl RefreshToken {
     }
 }
 
-/// 256 random bits.
 fn random() -> [u8; 32] {
     rand::random()
 }

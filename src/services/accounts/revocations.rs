@@ -1,4 +1,4 @@
-//! Tokens say who someone was when they signed in; this says what changed since.
+//! Changes since access tokens were issued: ended sessions, and accounts with another role or activity.
 
 use super::Caller;
 use crate::{
@@ -20,19 +20,20 @@ use std::{
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// How soon a change made by another process counts here.
+/// Delay until a change made by another process applies here.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Clocks of different machines may differ by this much.
+/// Tolerated difference between the clocks of machines.
 pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// The accounts whose role or activity changed, and the sessions that ended, while tokens from before may still be valid: few,
-/// whatever the number of accounts, since each took somebody a login or an admin a decision not long ago. Cheap to clone.
+/// Accounts whose role or activity changed, and ended sessions, while older tokens may still be valid. They
+/// are few, whatever the number of accounts, since each took a recent login or a decision of an admin. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Revocations {
     store: Store,
     changes: Arc<ArcSwap<Changes>>,
-    /// One reads at a time, so that what was read later is never replaced by what was read before.
+    /// Serializes refreshes, so that an older result never replaces a newer one.
     reading: Arc<Mutex<()>>,
 }
 
@@ -43,14 +44,14 @@ struct Changes {
 }
 
 impl Revocations {
-    /// Reads what changed within a token's lifetime.
+    /// Loads the changes of the longest lifetime of a token.
     pub async fn load(store: Store) -> store::Result<Self> {
         let access = Self { store, changes: Arc::default(), reading: Arc::default() };
         access.refresh().await?;
         Ok(access)
     }
 
-    /// The holder of a token as they are now, unless it counts no more.
+    /// Returns the holder of a token with the current role, unless the token is revoked.
     pub fn now(&self, holder: Caller) -> Option<Caller> {
         let changes = self.changes.load();
         if changes.ended.contains(&holder.session) {
@@ -63,7 +64,7 @@ impl Revocations {
         }
     }
 
-    /// Looks for changes by others until it is stopped. While the database is away, what is known goes on to count.
+    /// Refreshes until `stop`. While the database is unavailable, the known changes continue to apply.
     pub async fn keep_fresh(self, stop: CancellationToken) {
         let mut failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
@@ -81,14 +82,14 @@ impl Revocations {
         }
     }
 
-    /// Reads all that changed within a token's lifetime anew.
+    /// Reloads all changes of the longest lifetime of a token.
     pub async fn refresh(&self) -> store::Result<()> {
         let _alone = self.reading.lock().await;
-        // The longest lifetime there can be: a token may be from when a longer one was set, or from another process.
+        // The maximum, because a token may have been issued under another setting or by another process.
         let since = now() - TimeDelta::minutes(MAX_TOKEN_MINUTES.into()) - MAX_CLOCK_SKEW;
         let read = self.store.read(async move |conn| {
             let accounts = users::access_changed_since(conn, since).await?;
-            // A session knows how long its own tokens last.
+            // A session stores the expiry of its own tokens.
             Ok((accounts, sessions::ended_with_tokens(conn, now() - MAX_CLOCK_SKEW).await?))
         });
         let (accounts, ended) = read.await?;
@@ -99,7 +100,8 @@ impl Revocations {
         Ok(())
     }
 
-    /// The same for a change of one's own. It is made already: should reading fail, it counts here as soon as it does elsewhere.
+    /// Refreshes after a change of this process. The change is committed: if this fails, it applies here when
+    /// it does elsewhere.
     pub async fn note_change(&self) {
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "accounts could not be refreshed");

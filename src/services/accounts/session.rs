@@ -1,4 +1,5 @@
-//! Sessions: one for each login, which goes on with refresh tokens until it is ended, or out of use for long.
+//! Sessions: each begins with a login, and continues with refresh tokens until it is ended or unused for
+//! long.
 
 use super::{
     AccountError, Accounts, Caller, Token,
@@ -22,26 +23,24 @@ use chrono::TimeDelta;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The most sessions an account has at a time. One more ends the one that was out of use for longest.
+/// Sessions per account; one more ends the least recently used.
 const MAX_SESSIONS: u32 = 20;
 
-/// How often what has passed is deleted, and how many rows at most.
+/// Interval and batch size of deleting expired rows.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 const CLEANUP_BATCH_ROWS: i64 = 5_000;
 
-/// An account that has signed in, or goes on. No `Debug`: it would tell both tokens.
+/// A new or continued session. No `Debug`, which would print both tokens.
 pub struct IssuedTokens {
-    /// As it now is.
     pub user: User,
-    /// For each request.
     pub token: Token,
-    /// For the next token, once.
+    /// Valid once.
     pub refresh_token: String,
 }
 
 impl Accounts {
-    /// Whose session goes on with a refresh token, as far as its first part tells: none if no session does. Changes nothing. A token
-    /// that was used before still names its session, which it will end.
+    /// Finds the holder of the session that a refresh token names. Changes nothing, and does not verify the
+    /// rest of the token: a reused one still names the session that it will end.
     pub async fn owner(&self, shown: &RefreshToken) -> Result<Option<Caller>, AccountError> {
         let (session, at) = (shown.session, now());
         let asked = self.store.read(async move |conn| {
@@ -56,8 +55,8 @@ impl Accounts {
         Ok(asked.await?)
     }
 
-    /// Goes on with the session of this refresh token, as the account now is. An old token ends its session: of two who have
-    /// it, one is not its owner.
+    /// Continues the session of a refresh token. A reused token ends the session: of two that have it, one is
+    /// not its owner.
     pub async fn refresh(&self, shown: RefreshToken) -> Result<IssuedTokens, AccountError> {
         let at = now();
         let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime());
@@ -100,14 +99,13 @@ impl Accounts {
         }
     }
 
-    /// Ends the caller's session.
     pub async fn logout(&self, caller: Caller) -> Result<(), AccountError> {
         self.store.write(async move |conn| sessions::end(conn, caller.session, now()).await).await?;
         self.access.note_change().await;
         Ok(())
     }
 
-    /// A session that begins now, and its first refresh token.
+    /// Makes a session and its first refresh token.
     pub(super) fn new_session(&self, user_id: UserId) -> (Session, RefreshToken) {
         let (id, at) = (SessionId::new_v7(), now());
         let token = RefreshToken::first(id);
@@ -137,13 +135,13 @@ impl Accounts {
     }
 }
 
-/// Adds a session; what is too many then ends. Part of a transaction that holds the account.
+/// Adds a session and ends surplus ones. Part of a transaction that holds the account.
 pub(super) async fn begin(conn: &mut Conn, session: &Session) -> store::Result<()> {
     sessions::end_surplus(conn, session.user_id, MAX_SESSIONS - 1, session.created_at).await?;
     sessions::add(conn, session).await
 }
 
-/// Deletes what has passed, from time to time, until it is stopped.
+/// Deletes expired rows periodically, until `stop`.
 pub async fn keep_tidy(store: Store, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(CLEANUP_INTERVAL)).await.is_some() {
         if let Err(error) = tidy(&store).await {
@@ -153,7 +151,7 @@ pub async fn keep_tidy(store: Store, stop: CancellationToken) {
 }
 
 async fn tidy(store: &Store) -> store::Result<()> {
-    // An ended session is remembered as long as its tokens may last.
+    // An ended session is kept as long as its tokens may last.
     let ended = now() - TimeDelta::minutes(MAX_TOKEN_MINUTES.into()) - MAX_CLOCK_SKEW;
     store.write(async move |conn| sessions::forget(conn, ended, CLEANUP_BATCH_ROWS).await).await?;
     store.write(async move |conn| login_attempts::forget(conn, now(), CLEANUP_BATCH_ROWS).await).await?;

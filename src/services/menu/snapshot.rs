@@ -1,4 +1,4 @@
-//! The menu at one moment, and what makes it fast to find something in it.
+//! An immutable copy of the menu, indexed for searching.
 
 use crate::domain::{
     ids::RecipeId,
@@ -12,17 +12,16 @@ use std::{
     sync::Arc,
 };
 
-/// The menu at one moment.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) edition: Option<String>,
     recipes: Vec<Arc<Recipe>>,
     by_id: HashMap<RecipeId, Arc<Recipe>>,
     by_name: HashMap<String, Arc<Recipe>>,
-    /// The recipes with each loose key, which is rarely more than one.
+    /// Recipes by loose key; rarely more than one per key.
     by_loose_key: BTreeMap<String, Vec<Arc<Recipe>>>,
-    /// Folded once, because that takes longer than a search: of each recipe, in their order, its name as it is spoken, and
-    /// the names that it is found by. Most ingredients are in many recipes.
+    /// Folded once, because folding takes longer than searching: for each recipe its name as spoken, and its
+    /// searchable names. Most ingredients are in many recipes.
     spoken: Vec<LooseWords>,
     searchable: Vec<Vec<Arc<SearchableName>>>,
 }
@@ -46,12 +45,13 @@ impl Snapshot {
         menu
     }
 
-    /// Everything on the menu, by name.
+    /// All recipes on the menu, sorted by name.
     pub fn recipes(&self) -> &[Arc<Recipe>] {
         &self.recipes
     }
 
-    /// The recipes whose name, or that of an ingredient, has what somebody looks for, by name; without it all of them.
+    /// Returns the recipes whose name, or one of whose ingredients, matches; all of them without a pattern.
+    /// Sorted by name.
     pub fn search(&self, search: Option<&SearchPattern>) -> impl Iterator<Item = &Arc<Recipe>> {
         let fits = move |names: &[Arc<SearchableName>]| {
             search.is_none_or(|search| names.iter().any(|name| search.is_in_name(name)))
@@ -63,13 +63,13 @@ impl Snapshot {
             .map(|(recipe, _)| recipe)
     }
 
-    /// A recipe by id or by name, whatever its case; where there is none, the only one whose name differs in accents,
+    /// Finds a recipe by id or by name in any case; failing that, the only one whose name differs in accents,
     /// apostrophes, dashes or spaces.
     pub fn find(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
         self.find_exact(id_or_name).or_else(|| self.find_loose(id_or_name))
     }
 
-    /// A recipe by id or by name, whatever its case.
+    /// Finds a recipe by id or by name in any case.
     pub fn find_exact(&self, id_or_name: &str) -> Option<&Arc<Recipe>> {
         let by_id = id_or_name.parse().ok().and_then(|id| self.by_id.get(&id));
         by_id.or_else(|| self.by_name.get(&Name::key_of(id_or_name)))
@@ -82,7 +82,7 @@ impl Snapshot {
         }
     }
 
-    /// Names on the menu that may be meant by one that is not, best first. None for an id.
+    /// Suggests names on the menu for an unknown name, best first; none for an id.
     pub fn suggestions(&self, id_or_name: &str) -> Vec<String> {
         if id_or_name.parse::<RecipeId>().is_ok() {
             return Vec::new();
@@ -93,7 +93,7 @@ impl Snapshot {
     }
 }
 
-/// The names that a recipe is found by. Those that an earlier recipe has, too, are shared with it.
+/// Collects the searchable names of a recipe, sharing those that an earlier recipe has.
 fn searchable(recipe: &Recipe, known: &mut HashMap<String, Arc<SearchableName>>) -> Vec<Arc<SearchableName>> {
     let names = recipe.formula.searched_names().map(Name::as_str);
     let shared = names.map(|name| {

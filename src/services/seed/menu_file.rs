@@ -1,4 +1,4 @@
-//! Menus as files: all that is wrong with one is named at once, for those who write it.
+//! Menu files: parsing reports all mistakes at once to the author of the file.
 
 use crate::domain::{
     FieldError,
@@ -13,20 +13,20 @@ use deserr::Deserr;
 use serde_json::{Value, error::Category};
 use std::collections::HashMap;
 
-/// The list of drinks in a file.
+/// Name of the list of recipes in a file.
 const LIST: &str = "recipes";
-/// The most mistakes that are looked for.
+/// Mistakes after which the search for more ends.
 const MAX_MISTAKES: usize = 10_000;
-/// The most wrong entries that are written out.
+/// Invalid entries that are reported.
 const MAX_SHOWN_ENTRIES: usize = 20;
-/// The most mistakes of one entry.
+/// Mistakes reported per entry.
 const MAX_SHOWN_MISTAKES: usize = 10;
-/// The most characters of a wrong value, or of the name of its drink.
+/// Length of a quoted value or name.
 const MAX_QUOTE_CHARACTERS: usize = 60;
-/// The most characters of a field's place, which has its name as somebody chose it.
+/// Length of the path of a field, which contains names chosen by the author.
 const MAX_FIELD_CHARACTERS: usize = 120;
 
-/// A menu as it is written down, or as `GET /recipes` answers it. What only the bar sets is ignored.
+/// A menu as in a file, or as `GET /recipes` returns it. Read-only fields are ignored.
 #[derive(Deserr)]
 #[deserr(deny_unknown_fields)]
 struct MenuFile {
@@ -36,7 +36,7 @@ struct MenuFile {
     next_cursor: Optional<String>,
 }
 
-/// The drinks of a menu's file, or what is wrong with it.
+/// Parses a menu file; the error lists its mistakes.
 pub fn parse(text: &str) -> Result<Vec<RecipeSpec>, String> {
     let file: Value = serde_json::from_str(text).map_err(|error| not_json(text, &error))?;
     let mut mistakes = repeated_keys(text.as_bytes(), MAX_MISTAKES);
@@ -69,7 +69,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> String {
     format!("line {line}, column {column}: this is not JSON: {what}")
 }
 
-/// Each entry whose name another one has before it, however it is written.
+/// Finds each entry whose name equals that of an earlier one, however it is spelled.
 fn repeated_names(file: &Value) -> Vec<FieldError> {
     let mut first = HashMap::new();
     let entries = file.get(LIST).and_then(Value::as_array).into_iter().flatten().enumerate();
@@ -88,7 +88,7 @@ fn repeated_names(file: &Value) -> Vec<FieldError> {
     repeated
 }
 
-/// The mistakes in the order of the file: one in a line, several in a line each.
+/// Lists the mistakes in the order of the file: one on a line, several on a line each.
 fn report(file: &Value, mut mistakes: Vec<FieldError>) -> String {
     if let [mistake] = mistakes.as_slice() {
         return line(file, mistake);
@@ -109,12 +109,12 @@ fn report(file: &Value, mut mistakes: Vec<FieldError>) -> String {
     lines.join("\n")
 }
 
-/// A mistake as a line of its own: whoever wrote the file chose the names of its fields, too.
+/// Formats a mistake on a single line: even field names are chosen by the author of the file.
 fn line(file: &Value, mistake: &FieldError) -> String {
     described(file, mistake).chars().flat_map(printable).collect()
 }
 
-/// A mistake with its place, the name of its drink, and what stands there.
+/// Describes a mistake with its path, the name of its recipe, and the invalid value.
 fn described(file: &Value, FieldError { field, problem, .. }: &FieldError) -> String {
     if *field == FieldPath::ROOT {
         return format!("the menu {problem}: it is an object with a list, {{\"{LIST}\": […]}}");
@@ -129,7 +129,7 @@ fn described(file: &Value, FieldError { field, problem, .. }: &FieldError) -> St
     format!("{field}{entry}: {problem}{}", value.unwrap_or_default())
 }
 
-/// The beginning of a text.
+/// Truncates a text.
 fn shortened(text: &str, max: usize) -> String {
     let mut characters = text.chars();
     let mut short: String = characters.by_ref().take(max).collect();

@@ -1,4 +1,4 @@
-//! What a new bar starts with.
+//! Initial data of a new bar.
 
 mod menu_file;
 
@@ -21,33 +21,32 @@ use secrecy::SecretString;
 use serde_json::json;
 use std::{fmt, fs, path::Path};
 
-/// The house's menu.
 const MENU: &str = include_str!("menu.json");
 
-/// The password of the demo accounts: public, so they exist only where someone asked for demo data.
+/// Public, so the demo accounts exist only where somebody asked for demo data.
 pub const DEMO_PASSWORD: &str = "password123";
 
-/// The demo accounts, one for each role.
+/// One account for each role.
 pub const DEMO_ACCOUNTS: [(&str, Role); 3] = [
     ("user@example.com", Role::Customer),
     ("employee@example.com", Role::Employee),
     ("admin@example.com", Role::Admin),
 ];
 
-/// bcrypt's lowest cost: hashing a public password slowly would protect nothing, and the demo should start at once.
+/// bcrypt's lowest cost: hashing a public password slowly protects nothing, and the demo should start at
+/// once.
 const DEMO_COST: u32 = 4;
 
-/// The cost for an admin's real password.
+/// Cost for an admin's real password.
 const COST: u32 = 12;
 
-/// Accounts to make, with their password and what its hash costs.
+/// Accounts to create, with their password and the cost of its hash.
 pub struct NewAccounts {
     users: Vec<User>,
     password: Password,
     cost: u32,
 }
 
-/// What was filled in.
 pub struct SeedReport {
     recipes: (usize, usize),
     accounts: (usize, usize),
@@ -63,12 +62,11 @@ impl fmt::Display for SeedReport {
     }
 }
 
-/// The house's menu.
 pub fn house_menu() -> Result<Vec<RecipeSpec>, String> {
     menu_file::parse(MENU)
 }
 
-/// A menu from a file, or what is wrong with it: every entry and field.
+/// Reads a menu from a file; the error lists every mistake.
 pub fn menu_from(file: &Path) -> Result<Vec<RecipeSpec>, String> {
     let shown: String = file.display().to_string().chars().flat_map(printable).collect();
     let bytes = fs::read(file).map_err(|error| format!("can't read {shown}: {error}"))?;
@@ -76,7 +74,6 @@ pub fn menu_from(file: &Path) -> Result<Vec<RecipeSpec>, String> {
     menu_file::parse(text).map_err(|problem| format!("{shown}: {problem}"))
 }
 
-/// The demo accounts.
 pub fn demo_accounts() -> Result<NewAccounts, String> {
     let mut users = Vec::new();
     for (email, role) in DEMO_ACCOUNTS {
@@ -89,7 +86,7 @@ pub fn demo_accounts() -> Result<NewAccounts, String> {
     })
 }
 
-/// One admin's account, if its password is not too easy to guess.
+/// Makes the account of an admin, unless its password is easy to guess.
 pub fn admin(email: Email, password: Password) -> Result<NewAccounts, AccountError> {
     let username = Username::try_from(email.as_str().split('@').next().unwrap_or_default());
     let users = username
@@ -102,13 +99,13 @@ pub fn admin(email: Email, password: Password) -> Result<NewAccounts, AccountErr
     Ok(NewAccounts { users, password, cost: COST })
 }
 
-/// Whether this address has the account of an active admin.
+/// Returns whether this address belongs to an active admin.
 pub async fn is_admin(store: &Store, email: Email) -> Result<bool, AccountError> {
     let found = store.read(async move |conn| users::by_email(conn, &email).await).await?;
     Ok(found.is_some_and(|(user, _)| user.active && user.role == Role::Admin))
 }
 
-/// Puts in what is missing and leaves alone what is there.
+/// Adds missing data and leaves existing data alone.
 pub async fn fill(
     store: &Store,
     menu: Vec<RecipeSpec>,
@@ -118,7 +115,8 @@ pub async fn fill(
     let new_recipes = Menu::load(store.clone()).await?.add_missing(menu).await?;
     let NewAccounts { users, password, cost } = accounts;
     let all = users.len();
-    // One hash for all: they share the password, and a repeated seed should not wait for hashes that it does not need.
+    // One hash for all: they share the password, and a repeated seed should not wait for hashes it does not
+    // need.
     let hash = PasswordHasher::dedicated(cost)?.turn()?.hash(&password).await?;
     let new = store
         .write(async move |conn| {

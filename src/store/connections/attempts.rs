@@ -1,6 +1,6 @@
-//! Runs work on PostgreSQL, and once more on a new connection where the first one was lost: a server that
-//! ended its sessions, a failover, a line that was reset. Whatever was not committed then is undone, so that
-//! the work can be repeated.
+//! Runs work on PostgreSQL, and runs it again on a new connection if the first one was lost (the server ended
+//! its sessions, a failover, a connection reset). Nothing uncommitted survives a lost connection, so the work
+//! can be repeated.
 
 use crate::store::{Conn, Error, Pools, Result, Store, TRANSACTION_TIMEOUT, TransactionError, Work};
 use crate::{
@@ -14,35 +14,33 @@ use std::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// The time that a connection that failed has to show that it still works.
+/// Time limit for the query that tells a working connection from a lost one.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// The way in which work is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Each statement by itself; none of them changes anything.
+    /// Each statement on its own; none of them changes anything.
     Read,
-    /// In a transaction.
+    /// One transaction.
     Write,
-    /// In a transaction that may be committed twice.
+    /// One transaction that may be committed twice.
     IdempotentWrite,
 }
 
 impl Mode {
-    /// Returns whether the work is one transaction.
     pub(crate) fn is_transaction(self) -> bool {
         self != Self::Read
     }
 
-    /// Tells of an error that the work may have been committed all the same.
+    /// Marks an error of a transaction as one after which the change may have been committed.
     pub(crate) fn late(self, error: Error) -> Error {
         if self.is_transaction() { error.while_committing() } else { error }
     }
 
-    /// Returns whether work that failed so is safe to run again, if its connection is lost.
+    /// Returns whether the work can be run again after this error if its connection is lost.
     fn may_repeat_after(self, error: &Error) -> bool {
         match error {
-            // The commit was not sent, so that the server undoes what there was.
+            // COMMIT was not sent, so the server rolls the transaction back.
             Error::Unavailable(_) => true,
             Error::Undecided(_) => self == Self::IdempotentWrite,
             _ => false,
@@ -50,26 +48,25 @@ impl Mode {
     }
 }
 
-/// The progress of a piece of work.
 #[derive(Default)]
 pub(crate) struct Progress {
     start: WorkStart,
-    /// Its first connection was lost, and it waits for another one.
+    /// Set while the work waits for a second connection because the first was lost.
     is_waiting_again: AtomicBool,
 }
 
 impl Progress {
-    /// Begins the work, which has its connection. Returns false if it was given up before.
+    /// Begins the work, which has its connection now. Returns false if it was abandoned before.
     pub(crate) fn begin(&self) -> bool {
         self.start.begin()
     }
 
-    /// Gives the work up. Returns false if it has begun.
+    /// Abandons the work. Returns false if it has begun.
     pub(crate) fn abandon(&self) -> bool {
         self.start.abandon()
     }
 
-    /// Returns whether it waits for the server, and not for a connection that other work has.
+    /// Returns whether the work waits for the server, rather than for a connection that other work holds.
     pub(crate) fn needs_server(&self) -> bool {
         self.start.is_begun() && !self.is_waiting_again.load(Ordering::Relaxed)
     }
@@ -82,16 +79,15 @@ impl Progress {
     }
 }
 
-/// The outcome of work on one connection.
 enum Attempt<T> {
     Done(Result<T>),
-    /// The connection was lost, and the work is safe to run again.
+    /// The connection was lost, and the work can be run again.
     Lost(Error),
 }
 
 impl Store {
-    /// Runs work on this connection, and once more on a new one where the first was lost and the work is safe
-    /// to run again. Both have [`TRANSACTION_TIMEOUT`] together.
+    /// Runs work on this connection, and once more on a new one if the first was lost and the work can be
+    /// repeated. Both attempts share [`TRANSACTION_TIMEOUT`].
     pub(crate) async fn run_on_postgres<T, E, W>(
         &self,
         conn: Conn,
@@ -117,7 +113,7 @@ impl Store {
             tracing::warn!(error = %lost, repeated, "lost a connection to the database; its work is run again on a new one");
         }
         self.close_idle_connections();
-        // What the first attempt may have committed is not undone by a second one that fails.
+        // A second attempt that fails does not undo what the first may have committed.
         let was_undecided = matches!(lost, Error::Undecided(_));
         let again = async {
             let conn = progress.wait_again(self.conn()).await?;
@@ -132,8 +128,8 @@ impl Store {
         outcome.map_err(|error| if was_undecided { error.while_committing() } else { error })
     }
 
-    /// Closes the connections that nobody uses: where one was lost the others most likely are, and nobody may
-    /// have noticed yet.
+    /// Closes idle connections: after one was lost the others most likely are too, without anyone having
+    /// noticed.
     pub(crate) fn close_idle_connections(&self) {
         if let Pools::Pg(pool, _) = &self.pools {
             pool.retain(|_, _| false);
@@ -167,14 +163,14 @@ where
             Attempt::Lost(error)
         }
         Ok((outcome, _)) => {
-            // It would happen to the next user as well.
+            // The next user of the connection would get the same error.
             if outcome.as_ref().is_err_and(Error::spoils_connection) {
                 conn.discard();
             }
             Attempt::Done(outcome)
         }
         Err(_) => {
-            // Nobody knows what state it is in: the next user must not get it.
+            // The state of the connection is unknown, so the next user must not get it.
             conn.discard();
             Attempt::Done(Err(mode.late(Error::unavailable("a deadline passed"))))
         }
@@ -182,8 +178,8 @@ where
 }
 
 impl Conn {
-    /// Returns whether a connection on which something failed is lost. The error alone does not tell: a line that was
-    /// reset has no SQLSTATE, and the server's words are in its own language.
+    /// Tests whether a connection on which a statement failed is lost. The error alone does not tell: a reset
+    /// connection has no SQLSTATE, and the server's messages are localized.
     async fn is_lost(&mut self) -> bool {
         match self {
             Self::Pg(conn) => {

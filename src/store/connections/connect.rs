@@ -1,4 +1,4 @@
-//! Opens either database. What differs between them when connecting is here.
+//! Opens either database, with everything in which connecting differs between them.
 
 use super::sqlite_files::SqliteFiles;
 use crate::store::{
@@ -17,23 +17,24 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
 use tokio_postgres::config::Config;
 
-/// The time for looking whether a connection can be used again.
+/// Time limit for checking whether a pooled connection can be reused.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The limits of what a request asks PostgreSQL for.
+/// PostgreSQL session options: time limits for the statements of a request, in ms.
 const SESSION_OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000";
 
-/// FULL: what was answered must survive a power cut, so each commit reaches the disk. The log is copied into the file every
-/// 16 MiB: more often costs more flushes. (`fullfsync` is for macOS, where a flush otherwise stops at the drive's cache.) The
-/// query opens the log, which is then known by its inode.
+/// `synchronous = FULL`: an acknowledged change must survive a power cut, so each commit reaches the disk.
+/// The write-ahead log is copied into the database file every 16 MiB: more often costs more flushes.
+/// (`fullfsync` is for macOS, whose flush otherwise stops at the drive's cache.) The query opens the log, so
+/// that its inode is known.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
                             PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                             PRAGMA wal_autocheckpoint = 4000; PRAGMA fullfsync = ON; \
                             SELECT count(*) FROM sqlite_master;";
 
 impl Store {
-    /// A SQLite database in a file, which is made when missing. The file is first opened when it is needed.
-    /// Must be called on the runtime that its work shall run on.
+    /// Makes a store in a SQLite file, which is created if missing. The file is opened at first use. Must be
+    /// called on the runtime that database work shall run on.
     pub fn sqlite(path: &Path, connections: usize) -> Result<Self> {
         let mut config = ManagerConfig::<SqliteConn>::default();
         config.recycling_method = RecyclingMethod::Fast;
@@ -42,7 +43,7 @@ impl Store {
         config.custom_setup = Box::new(move |path| {
             let (path, files) = (path.to_owned(), Arc::clone(&opening));
             let opened = blocking(async move {
-                // SQLite would make a new file where the old one is gone.
+                // SQLite would create a new file in place of a removed one.
                 files.check().map_err(|error| bad(&error))?;
                 let mut conn = SqliteConn::establish(&path).await?;
                 set_up(&mut conn).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -51,14 +52,14 @@ impl Store {
             });
             opened.map(|opened| opened.unwrap_or_else(|error| Err(bad(&error)))).boxed()
         });
-        // Not as it stands: SQLite takes some names for more than names (`:memory:`, `file:…`).
+        // Prefixed with the directory, because SQLite gives some names a meaning (`:memory:`, `file:…`).
         let name = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
         let manager = AsyncDieselConnectionManager::new_with_config(name.to_string_lossy(), config);
         Ok(Self::new(Pools::Sqlite(pool(manager, connections)?, files), LivenessProbe::of_a_file()))
     }
 
-    /// A PostgreSQL database. The server is first asked when it is needed; a URL that can't be used is refused now.
-    /// Must be called on the runtime that its work shall run on.
+    /// Makes a store in a PostgreSQL database. The server is contacted at first use; an unusable URL is
+    /// rejected here. Must be called on the runtime that database work shall run on.
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
         let config = Arc::new(parse(url.expose_secret())?);
         let pulse = LivenessProbe::of(&config);
@@ -67,7 +68,8 @@ impl Store {
         Ok(Self::new(Pools::Pg(pool, config), pulse))
     }
 
-    /// Checks whether the database is one that this program can work with, before anything is written. A file always is.
+    /// Checks, before anything is written, that this program can work with the database. SQLite always
+    /// passes.
     pub async fn fitness(&self) -> Result<Fitness> {
         match &self.pools {
             Pools::Pg(_, config) => check(config).await,
@@ -75,7 +77,7 @@ impl Store {
         }
     }
 
-    /// Returns what is wrong with the database's file, where that is why nothing can be done.
+    /// Returns the fault of the SQLite files, if they are why work fails.
     pub fn file_fault(&self) -> Option<Arc<str>> {
         match &self.pools {
             Pools::Pg(..) => None,
@@ -95,7 +97,7 @@ impl Store {
         }
     }
 
-    /// Whether the database answers.
+    /// Checks that the database answers.
     pub async fn ping(&self) -> Result<()> {
         self.read(async |conn| {
             match conn {
@@ -107,7 +109,7 @@ impl Store {
         .await
     }
 
-    /// Closes the connections as they come back. Work after this fails.
+    /// Closes the pool; connections in use close when they are returned. Later work fails.
     pub fn close(&self) {
         match &self.pools {
             Pools::Pg(pool, _) => pool.close(),
@@ -116,8 +118,9 @@ impl Store {
     }
 }
 
-/// Sets a connection to SQLite up. A new file's first two connections may both want to switch it to WAL, and then SQLite refuses
-/// one at once instead of waiting for its busy timeout: tried again within the time that connecting may take.
+/// Configures a SQLite connection. When two connections switch a new file to WAL at once, SQLite refuses one
+/// immediately instead of honouring `busy_timeout`, so this tries again within the time that connecting may
+/// take.
 async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
     for _ in 0..30 {
         match conn.batch_execute(SQLITE_SETUP).await {
@@ -134,7 +137,7 @@ fn bad(error: &dyn std::error::Error) -> ConnectionError {
     ConnectionError::BadConnection(error.to_string())
 }
 
-/// A pool of connections to PostgreSQL, with these options of their sessions.
+/// Makes a pool of PostgreSQL connections with these session options.
 pub(crate) fn pg_pool(
     config: &Arc<Config>,
     options: &'static str,
@@ -151,7 +154,7 @@ pub(crate) fn pg_pool(
     pool(AsyncDieselConnectionManager::new_with_config(String::new(), setup), connections)
 }
 
-/// Opens a connection, unless the server is found not to answer at all meanwhile.
+/// Opens a connection, and gives up as soon as the server is found not to answer.
 async fn open(config: &Config, options: &str, pulse: &LivenessProbe) -> ConnectionResult<PgConn> {
     let runtime = Handle::current();
     tokio::select! {

@@ -1,5 +1,5 @@
-//! Whether the database server answers at all: tells a statement that takes its time from a server that hangs, or a line that
-//! swallows everything, so that nobody waits long for the latter.
+//! Detects a PostgreSQL server that does not answer at all (hung, or behind a network that drops packets), so
+//! that requests fail fast instead of waiting for a statement timeout.
 
 use crate::store::postgres::{ServerAddress, addresses};
 use rand::random_range;
@@ -17,15 +17,15 @@ use tokio::{
 };
 use tokio_postgres::config::Config;
 
-/// How long something may take before the server is asked whether it is there at all, and before it is asked again.
+/// Time after which pending work has the server probed, and then the interval of probes.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a server has to answer, at the least and at the most: three times as long as its last answer took, and longer
-/// each time it did not answer. For some are far away, and not gone.
+/// Lower and upper bound on the time a server has to answer a probe: three times its last response time,
+/// doubled after each missed answer, because distant servers are slow and not down.
 const ANSWER_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(4));
-/// The pauses between two questions to one that did not: this long, to twice as long.
+/// Base pause between probes of a server that is down; a random part of up to the same length is added.
 const PAUSE_MILLIS: u64 = 150;
-/// PostgreSQL's `SSLRequest`: the one question that a server answers to anybody, at once, and with one byte.
+/// PostgreSQL's `SSLRequest`: the only message that a server answers to anyone, at once, with a single byte.
 const QUESTION: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +35,17 @@ enum State {
     Gone,
 }
 
-/// The pulse of one server. Cheap to clone.
+/// State of one server, shared by its clones.
 #[derive(Clone)]
 pub struct LivenessProbe {
     state: Arc<watch::Sender<State>>,
-    /// None: a file, which always answers.
+    /// Empty for SQLite, which always answers.
     addresses: Arc<[ServerAddress]>,
-    /// How long the last answer took.
+    /// Response time of the last answer.
     took: Arc<Mutex<Duration>>,
 }
 
 impl LivenessProbe {
-    /// Of a database that is a file.
     pub fn of_a_file() -> Self {
         Self {
             state: Arc::new(watch::Sender::new(State::Beating)),
@@ -55,17 +54,16 @@ impl LivenessProbe {
         }
     }
 
-    /// Of the servers that a URL names.
     pub fn of(config: &Config) -> Self {
         Self { addresses: addresses(config).into(), ..Self::of_a_file() }
     }
 
-    /// Whether the server was found not to answer, and does not yet.
+    /// Returns whether the last probe failed.
     pub fn is_gone(&self) -> bool {
         *self.state.borrow() == State::Gone
     }
 
-    /// Asks the server, on that runtime, whether it is there; whoever asks meanwhile shares the answer.
+    /// Probes the server; concurrent callers share one probe.
     pub async fn beats(&self, runtime: &Handle) -> bool {
         if self.addresses.is_empty() {
             return true;
@@ -85,8 +83,8 @@ impl LivenessProbe {
         answer.is_ok_and(|state| *state == State::Beating)
     }
 
-    /// Waits until the server is found not to answer. It is asked only where it is needed now: what waits for other work learns
-    /// from those who ask.
+    /// Waits until the server is found not to answer. Probes only while `is_needed`: work that waits for
+    /// other work learns from the probes of that work.
     pub async fn stops(&self, runtime: &Handle, is_needed: impl Fn() -> bool) {
         loop {
             sleep(PROBE_INTERVAL).await;
@@ -97,7 +95,7 @@ impl LivenessProbe {
         }
     }
 
-    /// Asks until the server answers.
+    /// Probes until the server answers.
     async fn ask(self) {
         let mut within = self.lock().saturating_mul(3).clamp(ANSWER_TIMEOUTS.0, ANSWER_TIMEOUTS.1);
         while !self.answers(within).await {

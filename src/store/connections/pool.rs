@@ -1,4 +1,4 @@
-//! Takes connections from the pools.
+//! Takes connections from the pools, and queues work while the server accepts no further connection.
 
 use crate::store::{
     Conn, Error, PgConn, Pools, Result, Store, TRANSACTION_TIMEOUT, postgres::is_too_many_connections,
@@ -19,29 +19,27 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// The pause before a server that lets in nobody else is asked again, unless a connection of ours is free before: this long, to
-/// twice as long.
+/// Base pause before a full server is tried again, unless one of our own connections becomes free earlier; a
+/// random part of up to the same length is added.
 const FULL_SERVER_PAUSE_MILLIS: u64 = 150;
 
-/// The reason that work waits for a connection which can't be opened, for operators.
+/// Reason given to operators while no connection can be opened.
 const FULL_SERVER: &str =
     "the server lets in no more connections (max_connections, or the role's CONNECTION LIMIT)";
 
-/// The connections of one process to the database.
+/// Connections of this process to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionCounts {
-    /// Open, and unused.
     pub idle: usize,
-    /// Open, and doing something.
     pub in_use: usize,
-    /// The most that there may be.
+    /// Capacity of the pool.
     pub most: usize,
-    /// Pieces of work that wait for one.
+    /// Tasks that wait for a connection.
     pub waiting: usize,
 }
 
 impl Store {
-    /// Its connections now.
+    /// Counts the connections.
     pub fn connections(&self) -> ConnectionCounts {
         let Status { max_size, size, available, waiting } = match &self.pools {
             Pools::Pg(pool, _) => pool.status(),
@@ -50,7 +48,7 @@ impl Store {
         ConnectionCounts { idle: available, in_use: size.saturating_sub(available), most: max_size, waiting }
     }
 
-    /// Takes a connection from the pool, which may open one. Waits for as long as work may wait for its connection.
+    /// Takes a connection from the pool, which may open one. Waits up to [`TRANSACTION_TIMEOUT`].
     pub(crate) async fn conn(&self) -> Result<Conn> {
         match &self.pools {
             Pools::Pg(pool, _) => {
@@ -60,10 +58,10 @@ impl Store {
         }
     }
 
-    /// Takes a connection from a pool of this server's. Waits until the deadline, also where the server lets in nobody else for
-    /// now.
+    /// Takes a connection from a PostgreSQL pool. Keeps trying until the deadline while the server accepts no
+    /// further connection.
     pub(crate) async fn pg_conn(&self, pool: &Pool<PgConn>, deadline: Instant) -> Result<Object<PgConn>> {
-        // Who comes later takes no connection from those in the line.
+        // Tasks that wait for a full server come first.
         let mut turn = match self.full_server_line.try_lock() {
             Ok(_) => None,
             Err(_) => Some(self.turn(deadline).await?),
@@ -82,7 +80,7 @@ impl Store {
                     if turn.is_none() {
                         turn = Some(self.turn(deadline).await?);
                     }
-                    // While others had their turn one of ours may have become free.
+                    // A connection may have become free while this task was queued.
                     if pool.status().available == 0 {
                         let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
                         let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
@@ -96,19 +94,18 @@ impl Store {
         }
     }
 
-    /// Waits for the others whom a full server let wait before.
+    /// Queues behind the tasks that wait for a full server.
     async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>> {
         let turn = timeout_at(deadline, self.full_server_line.lock()).await;
         turn.map_err(|_| Error::unavailable(FULL_SERVER))
     }
 }
 
-/// Tells why there is no connection.
 fn no_connection(error: PoolError) -> Error {
     if is_full(&error) { Error::unavailable(format!("{FULL_SERVER}: {error}")) } else { error.into() }
 }
 
-/// Returns whether there is no connection because the server lets in nobody else for now.
+/// Returns whether the server accepts no further connection for now.
 fn is_full(error: &PoolError) -> bool {
     match error {
         DeadpoolError::Backend(ManagerError::ConnectionError(error)) => is_too_many_connections(error),

@@ -1,5 +1,5 @@
-//! SQLite blocks its thread. One piece of work, whatever the number of its statements, has one thread for that: a change of
-//! threads a statement costs more than most statements take.
+//! Runs SQLite work on blocking threads, one per piece of work: switching threads for each statement costs
+//! more than most statements take.
 
 use crate::store::{Error, Result};
 use diesel_async::sync_connection_wrapper::SpawnBlocking;
@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
-/// Runs a statement where it stands: a connection of this kind is used by [`blocking`] work only.
+/// Runs each statement on the current thread. Connections of this kind are used inside [`blocking`] only.
 pub struct InPlace;
 
 impl SpawnBlocking for InPlace {
@@ -18,7 +18,7 @@ impl SpawnBlocking for InPlace {
     where
         R: Send + 'static,
     {
-        // As on a thread of its own: who panics fails, and the connection's state is known.
+        // As on a thread of its own: a panic fails the statement, and the connection stays usable.
         let outcome = catch_unwind(AssertUnwindSafe(statement));
         ready(outcome.map_err(|_| "a statement panicked".into())).boxed()
     }
@@ -28,7 +28,7 @@ impl SpawnBlocking for InPlace {
     }
 }
 
-/// Runs work that blocks on a thread made for that. It goes on to its end, whether or not anybody waits for it.
+/// Runs work on a thread for blocking operations. It runs to its end, even if the caller stops waiting.
 pub async fn blocking<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
     let runtime = Handle::current();
     spawn_blocking(move || runtime.block_on(work)).await.map_err(Error::unavailable)

@@ -1,8 +1,8 @@
-//! Notices that a SQLite database's files were removed or replaced while they are open. SQLite itself goes on: what it writes then
-//! goes to files that nobody can find any more.
+//! Notices that the files of a SQLite database were removed or replaced while they are open. SQLite itself
+//! continues, and writes to files that nobody can find any more.
 //!
-//! Only by `stat`. Whoever opens and closes such a file drops all locks that this process has on it (a rule of POSIX), and without
-//! its locks SQLite damages the database.
+//! Uses `stat` only. Opening and closing such a file would drop all locks that this process holds on it (a
+//! rule of POSIX), and without its locks SQLite corrupts the database.
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, get_default_instrumentation};
 use std::{
@@ -14,38 +14,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The interval in which the log repeats that the files are gone.
+/// Interval at which the log repeats that files are missing.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 const DATABASE: &str = "database file";
-/// Files that SQLite has open beside the database file.
+/// Suffixes and names of the files that SQLite opens beside the database file.
 const BESIDE: [(&str, &str); 2] = [("-wal", "database's write-ahead log"), ("-shm", "database's -shm file")];
 
-/// Why the files are no longer those that are open.
+/// Reason that the files on disk are not the ones that are open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
-    /// There is nothing under its name.
     #[error("the {0} is gone: it was removed, renamed or unmounted")]
     Gone(&'static str),
-    /// There is another file under its name.
     #[error("the {0} was replaced by another file")]
     Replaced(&'static str),
-    /// Nothing is left in it.
     #[error("the {0} was emptied")]
     Emptied(&'static str),
-    /// The system does not tell.
     #[error("failed to look at the {0}: {1}")]
     Unknown(&'static str, io::ErrorKind),
 }
 
-/// The identity of a file, whatever it is called.
+/// Identity of a file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// The files of a database.
 pub struct SqliteFiles {
     path: PathBuf,
     state: Mutex<State>,
@@ -53,9 +48,10 @@ pub struct SqliteFiles {
 
 #[derive(Default)]
 struct State {
-    /// The database file, from the first connection on.
+    /// Set by the first connection.
     database: Option<FileId>,
-    /// The files beside it, as long as a connection has them open: the last one that closes removes them, and the next makes them anew.
+    /// Files beside the database, while a connection has them open: the last one to close removes them, and
+    /// the next creates them anew.
     beside: Weak<Beside>,
     fault: Option<FileError>,
     logged: Option<Instant>,
@@ -63,8 +59,8 @@ struct State {
 
 struct Beside(Vec<(&'static str, PathBuf, FileId)>);
 
-/// The files of a connection. Diesel keeps them with it, in the place of the listener that each connection has by
-/// default, to which it passes on what happens.
+/// Open files of a connection. Diesel stores this with the connection, in place of its default
+/// instrumentation, to which all events are forwarded.
 pub struct Opened {
     _beside: Arc<Beside>,
     listener: Option<Box<dyn Instrumentation>>,
@@ -90,12 +86,13 @@ impl Instrumentation for Opened {
 }
 
 impl SqliteFiles {
-    /// The files of the database under this path, which need not be there yet.
+    /// Takes the path of the database, whose files need not exist yet.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), state: Mutex::default() }
     }
 
-    /// Makes sure that the files are those that are open. The log tells when they are not, and when they are again.
+    /// Checks that the files on disk are the ones that are open. Logs when they are not, and when they are
+    /// again.
     pub fn check(&self) -> Result<(), FileError> {
         let mut state = self.lock();
         let found = self.compare(&state);
@@ -117,12 +114,13 @@ impl SqliteFiles {
         found
     }
 
-    /// Returns what the last check found.
+    /// Returns the result of the last check.
     pub fn fault(&self) -> Option<FileError> {
         self.lock().fault.clone()
     }
 
-    /// Notes what a new connection has open, or finds that it is not what the others have.
+    /// Records the files that a new connection has open. Fails if they are not those of the other
+    /// connections.
     pub fn opened(&self) -> Result<Opened, FileError> {
         let mut state = self.lock();
         if state.database.is_none() {
@@ -138,7 +136,7 @@ impl SqliteFiles {
     }
 
     fn beside(&self) -> Result<Vec<(&'static str, PathBuf, FileId)>, FileError> {
-        // They are beside the file that a link leads to.
+        // They lie beside the target of a symbolic link.
         let path = fs::canonicalize(&self.path).map_err(|error| failure(DATABASE, &error))?;
         let file = |(ending, name): (&str, &'static str)| {
             let mut path = OsString::from(&path);
@@ -146,7 +144,7 @@ impl SqliteFiles {
             let path = PathBuf::from(path);
             match stat(&path, name) {
                 Ok((id, _)) => Some(Ok((name, path, id))),
-                // A file system without shared memory has none of them.
+                // A file system without shared memory has no -shm file.
                 Err(FileError::Gone(_)) => None,
                 Err(error) => Some(Err(error)),
             }
@@ -175,7 +173,7 @@ impl SqliteFiles {
     }
 }
 
-/// Returns which file has this path, and how long it is.
+/// Returns the identity and the size of the file at this path.
 fn stat(path: &Path, name: &'static str) -> Result<(FileId, u64), FileError> {
     let found = fs::metadata(path).map_err(|error| failure(name, &error))?;
     Ok((FileId { device: found.dev(), inode: found.ino() }, found.len()))

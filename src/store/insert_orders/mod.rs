@@ -1,6 +1,6 @@
-//! Storing accepted orders, many at a time. This is the hot path of writing, so each database has an arm of its own: measured
-//! against Diesel's generic multi-row insert, `UNNEST` takes PostgreSQL about two thirds of the time, and one blocking task
-//! takes SQLite a fraction of one task a row.
+//! Inserts accepted orders, many at a time. This is the hot path of writing, so each database has its own
+//! implementation: measured against Diesel's generic multi-row insert, `UNNEST` takes PostgreSQL about two
+//! thirds of the time, and one blocking task takes SQLite a fraction of one task per row.
 
 mod postgres;
 mod sqlite;
@@ -24,27 +24,23 @@ use std::{
     sync::Arc,
 };
 
-/// What became of one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InsertOutcome {
-    /// It is stored now.
     Stored,
-    /// It was stored before.
+    /// The same order was stored before.
     AlreadyThere,
-    /// Another order of the same customer is stored under its id: they used a key twice.
+    /// Another order of the same customer has this id: the customer used a key twice.
     KeyReused,
-    /// Another customer's order is stored under its id.
+    /// Another customer's order has this id.
     Conflict,
 }
 
-/// A stored order, as far as it decides about others under the same id.
+/// The part of a stored order that is compared with others of the same id.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// The customer whose order it is.
     customer_id: UserId,
-    /// The fingerprint of what was ordered.
     fingerprint: Vec<u8>,
-    /// The order as it was placed, where the fingerprints do not decide.
+    /// The order as it was placed, if the fingerprints differ.
     placed: Option<NewOrder>,
 }
 
@@ -54,13 +50,13 @@ impl Content {
         Self { customer_id: order.customer_id, fingerprint, placed: Some(order.clone()) }
     }
 
-    /// Returns whether this is that order.
+    /// Returns whether this is the content of `order`.
     pub fn is_of(&self, order: &NewOrder) -> bool {
         self.fingerprint == order.fingerprint()
             || self.placed.as_ref().is_some_and(|placed| order.repeats(placed))
     }
 
-    /// Compares this with an order under the same id.
+    /// Compares this with an order of the same id.
     fn meets(&self, order: &NewOrder) -> InsertOutcome {
         if self.is_of(order) {
             InsertOutcome::AlreadyThere
@@ -72,10 +68,10 @@ impl Content {
     }
 }
 
-/// Why an order whose id is taken can't be stored, for staff.
+/// Reason, shown to staff, why an order whose id is in use can't be stored.
 pub const CONFLICT: &str = "another order is stored under its id";
 
-/// Why the database will not store an order, for staff.
+/// Describes to staff why the database will not store an order.
 pub fn why(error: &Error) -> String {
     match error {
         Error::UnknownReference(_) => "it names a customer or a recipe that does not exist".into(),
@@ -86,16 +82,17 @@ pub fn why(error: &Error) -> String {
     }
 }
 
-/// Stores the orders that are not there yet, with their lines and the first row of their history, and says for each
-/// what became of it, in the same order. Belongs in a transaction. Fails as a whole if one of them can't be stored.
+/// Inserts the orders that are not stored yet, with their lines and the first row of their history, and
+/// returns an outcome for each, in the same order. Belongs in a transaction. Fails as a whole if one order
+/// can't be stored.
 pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Timestamp) -> Result<Vec<InsertOutcome>> {
-    // An id may stand in the batch twice; only its first order counts as new.
+    // An id may occur twice in the batch; its first order counts as new.
     let mut first_of: HashMap<OrderId, &NewOrder> = HashMap::with_capacity(batch.len());
     for order in batch.iter() {
         first_of.entry(order.id).or_insert(order);
     }
     let mut unique: Vec<&NewOrder> = first_of.values().copied().collect();
-    // In one order everywhere, so that two workers with the same orders wait for each other instead of deadlocking.
+    // Sorted, so that two workers with the same orders wait for each other instead of deadlocking.
     unique.sort_unstable_by_key(|order| order.id);
 
     let mut stored: HashSet<OrderId> = match conn {
@@ -119,7 +116,7 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Timestamp) -> 
         .collect())
 }
 
-/// Stores an order, as large as they come, and takes it back. Belongs in a transaction.
+/// Inserts an order of maximum size and deletes it again. Belongs in a transaction.
 pub async fn probe_insert(conn: &mut Conn, at: Timestamp) -> Result<()> {
     let customer: Option<UserId> = on!(conn, c => users::table.select(users::id).first(c)).optional()?;
     let recipe: Option<(RecipeId, Name)> =
@@ -148,7 +145,7 @@ pub async fn probe_insert(conn: &mut Conn, at: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// Returns what is stored under the ids of these orders.
+/// Loads the stored contents for the ids of these orders.
 pub async fn contents(conn: &mut Conn, orders: &[&NewOrder]) -> Result<HashMap<OrderId, Content>> {
     if orders.is_empty() {
         return Ok(HashMap::new());
@@ -160,7 +157,7 @@ pub async fn contents(conn: &mut Conn, orders: &[&NewOrder]) -> Result<HashMap<O
         .load(c))?;
     let content = |(id, customer_id, fingerprint)| (id, Content { customer_id, fingerprint, placed: None });
     let mut contents: HashMap<_, _> = rows.into_iter().map(content).collect();
-    // What comes again is nearly always the same to the letter: only the others are read.
+    // A repeated order is nearly always identical, so only those that differ are read in full.
     let differs = |order: &&&NewOrder| contents.get(&order.id).is_some_and(|content| !content.is_of(order));
     let differing: HashSet<OrderId> = orders.iter().filter(differs).map(|order| order.id).collect();
     if !differing.is_empty() {
@@ -171,12 +168,12 @@ pub async fn contents(conn: &mut Conn, orders: &[&NewOrder]) -> Result<HashMap<O
     Ok(contents)
 }
 
-/// Keeps everybody else from storing this order until the transaction ends, and waits for whoever is doing so: what is read
-/// afterwards is true until then.
+/// Blocks all others from inserting this order until the transaction ends, after waiting for one that is
+/// inserting it: what is read afterwards stays true until then.
 pub async fn reserve(conn: &mut Conn, id: OrderId, at: Timestamp) -> Result<()> {
     match conn {
         Conn::Pg(conn) => postgres::reserve(conn, id, at).await,
-        // It has one writer at a time.
+        // SQLite has one writer at a time.
         Conn::Sqlite(_) => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! One statement a batch: arrays in, ids of the new orders out.
+//! Inserts a batch with one statement: arrays in, ids of the new orders out.
 
 use crate::{
     domain::{
@@ -38,14 +38,15 @@ const INSERT: &str = "
     )
     SELECT id FROM new";
 
-/// Takes an id as storing an order would, in anybody's name: the primary key is the lock, and costs those who store nothing.
+/// Inserts the id as inserting the order would, with any customer: the primary key serves as a lock, at no
+/// cost to those who insert orders.
 const TAKE_ID: &str = "
     INSERT INTO orders (id, customer_id, placed_by, status, priority, due_at, placed_at, recorded_at, updated_at, version,
                         fingerprint)
     SELECT $1, users.id, users.id, 'pending', 1, $2, $2, $2, $2, 1, ''::bytea FROM users LIMIT 1
     ON CONFLICT (id) DO NOTHING";
 
-/// Takes back what [`TAKE_ID`] put in; the id stays taken until the transaction ends.
+/// Deletes the row of [`TAKE_ID`]; the id stays locked until the transaction ends.
 const TAKE_BACK: &str = "DELETE FROM orders WHERE id = $1";
 
 #[derive(QueryableByName)]
@@ -54,7 +55,7 @@ struct New {
     id: Uuid,
 }
 
-/// Stores the orders whose id is not there yet and returns those ids.
+/// Inserts the orders whose ids are new, and returns those ids.
 pub async fn insert(conn: &mut PgConn, orders: &[&NewOrder], at: Timestamp) -> Result<HashSet<OrderId>> {
     let lines: Vec<_> = orders
         .iter()

@@ -1,4 +1,4 @@
-//! One blocking task a batch, one prepared statement a table.
+//! Inserts a batch in one blocking task, with one prepared statement per table.
 
 use crate::{
     domain::{
@@ -45,7 +45,7 @@ struct LineRow<'a> {
     note: Option<&'a Note>,
 }
 
-/// Stores the orders whose id is not there yet and returns those ids.
+/// Inserts the orders whose ids are new, and returns those ids.
 pub async fn insert(conn: &mut SqliteConn, orders: Vec<NewOrder>, at: Timestamp) -> Result<HashSet<OrderId>> {
     Ok(conn
         .spawn_blocking(move |conn| {

@@ -1,7 +1,8 @@
-//! The role of PostgreSQL that `serve` and `work` sign in with: it may read and write rows, and change nothing else.
+//! The PostgreSQL role that `serve` and `work` sign in with: it may read and write rows, and nothing else.
 //!
-//! Whoever takes over a process that answers the internet has its database role too. Without the schema's owner behind it
-//! nothing can be dropped, emptied at once or defined anew, and the triggers that keep the audit trail can't be switched off.
+//! Whoever takes over a process that answers the internet has its database role too. A role that does not own
+//! the schema can drop, truncate and redefine nothing, and can't disable the triggers that protect the audit
+//! trail.
 
 use crate::store::{Error, PgConn, Pools, Store};
 use diesel::{
@@ -13,11 +14,11 @@ use postgres_protocol::password::scram_sha_256;
 use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, str::FromStr};
 
-/// The longest name that PostgreSQL takes; it cuts off what is longer.
+/// Limit of PostgreSQL, which truncates longer names.
 const MAX_NAME_BYTES: usize = 63;
 
-/// What the role may do with each table of ours: of an audit entry, never change it; of the list of migrations, only read it.
-/// Tables of other owners in the same schema are none of its business.
+/// Privileges on each table of ours: audit entries can't be changed, and the list of migrations is read-only.
+/// Tables of other owners in the schema are left alone.
 const TABLES: &str = "
     SELECT string_agg(format('REVOKE ALL ON %1$s FROM %2$I; GRANT %3$s ON %1$s TO %2$I', oid::regclass, $1,
         CASE WHEN relkind = 'S' THEN 'USAGE, SELECT'
@@ -28,24 +29,24 @@ const TABLES: &str = "
     WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'S')
         AND pg_get_userbyid(relowner) = current_user";
 
-/// Reaching them, and what later migrations add.
+/// Access to the schema, and privileges on what later migrations add.
 const AROUND: &str = "
     SELECT format('GRANT CONNECT ON DATABASE %1$I TO %2$I; GRANT USAGE ON SCHEMA %3$I TO %2$I;
         ALTER DEFAULT PRIVILEGES IN SCHEMA %3$I GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO %2$I;
         ALTER DEFAULT PRIVILEGES IN SCHEMA %3$I GRANT USAGE, SELECT ON SEQUENCES TO %2$I',
         current_database(), $1, current_schema()) AS text";
 
-/// The account itself. `$2` is what the server keeps of a password (SCRAM), so that none is in its log.
+/// The role itself. `$2` is the SCRAM verifier, so that the log of the server contains no password.
 const ACCOUNT: &str = "
     SELECT format(CASE WHEN EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)
         THEN 'ALTER ROLE %I LOGIN PASSWORD %L' ELSE 'CREATE ROLE %I LOGIN PASSWORD %L' END, $1, $2) AS text";
 
-/// Who owns what the migrations made, where that is somebody else.
+/// Finds another owner of objects that the migrations made.
 const OTHER_OWNER: &str = "
     SELECT pg_get_userbyid(relowner)::text AS text FROM pg_class
     WHERE oid = to_regclass('orders') AND pg_get_userbyid(relowner) <> current_user";
 
-/// What a role that is there already is besides: something that must not become known to `serve`.
+/// Finds further rights of an existing role, with which `serve` must not be trusted.
 const BESIDES: &str = "
     SELECT CASE
         WHEN rolname = current_user THEN 'is the one that migrates'
@@ -57,7 +58,7 @@ const BESIDES: &str = "
         END AS text
     FROM pg_roles WHERE rolname = $1";
 
-/// What it may do all the same, because everybody may.
+/// Finds rights that the role has because everybody has them.
 const STILL: &str = "
     SELECT CASE
         WHEN has_schema_privilege($1, current_schema(), 'CREATE')
@@ -70,7 +71,7 @@ const STILL: &str = "
             THEN 'truncate tables or add triggers to them (REVOKE ALL ON ALL TABLES IN SCHEMA … FROM PUBLIC forbids it)'
         END AS text";
 
-/// The name of a role: what can stand in a URL and in SQL without being quoted.
+/// Name of a role that needs no quoting in a URL or in SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleName(String);
 
@@ -96,22 +97,21 @@ impl fmt::Display for RoleName {
     }
 }
 
-/// Why there is no such role.
+/// Reason that the role was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum AppRoleError {
-    /// Only a server has roles.
+    /// SQLite has no roles.
     #[error("a SQLite file has no roles")]
     NoServer,
-    /// It exists, and is more than a role for `serve` and `work`.
+    /// The role exists and is more than a role for `serve` and `work`.
     #[error("the role {0} must be one for `serve` and `work` only, but it {1}")]
     NotPlain(RoleName, String),
-    /// Somebody else's tables.
+    /// The tables belong to another role.
     #[error("only the owner of the tables can let {0} use them: run it as {1}")]
     NotOwner(RoleName, String),
-    /// Everybody may do more than rows.
+    /// Everybody has more rights than on rows.
     #[error("the role {0} could still {1}")]
     TooMuch(RoleName, String),
-    /// The database did not do it.
     #[error(transparent)]
     Store(#[from] Error),
 }
@@ -129,14 +129,14 @@ struct Line {
 }
 
 impl Store {
-    /// Makes a role with this password that may use what the migrations made, or brings it up to date. Nothing of it is kept
-    /// unless all is as it must be. Safe to repeat.
+    /// Creates a role with this password that may use what the migrations made, or updates it. Changes
+    /// nothing unless all checks pass. Safe to repeat.
     pub async fn grant_app_role(&self, name: &RoleName, password: &SecretString) -> Result<(), AppRoleError> {
         if matches!(self.pools, Pools::Sqlite(..)) {
             return Err(AppRoleError::NoServer);
         }
         let mut conn = self.schema_conn().await?;
-        // Whatever goes wrong closes the connection, which undoes it.
+        // Any failure closes the connection, which rolls back.
         conn.batch_execute("BEGIN").await?;
         let besides: Option<Line> =
             sql_query(BESIDES).bind::<Text, _>(&name.0).get_result(&mut conn).await.optional()?;

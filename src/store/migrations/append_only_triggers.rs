@@ -1,7 +1,7 @@
-//! What keeps the trail as it was written: triggers. Each database has a language of its own for them, so they are no migration; they
-//! are made whenever a database is migrated, unless they are there.
+//! Triggers that make the audit trail append-only. Each database has its own language for them, so they are
+//! no migration: every migration run creates those that are missing.
 
-/// For PostgreSQL: no statement that would change an entry is let through, whether or not it would find one.
+/// PostgreSQL: rejects every statement that would change an entry, even if it would match none.
 pub const POSTGRES: &str = "
     CREATE OR REPLACE FUNCTION is_append_only() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$;
@@ -11,7 +11,7 @@ pub const POSTGRES: &str = "
         FOR EACH STATEMENT EXECUTE FUNCTION is_append_only();
 ";
 
-/// For SQLite. `INSERT OR REPLACE` deletes without asking the trigger for deleting, by key and by `rowid`.
+/// SQLite. `INSERT OR REPLACE` deletes by key and by `rowid` without firing the trigger for deletions.
 pub const SQLITE: &str = "
     CREATE TRIGGER IF NOT EXISTS audit_entries_stay BEFORE UPDATE ON audit_entries
         BEGIN SELECT RAISE(ABORT, 'audit_entries is append-only'); END;

@@ -1,4 +1,4 @@
-//! Brings a database to the schema that this version needs, or says how far it is from it.
+//! Migrates a database to the schema of this version, or compares the two.
 
 pub mod app_role;
 pub mod append_only_triggers;
@@ -19,18 +19,19 @@ use tokio::{task::spawn_blocking, time::Instant};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// PostgreSQL's advisory lock for migrating: two that migrate at once go one after the other. ("shaker" in ASCII.)
+/// PostgreSQL advisory lock ("shaker" in ASCII): concurrent migrations run one after the other.
 const LOCK: i64 = 0x0073_6861_6b65_7200;
 
-/// The limits of changing the schema, which may take long.
+/// Session options for changing the schema, which may take long.
 const SESSION_OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=60000";
 
-/// The time that a server has to let in who changes the schema: as long as a role waits for its database at start.
+/// Time that a server has to accept the connection that changes the schema: as long as a role waits for its
+/// database at start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How PostgreSQL cleans up behind moved orders, unless an operator has chosen. Each claim leaves a dead entry at the front of the
-/// working order, where every later claim steps over it. By default that waits for a fifth of the table to be dead, and where it
-/// is large even vacuuming leaves the indexes alone.
+/// Autovacuum settings of the orders table, unless an operator has chosen others. Each claim leaves a dead
+/// index entry at the front of the working order, which every later claim has to step over. By default
+/// vacuuming waits until a fifth of the table is dead, and on a large table it skips the indexes even then.
 const CLEANING: &str = "DO $$ BEGIN
     IF (SELECT reloptions IS NULL FROM pg_class WHERE oid = 'orders'::regclass) THEN
         ALTER TABLE orders SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
@@ -48,19 +49,17 @@ mod ledger {
 }
 use ledger::__diesel_schema_migrations;
 
-/// How a database's schema relates to this version's.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Schema {
-    /// As it must be.
     Current,
-    /// Older: migrations are missing.
+    /// Migrations are missing.
     Behind,
-    /// Newer: it has migrations that this version does not know.
+    /// It has migrations that this version does not know.
     Ahead,
 }
 
 impl Store {
-    /// Runs the migrations that are missing. Safe to repeat, and safe to run from several processes at once.
+    /// Runs the missing migrations. Safe to repeat, and to run from several processes at once.
     pub async fn migrate(&self) -> Result<()> {
         let collisions = match &self.pools {
             Pools::Pg(..) => {
@@ -76,7 +75,7 @@ impl Store {
                 Conn::Pg(conn).transaction(async |conn| recipe_keys::refresh(conn).await).await??
             }
             Pools::Sqlite(pool, _) => {
-                // All in one transaction that takes the write lock first: whoever comes second finds it done.
+                // One transaction that takes the write lock first: a second process finds everything done.
                 let mut conn = pool.get().await?;
                 let migrated = blocking(async move {
                     conn.spawn_blocking(|conn| {
@@ -99,7 +98,7 @@ impl Store {
         Ok(())
     }
 
-    /// Compares the database's schema with this version's.
+    /// Compares the schema of the database with that of this version.
     pub async fn schema(&self) -> Result<Schema> {
         let applied = self.read(async |conn| applied(conn).await).await?;
         let known: BTreeSet<String> = MigrationSource::<diesel::pg::Pg>::migrations(&MIGRATIONS)
@@ -116,15 +115,15 @@ impl Store {
         })
     }
 
-    /// Opens a connection to PostgreSQL for changing the schema, of one process at a time: closing it lets in the next. It has limits
-    /// of its own, for migrations may take longer than any statement of a request, and it may be the only one that the server
-    /// lets this process have.
+    /// Opens a PostgreSQL connection for changing the schema, one process at a time: closing it admits the
+    /// next. Its time limits are longer than those of requests, and it may be the only connection that the
+    /// server grants this process.
     pub(super) async fn schema_conn(&self) -> Result<Object<PgConn>> {
         let Pools::Pg(_, config) = &self.pools else {
             return Err(Error::unavailable("a SQLite file has no such connections"));
         };
         self.close_idle_connections();
-        // The pool ends with this function, so that nobody else is given the connection: it is closed once it is dropped.
+        // The pool ends with this function, so that the connection is closed, not reused, when it is dropped.
         let pool = pg_pool(config, SESSION_OPTIONS, &self.pulse, 1)?;
         let mut conn = self.pg_conn(&pool, Instant::now() + CONNECT_TIMEOUT).await?;
         conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
@@ -142,7 +141,7 @@ async fn applied(conn: &mut Conn) -> Result<BTreeSet<String>> {
         #[diesel(sql_type = Bool)]
         known: bool,
     }
-    // A role that only looks must not make the table, as Diesel's own harness would.
+    // Diesel's own harness would create the table, which a role that only checks must not do.
     let table = match conn {
         Conn::Pg(_) => "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS known",
         Conn::Sqlite(_) => {

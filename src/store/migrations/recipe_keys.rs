@@ -1,4 +1,4 @@
-//! Computes anew by which key each recipe is found: the rule of what is one name is the program's, and has changed.
+//! Recomputes the lookup keys of recipes after the program's rule for equal names has changed.
 
 use crate::domain::{Timestamp, ids::RecipeId, text::Name};
 use crate::store::{Conn, Result, on, schema::recipes};
@@ -6,23 +6,23 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use std::collections::{HashMap, hash_map::Entry};
 
-/// Two drinks on the menu whose names are one by the rule. The second keeps the key that it had, and is found by its id.
+/// Two recipes on the menu whose names are equal by the rule. The second keeps its old key, and can be found
+/// by its id only.
 #[derive(Debug)]
 pub struct KeyCollision {
-    /// The drink that has the name.
     pub first: Name,
-    /// The drink that should get another one.
+    /// The recipe that should be renamed.
     pub second: Name,
 }
 
-/// Brings the keys of all recipes up to the rule. Safe to repeat; writes only keys that differ.
+/// Updates the keys that differ from the rule. Safe to repeat.
 pub async fn refresh(conn: &mut Conn) -> Result<Vec<KeyCollision>> {
-    // Of two that need the same key the older one gets it. Those off the menu have none that could be taken from them.
+    // Of two recipes that need the same key the older one gets it. Archived recipes do not occupy theirs.
     let rows: Vec<(RecipeId, Name, String, Option<Timestamp>)> = on!(conn, c => recipes::table
         .select((recipes::id, recipes::name, recipes::name_key, recipes::archived_at))
         .order((recipes::created_at, recipes::id))
         .load(c))?;
-    // Those that have the key already go first: it is theirs, and can't be written twice.
+    // Recipes that have their key already come first: no other row may take it from them.
     let (settled, others): (Vec<_>, Vec<_>) =
         rows.into_iter().partition(|(_, name, key, _)| name.key() == *key);
     let mut named: HashMap<String, Name> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Cancelling all that a customer has on the board, at once.
+//! Cancels the open orders of a customer.
 
 use crate::domain::{
     Timestamp,
@@ -22,23 +22,21 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-/// The most orders that are cancelled by one pair of statements.
+/// Orders per pair of statements.
 const BATCH: usize = 500;
-/// The most batches of one transaction, so that it ends in time.
+/// Maximum of batches in one transaction, so that it ends in time.
 const MAX_BATCHES: usize = 20;
 
-/// Which orders to cancel, and what their history shall say.
+/// Orders to cancel, and the entry in their history.
 #[derive(Debug, Clone)]
 pub struct Cancellation {
-    /// Whose.
     pub customer_id: UserId,
-    /// Also those that a bartender works on.
+    /// Includes orders in progress.
     pub in_progress: bool,
-    /// Only those that are as they were stored; of those that somebody else placed for the customer, only those of before.
+    /// Restricts to orders nobody has acted on. Of those that somebody else placed for the customer, only
+    /// those placed before this time are included.
     pub untouched: Option<Timestamp>,
-    /// Who cancels them.
     pub actor_id: UserId,
-    /// Why.
     pub reason: Option<Note>,
 }
 
@@ -52,7 +50,7 @@ struct OpenRow {
     updated_at: Timestamp,
 }
 
-/// Loads rows that nobody else moves until this transaction ends.
+/// Loads rows and locks them until the transaction ends.
 macro_rules! load_locked {
     ($conn:expr, $query:expr) => {
         match $conn {
@@ -65,7 +63,7 @@ macro_rules! load_locked {
 }
 
 impl Cancellation {
-    /// Cancels them, 10,000 at most of a status, and says which they were. Belongs in a transaction.
+    /// Cancels them, 10,000 at most of each status, and returns their ids. Belongs in a transaction.
     pub async fn run(&self, conn: &mut Conn) -> Result<Vec<OrderId>> {
         let mut cancelled = Vec::new();
         let statuses = [Some(Status::Pending), self.in_progress.then_some(Status::InProgress)];
@@ -82,7 +80,8 @@ impl Cancellation {
         Ok(cancelled)
     }
 
-    /// Some of the orders that stand there: in one order, so that two who cancel them wait for each other instead of deadlocking.
+    /// Locks some of the orders of a status, sorted, so that two transactions that cancel them wait for each
+    /// other instead of deadlocking.
     async fn lock_some(&self, conn: &mut Conn, status: Status) -> Result<Vec<OpenRow>> {
         let version = if self.untouched.is_some() { 1 } else { i32::MAX };
         let before = self.untouched.unwrap_or(Timestamp::LATEST);
@@ -93,7 +92,7 @@ impl Cancellation {
             .order((orders::placed_at.desc(), orders::id.desc()))
             .limit(i64::try_from(BATCH).unwrap_or(i64::MAX));
         if status == Status::Pending {
-            // So that those that the customer had before are not read.
+            // Excludes the customer's earlier orders from being read.
             let Some(since) = earliest_waiting(conn).await? else { return Ok(Vec::new()) };
             let own = orders::customer_id.eq(self.customer_id).and(orders::placed_at.ge(since));
             return Ok(load_locked!(conn, some.filter(own)));
@@ -104,7 +103,7 @@ impl Cancellation {
     }
 
     async fn cancel(&self, conn: &mut Conn, rows: Vec<OpenRow>) -> Result<Vec<OrderId>> {
-        // Later than whatever happened to them before, also by a clock that was set back.
+        // Later than everything in their history, even if a clock was set back.
         let latest = rows.iter().map(|row| row.updated_at + TimeDelta::microseconds(1)).max();
         let Some(at) = latest.map(|latest| latest.max(now())) else { return Ok(Vec::new()) };
         let step = |row: &OpenRow| Transition {
@@ -131,7 +130,7 @@ impl Cancellation {
     }
 }
 
-/// Those of these customers who have orders that are as they were stored, and were placed then or later.
+/// Returns those customers that have orders which nobody has acted on, placed at or after `since`.
 pub async fn with_untouched(conn: &mut Conn, customers: &[UserId], since: Timestamp) -> Result<Vec<UserId>> {
     Ok(on!(conn, c => orders::table
         .filter(orders::customer_id.eq_any(customers))

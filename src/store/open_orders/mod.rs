@@ -1,4 +1,4 @@
-//! Open orders of customers: those that somebody still has to work on.
+//! Open orders: pending or in progress.
 
 pub mod cancellations;
 
@@ -17,27 +17,23 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-/// An order that is pending or in progress.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenOrder {
-    /// Its id.
     pub id: OrderId,
-    /// Whose it is.
     pub customer_id: UserId,
-    /// How many drinks it has.
     pub drinks: u32,
 }
 
-/// The open orders of these customers that were placed then or later, `limit` at most.
+/// Loads the open orders of these customers placed at or after `since`, `limit` at most.
 pub async fn of_customers(
     conn: &mut Conn,
     customers: &[UserId],
     since: Timestamp,
     limit: i64,
 ) -> Result<Vec<OpenOrder>> {
-    // Not as a list of values: of the indexes only the customers' shall be looked at.
+    // Not as a list of bound values, so that only the index of the customers is considered.
     let is_open = sql::<Bool>("orders.status IN ('pending', 'in_progress')");
-    // Order by order: PostgreSQL might read all lines there are to join them.
+    // Per order: PostgreSQL might read all lines in the table to join them.
     let drinks = order_lines::table
         .filter(order_lines::order_id.eq(orders::id))
         .select(sum(order_lines::quantity))

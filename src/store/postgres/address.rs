@@ -1,25 +1,23 @@
-//! The addresses of PostgreSQL in a URL.
-
 use std::{net::IpAddr, path::PathBuf};
 use tokio_postgres::config::{Config, Host};
 
 const PORT: u16 = 5432;
 
-/// A place where a server listens.
+/// Address at which a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerAddress {
-    /// A host by its name or its IP address.
+    /// Host name or IP address, and port.
     Tcp(String, u16),
-    /// A socket in the file system.
+    /// Path of a Unix socket.
     Unix(PathBuf),
 }
 
-/// Lists the places that a URL names, in its order.
+/// Lists the addresses of a URL, in its order.
 pub fn addresses(config: &Config) -> Vec<ServerAddress> {
     let (hosts, known, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
     let address = |at: usize| {
         let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
-        // An address saves looking the name up.
+        // An IP address saves a DNS lookup.
         match (known.get(at).map(IpAddr::to_string), hosts.get(at)) {
             (Some(known), _) => Some(ServerAddress::Tcp(known, port)),
             (None, Some(Host::Tcp(name))) => Some(ServerAddress::Tcp(name.clone(), port)),

@@ -1,34 +1,32 @@
-//! Checks, before anything is written, that a server is one that this program can work with.
+//! Checks, before anything is written, that this program can work with a PostgreSQL server.
 
 use super::connect::{ConnectError, connect};
 use crate::store::{Error, Result, TRANSACTION_TIMEOUT};
 use tokio::time::timeout;
 use tokio_postgres::{SimpleQueryMessage, config::Config, error::DbError};
 
-/// A setting of our own, asked for where a connection begins. A pooler refuses such options, or is told to ignore them; then the
-/// limits of each statement's time are ignored as well.
+/// A custom setting sent at the start of the connection. Connection poolers reject such options or are
+/// configured to ignore them, and then they ignore statement timeouts as well.
 const PROBE: &str = "-c shakerqueue.probe=on";
 
-/// The server's answer about itself. The probe is NULL where nobody set it.
+/// Query for the properties of the server. The probe is NULL if the option was ignored.
 const QUESTION: &str = "SELECT current_database(), current_setting('server_encoding'), \
                         current_setting('shakerqueue.probe', true)";
 
-/// Words of poolers about options: PgBouncer's, and RDS Proxy's.
+/// Messages of PgBouncer and of RDS Proxy about startup options.
 const POOLERS_REFUSALS: [&str; 2] = ["unsupported startup parameter", "command-line options"];
 
-/// The only encoding that has every character which guests write. (That of the connection is always this one.)
+/// The only encoding that has every character in names and notes. (The connection always uses it.)
 const ENCODING: &str = "UTF8";
 
-/// The fitness of a database: whether it can be worked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fitness {
-    /// It can.
     Fit,
-    /// It can't, and waiting changes nothing: a sentence that says what to do.
+    /// It never will be; contains a sentence that says what to do.
     Unfit(String),
 }
 
-/// Asks the server on a connection of its own.
+/// Checks the server on a new connection.
 pub async fn check(config: &Config) -> Result<Fitness> {
     timeout(TRANSACTION_TIMEOUT, ask(config))
         .await

@@ -1,4 +1,5 @@
-//! Opens connections to PostgreSQL that notice when their server is gone, and that know the code of their last error.
+//! Opens connections to PostgreSQL that notice when their server is gone, and that keep the SQLSTATE of their
+//! last error.
 
 use super::{
     address::{ServerAddress, addresses},
@@ -25,36 +26,34 @@ use tokio_postgres::{
 };
 use tokio_util::{either::Either, task::AbortOnDropHandle};
 
-/// The time that one of several servers has to answer before the next one is asked, and any to take a TCP connection.
+/// Time limit for one server of several to answer before the next is tried, and for any TCP connection.
 const NEXT_SERVER_TIMEOUT: Duration = Duration::from_secs(3);
-/// The time that what is sent may go without an acknowledgement.
+/// `TCP_USER_TIMEOUT`: time that sent data may stay unacknowledged.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
-/// From when on, how often, and how many times a silent server is asked whether it is there.
+/// TCP keepalive: idle time, interval and number of probes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_RETRIES: u32 = 3;
 
 type Stream = WatchedStream<Either<TcpStream, UnixStream>>;
 
-/// Why there is no connection.
+/// Reason that no connection could be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The server refuses it, or the connection ended before it began.
+    /// The server refused the connection, or ended it during the start.
     #[error("{}", with_causes(.0))]
     Server(#[source] tokio_postgres::Error),
-    /// The server can't be reached.
     #[error("failed to connect to the server: {0}")]
     Unreachable(#[from] io::Error),
-    /// The server does not answer.
     #[error("the server did not answer in time")]
     TimedOut,
-    /// The server is none of those that the URL asks for.
+    /// No server has the properties that the URL asks for.
     #[error("the server is not {0} (target_session_attrs)")]
     OtherKind(&'static str),
 }
 
 impl ConnectError {
-    /// Returns the code with which the server refused.
+    /// Returns the SQLSTATE of the refusal.
     pub fn state(&self) -> Option<SqlState> {
         match self {
             Self::Server(error) => error.code().and_then(|code| SqlState::parse(code.code().as_bytes())),
@@ -62,7 +61,7 @@ impl ConnectError {
         }
     }
 
-    /// Returns whether the server lets in nobody else for now.
+    /// Returns whether the server accepts no further connection for now.
     pub fn is_too_many_connections(&self) -> bool {
         self.state().is_some_and(SqlState::is_too_many_connections)
     }
@@ -74,14 +73,14 @@ impl From<tokio_postgres::Error> for ConnectError {
     }
 }
 
-/// Diesel's error has no place for one of ours but this.
+/// Diesel's error has no other variant for foreign errors.
 impl From<ConnectError> for ConnectionError {
     fn from(error: ConnectError) -> Self {
         Self::CouldntSetupConfiguration(DieselError::QueryBuilderError(Box::new(error)))
     }
 }
 
-/// Returns whether the server lets in nobody else for now.
+/// Returns whether the server accepts no further connection for now.
 pub fn is_too_many_connections(error: &ConnectionError) -> bool {
     let ConnectionError::CouldntSetupConfiguration(DieselError::QueryBuilderError(error)) = error else {
         return false;
@@ -89,29 +88,29 @@ pub fn is_too_many_connections(error: &ConnectionError) -> bool {
     error.downcast_ref::<ConnectError>().is_some_and(ConnectError::is_too_many_connections)
 }
 
-/// An error with what caused it: tokio-postgres itself only says "db error".
+/// Formats an error with its sources: tokio-postgres itself only says "db error".
 fn with_causes(error: &tokio_postgres::Error) -> String {
     let causes = successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
 }
 
-/// The driver of an open connection; dropping it ends the connection.
+/// Task that drives an open connection; dropping it closes the connection.
 pub struct Driver {
     last_error: LastError,
     _task: AbortOnDropHandle<()>,
 }
 
-/// Diesel keeps it with its connection, and nothing else of ours.
+/// A Diesel connection owns its instrumentation, so the driver is stored as one.
 impl Instrumentation for Driver {
     fn on_connection_event(&mut self, _: InstrumentationEvent<'_>) {}
 }
 
-/// Returns the code of the last error on a connection, once.
+/// Takes the SQLSTATE of the last error on a connection.
 pub fn last_error(conn: &mut PgConn) -> Option<SqlState> {
     conn.instrumentation().downcast_ref::<Driver>().and_then(|driver| driver.last_error.take())
 }
 
-/// Opens a connection for Diesel, with these options of the session before those of the URL.
+/// Opens a connection for Diesel. These session options come before those of the URL.
 pub async fn pg_connection(config: &Config, options: &str) -> Result<PgConn, ConnectionError> {
     let (client, driver) = connect(config, options).await?;
     let mut conn = PgConn::try_from(client).await?;
@@ -119,7 +118,7 @@ pub async fn pg_connection(config: &Config, options: &str) -> Result<PgConn, Con
     Ok(conn)
 }
 
-/// Opens a connection, with these options of the session before those of the URL.
+/// Opens a connection. These session options come before those of the URL.
 pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver), ConnectError> {
     let mut config = config.clone();
     let options = match config.get_options() {
@@ -143,13 +142,13 @@ pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver),
     Err(failure)
 }
 
-/// A server, by an address of its host.
+/// A server at one address of its host.
 enum Server {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-/// Looks up the hosts of a URL. Those that have no address are left out, unless none has.
+/// Resolves the hosts of a URL. Those without an address are left out, unless none has one.
 async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
     let (mut servers, mut failure) = (Vec::new(), None);
     for address in addresses(config) {
@@ -200,7 +199,7 @@ async fn open(server: &Server) -> Result<Either<TcpStream, UnixStream>, ConnectE
     Ok(Either::Left(stream))
 }
 
-/// Makes sure that the server is one that may be written to, or only read, where the URL asks for that.
+/// Checks that the server is writable or read-only, if the URL asks for that.
 async fn check_kind(client: &Client, wanted: TargetSessionAttrs) -> Result<(), ConnectError> {
     let (read_only, name) = match wanted {
         TargetSessionAttrs::ReadWrite => ("off", "read-write"),

@@ -1,4 +1,4 @@
-//! PostgreSQL's own parts: where a URL leads, connections, the codes of errors, and the check of a server at start.
+//! PostgreSQL-specific code: URLs, connections, error codes, and the check of a server at start.
 
 mod address;
 mod check;

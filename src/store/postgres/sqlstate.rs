@@ -1,27 +1,28 @@
-//! The codes of PostgreSQL's errors (SQLSTATE), and what each class of them means for whoever asked. docs/failures.md has the
-//! same table for people, and a test holds the two together.
+//! PostgreSQL's error codes (SQLSTATE), classified by what they mean to the caller. docs/failures.md has the
+//! same table, and a test keeps the two equal.
 
 use std::fmt;
 
-/// A code: a class of two characters and three more.
+/// Five characters, of which the first two are the class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlState([u8; 5]);
 
-/// Says whether asking again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// The state of the server, the database or the connection is why: the same may succeed later, if only once somebody mended it.
+    /// Caused by the state of the server, the database or the connection: a retry may succeed, even if only
+    /// after somebody repaired something.
     Transient,
-    /// The values are why: with them it fails every time.
+    /// Caused by the values: it fails every time.
     InvalidValue,
-    /// A rule of the database is why: for this row it fails every time.
+    /// Caused by a rule of the database: it fails every time for this row.
     Rejected,
 }
 
 use Meaning::{InvalidValue, Rejected, Transient};
 
-/// Every class of PostgreSQL's manual (Appendix A, versions 15 to 18). What is not caused by the values of one request counts as
-/// transient, even where an operator has to act: a missing table must not make a dead letter of every order.
+/// Every class of PostgreSQL's manual (Appendix A, versions 15 to 18). Errors not caused by the values of one
+/// request count as transient, even if an operator must act: a missing table must not turn every order into a
+/// dead letter.
 const CLASSES: [(&str, Meaning); 44] = [
     ("00", Transient),    // successful completion
     ("01", Transient),    // warning
@@ -69,39 +70,38 @@ const CLASSES: [(&str, Meaning); 44] = [
     ("XX", Transient),    // internal error: data corrupted
 ];
 
-/// Codes after which another connection may succeed where this one fails again: its plan is obsolete, its prepared statements
-/// are gone, or its server has become a standby.
+/// Codes after which another connection may succeed while this one keeps failing: its cached plan is
+/// obsolete, its prepared statements are gone, or its server has become a standby.
 const SPOILING: [&str; 5] = ["0A000", "08P01", "25006", "26000", "42P05"];
 
-/// The code of a server that lets nobody else in for now: `max_connections` or a CONNECTION LIMIT is reached.
+/// Code of a server that accepts no further connection for now: `max_connections` or a CONNECTION LIMIT is
+/// reached.
 const TOO_MANY_CONNECTIONS: &str = "53300";
 
 impl SqlState {
-    /// Reads a code as servers send it.
     pub fn parse(code: &[u8]) -> Option<Self> {
         let code: [u8; 5] = code.try_into().ok()?;
         let is_plain = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
         code.iter().all(is_plain).then_some(Self(code))
     }
 
-    /// Returns the code as text.
     pub fn as_str(&self) -> &str {
-        // Only ASCII is taken.
+        // `parse` admits ASCII only.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Says what it means. A class that the manual does not name counts as transient.
+    /// Returns the meaning of the code's class; an unknown class is transient.
     pub fn meaning(self) -> Meaning {
         let known = CLASSES.iter().find(|(class, _)| self.as_str().starts_with(class));
         known.map_or(Transient, |(_, meaning)| *meaning)
     }
 
-    /// Returns whether another connection may succeed where this one fails again.
+    /// Returns whether another connection may succeed while this one keeps failing.
     pub fn spoils_connection(self) -> bool {
         SPOILING.contains(&self.as_str())
     }
 
-    /// Returns whether the server has as many connections as it takes.
+    /// Returns whether the server accepts no further connection for now.
     pub fn is_too_many_connections(self) -> bool {
         self.as_str() == TOO_MANY_CONNECTIONS
     }

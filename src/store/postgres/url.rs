@@ -1,8 +1,8 @@
-//! Reads the URL of a PostgreSQL database, and says what is wrong with one that can't be used without repeating a secret in it.
+//! Parses the URL of a PostgreSQL database, and explains what is wrong with it without repeating a secret.
 
 use tokio_postgres::config::{Config, SslMode};
 
-/// The parameters that a URL may have.
+/// Accepted parameters.
 const PARAMETERS: [&str; 19] = [
     "application_name",
     "channel_binding",
@@ -25,7 +25,7 @@ const PARAMETERS: [&str; 19] = [
     "user",
 ];
 
-/// Parameters of other programs, and what to write instead.
+/// Parameters of other clients, and their replacements.
 const INSTEAD: [(&str, &str); 8] = [
     ("schema", "name the schema as options=-csearch_path%3DNAME"),
     ("currentSchema", "name the schema as options=-csearch_path%3DNAME"),
@@ -39,32 +39,30 @@ const INSTEAD: [(&str, &str); 8] = [
 
 const TLS: &str = "connections to PostgreSQL are not encrypted yet";
 
-/// The rule for ports, which can be read after them.
+/// Rule for ports, worded to follow the name of a setting.
 const PORT_RULE: &str = "must be 1 to 65535";
 
-/// The most characters that are repeated of a parameter's name.
+/// Maximum of characters repeated from a parameter's name.
 const MAX_NAME_CHARS: usize = 40;
 
-/// Why a URL can't be used: it can be read after `DATABASE_URL`.
+/// Reason that a URL is unusable, worded to follow `DATABASE_URL`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UrlError(String);
 
 impl UrlError {
-    /// The reason, as it can be read after `DATABASE_URL`.
     pub fn new(reason: String) -> Self {
         Self(reason)
     }
 }
 
-/// Parses the URL of a database.
 pub fn parse(url: &str) -> Result<Config, UrlError> {
     match url.parse::<Config>() {
         Ok(config) if config.get_ssl_mode() == SslMode::Require => Err(refused_value("sslmode")),
         Ok(config) if config.get_ports().contains(&0) => Err(wrong_port()),
         Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => Err(unreadable()),
         Ok(config) => Ok(config),
-        // Its message is not passed on: it may hold parts of the URL.
+        // The parser's own message may contain parts of the URL.
         Err(_) if has_wrong_port(url) => Err(wrong_port()),
         Err(_) => Err(wrong_parameter(url).unwrap_or_else(unreadable)),
     }
@@ -74,14 +72,14 @@ fn wrong_port() -> UrlError {
     UrlError(format!("has a wrong port: it {PORT_RULE}, as in postgres://USER:PASSWORD@HOST:5432/NAME"))
 }
 
-/// Looks at the ports behind the hosts. Nothing before the last `@` is looked at, and nothing is repeated: without an `@` what
-/// looks like a port may be a password.
+/// Checks the ports of the hosts. Nothing before the last `@` is examined, and nothing is repeated: without
+/// an `@`, what looks like a port may be a password.
 fn has_wrong_port(url: &str) -> bool {
     let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (_, behind_user) = behind_scheme.rsplit_once('@').unwrap_or(("", behind_scheme));
     let hosts = behind_user.split(['/', '?']).next().unwrap_or_default();
     hosts.split(',').any(|host| {
-        // An IPv6 address has colons of its own, in brackets.
+        // An IPv6 address has colons inside its brackets.
         let behind_brackets = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
         let port = behind_brackets.rsplit_once(':').map_or("", |(_, port)| port);
         !port.is_empty() && port.parse().map_or(true, |port: u16| port == 0)
@@ -92,7 +90,8 @@ fn unreadable() -> UrlError {
     UrlError("must look like postgres://USER:PASSWORD@HOST:5432/NAME".into())
 }
 
-/// Finds the first parameter that can't be used. Nothing before the last `@` is looked at: it may be a part of a password.
+/// Finds the first unusable parameter. Nothing before the last `@` is examined, because it may be part of a
+/// password.
 fn wrong_parameter(url: &str) -> Option<UrlError> {
     let (_, behind_host) = url.rsplit_once('@').unwrap_or(("", url));
     let (_, parameters) = behind_host.split_once('?')?;

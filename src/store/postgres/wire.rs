@@ -1,5 +1,5 @@
-//! Reads the code of each error from a connection to PostgreSQL. Diesel passes on an error's text, which servers translate, and
-//! not its code (SQLSTATE).
+//! Extracts the SQLSTATE of each error from the byte stream of a PostgreSQL connection. Diesel passes on only
+//! an error's message, which servers localize.
 
 use super::sqlstate::SqlState;
 use std::{
@@ -10,22 +10,21 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most bytes of an error that are looked at: its code is the third field, behind two words.
+/// Maximum of bytes examined of an error: its code is the third field, after two words.
 const MAX_ERROR_BYTES: usize = 256;
-/// The bytes before a message's body: its type, and a length that counts itself.
+/// Length of the message header: a type, and a length that counts itself.
 const HEAD_BYTES: usize = 5;
 const LENGTH_BYTES: usize = 4;
-/// The type of an error.
+/// Message type of an error.
 const ERROR: u8 = b'E';
-/// The field of an error that is its code.
+/// Type of the field with the SQLSTATE.
 const CODE_FIELD: &[u8] = b"C";
 
-/// The code of the last error on a connection. Cheap to clone; each clone tells of the same connection.
+/// SQLSTATE of the last error on a connection, shared by its clones.
 #[derive(Clone, Default)]
 pub struct LastError(Arc<Mutex<Option<SqlState>>>);
 
 impl LastError {
-    /// Returns the code, once.
     pub fn take(&self) -> Option<SqlState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -35,26 +34,25 @@ impl LastError {
     }
 }
 
-/// A stream from a server, with an eye on its errors.
+/// A stream from a server that records the code of each error.
 pub struct WatchedStream<S> {
     stream: S,
     messages: Messages,
 }
 
 impl<S> WatchedStream<S> {
-    /// Watches a stream from its beginning on.
     pub fn new(stream: S, last_error: LastError) -> Self {
         Self { stream, messages: Messages { last_error, ..Messages::default() } }
     }
 }
 
-/// The state of the message that a stream is in.
+/// Parser state within the current message.
 #[derive(Default)]
 struct Messages {
     head: Vec<u8>,
-    /// The bytes of its body that are yet to come.
+    /// Bytes of the body still to come.
     left: usize,
-    /// The beginning of its body, if it is an error.
+    /// The beginning of the body, if it is an error.
     error: Option<Vec<u8>>,
     last_error: LastError,
 }
@@ -96,7 +94,7 @@ impl Messages {
     }
 }
 
-/// Returns the code in an error's body: fields of a letter and a text, each ended by a null byte.
+/// Extracts the code from the body of an error: fields of a letter and a null-terminated string.
 fn code(error: &[u8]) -> Option<SqlState> {
     error.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(CODE_FIELD)).and_then(SqlState::parse)
 }

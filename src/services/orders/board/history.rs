@@ -1,4 +1,4 @@
-//! The history of an order: its moves, and other orders that were not taken under its key.
+//! The history of an order: its transitions, and other orders rejected under its key.
 
 use crate::{
     domain::{
@@ -10,19 +10,19 @@ use crate::{
     store::{self, Conn, key_conflicts, order_moves},
 };
 
-/// The reason that an entry has which is no move.
+/// Reason given in entries for rejected orders.
 const NOT_TAKEN: &str = "another order under this key was not taken";
 
-/// The history of a stored order, first to last.
+/// Loads the history of a stored order, oldest first.
 pub(super) async fn history(conn: &mut Conn, id: OrderId) -> store::Result<Vec<HistoryEntry>> {
     let moves = order_moves::history(conn, id).await?;
     Ok(merged(moves, key_conflicts::of(conn, id).await?))
 }
 
-/// Puts what was not taken where its time is. Such an entry leads from a state to the same one.
+/// Inserts rejected orders by their time. Their entries lead from a status to the same one.
 fn merged(mut entries: Vec<HistoryEntry>, not_taken: Vec<(UserId, Timestamp)>) -> Vec<HistoryEntry> {
     for (actor_id, at) in not_taken {
-        // Never first, whatever clocks say: the order was stored by then.
+        // Never first, whatever the clocks say: the order was stored by then.
         let place = entries.partition_point(|entry| entry.moved_at <= at).max(1);
         let Some(before) = place.checked_sub(1).and_then(|before| entries.get(before)) else { break };
         let (from, to) = (before.to, before.to);

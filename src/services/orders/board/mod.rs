@@ -1,4 +1,4 @@
-//! Working the queue: looking at orders, claiming and moving them.
+//! The board: reading, claiming and changing orders.
 
 mod history;
 mod waiters;
@@ -29,19 +29,17 @@ use std::time::Duration;
 use tokio::time::timeout;
 use waiters::Waiters;
 
-/// Why an order was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum TransitionError {
-    /// There is none, or it is none of the caller's.
+    /// Not found, or not visible to the caller.
     #[error("no such order")]
     Unknown,
-    /// That move can't be made from where it stands.
+    /// The action is not possible in the order's status.
     #[error("the order is {}", .0.status)]
     Conflict(Box<Order>),
-    /// It is in this state, and that is not one that the move is for.
+    /// The precondition does not hold; contains the current order.
     #[error("the order has moved")]
     Outdated(Box<Order>),
-    /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -55,24 +53,18 @@ impl TransactionError for TransitionError {
     }
 }
 
-/// The end of waiting for an order.
 #[derive(Debug)]
 pub enum WaitOutcome {
-    /// It is stored.
     Stored(Box<Order>),
-    /// It was not stored in time.
     TimedOut,
-    /// Too many wait: nobody waited.
+    /// Too many clients are waiting.
     Declined,
 }
 
-/// Why a customer's orders were not cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum CustomerError {
-    /// There is none of this id.
     #[error("no such customer")]
     Unknown,
-    /// The database could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -86,14 +78,12 @@ impl TransactionError for CustomerError {
     }
 }
 
-/// The orders of the bar.
 pub struct Board {
     store: Store,
     waiters: Waiters,
 }
 
 impl Board {
-    /// The orders in this store.
     pub fn new(store: Store) -> Self {
         Self { waiters: Waiters::new(store.clone()), store }
     }
@@ -107,18 +97,18 @@ impl Board {
         }
     }
 
-    /// An order that is stored and that the caller may see.
+    /// Finds a stored order that the caller may see.
     pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
         let order = self.store.read(async move |conn| orders::find(conn, id).await).await?;
         Ok(order.filter(|order| may_see(caller, order)))
     }
 
-    /// Whether an order became a dead letter.
+    /// Returns whether an order became a dead letter.
     pub async fn is_lost(&self, id: OrderId) -> store::Result<bool> {
         self.store.read(async move |conn| dead_letters::has(conn, id).await).await
     }
 
-    /// A page of orders, newest first, behind `after`.
+    /// Loads a page of orders, newest first, after the position `after`.
     pub async fn newest(
         &self,
         filter: OrderFilter,
@@ -128,7 +118,7 @@ impl Board {
         self.store.read(async move |conn| order_lists::newest(conn, &filter, after, limit).await).await
     }
 
-    /// A page of the orders that wait, in working order, behind `after`.
+    /// Loads a page of the waiting orders in working order, after the position `after`.
     pub async fn waiting(
         &self,
         filter: OrderFilter,
@@ -138,7 +128,7 @@ impl Board {
         self.store.read(async move |conn| order_lists::waiting(conn, &filter, after, limit).await).await
     }
 
-    /// The moves of an order that the caller may see.
+    /// Loads the history of an order that the caller may see.
     pub async fn history(&self, caller: Caller, id: OrderId) -> store::Result<Option<Vec<HistoryEntry>>> {
         self.store
             .read(async move |conn| match orders::find(conn, id).await? {
@@ -148,7 +138,7 @@ impl Board {
             .await
     }
 
-    /// Claims the order that is next in working order. Of many who ask at once each gets another one.
+    /// Claims the next order in working order; concurrent callers get different orders.
     pub async fn next(
         &self,
         bartender: Caller,
@@ -164,7 +154,7 @@ impl Board {
         Ok(outcome)
     }
 
-    /// Cancels all of a customer's orders that are pending or in progress, once. None: there is no such customer.
+    /// Cancels all orders of a customer that are pending or in progress, once per key.
     pub async fn cancel_all(
         &self,
         staff: Caller,
@@ -191,7 +181,7 @@ impl Board {
         Ok(outcome)
     }
 
-    /// Moves an order, once, if it can be moved so from where it stands.
+    /// Applies an action to an order, once per key.
     pub async fn act(
         &self,
         caller: Caller,
@@ -204,8 +194,8 @@ impl Board {
         let outcome = self
             .store
             .transaction(async move |conn| {
-                // Before the key is looked for: what was answered before is not for who may no longer see the order,
-                // such as somebody who was staff when they asked first.
+                // Checked before the key: a stored response is not for somebody who may no longer see the
+                // order, such as a former employee.
                 if key.is_some() && !is_visible(conn, caller, id).await? {
                     return Err(TransitionError::Unknown);
                 }
@@ -229,7 +219,7 @@ async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order
     Ok(Some(moved(order, step)))
 }
 
-/// Staff see all orders, also those that are no longer stored.
+/// Staff see all orders, even those that are no longer stored.
 async fn is_visible(conn: &mut Conn, caller: Caller, id: OrderId) -> store::Result<bool> {
     Ok(caller.role.is_staff() || orders::find(conn, id).await?.is_some_and(|order| may_see(caller, &order)))
 }
@@ -261,7 +251,7 @@ async fn attempt(
     if order_moves::make(conn, &step).await? {
         return Ok(moved(order, step));
     }
-    // Someone was faster: show where it stands now.
+    // A concurrent transition was faster: report the current status.
     Err(match orders::find(conn, id).await?.map(Box::new) {
         None => TransitionError::Unknown,
         Some(order) if !condition.allows(order.stamp()) => TransitionError::Outdated(order),
@@ -283,12 +273,13 @@ fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order
         bartender_id,
         actor_id: actor.id,
         reason,
-        // Later than whatever happened to it before, also by a clock that was set back: its time is its place in the audit trail.
+        // Later than everything in its history, even if a clock was set back: its time is its place in the
+        // audit trail.
         at: now().max(order.updated_at + TimeDelta::microseconds(1)),
     }
 }
 
-/// The order as the step left it.
+/// Returns the order after the transition.
 fn moved(mut order: Order, step: order_moves::Transition) -> Order {
     order.status = step.to;
     order.status_reason = step.reason;

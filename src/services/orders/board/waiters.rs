@@ -1,4 +1,4 @@
-//! Clients that wait until their order is stored: one query a process asks for all of them.
+//! Clients that wait until their order is stored. One query per process serves all of them.
 
 use crate::{
     domain::{ids::OrderId, order::Order},
@@ -17,18 +17,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// The most clients that wait, as many as connections are open by default; further ones don't.
+/// Waiting clients, as many as connections are open by default; further ones are declined.
 const MAX_WAITERS: usize = 4096;
-/// The time from the first waiter to the first query: most orders are stored by then.
+/// Time from the first waiter to the first query, by which most orders are stored.
 const FIRST_DELAY: Duration = Duration::from_millis(20);
-/// The time between two queries while somebody has come lately.
+/// Interval of queries while some waiter is recent.
 const SHORT_INTERVAL: Duration = Duration::from_millis(80);
-/// The time between two queries while all have been waiting for long.
+/// Interval of queries once all have waited for long.
 const LONG_INTERVAL: Duration = Duration::from_millis(320);
-/// How old the latest waiter is when queries become fewer.
+/// Age up to which a waiter is recent.
 const RECENT: Duration = Duration::from_millis(500);
 
-/// Those who wait. Cheap to clone.
 #[derive(Clone)]
 pub struct Waiters {
     shared: Arc<Shared>,
@@ -38,7 +37,7 @@ pub struct Waiters {
 struct Shared {
     store: Store,
     waiting: Mutex<Waiting>,
-    /// Somebody new waits.
+    /// Wakes the polling task for a new waiter.
     registered: Notify,
 }
 
@@ -47,18 +46,17 @@ struct Waiting {
     by_order: HashMap<OrderId, Vec<ReplySender<Order>>>,
     count: usize,
     latest: Option<Instant>,
-    /// The task that asks, while anybody waits.
+    /// Running while there are waiters.
     polling: Option<JoinHandle<()>>,
 }
 
 impl Waiters {
-    /// Nobody, on this runtime.
     pub fn new(store: Store) -> Self {
         let shared = Shared { store, waiting: Mutex::default(), registered: Notify::new() };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
-    /// Brings the order once it is stored, unless too many wait. Whoever drops the receiver waits no more.
+    /// Returns a receiver for the order, unless too many wait. Dropping the receiver ends the wait.
     pub fn register(&self, id: OrderId) -> Option<oneshot::Receiver<Order>> {
         let (reply, stored) = reply_channel::channel();
         {
@@ -83,7 +81,7 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The orders that are waited for, after those were forgotten who went away. None: the task that asks this ends.
+    /// Removes waiters that went away, and returns the orders of the others. `None` ends the polling task.
     fn wanted(&self) -> Option<Vec<OrderId>> {
         let mut waiting = self.lock();
         waiting.by_order.retain(|_, replies| {
@@ -98,7 +96,7 @@ impl Shared {
         Some(waiting.by_order.keys().copied().collect())
     }
 
-    /// Brings orders to those who wait for them.
+    /// Delivers orders to their waiters.
     fn bring(&self, orders: Vec<Order>) {
         let mut brought = Vec::new();
         {
@@ -112,17 +110,16 @@ impl Shared {
         reply_channel::give_all(brought);
     }
 
-    /// The time until the next query.
     fn interval(&self) -> Duration {
         let is_recent = self.lock().latest.is_some_and(|latest| latest.elapsed() < RECENT);
         if is_recent { SHORT_INTERVAL } else { LONG_INTERVAL }
     }
 }
 
-/// Asks for the orders that are waited for, again and again, until nobody waits.
+/// Queries the awaited orders until nobody waits.
 async fn poll(shared: Arc<Shared>) {
     let mut next = Instant::now() + FIRST_DELAY;
-    // The first query is not brought forward by those who come before it.
+    // A new waiter does not advance the first query.
     let mut soonest = next;
     loop {
         tokio::select! {
@@ -137,7 +134,7 @@ async fn poll(shared: Arc<Shared>) {
         let stored = shared.store.read(async move |conn| orders::find_all(conn, &ids).await);
         match stored.await {
             Ok(stored) => shared.bring(stored),
-            // While the database is away the orders just are not stored yet.
+            // While the database is unavailable, nothing is stored.
             Err(error) => tracing::debug!(%error, "failed to look for orders that are waited for"),
         }
         soonest = asked + SHORT_INTERVAL;

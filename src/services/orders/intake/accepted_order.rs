@@ -1,4 +1,4 @@
-//! An order that this process has accepted, and what it knows of its way.
+//! An order that this process has accepted, and its known location.
 
 use crate::domain::{Timestamp, order::NewOrder};
 use std::sync::{
@@ -6,15 +6,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
 };
 
-/// It is not known where it is: it is being accepted.
+/// Being accepted: location unknown.
 const UNDECIDED_MARK: i64 = i64::MIN;
-/// It was found in the database, or went there directly.
+/// Found in the database, or recorded directly.
 const STORED_MARK: i64 = i64::MAX;
 
-/// An accepted order.
 pub(super) struct AcceptedOrder {
     pub(super) order: Arc<NewOrder>,
-    /// When it was last given to the broker, in microseconds since 1970 began, or one of the above.
+    /// Time of the last publication in microseconds since the Unix epoch, or one of the marks above.
     way: AtomicI64,
     attempts: AtomicU8,
     is_answered: AtomicBool,
@@ -30,17 +29,16 @@ impl AcceptedOrder {
         }
     }
 
-    /// Notes that the broker has it since this time.
     pub(super) fn set_published(&self, at: Timestamp) {
         self.way.store(at.micros(), Ordering::Relaxed);
     }
 
-    /// Notes that nothing needs to be done for it any more.
+    /// Marks it as stored: nothing remains to be done for it.
     pub(super) fn set_stored(&self) {
         self.way.store(STORED_MARK, Ordering::Relaxed);
     }
 
-    /// Since when the broker has it, unless it is known to be stored.
+    /// Returns when it was published, unless it is known to be stored.
     pub(super) fn published_at(&self) -> Option<Timestamp> {
         match self.way.load(Ordering::Relaxed) {
             UNDECIDED_MARK | STORED_MARK => None,
@@ -48,17 +46,17 @@ impl AcceptedOrder {
         }
     }
 
-    /// Returns whether the broker or the database was seen to have it.
+    /// Returns whether the broker or the database confirmed it.
     pub(super) fn is_kept(&self) -> bool {
         self.way.load(Ordering::Relaxed) != UNDECIDED_MARK
     }
 
-    /// Whether it was stored when it was looked for.
+    /// Returns whether it was found in the database.
     pub(super) fn is_stored(&self) -> bool {
         self.way.load(Ordering::Relaxed) == STORED_MARK
     }
 
-    /// Returns whether nobody was told yet that it is safe. Whoever asks is telling somebody.
+    /// Returns true for the first caller, who is the one to report the order as safe.
     pub(super) fn is_first_answer(&self) -> bool {
         !self.is_answered.swap(true, Ordering::Relaxed)
     }

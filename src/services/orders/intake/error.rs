@@ -1,5 +1,3 @@
-//! Errors of placing an order.
-
 use super::OpenOrdersError;
 use crate::{
     domain::{FieldError, text::Name},
@@ -8,34 +6,31 @@ use crate::{
     telemetry::metrics::MetricLabel,
 };
 
-/// Why an order was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceOrderError {
-    /// These fields of it are wrong.
     #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// A drink of it is sold out.
+    /// A recipe that is sold out.
     #[error("{0} is sold out")]
     SoldOut(Name),
-    /// Only staff order for others.
+    /// Only staff place orders for others.
     #[error("only staff order for others")]
     NotForOthers,
-    /// Another order was placed under the same key.
+    /// Another order was placed under the key.
     #[error("another order was placed under this key")]
     Conflict,
-    /// The customer has as many open orders as they may have.
     #[error(transparent)]
     TooManyOpen(#[from] OpenOrdersError),
-    /// It could not be stored, though it looked well.
+    /// The database rejects the order, although it is valid.
     #[error("refused: {0}")]
     Refused(Refusal),
-    /// Neither the broker nor the database can take it now.
+    /// Neither broker nor database is available.
     #[error("no part that could keep it is up")]
     Unavailable,
-    /// It may be kept or not: neither the broker nor the database said so in time.
+    /// It is unknown whether the order was recorded: neither broker nor database confirmed it in time.
     #[error("nobody knows whether it is kept")]
     Undecided,
-    /// The database could not answer what needed to be known first.
+    /// The database could not answer a question that had to be answered first.
     #[error(transparent)]
     Store(#[from] store::Error),
 }

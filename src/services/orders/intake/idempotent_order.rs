@@ -1,4 +1,5 @@
-//! Orders under an `Idempotency-Key`: of all requests that one sender sends under one key for one customer, one order comes.
+//! Orders under an `Idempotency-Key`: all requests of one sender under one key for one customer place one
+//! order.
 
 use super::{AcceptedOrder, IdempotencyKey, Intake, OrderIds, PlaceOrderError, Placement, Request};
 use crate::{
@@ -11,22 +12,19 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// An order that was placed.
 #[derive(Debug, Clone)]
 pub struct PlacedOrder {
-    /// The way it was taken.
     pub taken: Placement,
-    /// The order.
     pub order: Arc<NewOrder>,
-    /// Tells whether an earlier request under its key placed it.
+    /// Set if an earlier request under the key placed it.
     pub is_replayed: bool,
 }
 
-/// A request under a key.
+/// A request with an `Idempotency-Key`.
 pub(super) struct KeyedRequest {
-    /// The id of its order.
+    /// Id of its order.
     pub(super) id: OrderId,
-    /// The id that its order had before keys counted for their sender, if that was another.
+    /// Id that the order would have in releases where keys did not depend on the sender, if it differs.
     former_id: Option<OrderId>,
     request: Request,
 }
@@ -46,33 +44,33 @@ impl KeyedRequest {
 }
 
 impl Intake {
-    /// Keeps an order safe, or finds that it is. `is_repeat`: it is known to be an earlier request's.
+    /// Places an order once. `is_repeat`: it is known to repeat an earlier request.
     pub(super) async fn keep_once(
         &self,
         order: Arc<NewOrder>,
         keyed: &KeyedRequest,
         is_repeat: bool,
     ) -> Result<PlacedOrder, PlaceOrderError> {
-        // Of several at once under one key the first to come here decides what is ordered.
+        // Of concurrent requests under one key, the first to get here decides the content.
         let mut is_first = false;
         let first = self.accepted.get_or_insert_with(&order.id, || {
             is_first = true;
             Ok::<_, PlaceOrderError>(Arc::new(AcceptedOrder::new(Arc::clone(&order))))
         })?;
         if !is_first && !keyed.request.repeats(Some(&order), &first.order) {
-            // The first one may be about to find another one stored, which this one repeats.
+            // The first may be about to find another stored order, which this one repeats.
             return if first.is_kept() {
                 Err(PlaceOrderError::Conflict)
             } else {
                 self.replay(&order, keyed).await
             };
         }
-        // Each of them is given on, in case the first one does not get through: under one id they are one order.
+        // Every request passes the order on, in case the first one fails: under one id they are one order.
         let given_on = Arc::clone(&first.order);
         let taken = if first.is_kept() {
             self.sink.take(given_on).await.map(Some)
         } else {
-            // Another process may have taken one under this key, or this one before it was started.
+            // Another process may have accepted an order under this key, or this one before a restart.
             self.sink.take_unless_stored(given_on).await
         };
         match taken {
@@ -88,14 +86,15 @@ impl Intake {
                     Placement::Stored(_) => first.set_stored(),
                 }
                 let is_replayed = match taken {
-                    // It was there.
+                    // It was stored before.
                     Placement::Stored(None) => true,
                     Placement::Queued | Placement::Stored(Some(_)) => is_repeat || !first.is_first_answer(),
                 };
                 Ok(PlacedOrder { taken, order: Arc::clone(&first.order), is_replayed })
             }
             Err(error) => {
-                // What may have been kept is remembered, so that nothing else is taken under its key.
+                // An order that may have been accepted is remembered, so that no other is accepted under its
+                // key.
                 if is_first && !matches!(error, PlaceOrderError::Undecided) {
                     self.accepted.remove(&order.id);
                 }
@@ -104,7 +103,7 @@ impl Intake {
         }
     }
 
-    /// Answers with what is stored under its key, if this is a repeat of it.
+    /// Returns the order stored under the key, if this request repeats it.
     async fn replay(&self, order: &NewOrder, keyed: &KeyedRequest) -> Result<PlacedOrder, PlaceOrderError> {
         match self.stored(keyed.id).await? {
             Some(stored) if keyed.request.repeats(Some(order), &stored) => {
@@ -114,7 +113,8 @@ impl Intake {
         }
     }
 
-    /// The order that was placed under this key before, if this is a repeat of it. `order` is what it would be now, if it can be one.
+    /// Finds the order placed earlier under the key, if this request repeats it. `order` is what it would be
+    /// now, if it is still possible.
     pub(super) async fn earlier(
         &self,
         keyed: &KeyedRequest,
@@ -130,7 +130,8 @@ impl Intake {
         }
     }
 
-    /// The same where keys did not count for their sender yet: an order of an earlier release, which staff placed for a guest.
+    /// Finds such an order of an earlier release, in which keys did not depend on the sender and staff placed
+    /// it for a guest.
     pub(super) async fn before_keys_of_senders(
         &self,
         keyed: &KeyedRequest,
@@ -139,7 +140,7 @@ impl Intake {
     ) -> Result<Option<Arc<NewOrder>>, PlaceOrderError> {
         let Some(id) = keyed.former_id else { return Ok(None) };
         match self.stored(id).await? {
-            // Under that id may also be what the guest ordered, or other staff: those are other keys now.
+            // The same id may belong to an order of the guest or of other staff, whose keys are distinct now.
             Some(earlier) if earlier.placed_by == sender => {
                 if keyed.request.repeats(order, &earlier) {
                     Ok(Some(earlier))

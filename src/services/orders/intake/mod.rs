@@ -1,4 +1,4 @@
-//! Taking orders: from what a guest asks for to an order that is safe.
+//! Intake of orders: from the request to an order that is safe at the broker or in the database.
 
 mod accepted_order;
 mod error;
@@ -47,17 +47,16 @@ use quick_cache::{Weighter, sync::Cache};
 use std::{net::IpAddr, sync::Arc};
 use unstored_sample::UnstoredSample;
 
-/// How many accepted orders are remembered until they can be read from the database.
+/// Accepted orders remembered until they can be read from the database.
 const ACCEPTED_CAPACITY: usize = 10_000;
-/// How large they may be together, in bytes.
+/// Their total size.
 const ACCEPTED_CAPACITY_BYTES: u64 = 16 * 1024 * 1024;
-/// What an order counts for at least, so that there are never more of them.
+/// Minimum weight of an order, which bounds their number.
 const MIN_ORDER_BYTES: u64 = ACCEPTED_CAPACITY_BYTES / ACCEPTED_CAPACITY as u64;
 
-/// Lines of an order with an unknown drink for which names are suggested. Each compares it with much of the menu.
+/// Lines of an order for whose unknown recipes names are suggested; each is compared with much of the menu.
 const MAX_SUGGESTED_LINES: usize = 3;
 
-/// Takes orders.
 pub struct Intake {
     menu: Menu,
     sink: OrderSink,
@@ -67,11 +66,11 @@ pub struct Intake {
     settlement: Settlement,
     waiting: UnstoredSample,
     open: Arc<OpenOrders>,
-    /// The most drinks of one order.
+    /// Drinks per order.
     max_drinks: Option<u32>,
 }
 
-/// About how much memory an order takes.
+/// Estimates the memory of an order.
 #[derive(Clone)]
 struct Bytes;
 
@@ -85,19 +84,18 @@ impl Weighter<OrderId, Arc<AcceptedOrder>> for Bytes {
     }
 }
 
-/// An order that is accepted but not stored, as far as this process knows it.
+/// State of an order that is not stored, as far as this process knows.
 #[derive(Debug, Clone)]
 pub enum UnstoredOrder {
-    /// Accepted here.
+    /// Accepted by this process.
     Whole(Arc<NewOrder>),
     /// Accepted by another process of this installation.
     Elsewhere,
-    /// Accepted, and no longer on its way: it was stored and is deleted, or was lost.
+    /// Accepted and no longer on its way: recorded and deleted since, or lost.
     Gone,
 }
 
 impl Intake {
-    /// Takes orders from this menu into this sink.
     pub fn new(
         menu: Menu,
         sink: OrderSink,
@@ -114,12 +112,11 @@ impl Intake {
         Self { menu, sink, store, identity, accepted, settlement, waiting, open, max_drinks }
     }
 
-    /// Counts open orders, which needs to be kept up.
     pub fn open_orders(&self) -> Arc<OpenOrders> {
         Arc::clone(&self.open)
     }
 
-    /// Takes an order from this address: on success it is safe at the broker or in the database.
+    /// Places an order from this address. On success it is safe at the broker or in the database.
     pub async fn place(
         &self,
         caller: Caller,
@@ -140,7 +137,8 @@ impl Intake {
         outcome
     }
 
-    /// Since when the oldest of the orders has been waiting that were accepted here and are not stored yet.
+    /// Returns the age of the oldest order that this process accepted and that is not stored yet, as the time
+    /// since when it waits.
     pub async fn oldest_waiting(&self) -> Option<Timestamp> {
         self.waiting.oldest(&self.store).await
     }
@@ -164,7 +162,7 @@ impl Intake {
         }
         let (order, is_repeat) = match (built, &keyed) {
             (Ok(order), _) => (Arc::new(order), false),
-            // The menu has changed since, perhaps: what was taken before is answered as it was then.
+            // The menu may have changed: a repeated request gets its earlier answer.
             (Err(refusal), Some(keyed)) => (self.earlier(keyed, None).await?.ok_or(refusal)?, true),
             (Err(refusal), None) => return Err(refusal),
         };
@@ -172,10 +170,10 @@ impl Intake {
         let admitted = if is_staff { Ok(None) } else { self.open.admit(&order, address) };
         let (order, reservation, is_repeat) = match (admitted, &keyed) {
             (Ok(reservation), _) => (order, reservation, is_repeat),
-            // What was taken before is no further order.
+            // A repeated request adds no order.
             (Err(too_many), Some(keyed)) => match self.earlier(keyed, Some(&order)).await {
                 Ok(earlier) => (earlier.ok_or(too_many)?, None, true),
-                // Nobody can say whether it is a repeat.
+                // Whether it is a repeat can't be determined now.
                 Err(PlaceOrderError::Store(error)) if error.is_transient() => (order, None, is_repeat),
                 Err(refusal) => return Err(refusal),
             },
@@ -188,14 +186,14 @@ impl Intake {
         match (&outcome, reservation) {
             (_, None) => {}
             (Ok(_), Some(reservation)) => reservation.accepted(),
-            // It may be kept: it counts for a while.
+            // It may have been accepted, so it counts for a while.
             (Err(PlaceOrderError::Undecided), Some(reservation)) => drop(reservation),
             (Err(_), Some(reservation)) => reservation.released(),
         }
         outcome
     }
 
-    /// Keeps an order safe that no other request stands for.
+    /// Places an order that no other request stands for.
     async fn keep(&self, order: Arc<NewOrder>) -> Result<PlacedOrder, PlaceOrderError> {
         let taken = self.sink.take(Arc::clone(&order)).await?;
         if taken == Placement::Queued {
@@ -206,18 +204,19 @@ impl Intake {
         Ok(PlacedOrder { taken, order, is_replayed: false })
     }
 
-    /// Notes that an accepted order was seen stored: it was not lost, whatever becomes of it.
+    /// Records that an accepted order was seen in the database, so it was not lost.
     pub fn note_stored(&self, id: OrderId) {
         if let Some(accepted) = self.accepted.get(&id) {
             accepted.set_stored();
         }
     }
 
-    /// What is known of an order that is not stored. None: nothing, or it is none of this customer's.
+    /// Returns the state of an order that is not stored, or `None` if it is unknown or not this customer's.
     pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<UnstoredOrder> {
         let (queued, is_gone) = match self.accepted.get(&id) {
             Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
-                // What the broker lost of these is published again: until that is given up they are on their way.
+                // Orders that the broker lost are published again; until that is given up they are on their
+                // way.
                 (UnstoredOrder::Whole(Arc::clone(&accepted.order)), accepted.is_stored())
             }
             None if self.identity.gave(id, customer) => {
@@ -233,7 +232,7 @@ impl Intake {
             None => Ok(caller.id),
             Some(id) if id == caller.id => Ok(id),
             Some(_) if !caller.role.is_staff() => Err(PlaceOrderError::NotForOthers),
-            // Not the hot path: staff order for a guest now and then.
+            // Not on the hot path: staff seldom place orders for guests.
             Some(id) => match self.store.read(async move |conn| users::by_id(conn, id).await).await? {
                 Some((customer, _)) if customer.active => Ok(id),
                 Some(_) => Err(FieldError::new("customer_id", "is switched off").into()),

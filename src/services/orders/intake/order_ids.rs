@@ -1,10 +1,11 @@
-//! Ids of orders: what makes two requests one order, and what proves without asking anybody that an id was given out.
+//! Ids of orders: they make repeated requests one order, and prove without a lookup that an id was issued.
 //!
-//! An id is a UUIDv7, or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key, and where somebody else orders
-//! for the customer also from the sender: keys are words of those who send them. Its last 32 bits are a mark: 16
-//! bits that only this installation can make, and 16 bits that also depend on the customer. So every `serve` of an installation recognises an
-//! order that another one accepted and that no worker has stored yet, and does not mistake a made-up id for it.
-//! A mark decides only between "queued" and "not found" for an id that is not stored; nothing is protected by it.
+//! An id is a UUIDv7 or, with an `Idempotency-Key`, a UUIDv8 derived from the customer and the key, and also
+//! from the sender if somebody else orders for the customer: each sender has their own keys. The last 32 bits
+//! are a mark: 16 bits that only this installation can make, and 16 bits that also depend on the customer. So
+//! every `serve` recognises an order that another one accepted and that is not recorded yet, and does not
+//! mistake an invented id for one. The mark only decides between "queued" and "not found" for an id that is
+//! not stored; it protects nothing.
 
 use crate::{
     domain::ids::{OrderId, UserId},
@@ -13,28 +14,28 @@ use crate::{
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// The key of one installation, the same for all its processes.
+/// Key of an installation, shared by all its processes.
 #[derive(Clone)]
 pub struct OrderIds {
     key: [u8; 32],
 }
 
 impl OrderIds {
-    /// From the installation's own setting.
+    /// Derives the key from the installation's setting.
     pub fn new(setting: &str) -> Self {
         Self { key: Sha256::digest(setting).into() }
     }
 
-    /// A new id for an order of this customer.
+    /// Generates an id for an order of this customer.
     pub fn generate(&self, customer: UserId) -> OrderId {
         self.marked(*Uuid::now_v7().as_bytes(), customer)
     }
 
-    /// The id of what this sender orders for this customer under this key.
+    /// Derives the id of the order that this sender places for this customer under this key.
     pub fn derived(&self, sender: UserId, customer: UserId, idempotency_key: &str) -> OrderId {
         let mut hash = Sha256::new();
         if sender != customer {
-            // No customer's key is taken for this: keys are ASCII, and no id of an account is.
+            // Unambiguous: keys are ASCII, and account ids are not.
             hash.update(sender.0.as_bytes());
         }
         let hash = hash.chain_update(customer.0.as_bytes()).chain_update(idempotency_key).finalize();
@@ -45,7 +46,7 @@ impl OrderIds {
         self.marked(*Builder::from_custom_bytes(bytes).as_uuid().as_bytes(), customer)
     }
 
-    /// Whether this installation gave out the id, and to this customer if one is named.
+    /// Returns whether this installation issued the id, to this customer if one is given.
     pub fn gave(&self, id: OrderId, customer: Option<UserId>) -> bool {
         let [body @ .., a, b, c, d] = *id.0.as_bytes();
         self.mark(&body, None) == [a, b]

@@ -1,5 +1,6 @@
-//! Looks which accepted orders are stored once they no longer can be on their way, and publishes those again that are gone: a broker
-//! may lose what it has confirmed. Under the same id they are the same orders, so that one too many is harmless.
+//! Recovers accepted orders that the broker lost after confirming them: looks up orders that can no longer be
+//! on their way, and publishes the missing ones again. They keep their ids, so that publishing one too often
+//! is harmless.
 
 use super::{AcceptedOrder, Intake, Placement, unstored_sample};
 use crate::{
@@ -14,36 +15,34 @@ use std::{
 use tokio::time::{Instant as Tick, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// How often the queues are looked at: so often within the time for which they must be empty, and never more seldom than this.
+/// Looks at the queues per `quiet`, the time for which they must be empty.
 const LOOKS: u32 = 8;
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(10);
-/// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many orders are looked up at a time, and at most after one look at the queues.
+/// Orders per query, and maximum of orders looked up after one look at the queues.
 const LOOKUP_SIZE: usize = 200;
 const MAX_LOOKUPS: usize = 2000;
-/// How often an order is published again. Something loses it each time, then, and the database can be asked for the others.
+/// Attempts to publish an order again. After that something loses it every time, and the database can answer
+/// for the others.
 const MAX_ATTEMPTS: u8 = 5;
 
-/// How an installation is looked at.
 pub struct Recovery {
-    /// Where accepted orders wait.
     pub broker: Broker,
-    /// The pauses before a retry, each of which has a queue.
+    /// Delays before a retry, each of which has a queue.
     pub retries: Vec<Duration>,
-    /// How long all queues must be seen empty.
+    /// Time for which all queues must be seen empty.
     pub quiet: Duration,
 }
 
 impl Recovery {
-    /// Looks at the queues until `stop`, and recovers what the broker lost.
+    /// Looks at the queues until `stop`, and recovers lost orders.
     pub async fn run(mut self, intake: Weak<Intake>, stop: CancellationToken) {
         self.retries.sort_unstable();
         self.retries.dedup();
         let interval = (self.quiet / LOOKS).min(MAX_LOOK_INTERVAL);
         while stop.run_until_cancelled(sleep(interval)).await.is_some() {
             let Some(intake) = intake.upgrade() else { return };
-            // Before the look: what is accepted during it may be missed by it.
+            // Before the look, which may miss orders accepted during it.
             let (tick, at) = (Tick::now(), now());
             let look = stop.run_until_cancelled(timeout(LOOK_TIMEOUT, self.is_drained(&intake)));
             let Some(is_drained) = look.await else { return };
@@ -52,7 +51,7 @@ impl Recovery {
         }
     }
 
-    /// Whether nothing waits at the broker, and what workers hold is stored.
+    /// Returns whether the queues are empty and what workers hold is recorded.
     async fn is_drained(&self, intake: &Intake) -> bool {
         match self.broker.is_drained(&self.retries).await {
             Ok(true) => takes_orders(&intake.store).await.is_ok(),
@@ -66,8 +65,8 @@ impl Recovery {
 }
 
 impl Intake {
-    /// Notes what of the accepted orders is stored, soon after it is: what somebody deletes later was not lost. Publishes again what
-    /// is neither stored nor on its way.
+    /// Marks accepted orders as stored soon after they are: orders deleted later were not lost. Publishes
+    /// again the orders that are neither stored nor on their way.
     async fn recover(&self) {
         let open = self.accepted.iter().filter_map(|(id, accepted)| {
             let published_at = accepted.published_at()?;

@@ -1,4 +1,4 @@
-//! What a guest asks for, as it comes in.
+//! Requests to place an order.
 
 use crate::domain::{
     FieldError,
@@ -23,11 +23,11 @@ use utoipa::ToSchema;
     json!({ "items": [{ "recipe": "Negroni", "note": "no ice" }, { "recipe": "Gin Fizz" }], "table": "4" }),
 ))]
 pub struct Request {
-    /// One drink, by id or by name.
+    /// Id or name of one drink.
     #[deserr(default)]
     #[schema(value_type = Option<String>, min_length = 1)]
     recipe: Optional<String>,
-    /// How many of it.
+    /// Quantity of that drink.
     #[deserr(default)]
     #[schema(value_type = Option<Quantity>)]
     quantity: Optional<Quantity>,
@@ -43,7 +43,7 @@ pub struct Request {
     #[deserr(default)]
     #[schema(value_type = Option<Note>)]
     note: Optional<Note>,
-    /// For whom, where staff order for a guest.
+    /// The customer, if staff order for a guest.
     #[deserr(default)]
     #[schema(value_type = Option<UserId>)]
     customer_id: Optional<UserId>,
@@ -55,26 +55,25 @@ pub struct Request {
 #[deserr(deny_unknown_fields)]
 #[schema(as = NewLine)]
 pub struct Item {
-    /// Which drink, by id or by name.
+    /// Id or name of the drink.
     pub recipe: String,
-    /// The quantity: 1 unless it is said.
+    /// Quantity; 1 by default.
     #[deserr(default)]
     #[schema(value_type = Option<Quantity>)]
     quantity: Optional<Quantity>,
-    /// What the guest adds about this drink.
+    /// The guest's note about this drink.
     #[deserr(default)]
     #[schema(value_type = Option<Note>)]
     pub note: Optional<Note>,
 }
 
 impl Item {
-    /// Returns the quantity.
     pub(super) fn quantity(&self) -> Quantity {
         self.quantity.0.unwrap_or(Quantity::ONE)
     }
 }
 
-/// A line as a request names it.
+/// A line as requested.
 struct AskedLine<'a> {
     recipe: &'a str,
     quantity: Quantity,
@@ -82,15 +81,16 @@ struct AskedLine<'a> {
 }
 
 impl AskedLine<'_> {
-    /// Returns whether this asks for what was ordered by an earlier request; `found` is the drink that the menu has for it now. An id is the
-    /// same drink whatever it is called. A name may lead to another drink since, or another name to the same one.
+    /// Returns whether this line asks for the line `earlier`; `found` is the drink that the menu now has for
+    /// it. An id is the same drink whatever its name. A name may lead to another drink since, or another name
+    /// to the same one.
     fn repeats(&self, found: Option<&Drink>, earlier: &Line) -> bool {
         let drink = &earlier.recipe;
         let is_found = match self.recipe.parse::<RecipeId>() {
             Ok(id) => id == drink.id,
             Err(_) => found.is_some_and(|found| found.is_called_as(drink)),
         };
-        // By either key it was found, whatever else the menu had then.
+        // Either key led to it, whatever else was on the menu then.
         let is_called_so = Name::key_of(self.recipe) == drink.name.key()
             || Name::loose_key_of(self.recipe)
                 .is_some_and(|key| Some(key) == Name::loose_key_of(drink.name.as_str()));
@@ -100,23 +100,20 @@ impl AskedLine<'_> {
 }
 
 impl Request {
-    /// Returns the table.
     pub(super) fn table(&self) -> Option<&Table> {
         self.table.0.as_ref().map(|TableLabel(table)| table)
     }
 
-    /// Returns the guest's note about the whole order.
     pub(super) fn note(&self) -> Option<&Note> {
         self.note.0.as_ref()
     }
 
-    /// For whom, where that is said.
     pub(super) fn customer_id(&self) -> Option<UserId> {
         self.customer_id.0
     }
 
-    /// Returns whether this asks for what was ordered before. `order` is what it would be with the present menu, if that has all of it: the
-    /// menu may have changed since.
+    /// Returns whether this repeats an earlier request. `order` is what it would be with the current menu, if
+    /// the menu still has all of it.
     pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
         let lines = self.lines();
         let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &Line| &line.recipe);
@@ -130,7 +127,7 @@ impl Request {
                 .all(|(at, (asked, line))| asked.repeats(found(at), line))
     }
 
-    /// Its lines as they are named, whether or not they can be ordered so.
+    /// Lists the lines as requested, even if they can't be ordered.
     fn lines(&self) -> Vec<AskedLine<'_>> {
         let single = self.recipe.0.as_deref().map(|recipe| {
             let quantity = self.quantity.0.unwrap_or(Quantity::ONE);
@@ -143,12 +140,12 @@ impl Request {
         single.into_iter().chain(several).collect()
     }
 
-    /// Whether it orders by `items`.
+    /// Returns whether the request uses `items`.
     pub(super) fn is_list(&self) -> bool {
         self.items.0.is_some()
     }
 
-    /// The lines, each with the field that names its recipe.
+    /// Returns the lines, each with the path of the field that names its recipe.
     pub(super) fn into_items(self) -> Result<Vec<(FieldPath, Item)>, FieldError> {
         match (self.recipe.0, self.items.0) {
             (Some(recipe), None) => {
@@ -167,15 +164,14 @@ impl Request {
     }
 }
 
-/// What makes repeated requests one order: the client's own word for it, 1 to 255 visible ASCII characters.
+/// `Idempotency-Key` header: 1 to 255 visible ASCII characters chosen by the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The most characters.
+    /// Length in characters.
     pub const MAX: usize = 255;
 
-    /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Orders and keys, nearly right.
+//! Nearly valid orders and keys.
 
 use super::*;
 use crate::domain::proptests::{nearly, nearly_one_of, within};

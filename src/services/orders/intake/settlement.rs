@@ -1,10 +1,10 @@
-//! Whether an accepted order may still be on its way to the database.
+//! Determines which accepted orders can no longer be on their way to the database.
 //!
-//! An order that was given to the broker is in a queue, held by a worker, waiting in a delay queue, stored, or a dead letter. The broker
-//! tells what is in its queues, but not what workers hold. They hold an order for seconds as long as the database stores orders, and one
-//! whose worker is gone is back in its queue within half a minute. So: once all queues were seen empty, each time that was looked
-//! for as long as `quiet`, while workers took orders and the database stored a trial order, what was accepted before that time
-//! is settled: stored, a dead letter, or gone.
+//! A published order is in a queue, held by a worker, in a delay queue, stored, or a dead letter. The broker
+//! reports the contents of its queues, but not what workers hold. Workers hold an order for seconds while the
+//! database accepts orders, and an order whose worker is gone returns to its queue within half a minute. So:
+//! if every look within `quiet` found all queues empty, workers connected, and the database accepting a trial
+//! order, then everything accepted before that time is settled: stored, a dead letter, or lost.
 
 use crate::domain::{Timestamp, ids::OrderId};
 use quick_cache::sync::Cache;
@@ -18,32 +18,31 @@ use std::{
 use tokio::time::Instant as Tick;
 use uuid::Uuid;
 
-/// How much the clocks of two processes may differ, and how long accepting an order takes, in microseconds.
+/// Tolerated difference between clocks, plus the time to accept an order, in microseconds.
 const CLOCK_TOLERANCE: i64 = 5_000_000;
-/// How many orders are remembered about which this process was asked and whose ids don't tell when they were accepted.
+/// Looked-up orders remembered whose ids do not contain the time of acceptance.
 const ASKED_CAPACITY: usize = 10_000;
 
-/// What is known of the orders on their way.
 pub struct Settlement {
-    /// What was accepted before is settled, in microseconds since 1970 began.
+    /// Orders accepted before this are settled; microseconds since the Unix epoch.
     before: AtomicI64,
     run: Mutex<Run>,
     first_asked: Cache<OrderId, Timestamp>,
 }
 
-/// A time in which the queues were seen empty whenever they were looked at.
+/// A period in which every look found the queues empty.
 #[derive(Debug, Default)]
 struct Run {
     began: Option<(Tick, Timestamp)>,
 }
 
 impl Settlement {
-    /// Nothing is known so far.
+    /// Nothing is settled so far.
     pub fn unknown() -> Self {
         Self::since(i64::MIN)
     }
 
-    /// Nothing is ever on its way: what is accepted is stored.
+    /// Everything is settled: accepted orders are stored.
     pub fn complete() -> Self {
         Self::since(i64::MAX)
     }
@@ -53,12 +52,12 @@ impl Settlement {
         Self { before: AtomicI64::new(before), run: Mutex::default(), first_asked }
     }
 
-    /// Whether what was accepted at this time, by the clock of whichever process, is settled.
+    /// Returns whether orders accepted at this time, by the clock of any process, are settled.
     pub fn is_settled(&self, accepted_at: Timestamp) -> bool {
         accepted_at.micros().saturating_add(CLOCK_TOLERANCE) < self.before()
     }
 
-    /// Whether an order is settled that another process accepted, or this one before it forgot.
+    /// Returns whether an order is settled that is not among the remembered ones of this process.
     pub fn is_settled_elsewhere(&self, id: OrderId, now: Timestamp) -> bool {
         let accepted_at = accepted_at(id.0).unwrap_or_else(|| {
             let asked = self.first_asked.get_or_insert_with(&id, || Ok::<_, std::convert::Infallible>(now));
@@ -67,7 +66,7 @@ impl Settlement {
         self.is_settled(accepted_at)
     }
 
-    /// Notes that the queues were looked at, and whether they were empty and the database stores orders.
+    /// Adds a look at the queues: whether they were empty and the database accepts orders.
     pub fn observe(&self, is_drained: bool, quiet: Duration, tick: Tick, now: Timestamp) {
         let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = run.observe(is_drained, quiet, tick, now) {
@@ -81,7 +80,7 @@ impl Settlement {
 }
 
 impl Run {
-    /// Until when everything is settled, in microseconds, if that can be said.
+    /// Returns the time until which everything is settled, in microseconds, if there is one.
     fn observe(&mut self, is_drained: bool, quiet: Duration, tick: Tick, now: Timestamp) -> Option<i64> {
         if !is_drained {
             self.began = None;
@@ -90,7 +89,7 @@ impl Run {
         let (began, began_at) = *self.began.get_or_insert((tick, now));
         let length = tick.saturating_duration_since(began);
         let by_clock = now.micros().saturating_sub(began_at.micros());
-        // A clock that was set tells nothing about when orders were accepted before.
+        // After a clock was set, the times of earlier orders are meaningless.
         if by_clock.abs_diff(micros(length)) > CLOCK_TOLERANCE.unsigned_abs() {
             self.began = Some((tick, now));
             return None;
@@ -103,7 +102,7 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// When the order of this id was accepted, if it says so: one with an `Idempotency-Key` does not.
+/// Returns the time in an id; ids derived from an `Idempotency-Key` contain none.
 fn accepted_at(id: Uuid) -> Option<Timestamp> {
     let (seconds, nanoseconds) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();
     let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
@@ -119,7 +118,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const QUIET: Duration = Duration::from_secs(60);
 
-    /// Looks every second from `from` to `until`, in seconds after the start.
+    /// Adds a look each second from `from` to `until`, in seconds after the start.
     fn look(settlement: &Settlement, is_drained: bool, from: i64, until: i64, start: (Tick, Timestamp)) {
         for second in from..=until {
             let tick = start.0 + SECOND * u32::try_from(second).unwrap_or(0);
@@ -136,7 +135,7 @@ mod tests {
         look(&settlement, true, 60, 80, start);
         assert!(settlement.is_settled(at(-3600)) && settlement.is_settled(at(14)));
         assert!(!settlement.is_settled(at(16)), "within the time for which clocks may differ");
-        // Something waits: what is known stays known, and what comes is not.
+        // Settled orders stay settled while new ones wait.
         look(&settlement, false, 81, 81, start);
         look(&settlement, true, 82, 141, start);
         assert!(settlement.is_settled(at(14)) && !settlement.is_settled(at(20)));

@@ -1,4 +1,4 @@
-//! Where accepted orders go.
+//! Sends accepted orders to the broker or the database.
 
 use super::PlaceOrderError;
 use crate::broker::order_message;
@@ -11,15 +11,14 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// How long a guest waits at most for the word that an order is safe, or that it can't be made so.
+/// Time for an order to be confirmed as safe.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(950);
 
-/// How an order was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
-    /// The broker has it on disk; a worker will store it.
+    /// The broker has it on disk; a worker will record it.
     Queued,
-    /// It is stored: since when, unless it was there before and may have moved since.
+    /// Recorded at this time; `None` if it was stored before and may have changed since.
     Stored(Option<domain::Timestamp>),
 }
 
@@ -36,15 +35,14 @@ impl MetricLabel for Placement {
 pub enum OrderSink {
     /// The recorder of this process.
     Direct(Recorder),
-    /// The broker, and the recorder while that is down.
+    /// The broker, and the recorder while the broker is down.
     BrokerFirst(BrokerFirst),
 }
 
-/// Publishes orders, and records them at once while the broker is down.
 pub struct BrokerFirst {
     pub publisher: Publisher,
     pub recorder: Recorder,
-    /// Finds orders whose keys are used.
+    /// Finds orders whose ids are in use.
     pub stored: Arc<dyn DuplicateCheck>,
 }
 
@@ -61,13 +59,13 @@ impl OrderSink {
         }
     }
 
-    /// Takes an order under whose id another may be stored. Returns `None` if one is, perhaps this one.
+    /// Takes an order whose id may be in use. Returns `None` if it is, perhaps by this order.
     pub async fn take_unless_stored(
         &self,
         order: Arc<NewOrder>,
     ) -> Result<Option<Placement>, PlaceOrderError> {
         let sink = match self {
-            // Storing an order finds the other one, and compares them.
+            // The recorder finds the stored order and compares the two.
             Self::Direct(_) => return self.take(order).await.map(Some),
             Self::BrokerFirst(sink) => sink,
         };
@@ -81,7 +79,8 @@ impl OrderSink {
 }
 
 impl BrokerFirst {
-    /// Stores an order that was not published, unless more wait for the broker already than the database could take.
+    /// Records an order that was not published, unless more orders wait for the broker than the database
+    /// could take.
     async fn taken(
         &self,
         order: Arc<NewOrder>,
@@ -94,9 +93,9 @@ impl BrokerFirst {
             Err(PublishError::Unavailable | PublishError::NoQueue | PublishError::Duplicate) => false,
             Err(PublishError::Unconfirmed | PublishError::Refused) => true,
         };
-        // Whether or not it reached the queue: recorded under the same id, it is one order.
+        // It may also be in the queue: recorded under the same id, it is one order.
         match store(&self.recorder, order, deadline).await {
-            // A worker may come to another end with what was sent.
+            // A worker may reach a different result with the published copy.
             Err(PlaceOrderError::Unavailable | PlaceOrderError::Refused(_)) if sent => {
                 Err(PlaceOrderError::Undecided)
             }

@@ -1,8 +1,8 @@
-//! Look-ups of keys: orders that may be stored under their key already are asked for before the broker gets them.
+//! Looks up keyed orders in the database before they are published.
 //!
-//! A `serve` knows the keys that it took itself lately. Of the others it asks the database, which orders never wait for otherwise, so
-//! they don't wait for long: the orders of one message share a query, and without an answer in time they go to the broker as they
-//! are, for the recorder to decide.
+//! A `serve` remembers the keys that it accepted recently. Of others it asks the database, which the placing
+//! of orders does not depend on otherwise, so the wait is short: the orders of one publish batch share a
+//! query, and without an answer in time they are published, for the recorder to decide.
 
 use crate::{
     broker::DuplicateCheck,
@@ -15,12 +15,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::{sync::Semaphore, time::timeout};
 use uuid::Uuid;
 
-/// The most time that orders wait for their look-up.
+/// Maximum delay of orders for their lookup.
 const LOOKUP_TIMEOUT: Duration = Duration::from_millis(20);
-/// Queries that run at the same time. One that hangs keeps its place, so that they never take all connections.
+/// Concurrent queries. One that hangs keeps its permit, so they never take all connections.
 const MAX_QUERIES: usize = 2;
 
-/// Looks up which ids of orders are used. Cheap to clone.
 #[derive(Clone)]
 pub struct StoredOrders {
     store: Store,
@@ -28,7 +27,6 @@ pub struct StoredOrders {
 }
 
 impl StoredOrders {
-    /// Look-ups in this database.
     pub fn new(store: Store) -> Self {
         Self { store, queries: Arc::new(Semaphore::new(MAX_QUERIES)) }
     }
@@ -36,7 +34,7 @@ impl StoredOrders {
     async fn stored(self, ids: Vec<OrderId>) -> Option<Vec<OrderId>> {
         let turn = Arc::new(self.queries.acquire_owned().await.ok()?);
         let stored = self.store.read(async move |conn| {
-            // Until it has ended, also when nobody waits for it any more.
+            // Held until the query ends, even if nobody waits for it any more.
             let _turn = turn;
             orders::stored(conn, &ids).await
         });

@@ -1,4 +1,4 @@
-//! Which accepted orders are not stored yet: some of them, in order to know how long the oldest has been waiting.
+//! A sample of accepted orders that are not stored yet, to measure how long the oldest has been waiting.
 
 use crate::{
     domain::{Timestamp, ids::OrderId},
@@ -14,19 +14,19 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// One order of this time is looked at, in microseconds.
+/// One order per interval is sampled.
 const SAMPLE_INTERVAL_MICROS: i64 = 1_000_000;
-/// As many as an hour has. When so many wait, those that come later are not looked at: they are not the oldest.
+/// One hour of samples. Orders beyond that are not sampled: they are not the oldest.
 const MAX_SAMPLED_ORDERS: usize = 3600;
-/// How long asking may take: who scrapes does not wait for long.
+/// Maximum delay of a scrape.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-/// How many are asked for at a time.
+/// Orders per query.
 const LOOKUP_BATCH_ORDERS: usize = 200;
 
-/// A sample of the orders that this process accepted, oldest first.
+/// Sampled orders of this process, oldest first.
 #[derive(Default)]
 pub struct UnstoredSample {
-    /// When the last one was accepted, in microseconds since 1970 began.
+    /// Time of the last sample, in microseconds since the Unix epoch.
     last: AtomicI64,
     sample: Mutex<VecDeque<(OrderId, Timestamp)>>,
 }
@@ -50,8 +50,8 @@ impl UnstoredSample {
         }
     }
 
-    /// Since when the oldest has been waiting, after those were forgotten that are stored, or dead letters. While the database
-    /// can't say, they count as waiting.
+    /// Removes sampled orders that are stored or dead letters, and returns the time since when the oldest
+    /// other one waits. While the database is unavailable, all of them count as waiting.
     pub async fn oldest(&self, store: &Store) -> Option<Timestamp> {
         match timeout(LOOKUP_TIMEOUT, self.forget_stored(store)).await {
             Ok(oldest) => oldest,
@@ -91,7 +91,7 @@ impl UnstoredSample {
     }
 }
 
-/// Which of these orders are stored, or dead letters.
+/// Returns those of these orders that are stored or dead letters.
 pub(super) async fn settled(store: &Store, ids: Vec<OrderId>) -> store::Result<HashSet<OrderId>> {
     let asked = store.read(async move |conn| {
         let mut settled = orders::stored(conn, &ids).await?;
@@ -115,7 +115,7 @@ mod tests {
             waiting.accepted(OrderId::new_v7(), at, || at);
         }
         assert_eq!(waiting.lock().len(), 10);
-        // A clock that is set back does not end it.
+        // A clock that is set back does not end the sampling.
         let back = start - TimeDelta::hours(1);
         waiting.accepted(OrderId::new_v7(), back, || back);
         assert_eq!(waiting.lock().len(), 11);

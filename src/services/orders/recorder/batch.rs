@@ -1,14 +1,13 @@
-//! Orders that are stored together, and who may still give them up.
+//! Batches of orders that can be abandoned one by one until their transaction begins.
 
 use super::RecordOutcome;
 use crate::{domain::order::NewOrder, store::Error, util::work_start::WorkStart};
 use std::sync::Arc;
 
-/// The orders of one transaction. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Batch {
     orders: Arc<[NewOrder]>,
-    /// One for each order, or none at all where nobody gives up.
+    /// One per order, or empty if none can be abandoned.
     starts: Arc<[Arc<WorkStart>]>,
 }
 
@@ -19,17 +18,16 @@ impl From<Arc<[NewOrder]>> for Batch {
 }
 
 impl Batch {
-    /// Orders that may be given up until their transaction begins, each with its start.
+    /// Takes orders that can be abandoned until their transaction begins.
     pub(super) fn new(orders: Vec<NewOrder>, starts: Vec<Arc<WorkStart>>) -> Self {
         Self { orders: orders.into(), starts: starts.into() }
     }
 
-    /// All of them.
     pub(super) fn orders(&self) -> &[NewOrder] {
         &self.orders
     }
 
-    /// Begins to store the orders, and returns those that nobody gave up before. The same ones each time.
+    /// Begins recording, and returns the orders that were not abandoned; the same ones each time.
     pub(super) fn begin(&self) -> Arc<[NewOrder]> {
         let given_up = self.starts.iter().filter(|start| !start.begin()).count();
         if given_up == 0 {
@@ -39,7 +37,7 @@ impl Batch {
         orders.filter(|(_, start)| start.is_begun()).map(|(order, _)| order.clone()).collect()
     }
 
-    /// The outcomes of all orders, from those of the orders that were begun.
+    /// Returns the outcomes of all orders, given those of the ones that were begun.
     pub(super) fn outcomes(&self, mut begun: impl Iterator<Item = RecordOutcome>) -> Vec<RecordOutcome> {
         if self.starts.is_empty() {
             return begun.collect();
@@ -54,8 +52,8 @@ impl Batch {
         self.starts.iter().map(outcome).collect()
     }
 
-    /// The outcomes of all orders where their transaction failed for a reason that may pass. What was not begun never is: the
-    /// transaction may go on without anybody who waits for it.
+    /// Returns the outcomes of all orders after a transient error. An order that was not begun never will be;
+    /// the transaction may continue with nobody waiting for it.
     pub(super) fn outcomes_of_failure(&self, error: &Error) -> Vec<RecordOutcome> {
         let outcome = if matches!(error, Error::Undecided(_)) {
             RecordOutcome::Unknown
@@ -69,7 +67,7 @@ impl Batch {
         starts.map(|start| if start.abandon() { RecordOutcome::Retryable } else { outcome.clone() }).collect()
     }
 
-    /// Its two halves, unless it is a single order.
+    /// Splits the batch, unless it is a single order.
     pub(super) fn halves(&self) -> Option<(Self, Self)> {
         let middle = self.orders.len() / 2;
         let (left, right) = self.orders.split_at_checked(middle).filter(|(left, _)| !left.is_empty())?;

@@ -1,4 +1,4 @@
-//! Dead letters of orders that are stored after all, by a copy of the message or by another way.
+//! Resolves dead letters whose orders are recorded after all, from a copy of the message or otherwise.
 
 use crate::{
     domain::{
@@ -12,13 +12,14 @@ use crate::{
 };
 use serde_json::json;
 
-/// The most letters that one batch resolves: few orders ever have one, and hardly any has two.
+/// Dead letters resolved per batch: few orders ever have one, and hardly any has two.
 const MAX_LETTERS: i64 = 1000;
 
-/// Resolves what letters of these orders are open, as nobody's decision. Belongs in the transaction that stores them, after they
-/// are stored: who keeps a letter [reserves](crate::store::insert_orders::reserve) its order's id first.
+/// Resolves the open dead letters of these orders, with no account as the decider. Belongs in the transaction
+/// that records the orders, after that: adding a dead letter [reserves](crate::store::insert_orders::reserve)
+/// the id of its order first.
 pub async fn resolve_letters(conn: &mut Conn, stored: &[OrderId], at: Timestamp) -> Result<()> {
-    // All that this costs where no letter is open.
+    // The only cost if no dead letter is open.
     if stored.is_empty() || !dead_letters::any_open(conn).await? {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! The one piece that writes orders. Workers give it batches; the embedded deployment and a `serve` whose broker is down give it
-//! single orders, which it gathers into batches.
+//! The only writer of orders. Workers pass it batches; the embedded deployment, and a `serve` whose broker is
+//! down, pass it single orders, which it gathers into batches.
 
 mod batch;
 mod dead_letter_resolution;
@@ -24,55 +24,53 @@ use batch::Batch;
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant as Tick;
 
-/// How long to look for the orders that the database fails on.
+/// Time limit for isolating the orders that the database fails on.
 const SPLIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most orders in one transaction.
+/// Orders per transaction.
 pub const MAX_BATCH_ORDERS: usize = 500;
 
-/// What became of an order.
+/// Result of recording an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// It is stored now, and was recorded at this time.
+    /// Recorded at this time.
     Recorded(Timestamp),
-    /// It was stored before.
+    /// Recorded before.
     AlreadyThere,
-    /// Another order of the same customer is stored under its id: they used a key twice.
+    /// Another order of the same customer has this id: the customer used a key twice.
     KeyReused,
-    /// Another customer's order is stored under its id.
+    /// Another customer's order has this id.
     Conflict,
-    /// The database refuses it.
     Refused(Refusal),
-    /// The database fails on it, for a reason that is not known to last, and takes others.
+    /// The database fails on this order for an unknown reason, and accepts others.
     Failed(String),
-    /// The database can't do it now: it is not stored.
+    /// Not recorded: the database is unavailable.
     Retryable,
-    /// The database did not say whether it stored it. Giving it again is harmless.
+    /// It is unknown whether it was recorded. A retry is harmless.
     Unknown,
 }
 
 impl RecordOutcome {
-    /// Whether the database could not say more.
+    /// Returns whether the order may succeed on a retry.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Retryable | Self::Unknown)
     }
 }
 
-/// Why an order can't be stored, for staff.
+/// Reason, shown to staff, that an order can't be recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Of whom or what it is, this database knows nothing.
+    /// It refers to an account or a recipe that this database does not have.
     #[error("{0}")]
     Unknown(String),
-    /// The database can't hold one of its values.
+    /// The database can't represent one of its values.
     #[error("{0}")]
     InvalidValue(String),
-    /// The database will never accept it.
     #[error("{0}")]
     Other(String),
 }
 
-/// The span of storing a batch of so many orders: linked to each of them that is traced, for all have one commit.
+/// Makes the span of recording a batch, linked to each traced order in it, because they share one commit.
 pub fn batch_span<'a>(places: impl Iterator<Item = &'a TraceContext>, orders: usize) -> Span {
     let mut span = Span::for_batch(places, "record batch");
     if span.is_recorded() {
@@ -81,14 +79,15 @@ pub fn batch_span<'a>(places: impl Iterator<Item = &'a TraceContext>, orders: us
     span
 }
 
-/// Stores a batch in one transaction and says for each order what became of it, in the same order.
+/// Records a batch in one transaction and returns an outcome for each order, in the same order.
 ///
-/// An order that can't be stored does not hold back the others: its batch is split until it stands alone.
+/// An order that can't be recorded does not hold back the others: the batch is split until it stands alone.
 pub async fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> Vec<RecordOutcome> {
     record_all(store, batch.into()).await
 }
 
-/// Stores a batch. What is given up before its transaction begins is left out of it, and has [`RecordOutcome::Retryable`].
+/// Records a batch. Orders abandoned before the transaction begins are left out, with
+/// [`RecordOutcome::Retryable`].
 async fn record_all(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
     let outcomes = record_in_parts(store, batch.clone()).await;
     count(batch.orders(), &outcomes);
@@ -118,10 +117,10 @@ async fn record_in_parts(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
 
 async fn attempt(store: &Store, batch: &Batch) -> Result<Vec<RecordOutcome>, Error> {
     let (begun, at, writing) = (Tick::now(), now(), batch.clone());
-    // Under their ids the orders are the same, however often they are stored.
+    // Idempotent, because the orders keep their ids.
     let recording = store.write_idempotent(async move |conn| write(conn, writing.begin(), at).await);
     let recorded = recording.await?;
-    // Only what was stored: a database that is away refuses at once, and would look fast.
+    // Only if something was recorded: an unavailable database refuses at once, and would look fast.
     if !recorded.is_empty() {
         let metrics = metrics::recorder();
         #[expect(clippy::cast_precision_loss, reason = "there are never that many")]
@@ -131,9 +130,9 @@ async fn attempt(store: &Store, batch: &Batch) -> Result<Vec<RecordOutcome>, Err
     Ok(batch.outcomes(recorded.into_iter().map(|recording| RecordOutcome::of(recording, at))))
 }
 
-/// Stores the orders of a batch, and resolves what dead letters they left before. Belongs in a transaction.
+/// Inserts the orders of a batch and resolves their dead letters. Belongs in a transaction.
 async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Timestamp) -> Result<Vec<InsertOutcome>, Error> {
-    // All were given up while they waited.
+    // All were abandoned while they waited.
     if batch.is_empty() {
         return Ok(Vec::new());
     }
@@ -147,21 +146,21 @@ async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Timestamp) -> Result
     Ok(recorded)
 }
 
-/// Counts what became of orders.
 fn count(batch: &[NewOrder], outcomes: &[RecordOutcome]) {
     let (metrics, at) = (metrics::recorder(), now());
     for (order, outcome) in batch.iter().zip(outcomes) {
         metrics.orders.of(outcome.label()).inc();
         if let RecordOutcome::Recorded(_) = outcome {
-            // Another process has accepted it, whose clock may differ.
+            // Accepted by another process, whose clock may differ.
             let delay = (at.0 - order.placed_at.0).to_std().unwrap_or_default();
             metrics.delay.observe(delay.as_secs_f64());
         }
     }
 }
 
-/// Stores a batch that fails for no known reason, in ever smaller parts, while the database takes orders as such. What it
-/// fails on alone has [failed](RecordOutcome::Failed); what could not be tried may be tried later.
+/// Records a batch that fails for an unknown reason in ever smaller parts, while the database accepts orders
+/// as such. An order that fails alone has [`RecordOutcome::Failed`]; those that were not tried can be
+/// retried.
 pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<RecordOutcome> {
     let deadline = Tick::now() + SPLIT_TIMEOUT;
     let mut outcomes = vec![RecordOutcome::Retryable; batch.len()];
@@ -178,7 +177,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<RecordOutcom
             }
             Err(error) => error,
         };
-        // Is it these orders, or the database?
+        // Tells whether these orders or the database are the problem.
         if let Err(error) = takes_orders(store).await {
             if let Some(repeated) = log_throttle::admit(&error.to_string()) {
                 tracing::warn!(%error, repeated, "the database takes no orders now");
@@ -203,7 +202,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<RecordOutcom
     outcomes
 }
 
-/// Whether the database takes orders as such: tried with one that is taken back at once.
+/// Checks that the database accepts orders, by inserting one and deleting it again.
 pub async fn takes_orders(store: &Store) -> Result<(), Error> {
     store.write(async |conn| insert_orders::probe_insert(conn, now()).await).await
 }

@@ -17,33 +17,33 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// The most orders that wait to be written.
 const QUEUE_CAPACITY: usize = 4 * MAX_BATCH_ORDERS;
 
 struct Job {
     order: NewOrder,
     outcome: ReplySender<RecordOutcome>,
     place: TraceContext,
-    /// Begun by the transaction that writes it, or abandoned by who gives up waiting for that.
+    /// Begun by the transaction that records the order, or abandoned when its caller stops waiting.
     start: Arc<WorkStart>,
 }
 
-/// Records single orders. While one batch is written the next one gathers, so batches grow with the load and nobody waits for
-/// a timer. Cheap to clone.
+/// Records single orders. While one batch is written the next one gathers, so that batches grow with the load
+/// and nobody waits for a timer. Cheap to clone.
 #[derive(Clone)]
 pub struct Recorder {
     jobs: mpsc::Sender<Job>,
 }
 
 impl Recorder {
-    /// Starts the task that writes. It ends, with everything written, when all recorders are gone.
+    /// Starts the writing task. It ends, with everything written, when all recorders are dropped.
     pub fn start(store: Store) -> (Self, JoinHandle<()>) {
         let (jobs, waiting) = mpsc::channel(QUEUE_CAPACITY);
         (Self { jobs }, tokio::spawn(write(store, waiting)))
     }
 
-    /// Records one order. When that takes until `deadline`: [`RecordOutcome::Retryable`] if it was not begun and never will be,
-    /// [`RecordOutcome::Unknown`] otherwise. What waits for its turn, for a connection or for its transaction is not begun.
+    /// Records one order. After `deadline` the outcome is [`RecordOutcome::Retryable`] if the order was not
+    /// begun and never will be, and [`RecordOutcome::Unknown`] otherwise. An order that waits for its turn,
+    /// for a connection or for its transaction is not begun.
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> RecordOutcome {
         let (outcome, answer) = reply_channel::channel();
         let start = Arc::new(WorkStart::default());
@@ -55,7 +55,7 @@ impl Recorder {
         }
         match timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
-            // Called off, unless it was begun just before.
+            // Abandoned, unless it was begun just before.
             _ if start.abandon() => RecordOutcome::Retryable,
             _ => RecordOutcome::Unknown,
         }
@@ -65,7 +65,8 @@ impl Recorder {
 async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(MAX_BATCH_ORDERS);
     while waiting.recv_many(&mut jobs, MAX_BATCH_ORDERS).await > 0 {
-        // Who gave up waiting was told that it is not stored. Others still may, until the transaction begins.
+        // Callers that gave up were told that their orders are not recorded. Others may give up until the
+        // transaction begins.
         jobs.retain(|job| !job.start.is_abandoned());
         if jobs.is_empty() {
             continue;

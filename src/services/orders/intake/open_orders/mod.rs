@@ -1,8 +1,9 @@
-//! How many open orders customers have, so that nobody fills the board.
+//! Limits on the open orders of customers, so that nobody fills the board.
 //!
-//! Each process counts what it accepted itself, and asks the database once a second how many open orders those customers have who
-//! ordered here. No order waits for that. So a customer can have as many open orders as are allowed in each `serve` at most, however
-//! fast they are; once they are stored, every `serve` knows of all of them within about a second.
+//! Each process counts the orders that it accepted, and asks the database once a second for the open orders
+//! of the customers who ordered here. No order waits for that. So, however fast, a customer has at most the
+//! allowed number of open orders per `serve`; once they are stored, every `serve` knows of all of them within
+//! about a second.
 
 mod customer;
 mod refresh;
@@ -24,47 +25,45 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How many customers are remembered, about 300 bytes each. While so many have open orders, orders of others are not counted.
+/// Customers remembered, about 300 bytes each. While so many have open orders, others are not limited.
 const MAX_CUSTOMERS: usize = 32_768;
-/// Parts that are locked by themselves.
+/// Independently locked parts of the table.
 const SHARDS: usize = 16;
 
-/// The most open orders of an account younger than an hour.
+/// Open orders of an account younger than an hour.
 const NEW_ACCOUNT_ORDERS: u32 = 3;
-/// The most open drinks of an account younger than an hour.
+/// Open drinks of an account younger than an hour.
 const NEW_ACCOUNT_DRINKS: u32 = 20;
 
-/// Why an order would be one too many. Each says so in a sentence.
+/// Reason for rejecting a further order; the message is a full sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenOrdersError {
-    /// The customer has as many as anyone may have.
+    /// The general limit per customer.
     #[error("A customer can have {0} open orders: please wait until one is ready, or cancel one.")]
     Orders(u32),
-    /// Their account is new, and has as much as it may have.
+    /// The limit for new accounts.
     #[error("An account younger than an hour can have {orders} open orders of {NEW_ACCOUNT_DRINKS} drinks in all.", orders = .0)]
     NewAccount(u32),
-    /// They and other new accounts at their address have as much as they may have.
+    /// The limit for all new accounts at one address.
     #[error("New accounts at one address can have {0} open drinks in all: please wait until some are ready.")]
     NewAccountsAtAddress(u32),
 }
 
-/// What is allowed.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     orders: u32,
     new_accounts_drinks: u32,
 }
 
-/// Counts open orders.
 pub struct OpenOrders {
-    /// None: nothing is counted.
+    /// `None` if there are no limits.
     limits: Option<Limits>,
     shards: [Mutex<HashMap<UserId, Customer>>; SHARDS],
-    /// Open drinks of new accounts, by network. Locked after a shard, where both are.
+    /// Open drinks of new accounts, by network. Locked after a shard if both are needed.
     networks: Mutex<HashMap<u128, u32>>,
 }
 
-/// An order that is counted and about to be accepted. Dropped undecided, it counts for a minute.
+/// An order that is counted and about to be accepted. Dropped without a result, it counts for a minute.
 #[must_use]
 pub struct OrderReservation<'a> {
     open: &'a OpenOrders,
@@ -74,7 +73,6 @@ pub struct OrderReservation<'a> {
 }
 
 impl OpenOrders {
-    /// Nobody has any yet.
     pub fn new(settings: &OrderLimits) -> Self {
         let limits = match settings.open_orders {
             Setting::Off => None,
@@ -85,7 +83,8 @@ impl OpenOrders {
         Self { limits, shards: Default::default(), networks: Mutex::default() }
     }
 
-    /// Counts an order of this customer, placed from this address, unless it is one too many. None: it is not counted at all.
+    /// Counts an order of this customer from this address, unless it exceeds a limit. Returns `None` if
+    /// nothing is counted.
     pub fn admit(
         &self,
         order: &NewOrder,
@@ -125,7 +124,8 @@ impl OpenOrders {
         reservation(false)
     }
 
-    /// Charges a network with a customer's drinks, instead of what was charged for them before, unless that is more than `limit`.
+    /// Charges a network with a customer's drinks, in place of the previous charge, unless the total exceeds
+    /// `limit`.
     fn charge(
         &self,
         customer: &mut Customer,
@@ -145,7 +145,7 @@ impl OpenOrders {
         if let Some(limit) = limit.filter(|limit| charged > *limit) {
             return Err(OpenOrdersError::NewAccountsAtAddress(limit));
         }
-        // Nothing is left of what was charged elsewhere.
+        // Removes the charge to another network.
         for (network, drinks) in [(customer.network, others(customer.network, &networks)), (network, charged)]
         {
             if drinks == 0 {
@@ -158,10 +158,10 @@ impl OpenOrders {
         Ok(())
     }
 
-    /// Charges a customer's network with what the customer has now.
+    /// Charges the customer's network with the current drinks.
     fn recharge(&self, id: UserId, customer: &mut Customer, load: Load, now: Timestamp) {
         let drinks = if is_new(id, now) { load.drinks } else { 0 };
-        // Without a limit nothing is refused.
+        // Without a limit this can't fail.
         let _ = self.charge(customer, customer.network, drinks, None);
     }
 
@@ -174,7 +174,7 @@ impl OpenOrders {
     }
 
     fn shard(&self, id: UserId) -> MutexGuard<'_, HashMap<UserId, Customer>> {
-        // The last bits of an id are random. An array always has its remainder's place.
+        // The last bits of an id are random. The index is always within the array.
         let at = usize::from(id.0.as_bytes().last().copied().unwrap_or_default()) % SHARDS;
         let [first, ..] = &self.shards;
         lock(self.shards.get(at).unwrap_or(first))
@@ -182,14 +182,14 @@ impl OpenOrders {
 }
 
 impl OrderReservation<'_> {
-    /// It is accepted: it counts until the database shows that it has ended.
+    /// The order was accepted: it counts until the database shows that it has ended.
     pub fn accepted(self) {
         self.open.change(self.customer, |customer, at| customer.accept(self.order, at));
     }
 
-    /// It is certainly not accepted.
+    /// The order was certainly not accepted.
     pub fn released(self) {
-        // What is repeated may have been accepted the first time.
+        // The earlier request that this one repeats may have been accepted.
         if self.is_repeat {
             return;
         }

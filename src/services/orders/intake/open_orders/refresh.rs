@@ -1,4 +1,4 @@
-//! Asks the database, once a second, how many open orders customers have.
+//! Asks the database for the open orders of customers, once a second.
 
 use super::{Customer, Load, OpenOrders, lock};
 use crate::{
@@ -21,33 +21,30 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// How often the database is asked.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
-/// The most customers that are asked about at a time: those who ordered last come first.
+/// Customers per question: those who ordered last come first.
 const MAX_ASKED_CUSTOMERS: usize = 1000;
-/// The most orders that are looked for at a time, of those that were accepted here.
+/// Accepted orders looked up per question.
 const MAX_ASKED_ORDERS: usize = 5000;
-/// The most open orders that are read at a time.
+/// Open orders read per question.
 const MAX_READ_ORDERS: i64 = 20_000;
-/// The age beyond which an order does not count, whatever its status: nobody waits for a drink for so long.
+/// Age beyond which an order does not count, whatever its status: nobody waits that long for a drink.
 const MAX_COUNTED_AGE: TimeDelta = TimeDelta::hours(24);
 
-/// What to ask.
 #[derive(Clone, Default)]
 struct Question {
     customers: Vec<UserId>,
     unseen: Vec<OrderId>,
 }
 
-/// What the database says.
 struct Answer {
-    /// Stored, or dead letters.
+    /// Stored orders and dead letters.
     settled: HashSet<OrderId>,
     open: Vec<OpenOrder>,
 }
 
 impl OpenOrders {
-    /// Asks the database until it is stopped. While it can't say, only what was accepted here counts.
+    /// Asks until `stop`. While the database is unavailable, only accepted orders count.
     pub async fn keep_counting(self: Arc<Self>, store: Store, stop: CancellationToken) {
         if self.limits.is_none() {
             stop.cancelled().await;
@@ -81,7 +78,7 @@ impl OpenOrders {
         Ok(())
     }
 
-    /// The customers whose answers matter most.
+    /// Selects the customers whose answers matter most.
     fn question(&self) -> Question {
         let limit = self.limits.map_or(u32::MAX, |limits| limits.orders);
         let mut due = Vec::new();
@@ -130,7 +127,7 @@ impl OpenOrders {
 async fn answer(conn: &mut store::Conn, question: Question) -> store::Result<Answer> {
     let Question { customers, unseen } = question;
     let mut settled = HashSet::new();
-    // First: what is stored only after this is among the open ones below.
+    // First: orders stored after this are among the open ones read below.
     if !unseen.is_empty() {
         settled.extend(orders::stored(conn, &unseen).await?);
         settled.extend(dead_letters::of(conn, &unseen).await?);

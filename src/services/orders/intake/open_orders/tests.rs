@@ -13,7 +13,7 @@ fn settings(limit: &str) -> OrderLimits {
     OrderLimits { open_orders, new_accounts_drinks: 60, drinks_per_order: 100 }
 }
 
-/// An account of this age.
+/// Makes the id of an account of this age.
 fn aged(hours: i64) -> UserId {
     let made = now() - TimeDelta::hours(hours);
     let millis = u64::try_from(made.micros() / 1000).unwrap();
@@ -44,7 +44,7 @@ fn address(number: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, number])
 }
 
-/// Whether an order was admitted; it is accepted then.
+/// Accepts the order if it is admitted, and returns whether it was.
 fn places(open: &OpenOrders, customer: UserId, drinks: i64, from: IpAddr) -> Result<(), OpenOrdersError> {
     open.admit(&order(customer, drinks), from)
         .map(|reservation| reservation.expect("it is counted").accepted())
@@ -98,10 +98,10 @@ async fn registering_more_accounts_at_one_address_does_not_help() {
         places(&open, UserId::new_v7(), 1, address(1)),
         Err(OpenOrdersError::NewAccountsAtAddress(60))
     );
-    // Others may order: at another address, or with an older account.
+    // Others may order: from another address, or with an older account.
     assert_eq!(places(&open, UserId::new_v7(), 1, address(2)), Ok(()));
     assert_eq!(places(&open, aged(2), 20, address(1)), Ok(()));
-    // A network of version 6 is one address.
+    // An IPv6 network counts as one address.
     let six = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
     let total: usize = (0..50).filter(|last| places(&open, UserId::new_v7(), 20, six(*last)).is_ok()).count();
     assert_eq!(total, 3);
@@ -124,7 +124,6 @@ async fn memory_is_bounded() {
     assert!(remembered <= MAX_CUSTOMERS && remembered > MAX_CUSTOMERS / 2, "{remembered}");
 }
 
-/// What may happen to one of a few customers.
 #[derive(Debug, Clone)]
 enum Event {
     Places { customer: usize, drinks: i64, address: u8, accepted: bool },
@@ -142,7 +141,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// What networks are charged with is what their new accounts have.
+    /// The charges of networks equal the drinks of their new accounts.
     #[test]
     fn networks_are_charged_with_what_new_accounts_have(events in prop::collection::vec(event(), 0..60)) {
         let open = OpenOrders::new(&settings("10"));
