@@ -228,7 +228,7 @@ fn passwords(criterion: &mut Criterion) {
     criterion.bench_function("password: verify at cost 4", |bencher| {
         bencher
             .to_async(&runtime)
-            .iter(async || passwords.turn().expect("a place").verify(&wrong, None).await);
+            .iter(async || passwords.slot().expect("a place").verify(&wrong, None).await);
     });
 }
 

@@ -1,6 +1,10 @@
 //! The error that ends a command, and what commands print.
 
-use crate::{cli::deployment::DeploymentError, services::accounts::AccountError, store};
+use crate::{
+    cli::deployment::DeploymentError,
+    services::accounts::{AccountError, HashingError},
+    store,
+};
 use std::{
     fmt,
     io::{self, Write},
@@ -36,6 +40,12 @@ impl From<store::Error> for CliError {
 
 impl From<AccountError> for CliError {
     fn from(error: AccountError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<HashingError> for CliError {
+    fn from(error: HashingError) -> Self {
         Self(error.to_string())
     }
 }

@@ -13,8 +13,9 @@ use crate::{
     },
     services::{audit, orders::recorder},
     store::{
-        self, Conn, Store, TransactionError, dead_letters,
+        self, Conn, Store, dead_letters,
         insert_orders::{self, InsertOutcome},
+        transaction_error,
     },
 };
 use serde_json::json;
@@ -34,14 +35,7 @@ pub enum ResolveError {
     Store(#[from] store::Error),
 }
 
-impl TransactionError for ResolveError {
-    fn into_refusal(self) -> Result<Self, store::Error> {
-        match self {
-            Self::Store(error) => Err(error),
-            refusal => Ok(refusal),
-        }
-    }
-}
+transaction_error!(ResolveError);
 
 #[derive(Clone)]
 pub struct DeadLetters {

@@ -18,7 +18,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Minimum time between trial writes to a database that failed to commit.
 const WRITE_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Requirements for being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// For taking orders: the broker or a writable database.
@@ -90,7 +89,6 @@ impl Health {
         Self { store, broker, needs, stopping, writes: Arc::default() }
     }
 
-    /// Checks each part.
     pub async fn report(&self) -> HealthReport {
         let database = self.database().await;
         let stopping = self.stopping.is_cancelled();
@@ -170,19 +168,19 @@ impl WriteProbe {
             Ok(Ok(())) => {
                 store.note_written();
                 if !was_kept {
-                    tracing::info!("the database keeps changes again");
+                    tracing::info!("the database accepts changes again");
                 }
                 true
             }
             Ok(Err(error)) => {
                 if was_kept {
-                    tracing::error!(%error, "the database answers and keeps no changes");
+                    tracing::error!(%error, "the database answers and rejects changes");
                 }
                 false
             }
             Err(_) => {
                 if was_kept {
-                    tracing::error!("the database answers and keeps no change in time");
+                    tracing::error!("the database answers and accepts no change in time");
                 }
                 false
             }

@@ -20,7 +20,7 @@ use crate::{
         audit,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
-    store::{self, Conn, Store, TransactionError, Work, recipes, settings},
+    store::{self, Conn, Store, Work, recipes, settings, transaction_error},
 };
 use arc_swap::ArcSwap;
 use serde_json::json;
@@ -37,26 +37,18 @@ const EDITION: &str = "menu_edition";
 #[derive(Debug, thiserror::Error)]
 pub enum MenuError {
     /// The recipe is not on the menu.
-    #[error("no such drink")]
+    #[error("no such recipe")]
     Unknown,
     /// The precondition does not hold; contains the current version.
-    #[error("the drink has changed")]
+    #[error("the recipe has changed")]
     Outdated(EntityVersion),
-    /// These fields are read-only.
     #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
     ReadOnly(Vec<FieldError>),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-impl TransactionError for MenuError {
-    fn into_refusal(self) -> Result<Self, store::Error> {
-        match self {
-            Self::Store(error) => Err(error),
-            refusal => Ok(refusal),
-        }
-    }
-}
+transaction_error!(MenuError);
 
 #[derive(Clone)]
 pub struct Menu {
@@ -81,7 +73,7 @@ impl Menu {
     pub async fn keep_fresh(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
             if let Err(error) = self.refresh().await {
-                tracing::debug!(%error, "the menu could not be refreshed");
+                tracing::debug!(%error, "failed to refresh the menu");
             }
         }
     }
@@ -121,7 +113,7 @@ impl Menu {
             .await?;
         // The change is committed even if this fails; the next refresh comes within a second.
         if let Err(error) = self.refresh().await {
-            tracing::warn!(%error, "the menu could not be refreshed");
+            tracing::warn!(%error, "failed to refresh the menu");
         }
         Ok(value)
     }

@@ -34,7 +34,6 @@ pub struct SampledMetrics {
     text: Arc<Mutex<Option<Text>>>,
 }
 
-/// Rendered metrics.
 #[derive(Clone)]
 struct Text {
     at: Instant,
@@ -55,7 +54,6 @@ impl SampledMetrics {
         Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default(), text: Arc::default() }
     }
 
-    /// Renders all metrics.
     pub async fn metrics(&self) -> Arc<[u8]> {
         let came = Instant::now();
         let mut asked = self.asked.lock().await;
@@ -158,7 +156,7 @@ async fn census(store: &Store) -> Option<Census> {
         }
         Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })
     });
-    counted.await.inspect_err(|error| tracing::debug!(%error, "nothing could be counted")).ok()
+    counted.await.inspect_err(|error| tracing::debug!(%error, "failed to count orders and dead letters")).ok()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are never that many")]

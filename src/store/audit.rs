@@ -42,9 +42,9 @@ pub struct AuditFilter {
     /// Entries about subjects of this kind.
     pub kind: Option<SubjectKind>,
     pub subject: Option<SubjectId>,
-    /// Inclusive lower bound.
+    /// Lower bound of the time, inclusive.
     pub from: Option<Timestamp>,
-    /// Exclusive upper bound.
+    /// Upper bound of the time, exclusive.
     pub until: Option<Timestamp>,
 }
 

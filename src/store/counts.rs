@@ -9,7 +9,6 @@ use crate::domain::{Timestamp, ids::DeadLetterId, order_state::Status};
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 
-/// Bound on every count.
 pub const MAX_COUNTED: i64 = 10_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +28,6 @@ pub async fn status_count(conn: &mut Conn, status: Status) -> Result<StatusCount
     Ok(StatusCount { orders: placed.len(), oldest: placed.into_iter().min() })
 }
 
-/// Counts open dead letters.
 pub async fn open_dead_letters(conn: &mut Conn) -> Result<usize> {
     let open: Vec<DeadLetterId> = on!(conn, c => dead_letters::table
         .filter(dead_letters::resolution.is_null())

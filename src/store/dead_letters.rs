@@ -47,7 +47,6 @@ impl From<Row> for DeadLetter {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeadLetterFilter {
-    /// Undecided dead letters.
     #[default]
     Open,
     /// Dead letters resolved in this way.

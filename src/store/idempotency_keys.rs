@@ -39,11 +39,10 @@ pub async fn claim(conn: &mut Conn, name: Hash, fingerprint: Hash, at: Timestamp
     }
     match find(conn, name).await? {
         Some(earlier) => Ok(Some(earlier)),
-        None => Err(Error::unavailable("a key was forgotten while it was asked for")),
+        None => Err(Error::unavailable("an idempotency key expired while it was claimed")),
     }
 }
 
-/// Stores the response.
 pub async fn keep(conn: &mut Conn, name: Hash, answer: &str) -> Result<()> {
     on!(conn, c => diesel::update(keys::table.find(name.as_slice())).set(keys::answer.eq(answer)).execute(c))?;
     Ok(())

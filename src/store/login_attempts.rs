@@ -1,5 +1,3 @@
-//! Counts of failed logins.
-
 use super::{Conn, Result, on, schema::login_attempts};
 use crate::domain::Timestamp;
 use diesel::{

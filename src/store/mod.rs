@@ -32,6 +32,7 @@ pub mod users;
 pub use connections::pool::ConnectionCounts;
 pub use error::{Error, Result, Unique};
 pub use postgres::{Fitness, UrlError};
+pub(crate) use transaction::transaction_error;
 pub use transaction::{TransactionError, Work};
 
 use crate::telemetry::{
@@ -42,7 +43,8 @@ use connections::attempts::{Mode, Progress};
 use connections::liveness::LivenessProbe;
 use connections::sqlite_blocking::{InPlace, blocking};
 use connections::sqlite_files::SqliteFiles;
-use postgres::{SqlState, last_error};
+use error::SqlState;
+use postgres::last_error;
 
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
@@ -205,7 +207,7 @@ impl Store {
             let turn = if transaction { store.turn_to_write().await? } else { None };
             let conn = store.conn().await?;
             if !going.begin() {
-                return Err(Error::unavailable("it was given up"));
+                return Err(Error::unavailable("the work was abandoned"));
             }
             match (conn, &store.pools) {
                 (Conn::Sqlite(conn), Pools::Sqlite(_, files)) => {
@@ -216,7 +218,7 @@ impl Store {
                         Conn::Sqlite(conn).run_on_files(&files, transaction, scope, work).await
                     };
                     let outcome = timeout(TRANSACTION_TIMEOUT, blocking(work)).await.map(Result::flatten);
-                    outcome.unwrap_or_else(|_| Err(mode.late(Error::unavailable("a deadline passed"))))
+                    outcome.unwrap_or_else(|_| Err(mode.late(Error::unavailable("the work timed out"))))
                 }
                 (conn, _) => store.run_on_postgres(conn, mode, scope, work, &going).await,
             }
@@ -245,7 +247,7 @@ impl Store {
         match timeout(TRANSACTION_TIMEOUT, Arc::clone(&self.sqlite_writer).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(Some(turn)),
             Ok(Err(error)) => Err(Error::unavailable(error)),
-            Err(_) => Err(Error::unavailable("too many writers wait")),
+            Err(_) => Err(Error::unavailable("timed out waiting for other writers")),
         }
     }
 }

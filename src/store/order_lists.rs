@@ -33,11 +33,10 @@ pub struct OrderFilter {
     /// Any of these; empty for all.
     pub statuses: Vec<Status>,
     pub table: Option<Table>,
-    /// Any of these recipes.
     pub drinks: Option<Vec<RecipeId>>,
-    /// Inclusive lower bound.
+    /// Lower bound of `placed_at`, inclusive.
     pub placed_from: Option<Timestamp>,
-    /// Exclusive upper bound.
+    /// Upper bound of `placed_at`, exclusive.
     pub placed_until: Option<Timestamp>,
 }
 

@@ -21,7 +21,7 @@ pub struct Session {
     pub user_id: UserId,
     /// Of the current refresh token.
     pub token_hash: Vec<u8>,
-    /// Of the previous one.
+    /// Of the previous refresh token.
     pub previous_hash: Option<Vec<u8>>,
     /// Derives the current token from the previous one.
     pub seed: Option<Vec<u8>>,

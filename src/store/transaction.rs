@@ -24,6 +24,21 @@ pub trait TransactionError: From<Error> + Send + 'static {
     fn into_refusal(self) -> Result<Self, Error>;
 }
 
+/// Implements [`TransactionError`] for an error whose variant `Store` is a failure of the database.
+macro_rules! transaction_error {
+    ($error:ident) => {
+        impl $crate::store::TransactionError for $error {
+            fn into_refusal(self) -> Result<Self, $crate::store::Error> {
+                match self {
+                    Self::Store(error) => Err(error),
+                    refusal => Ok(refusal),
+                }
+            }
+        }
+    };
+}
+pub(crate) use transaction_error;
+
 impl TransactionError for Error {
     fn into_refusal(self) -> Result<Self, Error> {
         Err(self)

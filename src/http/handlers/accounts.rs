@@ -17,7 +17,10 @@ use crate::{
         account::{Email, Password},
         text::Username,
     },
-    services::{accounts::AccountError, orders::intake::IdempotencyKey},
+    services::{
+        accounts::{AccountError, LoginError},
+        orders::intake::IdempotencyKey,
+    },
 };
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use deserr::Deserr;
@@ -106,7 +109,9 @@ pub async fn change_password(
         .await
     {
         // The token is fine, so not 401: a client must not sign out for a typing error.
-        Err(AccountError::WrongPassword) => Err(Problem::not_permitted("The current password is wrong.")),
+        Err(AccountError::Login(LoginError::WrongPassword)) => {
+            Err(Problem::not_permitted("The current password is wrong."))
+        }
         Err(guessable @ AccountError::Guessable) => {
             Err(FieldError::new("new_password", guessable.to_string()).into())
         }

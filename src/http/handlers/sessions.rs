@@ -12,7 +12,7 @@ use crate::http::{
 };
 use crate::{
     domain::FieldError,
-    services::accounts::{AccountError, RefreshToken},
+    services::accounts::{LoginError, RefreshToken},
 };
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use deserr::Deserr;
@@ -78,7 +78,7 @@ pub async fn refresh(
         .ok_or_else(|| FieldError::new("refresh_token", "must be one as it was given out"))?;
     if limits.counts() {
         let owner = app.accounts.owner(&token).await?;
-        limits.refresh(owner.ok_or(AccountError::SessionEnded)?)?;
+        limits.refresh(owner.ok_or(LoginError::SessionEnded)?)?;
     }
     Ok(answer(app.accounts.refresh(token).await?))
 }

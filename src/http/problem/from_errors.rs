@@ -4,7 +4,7 @@ use super::{super::responses::OrderView, Problem, types};
 use crate::{
     domain::FieldError,
     services::{
-        accounts::AccountError,
+        accounts::{AccountError, LoginError},
         dead_letters::ResolveError,
         menu::{Error, MenuError, Unique},
         orders::{
@@ -110,19 +110,28 @@ fn sentence(error: &dyn fmt::Display) -> String {
     format!("{first}{}.", characters.as_str().trim_end_matches('.'))
 }
 
-impl From<AccountError> for Problem {
-    fn from(error: AccountError) -> Self {
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
         match error {
-            AccountError::WrongPassword => {
+            LoginError::WrongPassword => {
                 Self::new(types::WRONG_PASSWORD, "The e-mail or the password is wrong.")
             }
-            AccountError::Inactive => Self::new(types::ACCOUNT_INACTIVE, "This account is switched off."),
-            AccountError::NotSignedIn => Self::not_signed_in(),
-            AccountError::SessionEnded => Self::new(
+            LoginError::Inactive => Self::new(types::ACCOUNT_INACTIVE, "This account is switched off."),
+            LoginError::NotSignedIn => Self::not_signed_in(),
+            LoginError::SessionEnded => Self::new(
                 types::SESSION_ENDED,
                 "This needs the latest refresh token of a session that goes on.",
             ),
-            AccountError::TooManyFailures(wait) => Self::too_many_failures(wait),
+            LoginError::TooManyFailures(wait) => Self::too_many_failures(wait),
+            LoginError::Hashing(_) => Self::unavailable(&error),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
             AccountError::Guessable => FieldError::new("password", error.to_string()).into(),
             AccountError::EmailTaken => {
                 Self::new(types::EMAIL_TAKEN, "There is an account with this e-mail.")
@@ -131,7 +140,7 @@ impl From<AccountError> for Problem {
             AccountError::LastAdmin => Self::new(types::LAST_ADMIN, "The last active admin must stay one."),
             AccountError::Outdated(stamp) => Self::outdated("account", stamp),
             AccountError::KeyReused => Self::key_reused(),
-            AccountError::Busy | AccountError::NoThreads(_) => Self::unavailable(&error),
+            AccountError::Login(error) => error.into(),
             AccountError::Store(error) => error.into(),
         }
     }

@@ -24,7 +24,6 @@ const ISSUER: &str = "shakerqueue";
 const TYPE: &str = "at+jwt";
 /// Fixed: the header of a token does not choose the algorithm.
 const ALGORITHM: Algorithm = Algorithm::HS256;
-/// Tolerated difference between clocks.
 const CLOCK_LEEWAY_SECONDS: i64 = 5;
 /// Cached verifications, about half a kilobyte each.
 const VERIFIED_CAPACITY: usize = 5_000;

@@ -1,5 +1,3 @@
-//! Nearly valid access tokens.
-
 use super::*;
 use crate::domain::{
     account::Email,

@@ -53,7 +53,7 @@ pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
     while stop.run_until_cancelled(pause()).await.is_some() {
         match cancel_late(&store).await {
             Err(error) if !is_failing => {
-                tracing::warn!(%error, "failed to cancel orders of inactive accounts: trying again");
+                tracing::warn!(%error, "failed to cancel orders of inactive accounts; retrying");
                 is_failing = true;
             }
             Err(_) => {}

@@ -1,6 +1,5 @@
 //! Threads that hash passwords, few and with a low priority, and the bounded queue of work for them.
 
-use super::AccountError;
 use std::{
     io,
     num::NonZero,
@@ -24,11 +23,20 @@ const HASHING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Cores share more than the scheduler knows: hashing on all that are idle slows down the busy ones too.
 const CORES_PER_THREAD: usize = 4;
 
+#[derive(Debug, thiserror::Error)]
+pub enum HashingError {
+    /// The queue is full, or the work timed out in it.
+    #[error("too many passwords are being checked")]
+    Busy,
+    #[error("failed to start the threads that hash passwords: {0}")]
+    NoThreads(#[from] io::Error),
+}
+
 /// A bounded queue: a storm of logins fills it and gets [`HashingError::Busy`]. Cheap to clone; the threads
 /// end with the last clone.
 #[derive(Clone)]
 pub struct HashingPool {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     works: SyncSender<Work>,
 }
 
@@ -44,31 +52,31 @@ type Completion = Box<dyn FnOnce() + Send>;
 
 impl HashingPool {
     /// Starts the threads, with the lowest priority if `give_way`.
-    pub fn start(give_way: bool) -> io::Result<Self> {
+    pub fn start(give_way: bool) -> Result<Self, HashingError> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.div_ceil(CORES_PER_THREAD);
-        let places = QUEUE_CAPACITY + threads;
+        let permits = QUEUE_CAPACITY + threads;
         // Every entry holds a permit, so the channel is never full.
-        let (works, taken) = sync_channel(places);
-        let taken = Arc::new(Mutex::new(taken));
+        let (works, queue) = sync_channel(permits);
+        let queue = Arc::new(Mutex::new(queue));
         for _ in 0..threads {
             let (to_hash, given) = sync_channel(1);
             let (hashed, outcomes) = sync_channel(1);
-            let taken = Arc::clone(&taken);
+            let queue = Arc::clone(&queue);
             spawn("hashing", move || {
                 if give_way {
                     self::give_way();
                 }
                 hash_in_turn(&given, &hashed);
             })?;
-            spawn("passwords", move || hand_on(&taken, &to_hash, &outcomes))?;
+            spawn("passwords", move || hand_on(&queue, &to_hash, &outcomes))?;
         }
-        Ok(Self { places: Arc::new(Semaphore::new(places)), works })
+        Ok(Self { permits: Arc::new(Semaphore::new(permits)), works })
     }
 
     /// Reserves a place. Do so before using the database, to keep a storm of logins away from it.
-    pub fn place(&self) -> Result<PoolSlot, AccountError> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| AccountError::Busy)?;
+    pub fn slot(&self) -> Result<PoolSlot, HashingError> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| HashingError::Busy)?;
         Ok(PoolSlot { permit: Arc::new(permit), works: self.works.clone() })
     }
 }
@@ -78,9 +86,9 @@ impl PoolSlot {
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AccountError> {
+    ) -> Result<T, HashingError> {
         let (sender, done) = oneshot::channel();
-        // Abandoned work still holds its place until it is taken out of the queue.
+        // Abandoned work still holds its place until it is queue out of the queue.
         let permit = Arc::clone(&self.permit);
         let work: Work = Box::new(move || {
             // The client has disconnected.
@@ -92,15 +100,15 @@ impl PoolSlot {
                 }
             })
         });
-        self.works.try_send(work).map_err(|_| AccountError::Busy)?;
+        self.works.try_send(work).map_err(|_| HashingError::Busy)?;
         match timeout(HASHING_TIMEOUT, done).await {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) => {
-                tracing::error!("password work ended early");
-                Err(AccountError::Busy)
+                tracing::error!("hashing ended without an outcome");
+                Err(HashingError::Busy)
             }
             // The receiver is gone, so the work will be skipped.
-            Err(_) => Err(AccountError::Busy),
+            Err(_) => Err(HashingError::Busy),
         }
     }
 }
@@ -136,7 +144,7 @@ fn give_way() {
         if let Err(error) =
             set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, Normal(Idle))
         {
-            tracing::debug!(?error, "hashing has the priority of everything else");
+            tracing::debug!(?error, "failed to lower the priority of a hashing thread");
         }
     }
 }

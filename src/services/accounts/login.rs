@@ -1,7 +1,7 @@
 //! Login and change of the password.
 
 use super::{
-    AccountError, Accounts, Caller, ClaimedAccount, IssuedTokens, login_throttle::LoginAttempt,
+    AccountError, Accounts, Caller, ClaimedAccount, IssuedTokens, LoginError, login_throttle::LoginAttempt,
     passwords::Verdict, personal,
 };
 use crate::{
@@ -25,8 +25,8 @@ type Known = Option<(User, String)>;
 
 impl Accounts {
     /// Finds out about the account that a client claims to be. Takes the same time if it does not exist.
-    pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<ClaimedAccount, AccountError> {
-        match self.guard.login(email, address) {
+    pub async fn claimed(&self, email: &str, address: IpAddr) -> Result<ClaimedAccount, LoginError> {
+        match self.throttle.login(email, address) {
             Some(attempt) => {
                 let email = Email::try_from(email).ok();
                 let asked = self.store.read(async move |conn| {
@@ -50,7 +50,7 @@ impl Accounts {
         email: &str,
         password: &SecretString,
         address: IpAddr,
-    ) -> Result<IssuedTokens, AccountError> {
+    ) -> Result<IssuedTokens, LoginError> {
         let outcome = self.sign_in(email, password, address).await;
         metrics::accounts().logins.of(outcome.label()).inc();
         outcome
@@ -61,10 +61,10 @@ impl Accounts {
         email: &str,
         password: &SecretString,
         address: IpAddr,
-    ) -> Result<IssuedTokens, AccountError> {
+    ) -> Result<IssuedTokens, LoginError> {
         // Before the database is asked anything: a full queue rejects the login here.
-        let turn = self.passwords.turn()?;
-        let attempt = self.guard.login(email, address);
+        let slot = self.passwords.slot()?;
+        let attempt = self.throttle.login(email, address);
         let email = Email::try_from(email).ok();
         let mut known = self
             .charged(attempt.clone(), async move |conn| match &email {
@@ -74,21 +74,24 @@ impl Accounts {
             .await?;
         for _ in 0..MAX_ATTEMPTS {
             let hash = known.as_ref().map(|(_, hash)| hash.as_str());
-            let verdict = match turn.verify(password, hash).await {
-                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
-                Ok(verdict) => verdict,
+            let renewed = match slot.verify(password, hash).await {
+                Ok(Verdict::Right(renewed)) => renewed,
+                Ok(Verdict::Wrong) => break,
+                Err(busy) => {
+                    self.refund(attempt).await;
+                    return Err(busy.into());
+                }
             };
-            let Verdict::Right(renewed) = verdict else { break };
             let Some((user, hash)) = known else { break };
             if !user.active {
-                return Err(AccountError::Inactive);
+                return Err(LoginError::Inactive);
             }
             match self.open_session(user, hash, renewed, attempt.clone()).await? {
                 Ok(signed_in) => return Ok(signed_in),
                 Err(changed) => known = changed,
             }
         }
-        Err(AccountError::WrongPassword)
+        Err(LoginError::WrongPassword)
     }
 
     /// Charges an attempt and then finds the account, unless the attempt is throttled.
@@ -96,7 +99,7 @@ impl Accounts {
         &self,
         attempt: Option<LoginAttempt>,
         find: impl for<'c> Work<&'c mut Conn, Result<Known>, Future: Send> + Clone + Send + 'static,
-    ) -> Result<Known, AccountError> {
+    ) -> Result<Known, LoginError> {
         let charging = self.store.write(async move |conn| {
             let wait = match attempt {
                 Some(attempt) => attempt.charge(conn, now()).await?,
@@ -104,7 +107,7 @@ impl Accounts {
             };
             // Not an error of the transaction, which must commit: what the charge has stored is kept.
             match wait {
-                Some(wait) => Ok(Err(AccountError::TooManyFailures(wait))),
+                Some(wait) => Ok(Err(LoginError::TooManyFailures(wait))),
                 None => find(conn).await.map(Ok),
             }
         });
@@ -118,7 +121,7 @@ impl Accounts {
         hash: String,
         renewed: Option<String>,
         attempt: Option<LoginAttempt>,
-    ) -> Result<Result<IssuedTokens, Known>, AccountError> {
+    ) -> Result<Result<IssuedTokens, Known>, LoginError> {
         let (session, refresh_token) = self.new_session(user.id);
         let id = session.id;
         let opened = self.store.write(async move |conn| {
@@ -139,13 +142,12 @@ impl Accounts {
     }
 
     /// Refunds an attempt whose password was not verified for lack of capacity.
-    async fn not_looked_at(&self, attempt: Option<LoginAttempt>, busy: AccountError) -> AccountError {
-        let Some(attempt) = attempt else { return busy };
-        let taking = self.store.write(async move |conn| attempt.take_back(conn, now()).await);
-        if let Err(error) = taking.await {
-            tracing::debug!(%error, "an attempt stays counted");
+    async fn refund(&self, attempt: Option<LoginAttempt>) {
+        let Some(attempt) = attempt else { return };
+        let refunded = self.store.write(async move |conn| attempt.refund(conn, now()).await);
+        if let Err(error) = refunded.await {
+            tracing::debug!(%error, "failed to refund an attempt");
         }
-        busy
     }
 
     /// Replaces the password if the old one is right, and ends the account's other sessions.
@@ -155,21 +157,22 @@ impl Accounts {
         old: &SecretString,
         new: &Password,
     ) -> Result<(), AccountError> {
-        let turn = self.passwords.turn()?;
-        let attempt = self.guard.within(caller.session);
+        let slot = self.passwords.slot()?;
+        let attempt = self.throttle.within(caller.session);
         let find = async move |conn: &mut Conn| users::by_id(conn, caller.id).await;
         let mut known = self.charged(attempt.clone(), find).await?;
         for _ in 0..MAX_ATTEMPTS {
             let (user, hash) = known.ok_or(AccountError::Unknown)?;
-            match turn.verify(old, Some(&hash)).await {
-                Err(busy) => return Err(self.not_looked_at(attempt, busy).await),
+            // A new password that is easy to guess is rejected only if the old one is right.
+            let chosen = match slot.verify(old, Some(&hash)).await {
+                Ok(Verdict::Right(_)) => slot.hash_chosen(new, personal(&user)).await,
                 Ok(Verdict::Wrong) => break,
-                Ok(Verdict::Right(_)) => {}
-            }
-            let chosen = match turn.hash_chosen(new, personal(&user)).await {
-                Err(busy @ AccountError::Busy) => return Err(self.not_looked_at(attempt, busy).await),
-                chosen => chosen?,
+                Err(busy) => Err(busy.into()),
             };
+            if let Err(AccountError::Login(LoginError::Hashing(_))) = chosen {
+                self.refund(attempt.clone()).await;
+            }
+            let chosen = chosen?;
             let attempt = attempt.clone();
             let changed = self.store.write(async move |conn| {
                 let found = users::lock(conn, caller.id).await?;
@@ -187,25 +190,18 @@ impl Accounts {
             });
             match changed.await? {
                 Ok(()) => {
-                    self.access.note_change().await;
+                    self.revocations.note_change().await;
                     return Ok(());
                 }
                 Err(found) => known = found,
             }
         }
-        Err(AccountError::WrongPassword)
+        Err(LoginError::WrongPassword.into())
     }
 }
 
-impl MetricLabel for Result<IssuedTokens, AccountError> {
+impl MetricLabel for Result<IssuedTokens, LoginError> {
     fn label(&self) -> &'static str {
-        match self {
-            Ok(_) => "succeeded",
-            Err(AccountError::Inactive) => "inactive",
-            Err(AccountError::TooManyFailures(_)) => "too_many_failures",
-            Err(AccountError::Busy | AccountError::NoThreads(_)) => "busy",
-            Err(AccountError::Store(_)) => "unavailable",
-            Err(_) => "wrong_password",
-        }
+        self.as_ref().err().map_or("succeeded", MetricLabel::label)
     }
 }

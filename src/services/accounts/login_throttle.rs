@@ -25,7 +25,7 @@ const KNOWN_ADDRESS_RETENTION: TimeDelta = TimeDelta::days(30);
 struct ThrottlePolicy {
     /// Failures before throttling starts; after that the delay doubles from 1 s.
     free: i32,
-    /// Longest delay, in seconds.
+    /// Bound on the delay, in seconds.
     longest: i64,
     /// Time without failures after which one is forgiven, in seconds.
     forgiven_each: i64,
@@ -159,7 +159,7 @@ impl LoginAttempt {
     }
 
     /// Refunds an attempt whose password was not verified. Part of a transaction.
-    pub async fn take_back(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
+    pub async fn refund(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         for (name, budget) in self.budgets(conn, now).await? {
             if let Some(mut attempts) = login_attempts::lock(conn, name).await? {
                 attempts.failures = (attempts.failures - 1).max(0);

@@ -2,9 +2,9 @@
 
 use super::{
     AccountError,
-    hashing_pool::{HashingPool, PoolSlot},
+    hashing_pool::{HashingError, HashingPool, PoolSlot},
 };
-use crate::domain::account::Password;
+use crate::domain::account::{Password, User};
 use secrecy::{ExposeSecret, SecretString};
 use std::hint::black_box;
 
@@ -18,13 +18,13 @@ const MIN_LOW_PRIORITY_COST: u32 = 8;
 #[derive(Clone)]
 pub struct PasswordHasher {
     cost: u32,
-    line: HashingPool,
+    pool: HashingPool,
 }
 
 /// A reserved place in the queue for hashing.
 pub struct HashingSlot {
     cost: u32,
-    place: PoolSlot,
+    slot: PoolSlot,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,25 +38,25 @@ pub enum Verdict {
 
 impl PasswordHasher {
     /// Hashes at this bcrypt cost (4 to 31). Fails if the threads can't be started.
-    pub fn start(cost: u32) -> Result<Self, AccountError> {
-        Ok(Self { cost, line: HashingPool::start(cost >= MIN_LOW_PRIORITY_COST)? })
+    pub fn start(cost: u32) -> Result<Self, HashingError> {
+        Ok(Self { cost, pool: HashingPool::start(cost >= MIN_LOW_PRIORITY_COST)? })
     }
 
     /// Does the same in a process that has nothing else to do, with normal priority.
-    pub fn dedicated(cost: u32) -> Result<Self, AccountError> {
-        Ok(Self { cost, line: HashingPool::start(false)? })
+    pub fn dedicated(cost: u32) -> Result<Self, HashingError> {
+        Ok(Self { cost, pool: HashingPool::start(false)? })
     }
 
     /// Reserves a place in the queue.
-    pub fn turn(&self) -> Result<HashingSlot, AccountError> {
-        Ok(HashingSlot { cost: self.cost, place: self.line.place()? })
+    pub fn slot(&self) -> Result<HashingSlot, HashingError> {
+        Ok(HashingSlot { cost: self.cost, slot: self.pool.slot()? })
     }
 }
 
 impl HashingSlot {
-    pub async fn hash(&self, password: &Password) -> Result<String, AccountError> {
+    pub async fn hash(&self, password: &Password) -> Result<String, HashingError> {
         let (cost, password) = (self.cost, password.clone());
-        self.place.run(move || hash(&password, cost)).await?
+        self.slot.run(move || hash(&password, cost)).await?
     }
 
     /// Hashes a new password, unless it is easy to guess: a common one, or a variation of a word in
@@ -68,12 +68,12 @@ impl HashingSlot {
     ) -> Result<String, AccountError> {
         let (cost, password) = (self.cost, password.clone());
         // Rating a long password takes longer than a request may block others.
-        self.place
+        self.slot
             .run(move || {
                 if is_guessable(&password, &personal) {
                     return Err(AccountError::Guessable);
                 }
-                hash(&password, cost)
+                Ok(hash(&password, cost)?)
             })
             .await?
     }
@@ -83,9 +83,9 @@ impl HashingSlot {
         &self,
         password: &SecretString,
         known: Option<&str>,
-    ) -> Result<Verdict, AccountError> {
+    ) -> Result<Verdict, HashingError> {
         let (cost, password, known) = (self.cost, password.clone(), known.map(str::to_owned));
-        self.place.run(move || verify(&password, known.as_deref(), cost)).await
+        self.slot.run(move || verify(&password, known.as_deref(), cost)).await
     }
 }
 
@@ -95,12 +95,19 @@ pub fn is_guessable(password: &Password, personal: &[String]) -> bool {
     zxcvbn::zxcvbn(password.expose(), &personal).guesses() < MIN_GUESSES
 }
 
-fn hash(password: &Password, cost: u32) -> Result<String, AccountError> {
+/// Lists words that somebody who knows the account would try as its password.
+pub fn personal(user: &User) -> Vec<String> {
+    let (email, username) = (user.email.as_str(), user.username.as_str());
+    let words = email.split(['@', '.']).chain([email, username, "shakerqueue"]);
+    words.map(str::to_owned).collect()
+}
+
+fn hash(password: &Password, cost: u32) -> Result<String, HashingError> {
     // Nothing is truncated: a `Password` has at most the 72 bytes that bcrypt reads. (`non_truncating_hash`
     // accepts 71: it counts the NUL that it adds.)
     bcrypt::hash(password.expose(), cost).map_err(|error| {
-        tracing::error!(%error, "a password could not be hashed");
-        AccountError::Busy
+        tracing::error!(%error, "failed to hash a password");
+        HashingError::Busy
     })
 }
 

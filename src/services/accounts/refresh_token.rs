@@ -22,7 +22,6 @@ pub struct RefreshToken {
 /// Relation of a presented token to its session.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// The current token.
     Current,
     /// The previous token, whose answer may have been lost. The seed yields the same answer again.
     Previous(Vec<u8>),
@@ -56,7 +55,7 @@ impl RefreshToken {
     }
 
     /// Compares the token with its session.
-    pub fn shown_to(&self, session: &Session, now: Timestamp) -> Presented {
+    pub fn compare(&self, session: &Session, now: Timestamp) -> Presented {
         let hash = self.hash();
         if session.token_hash == hash {
             return Presented::Current;
@@ -131,26 +130,26 @@ mod tests {
     #[test]
     fn only_the_last_token_counts_and_the_one_before_for_a_moment() {
         let (first, at) = (RefreshToken::first(SessionId::new_v7()), now());
-        assert_eq!(first.shown_to(&session(&first, at), at), Presented::Current);
+        assert_eq!(first.compare(&session(&first, at), at), Presented::Current);
         let seed = RefreshToken::seed();
         let second = first.next(&seed);
         let mut rotated = session(&second, at);
         (rotated.previous_hash, rotated.seed) = (Some(first.hash()), Some(seed.clone()));
-        assert_eq!(second.shown_to(&rotated, at + REUSE_GRACE), Presented::Current);
+        assert_eq!(second.compare(&rotated, at + REUSE_GRACE), Presented::Current);
         let moment = TimeDelta::milliseconds(1);
-        assert_eq!(first.shown_to(&rotated, at + REUSE_GRACE - moment), Presented::Previous(seed.clone()));
-        assert_eq!(first.shown_to(&rotated, at + REUSE_GRACE), Presented::Reused);
+        assert_eq!(first.compare(&rotated, at + REUSE_GRACE - moment), Presented::Previous(seed.clone()));
+        assert_eq!(first.compare(&rotated, at + REUSE_GRACE), Presented::Reused);
         assert_eq!(
-            first.shown_to(&rotated, at - moment),
+            first.compare(&rotated, at - moment),
             Presented::Previous(seed.clone()),
             "clocks differ a little"
         );
-        assert_eq!(first.shown_to(&rotated, at - REUSE_GRACE - moment), Presented::Reused);
+        assert_eq!(first.compare(&rotated, at - REUSE_GRACE - moment), Presented::Reused);
         assert_eq!(first.next(&seed).text(), second.text());
         assert_ne!(first.next(&RefreshToken::seed()).text(), second.text());
         let stranger = RefreshToken::first(first.session);
-        assert_eq!(stranger.shown_to(&rotated, at), Presented::Reused);
+        assert_eq!(stranger.compare(&rotated, at), Presented::Reused);
         let third = second.next(&RefreshToken::seed());
-        assert_eq!(first.shown_to(&session(&third, at), at), Presented::Reused);
+        assert_eq!(first.compare(&session(&third, at), at), Presented::Reused);
     }
 }

@@ -70,7 +70,7 @@ impl Revocations {
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
             match self.refresh().await {
                 Err(error) if !failing => {
-                    tracing::warn!(%error, "changed roles and ended sessions can't be read: what was known holds");
+                    tracing::warn!(%error, "failed to load changed roles and ended sessions; known ones still apply");
                     failing = true;
                 }
                 Ok(()) if failing => {
@@ -104,7 +104,7 @@ impl Revocations {
     /// it does elsewhere.
     pub async fn note_change(&self) {
         if let Err(error) = self.refresh().await {
-            tracing::warn!(%error, "accounts could not be refreshed");
+            tracing::warn!(%error, "failed to refresh changed roles and ended sessions");
         }
     }
 }

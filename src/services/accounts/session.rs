@@ -2,7 +2,7 @@
 //! long.
 
 use super::{
-    AccountError, Accounts, Caller, Token,
+    Accounts, Caller, LoginError, Token,
     refresh_token::{Presented, RefreshToken},
     revocations::MAX_CLOCK_SKEW,
 };
@@ -34,16 +34,15 @@ const CLEANUP_BATCH_ROWS: i64 = 5_000;
 pub struct IssuedTokens {
     pub user: User,
     pub token: Token,
-    /// Valid once.
     pub refresh_token: String,
 }
 
 impl Accounts {
     /// Finds the holder of the session that a refresh token names. Changes nothing, and does not verify the
     /// rest of the token: a reused one still names the session that it will end.
-    pub async fn owner(&self, shown: &RefreshToken) -> Result<Option<Caller>, AccountError> {
-        let (session, at) = (shown.session, now());
-        let asked = self.store.read(async move |conn| {
+    pub async fn owner(&self, token: &RefreshToken) -> Result<Option<Caller>, LoginError> {
+        let (session, at) = (token.session, now());
+        let owner = self.store.read(async move |conn| {
             let found = sessions::find(conn, session).await?;
             let Some(found) = found.filter(|found| found.ended_at.is_none() && found.expires_at > at) else {
                 return Ok(None);
@@ -52,35 +51,37 @@ impl Accounts {
             let user = user.map(|(user, _)| user).filter(|user| user.active);
             Ok(user.map(|user| Caller { id: user.id, role: user.role, session }))
         });
-        Ok(asked.await?)
+        Ok(owner.await?)
     }
 
     /// Continues the session of a refresh token. A reused token ends the session: of two that have it, one is
     /// not its owner.
-    pub async fn refresh(&self, shown: RefreshToken) -> Result<IssuedTokens, AccountError> {
+    pub async fn refresh(&self, token: RefreshToken) -> Result<IssuedTokens, LoginError> {
         let at = now();
         let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime());
-        let id = shown.session;
-        let refreshed = self.store.write(async move |conn| {
-            let Some(mut session) = sessions::lock(conn, id).await? else { return Ok(Err(None)) };
-            if session.ended_at.is_some() || session.expires_at <= at {
-                return Ok(Err(None));
-            }
+        let id = token.session;
+        let refreshed = self.store.transaction(async move |conn| {
+            let session = sessions::lock(conn, id).await?;
+            let session = session.filter(|session| session.ended_at.is_none() && session.expires_at > at);
+            let Some(mut session) = session else { return Err(LoginError::SessionEnded) };
             let user = users::by_id(conn, session.user_id).await?;
-            let Some((user, _)) = user.filter(|(user, _)| user.active) else { return Ok(Err(None)) };
-            let next = match shown.shown_to(&session, at) {
+            let Some((user, _)) = user.filter(|(user, _)| user.active) else {
+                return Err(LoginError::SessionEnded);
+            };
+            let next = match token.compare(&session, at) {
                 Presented::Current => {
                     let seed = RefreshToken::seed();
-                    let next = shown.next(&seed);
-                    session.previous_hash = Some(shown.hash());
+                    let next = token.next(&seed);
+                    session.previous_hash = Some(token.hash());
                     (session.token_hash, session.seed) = (next.hash(), Some(seed));
                     (session.rotated_at, session.expires_at) = (at, expires_at);
                     next
                 }
-                Presented::Previous(seed) => shown.next(&seed),
+                Presented::Previous(seed) => token.next(&seed),
                 Presented::Reused => {
                     sessions::end(conn, id, at).await?;
-                    return Ok(Err(Some(session.user_id)));
+                    // No error, because the end of the session must be committed.
+                    return Ok(Err(session.user_id));
                 }
             };
             session.tokens_until = session.tokens_until.max(tokens_until);
@@ -89,19 +90,17 @@ impl Accounts {
         });
         match refreshed.await? {
             Ok((user, next)) => Ok(self.signed_in(user, id, &next)),
-            Err(stolen) => {
-                if let Some(account) = stolen {
-                    tracing::warn!(%account, session = %id, "a used refresh token was shown: its session is ended");
-                    self.access.note_change().await;
-                }
-                Err(AccountError::SessionEnded)
+            Err(account) => {
+                tracing::warn!(%account, session = %id, "a used refresh token was shown: its session is ended");
+                self.revocations.note_change().await;
+                Err(LoginError::SessionEnded)
             }
         }
     }
 
-    pub async fn logout(&self, caller: Caller) -> Result<(), AccountError> {
+    pub async fn logout(&self, caller: Caller) -> Result<(), LoginError> {
         self.store.write(async move |conn| sessions::end(conn, caller.session, now()).await).await?;
-        self.access.note_change().await;
+        self.revocations.note_change().await;
         Ok(())
     }
 
@@ -145,7 +144,7 @@ pub(super) async fn begin(conn: &mut Conn, session: &Session) -> store::Result<(
 pub async fn keep_tidy(store: Store, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(CLEANUP_INTERVAL)).await.is_some() {
         if let Err(error) = tidy(&store).await {
-            tracing::debug!(%error, "old sessions could not be deleted");
+            tracing::debug!(%error, "failed to delete expired sessions");
         }
     }
 }

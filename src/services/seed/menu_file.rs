@@ -19,7 +19,6 @@ const LIST: &str = "recipes";
 const MAX_MISTAKES: usize = 10_000;
 /// Invalid entries that are reported.
 const MAX_SHOWN_ENTRIES: usize = 20;
-/// Mistakes reported per entry.
 const MAX_SHOWN_MISTAKES: usize = 10;
 /// Length of a quoted value or name.
 const MAX_QUOTE_CHARACTERS: usize = 60;
@@ -129,7 +128,6 @@ fn described(file: &Value, FieldError { field, problem, .. }: &FieldError) -> St
     format!("{field}{entry}: {problem}{}", value.unwrap_or_default())
 }
 
-/// Truncates a text.
 fn shortened(text: &str, max: usize) -> String {
     let mut characters = text.chars();
     let mut short: String = characters.by_ref().take(max).collect();

@@ -117,7 +117,7 @@ pub async fn fill(
     let all = users.len();
     // One hash for all: they share the password, and a repeated seed should not wait for hashes it does not
     // need.
-    let hash = PasswordHasher::dedicated(cost)?.turn()?.hash(&password).await?;
+    let hash = PasswordHasher::dedicated(cost)?.slot()?.hash(&password).await?;
     let new = store
         .write(async move |conn| {
             let mut new = 0;

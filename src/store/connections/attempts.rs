@@ -21,7 +21,6 @@ const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) enum Mode {
     /// Each statement on its own; none of them changes anything.
     Read,
-    /// One transaction.
     Write,
     /// One transaction that may be committed twice.
     IdempotentWrite,
@@ -79,7 +78,7 @@ impl Progress {
     }
 }
 
-enum Attempt<T> {
+enum AttemptOutcome<T> {
     Done(Result<T>),
     /// The connection was lost, and the work can be run again.
     Lost(Error),
@@ -105,12 +104,12 @@ impl Store {
         let first = attempt(conn, mode, scope.clone(), work.clone(), deadline).await;
         self.freed.notify_one();
         let lost = match first {
-            Attempt::Done(outcome) => return outcome,
-            Attempt::Lost(error) => error,
+            AttemptOutcome::Done(outcome) => return outcome,
+            AttemptOutcome::Lost(error) => error,
         };
         metrics::database().lost_connections.inc();
         if let Some(repeated) = log_throttle::admit("lost a connection to the database") {
-            tracing::warn!(error = %lost, repeated, "lost a connection to the database; its work is run again on a new one");
+            tracing::warn!(error = %lost, repeated, "lost a connection to the database; retrying its work on a new one");
         }
         self.close_idle_connections();
         // A second attempt that fails does not undo what the first may have committed.
@@ -120,8 +119,8 @@ impl Store {
             let second = attempt(conn, mode, scope, work, deadline).await;
             self.freed.notify_one();
             match second {
-                Attempt::Done(outcome) => outcome,
-                Attempt::Lost(error) => Err(error),
+                AttemptOutcome::Done(outcome) => outcome,
+                AttemptOutcome::Lost(error) => Err(error),
             }
         };
         let outcome = timeout_at(deadline, again).await.unwrap_or(Err(lost));
@@ -143,7 +142,7 @@ async fn attempt<T, E, W>(
     scope: Scope,
     work: W,
     deadline: Instant,
-) -> Attempt<Result<T, E>>
+) -> AttemptOutcome<Result<T, E>>
 where
     T: Send,
     E: TransactionError,
@@ -160,19 +159,19 @@ where
     match timeout_at(deadline, attempting).await {
         Ok((Err(error), true)) => {
             conn.discard();
-            Attempt::Lost(error)
+            AttemptOutcome::Lost(error)
         }
         Ok((outcome, _)) => {
             // The next user of the connection would get the same error.
             if outcome.as_ref().is_err_and(Error::spoils_connection) {
                 conn.discard();
             }
-            Attempt::Done(outcome)
+            AttemptOutcome::Done(outcome)
         }
         Err(_) => {
             // The state of the connection is unknown, so the next user must not get it.
             conn.discard();
-            Attempt::Done(Err(mode.late(Error::unavailable("a deadline passed"))))
+            AttemptOutcome::Done(Err(mode.late(Error::unavailable("the work timed out"))))
         }
     }
 }

@@ -25,21 +25,19 @@ const FULL_SERVER_PAUSE_MILLIS: u64 = 150;
 
 /// Reason given to operators while no connection can be opened.
 const FULL_SERVER: &str =
-    "the server lets in no more connections (max_connections, or the role's CONNECTION LIMIT)";
+    "the server accepts no further connection (max_connections, or the role's CONNECTION LIMIT)";
 
 /// Connections of this process to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionCounts {
     pub idle: usize,
     pub in_use: usize,
-    /// Capacity of the pool.
     pub most: usize,
     /// Tasks that wait for a connection.
     pub waiting: usize,
 }
 
 impl Store {
-    /// Counts the connections.
     pub fn connections(&self) -> ConnectionCounts {
         let Status { max_size, size, available, waiting } = match &self.pools {
             Pools::Pg(pool, _) => pool.status(),
@@ -74,7 +72,7 @@ impl Store {
                 Ok(conn) => return Ok(conn),
                 Err(error) if is_full(&error) && Instant::now() < deadline => {
                     if let Some(repeated) = log_throttle::admit(FULL_SERVER) {
-                        tracing::warn!(%error, repeated, "{FULL_SERVER}; work waits for one");
+                        tracing::warn!(%error, repeated, "{FULL_SERVER}; work waits for a connection");
                     }
                     refusal = Some(error);
                     if turn.is_none() {

@@ -30,7 +30,7 @@ pub enum FileError {
     Replaced(&'static str),
     #[error("the {0} was emptied")]
     Emptied(&'static str),
-    #[error("failed to look at the {0}: {1}")]
+    #[error("failed to examine the {0}: {1}")]
     Unknown(&'static str, io::ErrorKind),
 }
 
@@ -101,7 +101,7 @@ impl SqliteFiles {
             Err(error) if is_due => {
                 tracing::error!(
                     file = %self.path.display(),
-                    "{error}: nothing is accepted until it is back, or this process is restarted"
+                    "{error}: the database is unavailable until it is back, or this process is restarted"
                 );
                 state.logged = Some(Instant::now());
             }

@@ -100,7 +100,6 @@ impl fmt::Display for RoleName {
 /// Reason that the role was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum AppRoleError {
-    /// SQLite has no roles.
     #[error("a SQLite file has no roles")]
     NoServer,
     /// The role exists and is more than a role for `serve` and `work`.
@@ -123,7 +122,7 @@ impl From<diesel::result::Error> for AppRoleError {
 }
 
 #[derive(QueryableByName)]
-struct Line {
+struct Finding {
     #[diesel(sql_type = Nullable<Text>)]
     text: Option<String>,
 }
@@ -138,18 +137,18 @@ impl Store {
         let mut conn = self.schema_conn().await?;
         // Any failure closes the connection, which rolls back.
         conn.batch_execute("BEGIN").await?;
-        let besides: Option<Line> =
+        let besides: Option<Finding> =
             sql_query(BESIDES).bind::<Text, _>(&name.0).get_result(&mut conn).await.optional()?;
-        if let Some(what) = besides.and_then(|line| line.text) {
+        if let Some(what) = besides.and_then(|finding| finding.text) {
             return Err(AppRoleError::NotPlain(name.clone(), what));
         }
-        let owner: Option<Line> = sql_query(OTHER_OWNER).get_result(&mut conn).await.optional()?;
-        if let Some(owner) = owner.and_then(|line| line.text) {
+        let owner: Option<Finding> = sql_query(OTHER_OWNER).get_result(&mut conn).await.optional()?;
+        if let Some(owner) = owner.and_then(|finding| finding.text) {
             return Err(AppRoleError::NotOwner(name.clone(), owner));
         }
         let verifier = scram_sha_256(password.expose_secret().as_bytes());
         let account = sql_query(ACCOUNT).bind::<Text, _>(&name.0).bind::<Text, _>(verifier);
-        let account: Line = account.get_result(&mut conn).await?;
+        let account: Finding = account.get_result(&mut conn).await?;
         conn.batch_execute(account.text.as_deref().unwrap_or_default()).await?;
         for statements in [TABLES, AROUND] {
             if let Some(statements) = text(&mut conn, statements, name).await? {
@@ -164,8 +163,8 @@ impl Store {
 }
 
 async fn text(conn: &mut PgConn, query: &str, name: &RoleName) -> Result<Option<String>, AppRoleError> {
-    let line: Line = sql_query(query).bind::<Text, _>(&name.0).get_result(conn).await?;
-    Ok(line.text)
+    let finding: Finding = sql_query(query).bind::<Text, _>(&name.0).get_result(conn).await?;
+    Ok(finding.text)
 }
 
 #[cfg(test)]

@@ -52,7 +52,6 @@ use ledger::__diesel_schema_migrations;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Schema {
     Current,
-    /// Migrations are missing.
     Behind,
     /// It has migrations that this version does not know.
     Ahead,
@@ -92,7 +91,7 @@ impl Store {
         };
         for KeyCollision { first, second } in collisions {
             tracing::warn!(
-                "two drinks on the menu have one name, {first:?} and {second:?}: the second can only be ordered by its id; rename it"
+                "two recipes on the menu have equal names, {first:?} and {second:?}: the second can be ordered by its id only; rename it"
             );
         }
         Ok(())
@@ -120,7 +119,7 @@ impl Store {
     /// server grants this process.
     pub(super) async fn schema_conn(&self) -> Result<Object<PgConn>> {
         let Pools::Pg(_, config) = &self.pools else {
-            return Err(Error::unavailable("a SQLite file has no such connections"));
+            return Err(Error::unavailable("a SQLite file has no schema connection"));
         };
         self.close_idle_connections();
         // The pool ends with this function, so that the connection is closed, not reused, when it is dropped.

@@ -31,7 +31,6 @@ const MAX_BATCHES: usize = 20;
 #[derive(Debug, Clone)]
 pub struct Cancellation {
     pub customer_id: UserId,
-    /// Includes orders in progress.
     pub in_progress: bool,
     /// Restricts to orders nobody has acted on. Of those that somebody else placed for the customer, only
     /// those placed before this time are included.

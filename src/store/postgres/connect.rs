@@ -3,10 +3,9 @@
 
 use super::{
     address::{ServerAddress, addresses},
-    sqlstate::SqlState,
     wire::{LastError, WatchedStream},
 };
-use crate::store::{PgConn, TRANSACTION_TIMEOUT};
+use crate::store::{PgConn, TRANSACTION_TIMEOUT, error::SqlState};
 use diesel::{
     ConnectionError,
     connection::{Instrumentation, InstrumentationEvent},

@@ -3,7 +3,6 @@
 mod address;
 mod check;
 mod connect;
-mod sqlstate;
 mod url;
 mod wire;
 
@@ -11,4 +10,3 @@ pub use self::url::{UrlError, parse};
 pub use address::{ServerAddress, addresses};
 pub use check::{Fitness, check};
 pub use connect::{ConnectError, is_too_many_connections, last_error, pg_connection};
-pub use sqlstate::{Meaning, SqlState};

@@ -2,7 +2,6 @@
 
 use tokio_postgres::config::{Config, SslMode};
 
-/// Accepted parameters.
 const PARAMETERS: [&str; 19] = [
     "application_name",
     "channel_binding",

@@ -1,7 +1,7 @@
 //! Extracts the SQLSTATE of each error from the byte stream of a PostgreSQL connection. Diesel passes on only
 //! an error's message, which servers localize.
 
-use super::sqlstate::SqlState;
+use crate::store::error::SqlState;
 use std::{
     io::{self, IoSlice},
     pin::Pin,

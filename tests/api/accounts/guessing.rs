@@ -127,7 +127,7 @@ on_both! {
             let attempt = attempt.clone();
             let charging = store.write(async move |conn| {
                 let wait = attempt.charge(conn, now()).await?;
-                attempt.take_back(conn, now()).await?;
+                attempt.refund(conn, now()).await?;
                 Ok(wait)
             });
             assert_eq!(charging.await.unwrap(), None);

@@ -19,8 +19,8 @@ use crate::{
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
     store::{
-        self, Conn, Store, TransactionError, dead_letters, open_orders::cancellations::Cancellation,
-        order_lists, order_moves, orders, users,
+        self, Conn, Store, dead_letters, open_orders::cancellations::Cancellation, order_lists, order_moves,
+        orders, transaction_error, users,
     },
     telemetry::metrics::{self, MetricLabel},
 };
@@ -38,20 +38,13 @@ pub enum TransitionError {
     #[error("the order is {}", .0.status)]
     Conflict(Box<Order>),
     /// The precondition does not hold; contains the current order.
-    #[error("the order has moved")]
+    #[error("the order has changed")]
     Outdated(Box<Order>),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-impl TransactionError for TransitionError {
-    fn into_refusal(self) -> Result<Self, store::Error> {
-        match self {
-            Self::Store(error) => Err(error),
-            refusal => Ok(refusal),
-        }
-    }
-}
+transaction_error!(TransitionError);
 
 #[derive(Debug)]
 pub enum WaitOutcome {
@@ -69,14 +62,7 @@ pub enum CustomerError {
     Store(#[from] store::Error),
 }
 
-impl TransactionError for CustomerError {
-    fn into_refusal(self) -> Result<Self, store::Error> {
-        match self {
-            Self::Store(error) => Err(error),
-            refusal => Ok(refusal),
-        }
-    }
-}
+transaction_error!(CustomerError);
 
 pub struct Board {
     store: Store,
@@ -214,7 +200,7 @@ async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order
     let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
     let step = step(&order, Status::InProgress, bartender, None);
     if !order_moves::make(conn, &step).await? {
-        return Err(store::Error::unavailable("an order moved while it was held"));
+        return Err(store::Error::unavailable("a locked order changed"));
     }
     Ok(Some(moved(order, step)))
 }

@@ -135,7 +135,7 @@ async fn poll(shared: Arc<Shared>) {
         match stored.await {
             Ok(stored) => shared.bring(stored),
             // While the database is unavailable, nothing is stored.
-            Err(error) => tracing::debug!(%error, "failed to look for orders that are waited for"),
+            Err(error) => tracing::debug!(%error, "failed to load awaited orders"),
         }
         soonest = asked + SHORT_INTERVAL;
         next = asked + shared.interval();

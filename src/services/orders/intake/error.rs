@@ -14,7 +14,7 @@ pub enum PlaceOrderError {
     #[error("{0} is sold out")]
     SoldOut(Name),
     /// Only staff place orders for others.
-    #[error("only staff order for others")]
+    #[error("only staff place orders for others")]
     NotForOthers,
     /// Another order was placed under the key.
     #[error("another order was placed under this key")]
@@ -22,13 +22,13 @@ pub enum PlaceOrderError {
     #[error(transparent)]
     TooManyOpen(#[from] OpenOrdersError),
     /// The database rejects the order, although it is valid.
-    #[error("refused: {0}")]
+    #[error("rejected by the database: {0}")]
     Refused(Refusal),
     /// Neither broker nor database is available.
-    #[error("no part that could keep it is up")]
+    #[error("neither broker nor database is available")]
     Unavailable,
     /// It is unknown whether the order was recorded: neither broker nor database confirmed it in time.
-    #[error("nobody knows whether it is kept")]
+    #[error("it is unknown whether the order was recorded")]
     Undecided,
     /// The database could not answer a question that had to be answered first.
     #[error(transparent)]

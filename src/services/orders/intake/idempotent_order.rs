@@ -22,7 +22,6 @@ pub struct PlacedOrder {
 
 /// A request with an `Idempotency-Key`.
 pub(super) struct KeyedRequest {
-    /// Id of its order.
     pub(super) id: OrderId,
     /// Id that the order would have in releases where keys did not depend on the sender, if it differs.
     former_id: Option<OrderId>,

@@ -49,7 +49,6 @@ use unstored_sample::UnstoredSample;
 
 /// Accepted orders remembered until they can be read from the database.
 const ACCEPTED_CAPACITY: usize = 10_000;
-/// Their total size.
 const ACCEPTED_CAPACITY_BYTES: u64 = 16 * 1024 * 1024;
 /// Minimum weight of an order, which bounds their number.
 const MIN_ORDER_BYTES: u64 = ACCEPTED_CAPACITY_BYTES / ACCEPTED_CAPACITY as u64;
@@ -66,7 +65,6 @@ pub struct Intake {
     settlement: Settlement,
     waiting: UnstoredSample,
     open: Arc<OpenOrders>,
-    /// Drinks per order.
     max_drinks: Option<u32>,
 }
 
@@ -87,7 +85,6 @@ impl Weighter<OrderId, Arc<AcceptedOrder>> for Bytes {
 /// State of an order that is not stored, as far as this process knows.
 #[derive(Debug, Clone)]
 pub enum UnstoredOrder {
-    /// Accepted by this process.
     Whole(Arc<NewOrder>),
     /// Accepted by another process of this installation.
     Elsewhere,

@@ -57,7 +57,7 @@ impl Recovery {
             Ok(true) => takes_orders(&intake.store).await.is_ok(),
             Ok(false) => false,
             Err(error) => {
-                tracing::debug!(%error, "failed to look whether orders wait at the broker");
+                tracing::debug!(%error, "failed to read the lengths of the queues");
                 false
             }
         }
@@ -89,7 +89,7 @@ impl Intake {
     async fn publish_again(&self, id: OrderId, accepted: &Arc<AcceptedOrder>) {
         let attempt = accepted.next_attempt();
         if attempt > MAX_ATTEMPTS {
-            tracing::error!(order = %id, "an accepted order is gone, however often it is published");
+            tracing::error!(order = %id, "the broker lost an accepted order after each attempt to publish it");
             accepted.set_stored();
             return;
         }
@@ -97,10 +97,10 @@ impl Intake {
             Ok(Placement::Queued) => accepted.set_published(now()),
             Ok(Placement::Stored(_)) => accepted.set_stored(),
             Err(error) => {
-                tracing::warn!(order = %id, %error, "failed to recover an order that the broker lost; trying again");
+                tracing::warn!(order = %id, %error, "failed to recover an order that the broker lost; retrying");
                 return;
             }
         }
-        tracing::warn!(order = %id, attempt, "the broker lost an accepted order: it is published again");
+        tracing::warn!(order = %id, attempt, "the broker lost an accepted order; publishing it again");
     }
 }

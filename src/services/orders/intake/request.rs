@@ -27,7 +27,7 @@ pub struct Request {
     #[deserr(default)]
     #[schema(value_type = Option<String>, min_length = 1)]
     recipe: Optional<String>,
-    /// Quantity of that drink.
+    /// Quantity of that drink; 1 by default.
     #[deserr(default)]
     #[schema(value_type = Option<Quantity>)]
     quantity: Optional<Quantity>,
@@ -73,7 +73,6 @@ impl Item {
     }
 }
 
-/// A line as requested.
 struct AskedLine<'a> {
     recipe: &'a str,
     quantity: Quantity,
@@ -169,7 +168,6 @@ impl Request {
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Length in characters.
     pub const MAX: usize = 255;
 
     pub fn as_str(&self) -> &str {

@@ -20,7 +20,6 @@ const SAMPLE_INTERVAL_MICROS: i64 = 1_000_000;
 const MAX_SAMPLED_ORDERS: usize = 3600;
 /// Maximum delay of a scrape.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Orders per query.
 const LOOKUP_BATCH_ORDERS: usize = 200;
 
 /// Sampled orders of this process, oldest first.
@@ -75,7 +74,7 @@ impl UnstoredSample {
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "nobody knows which orders are stored");
+                    tracing::debug!(%error, "failed to look up which orders are stored");
                     return self.front();
                 }
             }

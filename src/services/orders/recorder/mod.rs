@@ -27,15 +27,12 @@ use tokio::time::Instant as Tick;
 /// Time limit for isolating the orders that the database fails on.
 const SPLIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Orders per transaction.
 pub const MAX_BATCH_ORDERS: usize = 500;
 
 /// Result of recording an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// Recorded at this time.
     Recorded(Timestamp),
-    /// Recorded before.
     AlreadyThere,
     /// Another order of the same customer has this id: the customer used a key twice.
     KeyReused,
@@ -101,7 +98,7 @@ async fn record_in_parts(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
     };
     if error.is_transient() {
         if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-            tracing::warn!(%error, orders = batch.orders().len(), repeated, "failed to record orders; they can be tried again");
+            tracing::warn!(%error, orders = batch.orders().len(), repeated, "failed to record orders; they can be retried");
         }
         return batch.outcomes_of_failure(&error);
     }
@@ -180,7 +177,7 @@ pub async fn record_apart(store: &Store, batch: &[NewOrder]) -> Vec<RecordOutcom
         // Tells whether these orders or the database are the problem.
         if let Err(error) = takes_orders(store).await {
             if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-                tracing::warn!(%error, repeated, "the database takes no orders now");
+                tracing::warn!(%error, repeated, "the database accepts no orders now");
             }
             break;
         }

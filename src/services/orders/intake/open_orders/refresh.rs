@@ -54,7 +54,7 @@ impl OpenOrders {
         while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
             match self.ask(&store).await {
                 Err(error) if !is_failing => {
-                    tracing::warn!(%error, "failed to count open orders: only those accepted here count");
+                    tracing::warn!(%error, "failed to count open orders; only those accepted by this process count");
                     is_failing = true;
                 }
                 Ok(()) if is_failing => {

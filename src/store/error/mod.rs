@@ -1,8 +1,12 @@
 //! Database errors, classified by what a use case can do about them.
 
-use super::postgres::{Meaning, SqlState};
+mod sqlstate;
+
+pub use sqlstate::SqlState;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::pooled_connection::deadpool::PoolError;
+use sqlstate::Meaning;
 use std::sync::Arc;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -16,19 +20,19 @@ pub enum Error {
     Unavailable(Cause),
     /// It is unknown whether a change was committed: the connection was lost or a deadline passed during the
     /// commit. A retry may succeed.
-    #[error("nobody knows whether the database kept it: {0}")]
+    #[error("unknown whether the database committed: {0}")]
     Undecided(Cause),
     /// A unique value is in use.
-    #[error("already taken: {0:?}")]
+    #[error("value must be unique: {0:?}")]
     Taken(Unique),
     /// A foreign key refers to no row.
     #[error("unknown reference: {0}")]
     UnknownReference(Cause),
     /// The database will never accept it.
-    #[error("refused by the database: {0}")]
+    #[error("rejected by the database: {0}")]
     Refused(Cause),
     /// The database can't represent a value.
-    #[error("a value that the database can't hold: {0}")]
+    #[error("value must be one that the database can represent: {0}")]
     InvalidValue(Cause),
 }
 
@@ -51,7 +55,6 @@ pub enum Unique {
 }
 
 impl Error {
-    /// Makes a transient error.
     pub fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable(Arc::from(cause.into()))
     }
