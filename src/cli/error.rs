@@ -2,7 +2,10 @@
 
 use crate::{
     cli::deployment::DeploymentError,
-    services::accounts::{AccountError, HashingError},
+    services::{
+        DatabaseError,
+        accounts::{AccountError, HashingError},
+    },
     store,
 };
 use std::{
@@ -40,6 +43,12 @@ impl From<store::Error> for CliError {
 
 impl From<AccountError> for CliError {
     fn from(error: AccountError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<DatabaseError> for CliError {
+    fn from(error: DatabaseError) -> Self {
         Self(error.to_string())
     }
 }

@@ -4,6 +4,7 @@ pub mod account;
 pub mod audit;
 pub mod dead_letter;
 pub mod encoding;
+pub mod filters;
 pub mod ids;
 mod json_integer;
 pub mod json_object;

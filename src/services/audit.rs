@@ -1,7 +1,7 @@
 //! The audit trail. Entries are added in the transaction of the change that they describe, so that neither
 //! exists without the other.
 
-pub use crate::store::audit::AuditFilter;
+pub use crate::domain::filters::AuditFilter;
 
 use crate::{
     domain::{
@@ -11,6 +11,7 @@ use crate::{
         ids::{EntryId, SubjectId, UserId},
         now,
     },
+    services::DatabaseError,
     store::{self, Conn, Store, audit, order_moves},
     telemetry,
 };
@@ -79,20 +80,19 @@ impl AuditTrail {
         filter: AuditFilter,
         after: Option<(Timestamp, Uuid)>,
         limit: i64,
-    ) -> store::Result<Vec<Entry>> {
-        self.store
-            .read(async move |conn| {
-                let mut page = Vec::new();
-                for part in filter.parts() {
-                    page.extend(audit::page(conn, &part, after, limit).await?);
-                }
-                if filter.admits_moves() {
-                    page.extend(order_moves::entries(conn, &filter, after, limit).await?);
-                }
-                page.sort_unstable_by_key(|entry| Reverse(entry.place()));
-                page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-                Ok(page)
-            })
-            .await
+    ) -> Result<Vec<Entry>, DatabaseError> {
+        let read = self.store.read(async move |conn| {
+            let mut page = Vec::new();
+            for part in filter.parts() {
+                page.extend(audit::page(conn, &part, after, limit).await?);
+            }
+            if filter.admits_moves() {
+                page.extend(order_moves::entries(conn, &filter, after, limit).await?);
+            }
+            page.sort_unstable_by_key(|entry| Reverse(entry.place()));
+            page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(page)
+        });
+        Ok(read.await?)
     }
 }

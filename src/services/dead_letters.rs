@@ -1,6 +1,6 @@
 //! Resolves dead letters: replays or discards them.
 
-pub use crate::store::dead_letters::DeadLetterFilter;
+pub use crate::domain::filters::DeadLetterFilter;
 
 use crate::{
     broker::order_message,
@@ -11,7 +11,7 @@ use crate::{
         ids::{DeadLetterId, UserId},
         now,
     },
-    services::{audit, orders::recorder},
+    services::{DatabaseError, audit, orders::recorder},
     store::{
         self, Conn, Store, dead_letters,
         insert_orders::{self, InsertOutcome},
@@ -53,13 +53,13 @@ impl DeadLetters {
         filter: DeadLetterFilter,
         after: Option<(Timestamp, DeadLetterId)>,
         limit: i64,
-    ) -> store::Result<Vec<DeadLetter>> {
-        self.store.read(async move |conn| dead_letters::page(conn, filter, after, limit).await).await
+    ) -> Result<Vec<DeadLetter>, DatabaseError> {
+        Ok(self.store.read(async move |conn| dead_letters::page(conn, filter, after, limit).await).await?)
     }
 
     /// Finds a dead letter and its message.
-    pub async fn find(&self, id: DeadLetterId) -> store::Result<Option<(DeadLetter, Vec<u8>)>> {
-        self.store.read(async move |conn| dead_letters::find(conn, id).await).await
+    pub async fn find(&self, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>, DatabaseError> {
+        Ok(self.store.read(async move |conn| dead_letters::find(conn, id).await).await?)
     }
 
     /// Records the order of a dead letter, under the id that its customer knows. Replaying twice, or at once,

@@ -72,7 +72,7 @@ impl MetricLabel for Part {
     }
 }
 
-/// A part that is down, and what that means here.
+/// A part that is down, and the consequences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     pub part: Part,
@@ -108,7 +108,11 @@ impl Health {
         if !matches!(timeout(PROBE_TIMEOUT, self.store.ping()).await, Ok(Ok(()))) {
             return DatabaseState::Down;
         }
-        if self.writes.keeps_changes(&self.store).await { DatabaseState::Up } else { DatabaseState::ReadOnly }
+        if self.writes.accepts_changes(&self.store).await {
+            DatabaseState::Up
+        } else {
+            DatabaseState::ReadOnly
+        }
     }
 
     /// Returns why no orders are delivered to this process, if it needs them.
@@ -152,41 +156,33 @@ impl Health {
 struct WriteProbe(Mutex<Option<(Instant, bool)>>);
 
 impl WriteProbe {
-    async fn keeps_changes(&self, store: &Store) -> bool {
+    async fn accepts_changes(&self, store: &Store) -> bool {
         if !store.write_failed() {
             return true;
         }
         // Concurrent callers wait for the same answer.
         let mut last = self.0.lock().await;
-        let known = last.filter(|(asked, _)| asked.elapsed() < WRITE_PROBE_INTERVAL).map(|(_, kept)| kept);
-        if let Some(kept) = known {
-            return kept;
+        if let Some((_, accepted)) = last.filter(|(asked, _)| asked.elapsed() < WRITE_PROBE_INTERVAL) {
+            return accepted;
         }
-        let asked = timeout(PROBE_TIMEOUT, takes_orders(store)).await;
-        let was_kept = last.is_none_or(|(_, kept)| kept);
-        let kept = match asked {
-            Ok(Ok(())) => {
-                store.note_written();
-                if !was_kept {
-                    tracing::info!("the database accepts changes again");
-                }
-                true
-            }
-            Ok(Err(error)) => {
-                if was_kept {
-                    tracing::error!(%error, "the database answers and rejects changes");
-                }
-                false
-            }
-            Err(_) => {
-                if was_kept {
-                    tracing::error!("the database answers and accepts no change in time");
-                }
-                false
-            }
+        let accepted_before = last.is_none_or(|(_, accepted)| accepted);
+        let error = match timeout(PROBE_TIMEOUT, takes_orders(store)).await {
+            Ok(outcome) => outcome.err().map(|error| error.to_string()),
+            Err(timeout) => Some(timeout.to_string()),
         };
-        *last = Some((Instant::now(), kept));
-        kept
+        let accepted = error.is_none();
+        if accepted {
+            store.note_written();
+        }
+        match error {
+            None if !accepted_before => tracing::info!("the database accepts changes again"),
+            Some(error) if accepted_before => {
+                tracing::error!(error, "the database answers and accepts no changes");
+            }
+            _ => {}
+        }
+        *last = Some((Instant::now(), accepted));
+        accepted
     }
 }
 

@@ -16,7 +16,7 @@ const IDEMPOTENCY_KEY_RETENTION: TimeDelta = TimeDelta::hours(48);
 pub struct IdempotentRequest<T> {
     name: idempotency_keys::Hash,
     fingerprint: idempotency_keys::Hash,
-    tell: fn(&T) -> String,
+    response: fn(&T) -> String,
 }
 
 #[derive(Debug)]
@@ -29,20 +29,20 @@ pub enum IdempotencyOutcome<T> {
 }
 
 impl<T> IdempotentRequest<T> {
-    /// Identifies the request of `who` under `key` by hashes; `tell` makes the response to store.
-    pub fn new(who: &str, key: &str, asked: &[u8], tell: fn(&T) -> String) -> Self {
+    /// Identifies the request of `who` under `key` by hashes; `response` makes the response to store.
+    pub fn new(who: &str, key: &str, content: &[u8], response: fn(&T) -> String) -> Self {
         let name = Sha256::new().chain_update(who).chain_update([0]).chain_update(key).finalize().into();
-        Self { name, fingerprint: Sha256::digest(asked).into(), tell }
+        Self { name, fingerprint: Sha256::digest(content).into(), response }
     }
 
     /// Finds the outcome of an earlier request under the key.
     pub async fn earlier(&self, conn: &mut Conn) -> store::Result<Option<IdempotencyOutcome<T>>> {
-        Ok(idempotency_keys::find(conn, self.name).await?.map(|earlier| self.told(earlier)))
+        Ok(idempotency_keys::find(conn, self.name).await?.map(|earlier| self.outcome(earlier)))
     }
 
-    fn told(&self, (fingerprint, answer): idempotency_keys::Earlier) -> IdempotencyOutcome<T> {
+    fn outcome(&self, (fingerprint, response): idempotency_keys::Earlier) -> IdempotencyOutcome<T> {
         if fingerprint == self.fingerprint {
-            IdempotencyOutcome::Replayed(answer)
+            IdempotencyOutcome::Replayed(response)
         } else {
             IdempotencyOutcome::KeyReused
         }
@@ -65,9 +65,9 @@ where
     let at = now();
     idempotency_keys::forget(conn, at - IDEMPOTENCY_KEY_RETENTION).await?;
     if let Some(earlier) = idempotency_keys::claim(conn, once.name, once.fingerprint, at).await? {
-        return Ok(once.told(earlier));
+        return Ok(once.outcome(earlier));
     }
     let value = work(conn).await?;
-    idempotency_keys::keep(conn, once.name, &(once.tell)(&value)).await?;
+    idempotency_keys::keep(conn, once.name, &(once.response)(&value)).await?;
     Ok(IdempotencyOutcome::Executed(value))
 }

@@ -2,7 +2,6 @@
 
 mod snapshot;
 
-pub use crate::store::{Error, Unique};
 pub use snapshot::Snapshot;
 
 use crate::{
@@ -17,10 +16,10 @@ use crate::{
         version::{EntityVersion, Precondition},
     },
     services::{
-        audit,
+        DatabaseError, audit,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
-    store::{self, Conn, Store, Work, recipes, settings, transaction_error},
+    store::{self, Conn, Store, Unique, Work, recipes, settings, transaction_error},
 };
 use arc_swap::ArcSwap;
 use serde_json::json;
@@ -39,13 +38,24 @@ pub enum MenuError {
     /// The recipe is not on the menu.
     #[error("no such recipe")]
     Unknown,
+    #[error("the name is on the menu already")]
+    NameTaken,
     /// The precondition does not hold; contains the current version.
     #[error("the recipe has changed")]
     Outdated(EntityVersion),
     #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
     ReadOnly(Vec<FieldError>),
     #[error(transparent)]
-    Store(#[from] store::Error),
+    Store(store::Error),
+}
+
+impl From<store::Error> for MenuError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Taken(Unique::RecipeName) => Self::NameTaken,
+            error => Self::Store(error),
+        }
+    }
 }
 
 transaction_error!(MenuError);
@@ -120,17 +130,16 @@ impl Menu {
 
     /// Finds the recipes that have this name in any case, or had it when they were archived; if there are
     /// none, those with the name that a loose search on the menu finds.
-    pub async fn called(&self, name: Name) -> store::Result<Vec<RecipeId>> {
+    pub async fn called(&self, name: Name) -> Result<Vec<RecipeId>, DatabaseError> {
         let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
-        self.store
-            .read(async move |conn| {
-                let exact = recipes::called(conn, &name).await?;
-                match loose {
-                    Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
-                    _ => Ok(exact),
-                }
-            })
-            .await
+        let read = self.store.read(async move |conn| {
+            let exact = recipes::called(conn, &name).await?;
+            match loose {
+                Some(name) if exact.is_empty() => recipes::called(conn, &name).await,
+                _ => Ok(exact),
+            }
+        });
+        Ok(read.await?)
     }
 
     /// Adds a recipe, once per key.

@@ -30,7 +30,7 @@ pub type OldestWaiting = Box<dyn Fn() -> BoxFuture<'static, Option<Moment>> + Se
 pub struct SampledMetrics {
     health: Health,
     oldest_waiting: Arc<OldestWaiting>,
-    asked: Arc<Mutex<Option<Instant>>>,
+    sampled_at: Arc<Mutex<Option<Instant>>>,
     text: Arc<Mutex<Option<Text>>>,
 }
 
@@ -51,21 +51,26 @@ impl SampledMetrics {
         if health.broker.is_some() {
             metrics::broker();
         }
-        Self { health, oldest_waiting: Arc::new(oldest_waiting), asked: Arc::default(), text: Arc::default() }
+        Self {
+            health,
+            oldest_waiting: Arc::new(oldest_waiting),
+            sampled_at: Arc::default(),
+            text: Arc::default(),
+        }
     }
 
     pub async fn metrics(&self) -> Arc<[u8]> {
-        let came = Instant::now();
-        let mut asked = self.asked.lock().await;
-        if asked.is_none_or(|asked| asked.elapsed() > SAMPLE_LIFETIME) {
-            self.ask().await;
-            *asked = Some(Instant::now());
+        let requested_at = Instant::now();
+        let mut sampled_at = self.sampled_at.lock().await;
+        if sampled_at.is_none_or(|sampled_at| sampled_at.elapsed() > SAMPLE_LIFETIME) {
+            self.sample().await;
+            *sampled_at = Some(Instant::now());
         }
-        drop(asked);
+        drop(sampled_at);
         // There may be thousands of lines: one rendering at a time, on a blocking thread, serves all scrapes
         // that wait for it.
         let mut last = self.text.lock().await;
-        if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= came) {
+        if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= requested_at) {
             return text.clone();
         }
         let at = Instant::now();
@@ -75,7 +80,7 @@ impl SampledMetrics {
         text
     }
 
-    async fn ask(&self) {
+    async fn sample(&self) {
         let report = self.health.report().await;
         let up = |part: Part, up: bool| {
             metrics::database().up.with_label_values(&[part.label()]).set(f64::from(u8::from(up)));
@@ -87,33 +92,28 @@ impl SampledMetrics {
         if let Some(broker) = report.broker {
             up(Part::Broker, broker);
         }
-        join!(self.ask_database(answers), self.ask_broker(), self.ask_oldest_waiting());
+        join!(self.sample_database(answers), self.sample_broker(), self.sample_oldest_waiting());
     }
 
-    async fn ask_database(&self, is_up: bool) {
+    async fn sample_database(&self, is_up: bool) {
         let metrics = metrics::board();
-        let told = if is_up {
-            timeout(SAMPLE_TIMEOUT, census(&self.health.store)).await.ok().flatten()
+        let counted = if is_up {
+            timeout(SAMPLE_TIMEOUT, count_all(&self.health.store)).await.ok().flatten()
         } else {
             None
         };
         let now = now();
         for status in ON_BOARD {
-            let standing = told.as_ref().and_then(|told| told.orders.iter().find(|(of, _)| *of == status));
-            let standing = standing.map(|(_, standing)| standing);
-            metrics
-                .orders
-                .of(status.label())
-                .set(standing.map_or(f64::NAN, |standing| count(standing.orders)));
-            metrics
-                .oldest
-                .of(status.label())
-                .set(standing.map_or(f64::NAN, |standing| age(now, standing.oldest)));
+            let counts =
+                counted.as_ref().and_then(|counted| counted.orders.iter().find(|(of, _)| *of == status));
+            let counts = counts.map(|(_, counts)| counts);
+            metrics.orders.of(status.label()).set(counts.map_or(f64::NAN, |counts| count(counts.orders)));
+            metrics.oldest.of(status.label()).set(counts.map_or(f64::NAN, |counts| age(now, counts.oldest)));
         }
-        metrics.dead_letters.set(told.map_or(f64::NAN, |told| count(told.dead_letters)));
+        metrics.dead_letters.set(counted.map_or(f64::NAN, |counted| count(counted.dead_letters)));
     }
 
-    async fn ask_broker(&self) {
+    async fn sample_broker(&self) {
         let Some(broker) = &self.health.broker else { return };
         let ask = async |source: Source| {
             let depth = timeout(SAMPLE_TIMEOUT, broker.depth(source)).await.ok().and_then(Result::ok);
@@ -124,7 +124,7 @@ impl SampledMetrics {
         join!(ask(Source::Orders), ask(Source::Overrun));
     }
 
-    async fn ask_oldest_waiting(&self) {
+    async fn sample_oldest_waiting(&self) {
         // Exported also while the database is unavailable, when it matters most.
         let oldest = (self.oldest_waiting)().await;
         metrics::waiting().oldest.set(age(now(), oldest));
@@ -143,18 +143,18 @@ impl SampledMetrics {
 /// The states of orders on the board.
 const ON_BOARD: [Status; 3] = [Status::Pending, Status::InProgress, Status::Ready];
 
-struct Census {
+struct Counts {
     orders: Vec<(Status, counts::StatusCount)>,
     dead_letters: usize,
 }
 
-async fn census(store: &Store) -> Option<Census> {
+async fn count_all(store: &Store) -> Option<Counts> {
     let counted = store.read(async |conn| {
         let mut orders = Vec::new();
         for status in ON_BOARD {
             orders.push((status, counts::status_count(conn, status).await?));
         }
-        Ok(Census { orders, dead_letters: counts::open_dead_letters(conn).await? })
+        Ok(Counts { orders, dead_letters: counts::open_dead_letters(conn).await? })
     });
     counted.await.inspect_err(|error| tracing::debug!(%error, "failed to count orders and dead letters")).ok()
 }

@@ -1,10 +1,12 @@
 //! Audit entries, except the transitions of orders: those are read from their own table
 //! ([`order_moves::entries`](super::order_moves::entries)).
 
+pub use crate::domain::filters::AuditFilter;
+
 use super::{Conn, Result, on, order_lists::Besides, schema::audit_entries};
 use crate::domain::{
     Timestamp,
-    audit::{Action, Actor, Changes, Entry, SubjectKind},
+    audit::{Action, Actor, Changes, Entry},
     ids::{EntryId, SubjectId, UserId},
 };
 use diesel::{
@@ -31,41 +33,6 @@ struct Row {
 impl From<Row> for Entry {
     fn from(Row { id, at, actor_id, action, subject_id, changes, request_id }: Row) -> Self {
         Self { id, at, actor_id, action, subject_id, changes, request_id }
-    }
-}
-
-/// Conditions that listed entries must all meet.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AuditFilter {
-    pub actor: Option<Actor>,
-    pub action: Option<Action>,
-    /// Entries about subjects of this kind.
-    pub kind: Option<SubjectKind>,
-    pub subject: Option<SubjectId>,
-    /// Lower bound of the time, inclusive.
-    pub from: Option<Timestamp>,
-    /// Upper bound of the time, exclusive.
-    pub until: Option<Timestamp>,
-}
-
-impl AuditFilter {
-    /// Returns whether the filter admits transitions of orders, which are not stored as entries.
-    pub fn admits_moves(&self) -> bool {
-        self.action.is_none_or(|only| only == Action::OrderMoved)
-            && self.kind.is_none_or(|only| only == SubjectKind::Order)
-    }
-
-    /// Splits the filter into filters that each have an index leading to their entries, and that together
-    /// admit the same entries.
-    pub fn parts(self) -> Vec<Self> {
-        if self.action == Some(Action::OrderMoved) || self.kind == Some(SubjectKind::Order) {
-            return Vec::new();
-        }
-        if self.subject.is_some() || self.actor.is_some() || self.action.is_some() || self.kind.is_some() {
-            return vec![self];
-        }
-        let kinds = SubjectKind::ALL.iter().filter(|kind| **kind != SubjectKind::Order);
-        kinds.map(|kind| Self { kind: Some(*kind), ..self }).collect()
     }
 }
 

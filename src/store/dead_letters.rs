@@ -1,5 +1,7 @@
 //! Accepted messages that could not be recorded as orders, stored as they were received.
 
+pub use crate::domain::filters::DeadLetterFilter;
+
 use super::{Conn, Result, insert_orders, on, orders::stored, schema::dead_letters};
 use crate::domain::{
     Timestamp,
@@ -43,15 +45,6 @@ impl From<Row> for DeadLetter {
             resolution: row.resolution.zip(row.resolved_at).map(|(what, at)| (what, at, row.resolved_by)),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeadLetterFilter {
-    #[default]
-    Open,
-    /// Dead letters resolved in this way.
-    Resolved(Resolution),
-    All,
 }
 
 /// Derives the id of the dead letter for this message.

@@ -83,14 +83,14 @@ pub struct Store {
     runtime: Handle,
     /// SQLite has one writer at a time. This semaphore is fair, and waiting for it occupies no thread.
     sqlite_writer: Arc<Semaphore>,
-    pulse: LivenessProbe,
+    liveness: LivenessProbe,
     /// Set by a transaction that failed with a transient error, cleared once a change is known to be
     /// committed.
     write_failed: Arc<AtomicBool>,
     /// Wakes a task that waits for a connection while the server accepts no further one.
-    freed: Arc<Notify>,
+    connection_freed: Arc<Notify>,
     /// Queue of those tasks, in order of arrival.
-    full_server_line: Arc<Mutex<()>>,
+    full_server_queue: Arc<Mutex<()>>,
 }
 
 #[derive(Clone)]
@@ -197,7 +197,7 @@ impl Store {
         E: TransactionError,
         W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone + Send + 'static,
     {
-        if self.pulse.is_gone() {
+        if self.liveness.is_down() {
             return Err(Error::unavailable("the server does not answer"));
         }
         let (store, scope, progress) = (self.clone(), Scope::current(), Arc::new(Progress::default()));
@@ -228,7 +228,7 @@ impl Store {
             outcome = &mut task => {
                 outcome.unwrap_or_else(|error| Err(mode.late(Error::unavailable(error))))
             }
-            () = self.pulse.stops(&self.runtime, || progress.needs_server()) => {
+            () = self.liveness.until_down(&self.runtime, || progress.needs_server()) => {
                 let error = Error::unavailable("the server does not answer");
                 if progress.abandon() {
                     task.abort();
@@ -285,7 +285,7 @@ impl Conn {
         let mut span = Span::child_of(&scope.trace, SpanKind::Client, name);
         span.set("db.system.name", self.system());
         let scope = if span.is_recorded() { scope.with_trace(span.context()) } else { scope };
-        // What an earlier user met is none of this one's errors.
+        // Discards the error of an earlier user of the connection.
         self.last_error();
         let work = async {
             if transaction {

@@ -1,19 +1,14 @@
 //! Lists of orders with keyset pagination. No query reads more than it returns, or all that is on the board,
 //! or a few thousand orders.
 
+pub use crate::domain::filters::{OrderFilter, OrderPage, OrderPageKey};
+
 use super::{
     Conn, Result, on,
     orders::{OrderRow, stands, with_lines},
     schema::{order_lines, orders},
 };
-use crate::domain::{
-    Timestamp,
-    ids::{OrderId, RecipeId, UserId},
-    order::Order,
-    order_state::Status,
-    priority,
-    text::Table,
-};
+use crate::domain::{Timestamp, ids::OrderId, order_state::Status, priority, text::Table};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::exists,
@@ -25,36 +20,6 @@ use std::cmp::Reverse;
 /// Maximum of orders examined for a drink before a page ends, even if few match: orders have no index by
 /// drink, because it would slow down every insert.
 const MAX_EXAMINED_ORDERS: i64 = 5_000;
-
-/// Conditions that listed orders must all meet.
-#[derive(Debug, Clone, Default)]
-pub struct OrderFilter {
-    pub customer: Option<UserId>,
-    /// Any of these; empty for all.
-    pub statuses: Vec<Status>,
-    pub table: Option<Table>,
-    pub drinks: Option<Vec<RecipeId>>,
-    /// Lower bound of `placed_at`, inclusive.
-    pub placed_from: Option<Timestamp>,
-    /// Upper bound of `placed_at`, exclusive.
-    pub placed_until: Option<Timestamp>,
-}
-
-/// Sort key of the last order on a page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrderPageKey {
-    /// `placed_at`, or in working order `due_at`.
-    pub at: Timestamp,
-    pub id: OrderId,
-}
-
-#[derive(Debug, Default)]
-pub struct OrderPage {
-    pub orders: Vec<Order>,
-    /// Position at which the search stopped, if it stopped before the page was full and before the end of the
-    /// list.
-    pub searched: Option<OrderPageKey>,
-}
 
 /// Range of `placed_at`.
 #[derive(Clone, Copy)]
@@ -167,7 +132,7 @@ pub async fn newest(
     let mut searched = None;
     if filter.drinks.is_some() {
         for part in &parts {
-            searched = searched.max(far(conn, filter, part).await?);
+            searched = searched.max(examined_until(conn, filter, part).await?);
         }
     }
     let several = parts.len() > 1;
@@ -230,7 +195,7 @@ async fn load(conn: &mut Conn, filter: &OrderFilter, part: &Part, limit: i64) ->
 }
 
 /// Returns when the last order was placed that is examined for a drink, if there are more after it.
-async fn far(conn: &mut Conn, filter: &OrderFilter, part: &Part) -> Result<Option<Timestamp>> {
+async fn examined_until(conn: &mut Conn, filter: &OrderFilter, part: &Part) -> Result<Option<Timestamp>> {
     Ok(on!(conn, c => newest_of!(orders::table.select(orders::placed_at), filter, part)
         .offset(MAX_EXAMINED_ORDERS)
         .limit(1)

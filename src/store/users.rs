@@ -1,3 +1,5 @@
+pub use crate::domain::filters::UserFilter;
+
 use super::{Conn, Result, on, schema::users};
 use crate::domain::{
     Timestamp,
@@ -160,13 +162,6 @@ pub async fn deactivated_since(
         .select((users::id, users::access_changed_at))
         .limit(limit)
         .load(c))?)
-}
-
-/// Conditions that listed accounts must all meet.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct UserFilter {
-    pub role: Option<Role>,
-    pub active: Option<bool>,
 }
 
 /// Loads a page of accounts, oldest first, after the position `after`.

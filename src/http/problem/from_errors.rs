@@ -4,9 +4,10 @@ use super::{super::responses::OrderView, Problem, types};
 use crate::{
     domain::FieldError,
     services::{
+        DatabaseError, DatabaseErrorKind,
         accounts::{AccountError, LoginError},
         dead_letters::ResolveError,
-        menu::{Error, MenuError, Unique},
+        menu::MenuError,
         orders::{
             board::{CustomerError, TransitionError},
             intake::{PlaceOrderError, Refusal},
@@ -15,16 +16,13 @@ use crate::{
 };
 use std::fmt;
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Unavailable(cause) => Self::unavailable(&cause),
-            Error::Undecided(cause) => Self::outcome_unknown(&cause),
-            Error::InvalidValue(cause) => Self::value_refused(&cause),
-            Error::Taken(Unique::RecipeName) => {
-                Self::new(types::RECIPE_EXISTS, "There is a drink of that name on the menu.")
-            }
-            Error::Taken(_) | Error::UnknownReference(_) | Error::Refused(_) => Self::internal(&error),
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        match error.kind() {
+            DatabaseErrorKind::Unavailable => Self::unavailable(&error),
+            DatabaseErrorKind::OutcomeUnknown => Self::outcome_unknown(&error),
+            DatabaseErrorKind::InvalidValue => Self::value_refused(&error),
+            DatabaseErrorKind::Internal => Self::internal(&error),
         }
     }
 }
@@ -46,7 +44,7 @@ impl From<PlaceOrderError> for Problem {
             PlaceOrderError::Refused(Refusal::Other(reason)) => Self::internal(&reason),
             PlaceOrderError::Unavailable => Self::unavailable(&error),
             PlaceOrderError::Undecided => Self::outcome_unknown(&error),
-            PlaceOrderError::Store(error) => error.into(),
+            PlaceOrderError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -66,7 +64,7 @@ impl From<TransitionError> for Problem {
                 problem.order = Some(Box::new(OrderView::from(*order)));
                 problem
             }
-            TransitionError::Store(error) => error.into(),
+            TransitionError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -75,7 +73,7 @@ impl From<CustomerError> for Problem {
     fn from(error: CustomerError) -> Self {
         match error {
             CustomerError::Unknown => Self::not_found("customer"),
-            CustomerError::Store(error) => error.into(),
+            CustomerError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -84,9 +82,12 @@ impl From<MenuError> for Problem {
     fn from(error: MenuError) -> Self {
         match error {
             MenuError::Unknown => Self::not_found("recipe"),
+            MenuError::NameTaken => {
+                Self::new(types::RECIPE_EXISTS, "There is a drink of that name on the menu.")
+            }
             MenuError::Outdated(stamp) => Self::outdated("recipe", stamp),
             MenuError::ReadOnly(fields) => Self::of_fields(fields),
-            MenuError::Store(error) => error.into(),
+            MenuError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -97,7 +98,7 @@ impl From<ResolveError> for Problem {
             ResolveError::Unknown => Self::not_found("dead letter"),
             ResolveError::Unstorable(_) => Self::new(types::UNSTORABLE, sentence(&error)),
             ResolveError::Replayed => Self::new(types::REPLAYED, sentence(&error)),
-            ResolveError::Store(error) => error.into(),
+            ResolveError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -124,7 +125,7 @@ impl From<LoginError> for Problem {
             ),
             LoginError::TooManyFailures(wait) => Self::too_many_failures(wait),
             LoginError::Hashing(_) => Self::unavailable(&error),
-            LoginError::Store(error) => error.into(),
+            LoginError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }
@@ -141,7 +142,7 @@ impl From<AccountError> for Problem {
             AccountError::Outdated(stamp) => Self::outdated("account", stamp),
             AccountError::KeyReused => Self::key_reused(),
             AccountError::Login(error) => error.into(),
-            AccountError::Store(error) => error.into(),
+            AccountError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }

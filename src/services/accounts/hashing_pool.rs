@@ -60,16 +60,16 @@ impl HashingPool {
         let (works, queue) = sync_channel(permits);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..threads {
-            let (to_hash, given) = sync_channel(1);
+            let (to_hash, received) = sync_channel(1);
             let (hashed, outcomes) = sync_channel(1);
             let queue = Arc::clone(&queue);
             spawn("hashing", move || {
                 if give_way {
                     self::give_way();
                 }
-                hash_in_turn(&given, &hashed);
+                hash_in_order(&received, &hashed);
             })?;
-            spawn("passwords", move || hand_on(&queue, &to_hash, &outcomes))?;
+            spawn("passwords", move || relay(&queue, &to_hash, &outcomes))?;
         }
         Ok(Self { permits: Arc::new(Semaphore::new(permits)), works })
     }
@@ -120,15 +120,15 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// Passes work on to a low-priority thread and delivers its outcome, until the queue closes. The low-priority
 /// thread itself shares no lock with threads that take orders: preempted while it holds one, it would block
 /// them.
-fn hand_on(works: &Mutex<Receiver<Work>>, to_hash: &SyncSender<Work>, outcomes: &Receiver<Completion>) {
+fn relay(works: &Mutex<Receiver<Work>>, to_hash: &SyncSender<Work>, outcomes: &Receiver<Completion>) {
     loop {
         let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
         if to_hash.send(work).is_err() {
             return;
         }
-        let Ok(tell) = outcomes.recv() else { return };
-        tell();
+        let Ok(deliver) = outcomes.recv() else { return };
+        deliver();
     }
 }
 
@@ -149,11 +149,11 @@ fn give_way() {
     }
 }
 
-fn hash_in_turn(given: &Receiver<Work>, hashed: &SyncSender<Completion>) {
-    while let Ok(work) = given.recv() {
+fn hash_in_order(received: &Receiver<Work>, hashed: &SyncSender<Completion>) {
+    while let Ok(work) = received.recv() {
         // After a panic the waiting request sees a closed channel, and this thread continues.
-        let tell = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));
-        if hashed.send(tell).is_err() {
+        let deliver = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Box::new(|| {}));
+        if hashed.send(deliver).is_err() {
             return;
         }
     }

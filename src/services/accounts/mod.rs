@@ -12,7 +12,7 @@ mod registration;
 mod revocations;
 mod session;
 
-pub use crate::store::users::UserFilter;
+pub use crate::domain::filters::UserFilter;
 pub use access_token::{Token, Tokens};
 pub use deactivation::keep_cancelling;
 pub use error::{AccountError, LoginError};

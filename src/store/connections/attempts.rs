@@ -102,7 +102,7 @@ impl Store {
     {
         let deadline = Instant::now() + TRANSACTION_TIMEOUT;
         let first = attempt(conn, mode, scope.clone(), work.clone(), deadline).await;
-        self.freed.notify_one();
+        self.connection_freed.notify_one();
         let lost = match first {
             AttemptOutcome::Done(outcome) => return outcome,
             AttemptOutcome::Lost(error) => error,
@@ -117,7 +117,7 @@ impl Store {
         let again = async {
             let conn = progress.wait_again(self.conn()).await?;
             let second = attempt(conn, mode, scope, work, deadline).await;
-            self.freed.notify_one();
+            self.connection_freed.notify_one();
             match second {
                 AttemptOutcome::Done(outcome) => outcome,
                 AttemptOutcome::Lost(error) => Err(error),

@@ -55,17 +55,17 @@ impl Store {
         // Prefixed with the directory, because SQLite gives some names a meaning (`:memory:`, `file:…`).
         let name = if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) };
         let manager = AsyncDieselConnectionManager::new_with_config(name.to_string_lossy(), config);
-        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?, files), LivenessProbe::of_a_file()))
+        Ok(Self::new(Pools::Sqlite(pool(manager, connections)?, files), LivenessProbe::for_file()))
     }
 
     /// Makes a store in a PostgreSQL database. The server is contacted at first use; an unusable URL is
     /// rejected here. Must be called on the runtime that database work shall run on.
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
         let config = Arc::new(parse(url.expose_secret())?);
-        let pulse = LivenessProbe::of(&config);
-        let pool = pg_pool(&config, SESSION_OPTIONS, &pulse, connections);
+        let liveness = LivenessProbe::for_servers(&config);
+        let pool = pg_pool(&config, SESSION_OPTIONS, &liveness, connections);
         let pool = pool.map_err(|error| UrlError::new(error.to_string()))?;
-        Ok(Self::new(Pools::Pg(pool, config), pulse))
+        Ok(Self::new(Pools::Pg(pool, config), liveness))
     }
 
     /// Checks, before anything is written, that this program can work with the database. SQLite always
@@ -85,15 +85,15 @@ impl Store {
         }
     }
 
-    fn new(pools: Pools, pulse: LivenessProbe) -> Self {
+    fn new(pools: Pools, liveness: LivenessProbe) -> Self {
         Self {
             pools,
             runtime: Handle::current(),
             sqlite_writer: Arc::new(Semaphore::new(1)),
-            pulse,
+            liveness,
             write_failed: Arc::default(),
-            freed: Arc::default(),
-            full_server_line: Arc::default(),
+            connection_freed: Arc::default(),
+            full_server_queue: Arc::default(),
         }
     }
 
@@ -141,26 +141,26 @@ fn bad(error: &dyn std::error::Error) -> ConnectionError {
 pub(crate) fn pg_pool(
     config: &Arc<Config>,
     options: &'static str,
-    pulse: &LivenessProbe,
+    liveness: &LivenessProbe,
     connections: usize,
 ) -> Result<Pool<PgConn>> {
     let mut setup = ManagerConfig::<PgConn>::default();
     setup.recycling_method = RecyclingMethod::Fast;
-    let (config, pulse) = (Arc::clone(config), pulse.clone());
+    let (config, liveness) = (Arc::clone(config), liveness.clone());
     setup.custom_setup = Box::new(move |_| {
-        let (config, pulse) = (Arc::clone(&config), pulse.clone());
-        async move { open(&config, options, &pulse).await }.boxed()
+        let (config, liveness) = (Arc::clone(&config), liveness.clone());
+        async move { open(&config, options, &liveness).await }.boxed()
     });
     pool(AsyncDieselConnectionManager::new_with_config(String::new(), setup), connections)
 }
 
 /// Opens a connection, and gives up as soon as the server is found not to answer.
-async fn open(config: &Config, options: &str, pulse: &LivenessProbe) -> ConnectionResult<PgConn> {
+async fn open(config: &Config, options: &str, liveness: &LivenessProbe) -> ConnectionResult<PgConn> {
     let runtime = Handle::current();
     tokio::select! {
         biased;
         opened = pg_connection(config, options) => opened,
-        () = pulse.stops(&runtime, || true) => Err(ConnectError::TimedOut.into()),
+        () = liveness.until_down(&runtime, || true) => Err(ConnectError::TimedOut.into()),
     }
 }
 

@@ -26,13 +26,13 @@ const ANSWER_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(300), Durat
 /// Base pause between probes of a server that is down; a random part of up to the same length is added.
 const PAUSE_MILLIS: u64 = 150;
 /// PostgreSQL's `SSLRequest`: the only message that a server answers to anyone, at once, with a single byte.
-const QUESTION: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    Beating,
-    Asking,
-    Gone,
+    Up,
+    Probing,
+    Down,
 }
 
 /// State of one server, shared by its clones.
@@ -42,79 +42,79 @@ pub struct LivenessProbe {
     /// Empty for SQLite, which always answers.
     addresses: Arc<[ServerAddress]>,
     /// Response time of the last answer.
-    took: Arc<Mutex<Duration>>,
+    response_time: Arc<Mutex<Duration>>,
 }
 
 impl LivenessProbe {
-    pub fn of_a_file() -> Self {
+    pub fn for_file() -> Self {
         Self {
-            state: Arc::new(watch::Sender::new(State::Beating)),
+            state: Arc::new(watch::Sender::new(State::Up)),
             addresses: Arc::new([]),
-            took: Arc::new(Mutex::new(Duration::ZERO)),
+            response_time: Arc::new(Mutex::new(Duration::ZERO)),
         }
     }
 
-    pub fn of(config: &Config) -> Self {
-        Self { addresses: addresses(config).into(), ..Self::of_a_file() }
+    pub fn for_servers(config: &Config) -> Self {
+        Self { addresses: addresses(config).into(), ..Self::for_file() }
     }
 
     /// Returns whether the last probe failed.
-    pub fn is_gone(&self) -> bool {
-        *self.state.borrow() == State::Gone
+    pub fn is_down(&self) -> bool {
+        *self.state.borrow() == State::Down
     }
 
     /// Probes the server; concurrent callers share one probe.
-    pub async fn beats(&self, runtime: &Handle) -> bool {
+    pub async fn is_up(&self, runtime: &Handle) -> bool {
         if self.addresses.is_empty() {
             return true;
         }
-        let ask = self.state.send_if_modified(|state| {
-            let ask = *state == State::Beating;
-            if ask {
-                *state = State::Asking;
+        let begins = self.state.send_if_modified(|state| {
+            let is_idle = *state == State::Up;
+            if is_idle {
+                *state = State::Probing;
             }
-            ask
+            is_idle
         });
-        if ask {
-            runtime.spawn(self.clone().ask());
+        if begins {
+            runtime.spawn(self.clone().probe_until_up());
         }
         let mut state = self.state.subscribe();
-        let answer = state.wait_for(|state| *state != State::Asking).await;
-        answer.is_ok_and(|state| *state == State::Beating)
+        let answer = state.wait_for(|state| *state != State::Probing).await;
+        answer.is_ok_and(|state| *state == State::Up)
     }
 
     /// Waits until the server is found not to answer. Probes only while `is_needed`: work that waits for
     /// other work learns from the probes of that work.
-    pub async fn stops(&self, runtime: &Handle, is_needed: impl Fn() -> bool) {
+    pub async fn until_down(&self, runtime: &Handle, is_needed: impl Fn() -> bool) {
         loop {
             sleep(PROBE_INTERVAL).await;
-            let beats = if is_needed() { self.beats(runtime).await } else { !self.is_gone() };
-            if !beats {
+            let is_up = if is_needed() { self.is_up(runtime).await } else { !self.is_down() };
+            if !is_up {
                 return;
             }
         }
     }
 
     /// Probes until the server answers.
-    async fn ask(self) {
-        let mut within = self.lock().saturating_mul(3).clamp(ANSWER_TIMEOUTS.0, ANSWER_TIMEOUTS.1);
-        while !self.answers(within).await {
-            within = within.saturating_mul(2).min(ANSWER_TIMEOUTS.1);
-            if self.state.send_replace(State::Gone) != State::Gone {
+    async fn probe_until_up(self) {
+        let mut time_limit = self.lock().saturating_mul(3).clamp(ANSWER_TIMEOUTS.0, ANSWER_TIMEOUTS.1);
+        while !self.answers(time_limit).await {
+            time_limit = time_limit.saturating_mul(2).min(ANSWER_TIMEOUTS.1);
+            if self.state.send_replace(State::Down) != State::Down {
                 tracing::warn!("the database server does not answer");
             }
             sleep(Duration::from_millis(random_range(PAUSE_MILLIS..2 * PAUSE_MILLIS))).await;
         }
-        if self.state.send_replace(State::Beating) == State::Gone {
+        if self.state.send_replace(State::Up) == State::Down {
             tracing::info!("the database server answers again");
         }
     }
 
-    async fn answers(&self, within: Duration) -> bool {
+    async fn answers(&self, time_limit: Duration) -> bool {
         for address in self.addresses.iter() {
-            let asked = Instant::now();
-            if matches!(timeout(within, question(address)).await, Ok(Ok(_))) {
-                *self.lock() = asked.elapsed();
+            let sent = Instant::now();
+            if matches!(timeout(time_limit, probe(address)).await, Ok(Ok(_))) {
+                *self.lock() = sent.elapsed();
                 return true;
             }
         }
@@ -122,18 +122,18 @@ impl LivenessProbe {
     }
 
     fn lock(&self) -> MutexGuard<'_, Duration> {
-        self.took.lock().unwrap_or_else(PoisonError::into_inner)
+        self.response_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn question(address: &ServerAddress) -> io::Result<u8> {
+async fn probe(address: &ServerAddress) -> io::Result<u8> {
     match address {
-        ServerAddress::Tcp(host, port) => put(TcpStream::connect((host.as_str(), *port)).await?).await,
-        ServerAddress::Unix(path) => put(UnixStream::connect(path).await?).await,
+        ServerAddress::Tcp(host, port) => exchange(TcpStream::connect((host.as_str(), *port)).await?).await,
+        ServerAddress::Unix(path) => exchange(UnixStream::connect(path).await?).await,
     }
 }
 
-async fn put(mut server: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<u8> {
-    server.write_all(&QUESTION).await?;
+async fn exchange(mut server: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<u8> {
+    server.write_all(&SSL_REQUEST).await?;
     server.read_u8().await
 }

@@ -60,9 +60,9 @@ impl Store {
     /// further connection.
     pub(crate) async fn pg_conn(&self, pool: &Pool<PgConn>, deadline: Instant) -> Result<Object<PgConn>> {
         // Tasks that wait for a full server come first.
-        let mut turn = match self.full_server_line.try_lock() {
+        let mut turn = match self.full_server_queue.try_lock() {
             Ok(_) => None,
-            Err(_) => Some(self.turn(deadline).await?),
+            Err(_) => Some(self.queue_for_connection(deadline).await?),
         };
         let mut refusal = None;
         loop {
@@ -76,12 +76,12 @@ impl Store {
                     }
                     refusal = Some(error);
                     if turn.is_none() {
-                        turn = Some(self.turn(deadline).await?);
+                        turn = Some(self.queue_for_connection(deadline).await?);
                     }
                     // A connection may have become free while this task was queued.
                     if pool.status().available == 0 {
                         let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
-                        let _ = timeout(Duration::from_millis(pause), self.freed.notified()).await;
+                        let _ = timeout(Duration::from_millis(pause), self.connection_freed.notified()).await;
                     }
                 }
                 Err(DeadpoolError::Timeout(timeout)) => {
@@ -93,8 +93,8 @@ impl Store {
     }
 
     /// Queues behind the tasks that wait for a full server.
-    async fn turn(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>> {
-        let turn = timeout_at(deadline, self.full_server_line.lock()).await;
+    async fn queue_for_connection(&self, deadline: Instant) -> Result<MutexGuard<'_, ()>> {
+        let turn = timeout_at(deadline, self.full_server_queue.lock()).await;
         turn.map_err(|_| Error::unavailable(FULL_SERVER))
     }
 }

@@ -57,7 +57,7 @@ impl Content {
     }
 
     /// Compares this with an order of the same id.
-    fn meets(&self, order: &NewOrder) -> InsertOutcome {
+    fn compare(&self, order: &NewOrder) -> InsertOutcome {
         if self.is_of(order) {
             InsertOutcome::AlreadyThere
         } else if self.customer_id == order.customer_id {
@@ -108,8 +108,8 @@ pub async fn record(conn: &mut Conn, batch: &Arc<[NewOrder]>, at: Timestamp) -> 
                 return InsertOutcome::Stored;
             }
             match (there.get(&order.id), first_of.get(&order.id)) {
-                (Some(there), _) => there.meets(order),
-                (None, Some(first)) => Content::of(first).meets(order),
+                (Some(there), _) => there.compare(order),
+                (None, Some(first)) => Content::of(first).compare(order),
                 (None, None) => InsertOutcome::Conflict,
             }
         })

@@ -123,7 +123,7 @@ impl Store {
         };
         self.close_idle_connections();
         // The pool ends with this function, so that the connection is closed, not reused, when it is dropped.
-        let pool = pg_pool(config, SESSION_OPTIONS, &self.pulse, 1)?;
+        let pool = pg_pool(config, SESSION_OPTIONS, &self.liveness, 1)?;
         let mut conn = self.pg_conn(&pool, Instant::now() + CONNECT_TIMEOUT).await?;
         conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
         Ok(conn)

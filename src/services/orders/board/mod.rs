@@ -3,7 +3,7 @@
 mod history;
 mod waiters;
 
-pub use crate::store::order_lists::{OrderFilter, OrderPage, OrderPageKey};
+pub use crate::domain::filters::{OrderFilter, OrderPage, OrderPageKey};
 
 use crate::{
     domain::{
@@ -15,6 +15,7 @@ use crate::{
         version::Precondition,
     },
     services::{
+        DatabaseError,
         accounts::Caller,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
@@ -84,14 +85,14 @@ impl Board {
     }
 
     /// Finds a stored order that the caller may see.
-    pub async fn find(&self, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
+    pub async fn find(&self, caller: Caller, id: OrderId) -> Result<Option<Order>, DatabaseError> {
         let order = self.store.read(async move |conn| orders::find(conn, id).await).await?;
         Ok(order.filter(|order| may_see(caller, order)))
     }
 
     /// Returns whether an order became a dead letter.
-    pub async fn is_lost(&self, id: OrderId) -> store::Result<bool> {
-        self.store.read(async move |conn| dead_letters::has(conn, id).await).await
+    pub async fn is_lost(&self, id: OrderId) -> Result<bool, DatabaseError> {
+        Ok(self.store.read(async move |conn| dead_letters::has(conn, id).await).await?)
     }
 
     /// Loads a page of orders, newest first, after the position `after`.
@@ -100,8 +101,9 @@ impl Board {
         filter: OrderFilter,
         after: Option<OrderPageKey>,
         limit: i64,
-    ) -> store::Result<OrderPage> {
-        self.store.read(async move |conn| order_lists::newest(conn, &filter, after, limit).await).await
+    ) -> Result<OrderPage, DatabaseError> {
+        let read = self.store.read(async move |conn| order_lists::newest(conn, &filter, after, limit).await);
+        Ok(read.await?)
     }
 
     /// Loads a page of the waiting orders in working order, after the position `after`.
@@ -110,18 +112,22 @@ impl Board {
         filter: OrderFilter,
         after: Option<OrderPageKey>,
         limit: i64,
-    ) -> store::Result<OrderPage> {
-        self.store.read(async move |conn| order_lists::waiting(conn, &filter, after, limit).await).await
+    ) -> Result<OrderPage, DatabaseError> {
+        let read = self.store.read(async move |conn| order_lists::waiting(conn, &filter, after, limit).await);
+        Ok(read.await?)
     }
 
     /// Loads the history of an order that the caller may see.
-    pub async fn history(&self, caller: Caller, id: OrderId) -> store::Result<Option<Vec<HistoryEntry>>> {
-        self.store
-            .read(async move |conn| match orders::find(conn, id).await? {
-                Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
-                _ => Ok(None),
-            })
-            .await
+    pub async fn history(
+        &self,
+        caller: Caller,
+        id: OrderId,
+    ) -> Result<Option<Vec<HistoryEntry>>, DatabaseError> {
+        let read = self.store.read(async move |conn| match orders::find(conn, id).await? {
+            Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
+            _ => Ok(None),
+        });
+        Ok(read.await?)
     }
 
     /// Claims the next order in working order; concurrent callers get different orders.

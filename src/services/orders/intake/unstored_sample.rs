@@ -37,7 +37,7 @@ impl UnstoredSample {
         if (at.micros() - last).abs() < SAMPLE_INTERVAL_MICROS {
             return;
         }
-        // A repeated request gets its first order. (A clock that was set back is no reason to note nothing for so long.)
+        // A repeated order is as old as its first request. (A clock that was set back must not stop the sampling.)
         if now().micros() - at.micros() > SAMPLE_INTERVAL_MICROS {
             return;
         }

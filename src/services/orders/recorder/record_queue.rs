@@ -47,7 +47,7 @@ impl Recorder {
     pub async fn record(&self, order: NewOrder, deadline: Instant) -> RecordOutcome {
         let (outcome, answer) = reply_channel::channel();
         let start = Arc::new(WorkStart::default());
-        // It ends when the outcome is here.
+        // The span ends when the outcome is known.
         let span = Span::child(SpanKind::Internal, "record order");
         let job = Job { order, outcome, place: span.context(), start: Arc::clone(&start) };
         if self.jobs.try_send(job).is_err() {
