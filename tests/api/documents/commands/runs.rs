@@ -15,7 +15,8 @@ use std::{
 const FIRST: &str = "ci";
 
 /// Beginnings of commands that no check can run, and why.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("docker run", "it starts an image that was published"),
     ("git config blame.ignoreRevsFile", "it sets up a developer's own clone"),
     ("git tag -a", "it publishes a release"),
     ("gh attestation verify", "it asks for a release that was published"),
