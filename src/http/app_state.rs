@@ -1,4 +1,4 @@
-//! What handlers work with.
+//! The use cases that handlers call.
 
 use crate::services::{
     accounts::Accounts,
@@ -11,22 +11,14 @@ use crate::services::{
 };
 use std::sync::Arc;
 
-/// What handlers work with.
 pub struct AppState {
-    /// Who is who.
     pub accounts: Accounts,
-    /// Takes orders.
     pub intake: Arc<Intake>,
-    /// Works them.
     pub bar: Board,
-    /// What there is to order.
     pub menu: Menu,
-    /// What could not be stored.
     pub dead_letters: DeadLetters,
-    /// Who changed what.
     pub trail: AuditTrail,
-    /// Which parts are up.
     pub health: Health,
-    /// What those are told who watch over it. None: they ask elsewhere.
+    /// None where another server shows the metrics.
     pub monitor: Option<SampledMetrics>,
 }

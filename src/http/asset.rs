@@ -1,6 +1,6 @@
-//! A document that is the same for everybody: made once, plain and compressed, and shared by all answers.
+//! A document that is the same for every client: made once, plain and compressed, and shared by all responses.
 
-use super::content_encoding::{accepts_gzip, gzip};
+use super::compression::{accepts_gzip, gzip};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderValue},
@@ -9,8 +9,8 @@ use actix_web::{
 use flate2::read::GzDecoder;
 use std::io::{self, Read};
 
-/// What an answer says of both forms: which one it has depends on the request.
-const VARIES: HeaderValue = HeaderValue::from_static("accept-encoding");
+/// The header `Vary` of both forms.
+const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// A document of one media type in both forms.
 pub struct Asset {
@@ -20,14 +20,14 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Compresses it: not for threads that answer.
+    /// Compresses the document: not for HTTP threads.
     pub fn of(media_type: &'static str, plain: impl Into<Bytes>) -> Self {
         let plain = plain.into();
         let gzip = gzip(&plain).into();
         Self { media_type: HeaderValue::from_static(media_type), plain, gzip }
     }
 
-    /// Unpacks what is compressed already: not for threads that answer.
+    /// Decompresses the document: not for HTTP threads.
     pub fn unpacked(media_type: &'static str, gzip: &'static [u8]) -> io::Result<Self> {
         let mut plain = Vec::new();
         GzDecoder::new(gzip).read_to_end(&mut plain)?;
@@ -35,11 +35,11 @@ impl Asset {
         Ok(Self { media_type, plain: plain.into(), gzip: Bytes::from_static(gzip) })
     }
 
-    /// Answers with the form that the client can read; nothing is copied.
+    /// Responds with the form that the client prefers, without a copy.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CONTENT_TYPE, self.media_type.clone()));
-        response.insert_header((header::VARY, VARIES));
+        response.insert_header((header::VARY, VARY));
         if accepts_gzip(request) {
             let gzip = HeaderValue::from_static("gzip");
             response.insert_header((header::CONTENT_ENCODING, gzip)).body(self.gzip.clone())

@@ -1,10 +1,10 @@
-//! Entity tags (RFC 9110, section 8.8.3) of single things, which name their state.
+//! Entity tags (RFC 9110, section 8.8.3) of single resources, which name their version.
 
 use crate::domain::version::EntityVersion;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// The entity tag of a state.
+/// The strong entity tag of a version.
 #[derive(Debug)]
 pub struct ETag(pub EntityVersion);
 

@@ -1,11 +1,12 @@
-//! The HTTP API. Handlers read what they are given, ask a use case, and say what came of it.
+//! The HTTP API: handlers read a request, call a use case, and turn its outcome into a response.
 
 mod app_state;
 mod asset;
-mod content_encoding;
+mod compression;
 mod etag;
 mod extract;
 mod handlers;
+mod head_only;
 mod middleware;
 mod offload;
 mod openapi;
@@ -23,40 +24,34 @@ pub use actix_web::dev::ServerHandle;
 use actix_web::{
     App as ActixApp,
     dev::Server,
-    middleware::{Condition, from_fn},
     web::{self, Data, ServiceConfig},
 };
 pub use app_state::AppState;
-use content_encoding::encode;
 use handlers::menu_page::MenuPage;
 use middleware::rate_limit::Limits;
-use middleware::{around_cors, exchange};
 use problem::Problem;
 pub use routes::document;
 use routes::routes;
 pub use server::Capacity;
 use server::connections_per_address::AddressLimits;
-use server::response_memory::{ResponseMemoryBudget, bounded};
+use server::response_budget::ResponseMemoryBudget;
 pub use server::thread_watchdog::ThreadWatchdog;
 pub use server::tls::Tls;
 use std::{io, net::TcpListener, sync::Arc, time::Duration};
 
-/// For those who watch over a process, and nobody else.
+/// Connections of the server for operators.
 pub const ADMIN_CONNECTIONS: usize = 256;
 
-/// Who may come, and how.
+/// The clients that are served, and their limits.
 pub struct Clients {
-    /// Whose scripts may use the API too.
+    /// The origins whose scripts may use the API.
     pub origins: Vec<Origin>,
-    /// Who is believed about where a request came from.
     pub proxies: TrustedProxies,
-    /// How many requests are answered.
     pub limits: RateLimits,
-    /// What connections are encrypted with.
     pub tls: Option<Tls>,
 }
 
-/// The API on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+/// Serves the API on this listener, until the server's handle stops it. Requests under way then have until `drain`.
 pub fn serve(
     app: AppState,
     listener: TcpListener,
@@ -67,7 +62,7 @@ pub fn serve(
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(app.health.clone()), app.monitor.clone().map(Data::new));
     let app = Data::new(app);
-    // Load tests come from one address.
+    // Without rate limits an address may have all connections: load tests come from one.
     let addresses = (!limits.policies().is_empty())
         .then(|| Arc::new(AddressLimits::new(capacity.connections, proxies.clone())));
     let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
@@ -88,7 +83,7 @@ pub fn serve(
     start(listener, capacity, origins, (tls, addresses), drain, (watchdog, "api"), configure)
 }
 
-/// The server for those who watch over a process, and nobody else, on this listener. It runs until its handle stops it.
+/// Serves health checks and metrics for operators on this listener, until the server's handle stops it.
 pub fn serve_admin(
     health: Health,
     monitor: SampledMetrics,
@@ -97,7 +92,7 @@ pub fn serve_admin(
     watchdog: &ThreadWatchdog,
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(health), Data::new(monitor));
-    // Answers are not bounded here: nobody reaches it but those who watch.
+    // Responses are not bounded here: only operators reach it.
     let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS, answer_bytes: usize::MAX };
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(health.clone()).app_data(monitor.clone());
@@ -117,15 +112,10 @@ fn start(
 ) -> io::Result<Server> {
     let watchdog = watchdog.clone();
     let watched = Data::new(watchdog.clone());
-    // Called once on each thread that answers.
+    // Called once on each worker thread.
     let app = move || {
         watchdog.watch_this_thread(name);
-        ActixApp::new()
-            .wrap(from_fn(encode))
-            .wrap(from_fn(bounded))
-            .wrap(from_fn(exchange))
-            .wrap(middleware::cors::layer(&origins))
-            .wrap(Condition::new(!origins.is_empty(), from_fn(around_cors)))
+        middleware::wrap(ActixApp::new(), &origins)
             .app_data(watched.clone())
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))

@@ -38,6 +38,10 @@ const TRACEPARENT: &str = "traceparent";
 /// Unset while nothing is traced.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
+pub fn is_enabled() -> bool {
+    TRACER.get().is_some()
+}
+
 /// Sends spans in the background until it is finished.
 pub struct Traces(Option<SdkTracerProvider>);
 

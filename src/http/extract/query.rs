@@ -2,7 +2,7 @@
 
 use crate::domain::{FieldError, Timestamp, text::Search};
 use crate::http::{
-    content_encoding::{Unsent, is_head_only},
+    head_only::{UnsentBody, is_head_only},
     offload::offload,
     problem::Problem,
 };
@@ -192,7 +192,7 @@ pub async fn page(
     }
     response.content_type(ContentType::json());
     if is_head_only(request) {
-        return Ok(response.body(Unsent::unmade()));
+        return Ok(response.body(UnsentBody::UNMADE));
     }
     let json = offload(move || serde_json::to_vec(&view)).await?;
     Ok(response.body(json.map_err(|error| Problem::internal(&error))?))

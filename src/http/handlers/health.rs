@@ -1,6 +1,6 @@
 //! Whether this process lives, and whether it is ready.
 
-use crate::http::{middleware::LoggedCause, server::thread_watchdog::ThreadWatchdog};
+use crate::http::{middleware::access_log::LoggedCause, server::thread_watchdog::ThreadWatchdog};
 use crate::{
     services::health::{DatabaseState, Health, HealthReport, Missing},
     telemetry::metrics::MetricLabel,

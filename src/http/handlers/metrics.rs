@@ -1,6 +1,6 @@
 //! `GET /metrics`.
 
-use crate::http::content_encoding::{Unsent, is_head_only};
+use crate::http::head_only::{UnsentBody, is_head_only};
 use crate::{services::sampled_metrics::SampledMetrics, telemetry::metrics};
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -20,7 +20,7 @@ pub async fn show(monitor: Data<SampledMetrics>, request: HttpRequest) -> HttpRe
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE));
     if is_head_only(&request) {
-        return response.body(Unsent::unmade());
+        return response.body(UnsentBody::UNMADE);
     }
     response.body(Bytes::from_owner(monitor.metrics().await))
 }

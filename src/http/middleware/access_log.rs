@@ -1,103 +1,184 @@
-//! What is told of each request: its span, its place in the metrics, and its line in the log.
+//! Records each request: its span, its duration as a metric, and its line in the log.
 
-use crate::http::{extract::client_ip::from_trusted_proxy, request_id::RequestId};
-use crate::telemetry::{
-    metrics,
-    traces::{Extractor, Span, SpanKind, TraceContext},
-};
-use actix_web::{
-    HttpRequest,
-    http::{
-        StatusCode,
-        header::{HeaderMap, HeaderName},
+use super::Answer;
+use crate::{
+    http::{extract::client_ip::from_trusted_proxy, problem::Problem, request_id::RequestId},
+    telemetry::{
+        metrics,
+        traces::{self, Extractor, Span, SpanKind, TraceContext},
     },
 };
+use actix_web::{
+    Error, HttpRequest,
+    body::BoxBody,
+    dev::{ResourceMap, ServiceRequest, ServiceResponse},
+    http::{
+        Uri,
+        header::{HeaderMap, HeaderName},
+    },
+    middleware::Next,
+};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::{num::NonZero, sync::LazyLock, time::Instant};
+use std::{
+    cell::OnceCell,
+    num::NonZero,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
-/// The answers with 5xx that are logged one by one: so many a second, and so many at once. While a part is down every request
-/// may be one, and anybody can send those.
+/// Limits on the responses with 5xx that are logged one by one: while a server is down every request may be one, and anybody
+/// can send requests.
 const MAX_LOGGED_PER_SECOND: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(9);
 const MAX_LOGGED_BURST: NonZero<u32> = NonZero::<u32>::MIN.saturating_add(99);
 static LOGGED: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {
     RateLimiter::direct(Quota::per_second(MAX_LOGGED_PER_SECOND).allow_burst(MAX_LOGGED_BURST))
 });
 
-/// Those whose names may be told: anybody can invent others.
+/// Methods that are recorded by name: anybody can invent others.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// What OpenTelemetry calls all others.
-const OTHER: &str = "_OTHER";
-/// How a request is counted whose client did not wait for the answer.
-const GONE: u16 = 499;
+/// OpenTelemetry's name of all other methods.
+const OTHER_METHOD: &str = "_OTHER";
+/// The recorded status of a request whose client did not wait for the response.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+thread_local! {
+    /// The routes of the thread's app, for requests that end without a response.
+    static ROUTES: OnceCell<ResourceMap> = const { OnceCell::new() };
+}
+
+/// The cause of a handler's 5xx response, which it adds to the response's extensions for the log.
+pub struct LoggedCause(pub String);
+
+/// Records the request, however it ends.
+pub async fn record(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+    let observed = ObservedRequest::begin(request.request());
+    let answer = observed.span.run(next.call(request)).await;
+    match &answer {
+        Ok(response) => {
+            let route = observed.route.is_none().then(|| response.request().match_pattern()).flatten();
+            observed.end(response.status().as_u16(), route, logged_cause(response).as_deref());
+        }
+        Err(error) => {
+            observed.end(error.as_response_error().status_code().as_u16(), None, cause(error).as_deref());
+        }
+    }
+    answer
+}
+
+fn logged_cause(response: &ServiceResponse) -> Option<String> {
+    let response = response.response();
+    let logged = response.extensions().get::<LoggedCause>().map(|LoggedCause(cause)| cause.clone());
+    logged.or_else(|| response.error().and_then(cause))
+}
+
+/// Returns the cause of an error, where it is for the log only.
+fn cause(error: &Error) -> Option<String> {
+    match error.as_error::<Problem>() {
+        Some(problem) => problem.cause().map(str::to_owned),
+        None if error.as_response_error().status_code().is_server_error() => Some(error.to_string()),
+        None => None,
+    }
+}
 
 /// A request that is being answered.
-pub struct ObservedRequest {
-    begun: Instant,
-    id: RequestId,
+struct ObservedRequest {
+    started: Instant,
+    id: Option<RequestId>,
     method: &'static str,
-    /// As in the API's document; empty where there is none. Never what the client wrote, which may be anything.
-    route: String,
+    uri: Uri,
+    /// The path's pattern, or nothing where no route has the path: never what the client wrote, which may be anything. `None`
+    /// until the request is routed, unless it is traced: finding it before that means to try one route's pattern after another.
+    route: Option<String>,
     span: Span,
     ended: bool,
 }
 
 impl ObservedRequest {
-    /// From here on.
-    pub fn begin(request: &HttpRequest, id: &RequestId) -> Self {
-        let begun = Instant::now();
-        let method = METHODS.into_iter().find(|known| *known == request.method().as_str()).unwrap_or(OTHER);
+    fn begin(request: &HttpRequest) -> Self {
+        let started = Instant::now();
+        let method = request.method().as_str();
+        let method = METHODS.into_iter().find(|known| *known == method).unwrap_or(OTHER_METHOD);
+        ROUTES.with(|routes| {
+            routes.get_or_init(|| request.resource_map().clone());
+        });
+        let (id, uri) = (RequestId::current(), request.uri().clone());
+        let mut observed =
+            Self { started, id, method, uri, route: None, span: Span::default(), ended: false };
+        if traces::is_enabled() {
+            observed.start_span(request);
+        }
+        observed
+    }
+
+    fn start_span(&mut self, request: &HttpRequest) {
         let route = request.match_pattern().unwrap_or_default();
-        // Anybody can send the header: whoever is believed there decides what is traced.
+        // Anybody can send the header: a client that is believed there would decide which requests are traced.
         let parent = if from_trusted_proxy(request) {
             TraceContext::extract(&Headers(request.headers()))
         } else {
             TraceContext::default()
         };
-        let mut span = Span::begin(SpanKind::Server, || span_name(method, &route), &parent);
+        let mut span = Span::begin(SpanKind::Server, || span_name(self.method, &route), &parent);
         if span.is_recorded() {
-            span.set("http.request.method", method);
+            span.set("http.request.method", self.method);
             span.set("url.scheme", request.connection_info().scheme().to_owned());
             if !route.is_empty() {
                 span.set("http.route", route.clone());
             }
-            span.set("shakerqueue.request_id", id.as_str().to_owned());
+            span.set("shakerqueue.request_id", self.id().to_owned());
         }
-        Self { begun, id: id.clone(), method, route, span, ended: false }
+        (self.span, self.route) = (span, Some(route));
     }
 
-    /// Where it is in a trace.
-    pub fn place(&self) -> TraceContext {
-        self.span.context()
+    fn id(&self) -> &str {
+        self.id.as_ref().map(RequestId::as_str).unwrap_or_default()
     }
 
-    /// It was answered so; `cause` says why, where that is nobody else's business.
-    pub fn end(mut self, status: StatusCode, cause: Option<&str>) {
-        self.tell(status.as_u16(), cause);
+    fn end(mut self, status: u16, route: Option<String>, cause: Option<&str>) {
+        self.route = self.route.take().or(route).or(Some(String::new()));
+        self.finish(status, cause);
     }
 
-    fn tell(&mut self, status: u16, cause: Option<&str>) {
+    fn finish(&mut self, status: u16, cause: Option<&str>) {
         self.ended = true;
-        let took = self.begun.elapsed();
-        metrics::observe_request(self.method, &self.route, status, took);
+        let duration = self.started.elapsed();
+        let route = self.route.take().or_else(|| self.expected_route()).unwrap_or_default();
+        metrics::observe_request(self.method, &route, status, duration);
         if self.span.is_recorded() {
             self.span.set("http.response.status_code", i64::from(status));
             if status >= 500 {
                 self.span.failed(cause.unwrap_or_default().to_owned());
             }
         }
-        let (id, method, route) = (self.id.as_str(), self.method, self.route.as_str());
-        let ms = f64::from(u32::try_from(took.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
-        let trace = self.span.context().trace_id();
+        self.log(&route, status, duration, cause);
+    }
+
+    /// Finds the route by the path, where the request is gone.
+    fn expected_route(&self) -> Option<String> {
+        ROUTES.with(|routes| routes.get()?.match_pattern(self.uri.path()))
+    }
+
+    fn log(&self, route: &str, status: u16, duration: Duration, cause: Option<&str>) {
         /// One line, whichever the level.
         macro_rules! line {
             ($level:ident) => {
-                tracing::$level!(target: "access", request_id = id, method, route, status, ms, trace_id = trace, cause, "answered")
+                tracing::$level!(
+                    target: "access",
+                    request_id = self.id(),
+                    method = self.method,
+                    route,
+                    status,
+                    ms = milliseconds(duration),
+                    trace_id = self.span.context().trace_id(),
+                    cause,
+                    "answered"
+                )
             };
         }
         let is_for_operators = status >= 500 || status >= 400 && cause.is_some();
         match status {
             _ if is_for_operators && LOGGED.check().is_err() => metrics::http().unlogged_answers.inc(),
-            // A defect of ours.
+            // A defect of the service.
             500 => line!(error),
             501.. => line!(warn),
             _ if is_for_operators => line!(warn),
@@ -110,7 +191,7 @@ impl ObservedRequest {
 impl Drop for ObservedRequest {
     fn drop(&mut self) {
         if !self.ended {
-            self.tell(GONE, None);
+            self.finish(CLIENT_CLOSED_REQUEST, None);
         }
     }
 }
@@ -128,8 +209,13 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// As OpenTelemetry has it.
+/// The name that OpenTelemetry's conventions give the span of a request.
 fn span_name(method: &str, route: &str) -> String {
-    let method = if method == OTHER { "HTTP" } else { method };
+    let method = if method == OTHER_METHOD { "HTTP" } else { method };
     format!("{method} {route}").trim_end().to_owned()
+}
+
+/// Milliseconds with three digits after the point.
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
 }

@@ -1,21 +1,23 @@
-//! Cross-origin access (CORS): other origins whose scripts may use the API. None unless configured: a browser then keeps them away.
+//! Cross-origin access (CORS): the origins whose scripts may use the API. None unless configured, so that browsers refuse them.
 
+use super::{Answer, header_limits};
 use crate::{
     config::Origin,
     http::{extract::idempotency, request_id},
 };
 use actix_cors::Cors;
 use actix_web::{
+    body::BoxBody,
     dev::ServiceRequest,
     http::{Method, header},
-    middleware::Condition,
+    middleware::{Condition, Next},
 };
 
-/// The time for which browsers may keep the answer to a preflight request, in seconds.
+/// The time for which browsers may cache the response to a preflight request.
 const MAX_AGE_SECONDS: usize = 3600;
 
-/// Headers of answers that a script from another origin may read.
-pub const EXPOSED_HEADERS: [&str; 15] = [
+/// Headers of responses that a script from another origin may read.
+const EXPOSED_HEADERS: [&str; 15] = [
     "Allow",
     "Date",
     "Deprecation",
@@ -33,19 +35,19 @@ pub const EXPOSED_HEADERS: [&str; 15] = [
     request_id::HEADER,
 ];
 
-/// The layer that answers preflight requests and marks what may be read. Tokens travel in a header that scripts set themselves,
-/// never by themselves as cookies do, so that no credentials are allowed.
+/// Answers preflight requests and adds CORS headers to responses. Credentials are not allowed: tokens are in a header that
+/// scripts set, and browsers do not send them by themselves as they send cookies.
 ///
-/// Any header may be sent: libraries for traces, error reports and analytics add their own (`traceparent`, `baggage`,
-/// `sentry-trace`, `x-datadog-trace-id`, …), and one that is not allowed would keep a page from ordering at all. Who is not a
-/// browser can send what it likes anyway.
+/// Any request header is allowed: libraries for traces, error reports and analytics add their own (`traceparent`, `baggage`,
+/// `sentry-trace`, `x-datadog-trace-id`, …), and one that is not allowed would keep a page from ordering at all. Clients other
+/// than browsers can send any header anyway.
 pub fn layer(origins: &[Origin]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allow_any_header()
         .expose_headers(EXPOSED_HEADERS)
         .max_age(MAX_AGE_SECONDS);
-    // Beside it others mean nothing, and would hide it.
+    // Beside `*` other origins mean nothing, and would hide it.
     let cors = if origins.contains(&Origin::Any) {
         cors.allow_any_origin().send_wildcard()
     } else {
@@ -65,8 +67,13 @@ fn allow(cors: Cors, origin: &Origin) -> Cors {
     }
 }
 
-/// Returns whether a browser asks beforehand what a script may do.
-pub fn is_preflight(request: &ServiceRequest) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+/// Refuses preflight requests whose head is too large, around the layer that answers them by itself and repeats the names that
+/// they have.
+pub async fn limit_preflights(mut request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if is_preflight && let Err(problem) = header_limits::check(&mut request) {
+        return Ok(request.error_response(problem));
+    }
+    next.call(request).await
 }

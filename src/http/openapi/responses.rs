@@ -3,9 +3,8 @@
 use super::{examples, fields};
 use crate::http::{
     extract::idempotency,
-    middleware::rate_limit::WATCHED,
+    middleware::{rate_limit::UNLIMITED_PATHS, response_memory::UNBOUNDED_PATHS},
     problem::types::{self, ProblemType},
-    server::response_memory::ALWAYS_ANSWERED,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -71,8 +70,8 @@ pub fn complete(document: &mut Value) {
 
 fn operations(document: &mut Value) {
     for (path, item) in fields(document.get_mut("paths")) {
-        let counted = !WATCHED.contains(&path.as_str());
-        let bounded = !ALWAYS_ANSWERED.contains(&path.as_str());
+        let counted = !UNLIMITED_PATHS.contains(&path.as_str());
+        let bounded = !UNBOUNDED_PATHS.contains(&path.as_str());
         for (method, operation) in fields(Some(item)) {
             for parameter in
                 operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten()

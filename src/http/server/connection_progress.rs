@@ -1,6 +1,6 @@
 //! The state that a connection shares with the requests that it carries. Both live on one thread.
 
-use crate::http::server::response_memory::MemoryReservation;
+use super::response_budget::MemoryReservation;
 use actix_web::http::header::{self, HeaderMap};
 use std::{
     cell::Cell,
@@ -11,64 +11,71 @@ use std::{
 };
 use tokio::time::Instant;
 
-use super::connection_timeouts::{HEAD_TIMEOUT, IDLE_TIMEOUT, LATE_HEAD_GRACE};
+/// The time for the head of a request.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// The additional time in which the framework answers a first head that is late, before the connection is cut.
+pub const LATE_HEAD_GRACE: Duration = Duration::from_secs(1);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// The time in which a client must take any of the bytes that are ready to be sent.
+pub const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// The average rate at which a client must take bytes that are ready, after the first [`UNREAD_TIMEOUT`].
+const MIN_READ_BYTES_PER_SECOND: u64 = 4 * 1024;
 
-/// Bytes read of requests that are pipelined behind the one being answered.
-const READ_AHEAD: usize = 4 * 1024;
-/// The most that is read for one body, with its framing. The framework polls without end once its buffer holds 128 KiB.
-const MAX_BODY_READ: usize = 112 * 1024;
+/// Bytes that are read of requests that are pipelined behind the one being answered.
+const MAX_PIPELINED_BYTES: usize = 4 * 1024;
+/// Bytes that are read for one body, with its framing. The framework polls without end once its buffer holds 128 KiB.
+const MAX_BODY_READ_BYTES: usize = 112 * 1024;
 
 /// The state of a connection.
-pub struct Progress {
-    pub(crate) phase: Cell<Phase>,
-    /// Encrypted with TLS.
+pub struct ConnectionProgress {
+    pub(super) phase: Cell<Phase>,
+    /// True with TLS.
     pub encrypted: bool,
-    /// Bytes of answers under way to the client's address; `None` where the address has no limit.
+    /// Bytes of responses under way to the client's address; `None` where the address has no limit.
     pub address_bytes: Option<Arc<AtomicUsize>>,
-    /// Requests and answers under way: more than one only while an answer is handed to the connection.
+    /// Requests and responses under way: more than one only while a response is handed to the connection.
     busy: Cell<usize>,
-    /// What may be read before the request under way is answered.
+    /// Bytes that may be read before the request under way is answered.
     read_ahead: Cell<usize>,
     /// A chunked body was read since the connection was idle: its size is unknown, so that there is one allowance for all.
     chunked: Cell<bool>,
-    /// The client takes nothing at the moment.
+    /// The client takes no bytes at the moment.
     blocked: Cell<bool>,
-    /// The answer under way has more bytes at hand than were given to the connection.
-    pub(in crate::http) more: Cell<bool>,
-    /// Of answers that were handed to the connection and are not written yet.
+    /// The response under way has more bytes ready than were given to the connection.
+    pub has_more: Cell<bool>,
+    /// Reservations of responses that were handed to the connection and are not written yet.
     unwritten: Cell<Vec<MemoryReservation>>,
-    /// How far its end is, after an answer that said `Connection: close`.
     ending: Cell<Ending>,
     /// The connection's task, where it waits for one of the above.
     waiting: Cell<Option<Waker>>,
 }
 
-/// The end of a connection with an answer that says so. Requests that were there before it are not processed (RFC 9112, 9.6);
-/// the framework, which has read them already, takes the answer for the last one only where it has none.
+/// The end of a connection after a response with `Connection: close`. Requests that were there before it are not processed
+/// (RFC 9112, 9.6); the framework, which has read them already, takes the response for the last one only where it has none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// It goes on.
+    /// The connection goes on.
     Open,
-    /// The last answer is under way.
+    /// The last response is under way.
     Announced,
-    /// That one is complete, and what is written next ends it.
+    /// The last response is complete, and the next flush ends the connection.
     Complete,
-    /// All of it is written. Nothing else will be.
+    /// All is written. Nothing else will be.
     Written,
 }
 
 #[derive(Clone, Copy)]
-pub(crate) enum Phase {
-    /// Nothing of a request is there; one must begin in time.
+pub(super) enum Phase {
+    /// No byte of a request is there. A request must begin until then.
     Idle(Instant),
-    /// Some of a head is there; all of it must be in time.
+    /// A part of a head is there. All of it must be there until then.
     Head(Instant),
-    /// A request is being answered: who does that watches over its time.
+    /// A request is being answered, which has timeouts of its own.
     Busy,
 }
 
-impl Progress {
-    pub(crate) fn new(
+impl ConnectionProgress {
+    pub(super) fn new(
         first_head: Instant,
         encrypted: bool,
         address_bytes: Option<Arc<AtomicUsize>>,
@@ -78,24 +85,24 @@ impl Progress {
             encrypted,
             address_bytes,
             busy: Cell::default(),
-            read_ahead: Cell::new(READ_AHEAD),
+            read_ahead: Cell::new(MAX_PIPELINED_BYTES),
             chunked: Cell::default(),
             blocked: Cell::default(),
-            more: Cell::default(),
+            has_more: Cell::default(),
             unwritten: Cell::default(),
             ending: Cell::new(Ending::Open),
             waiting: Cell::default(),
         })
     }
 
-    /// A request is there. It is being answered until what this returns is dropped.
-    pub fn begin(self: &Rc<Self>) -> Busy {
+    /// Begins a request, which is being answered until the returned value is dropped.
+    pub fn begin(self: &Rc<Self>) -> BusyConnection {
         self.phase.set(Phase::Busy);
         self.busy.set(self.busy.get() + 1);
-        Busy(self.clone())
+        BusyConnection(self.clone())
     }
 
-    /// Whether the request that is to be answered was there before the one before it ended. Says so once.
+    /// Returns whether the next request was there before the previous one ended; true only once for each request.
     pub fn has_waiting_request(&self) -> bool {
         let waits = matches!(self.phase.get(), Phase::Idle(_));
         if waits {
@@ -105,35 +112,35 @@ impl Progress {
         waits
     }
 
-    /// Allows for the body that these headers announce to be read.
+    /// Allows the body that these headers announce to be read.
     pub fn expect_body(&self, headers: &HeaderMap) {
         let length = if headers.contains_key(header::TRANSFER_ENCODING) {
-            if self.chunked.replace(true) { 0 } else { MAX_BODY_READ }
+            if self.chunked.replace(true) { 0 } else { MAX_BODY_READ_BYTES }
         } else {
             let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
             length.and_then(|length| length.parse().ok()).unwrap_or(0)
         };
-        self.read_ahead.set(self.read_ahead.get().saturating_add(length).min(MAX_BODY_READ));
+        self.read_ahead.set(self.read_ahead.get().saturating_add(length).min(MAX_BODY_READ_BYTES));
         if length > 0 {
             self.wake();
         }
     }
 
-    /// Holds this until what was handed to the connection is written, or the connection is gone.
+    /// Holds the reservation until what was handed to the connection is written, or the connection is gone.
     pub fn hold_until_written(&self, reservation: MemoryReservation) {
         let mut unwritten = self.unwritten.take();
         unwritten.push(reservation);
         self.unwritten.set(unwritten);
     }
 
-    /// The answer that now begins is the last one.
+    /// Marks the response that now begins as the last one.
     pub fn announce_end(&self) {
         if self.ending.get() == Ending::Open {
             self.ending.set(Ending::Announced);
         }
     }
 
-    /// Tells whether the request that comes now is behind the last answer. The framework comes to it when that is complete.
+    /// Returns whether the request that now comes is behind the last response. The framework comes to it when that is complete.
     pub fn is_behind_end(&self) -> bool {
         if self.ending.get() == Ending::Announced {
             self.ending.set(Ending::Complete);
@@ -141,26 +148,25 @@ impl Progress {
         self.ending.get() != Ending::Open
     }
 
-    /// Tells whether the last answer is written, so that nothing else may be.
+    /// Returns whether the last response is written, so that nothing else may be.
     pub fn has_written_last(&self) -> bool {
         self.ending.get() == Ending::Written
     }
 
-    /// How much may be read now.
-    pub(crate) fn readable(&self) -> usize {
+    /// Returns how many bytes may be read now.
+    pub(super) fn readable(&self) -> usize {
         match self.phase.get() {
             _ if self.blocked.get() => 0,
             Phase::Busy => self.read_ahead.get(),
             Phase::Idle(_) | Phase::Head(_) => {
-                self.read_ahead.set(READ_AHEAD);
+                self.read_ahead.set(MAX_PIPELINED_BYTES);
                 self.chunked.set(false);
                 usize::MAX
             }
         }
     }
 
-    /// So much was read.
-    pub(crate) fn heard(&self, bytes: usize) {
+    pub(super) fn note_read(&self, bytes: usize) {
         match self.phase.get() {
             Phase::Idle(_) => self.phase.set(Phase::Head(Instant::now() + HEAD_TIMEOUT + LATE_HEAD_GRACE)),
             Phase::Head(_) => {}
@@ -168,8 +174,8 @@ impl Progress {
         }
     }
 
-    /// What was sent is part of an answer that goes on.
-    pub(crate) fn said(&self) {
+    /// Notes that bytes of a response that goes on were sent.
+    pub(super) fn note_write(&self) {
         match self.phase.get() {
             Phase::Idle(_) => self.phase.set(Phase::Idle(Instant::now() + IDLE_TIMEOUT)),
             Phase::Head(until) => {
@@ -179,13 +185,13 @@ impl Progress {
         }
     }
 
-    /// The client took nothing.
-    pub(crate) fn block(&self) {
+    /// Notes that the client takes no bytes.
+    pub(super) fn block(&self) {
         self.blocked.set(true);
     }
 
-    /// All that was handed to the connection is written.
-    pub(crate) fn written(&self) {
+    /// Notes that all that was handed to the connection is written.
+    pub(super) fn note_flush(&self) {
         let mut unwritten = self.unwritten.take();
         unwritten.clear();
         self.unwritten.set(unwritten);
@@ -198,8 +204,8 @@ impl Progress {
         }
     }
 
-    /// The task is woken when more may be read or answered.
-    pub(in crate::http) fn wait(&self, cx: &Context<'_>) {
+    /// Has the task woken when more may be read or answered.
+    pub(super) fn wait(&self, cx: &Context<'_>) {
         self.waiting.set(Some(cx.waker().clone()));
     }
 
@@ -210,10 +216,10 @@ impl Progress {
     }
 }
 
-/// A request that is being answered.
-pub struct Busy(Rc<Progress>);
+/// Keeps a connection busy until it is dropped.
+pub struct BusyConnection(Rc<ConnectionProgress>);
 
-impl Drop for Busy {
+impl Drop for BusyConnection {
     fn drop(&mut self) {
         let left = self.0.busy.get().saturating_sub(1);
         self.0.busy.set(left);
@@ -224,33 +230,28 @@ impl Drop for Busy {
     }
 }
 
-/// How long a client takes over what is sent to it.
-pub(crate) struct Slowness {
+/// The rate at which a client takes what is sent to it.
+pub(super) struct ReadRate {
     since: Instant,
     latest: Instant,
-    taken: u64,
+    bytes: u64,
 }
 
-/// How long a client may take none of what is sent to it.
-pub(crate) const UNREAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes a second that a client must take on average, after the first [`UNREAD_TIMEOUT`], of what is ready to be sent.
-pub(crate) const MIN_RATE: u64 = 4 * 1024;
-
-impl Slowness {
-    pub(crate) fn from_now() -> Self {
+impl ReadRate {
+    pub fn from_now() -> Self {
         let now = Instant::now();
-        Self { since: now, latest: now, taken: 0 }
+        Self { since: now, latest: now, bytes: 0 }
     }
 
-    pub(crate) fn took(&mut self, bytes: usize) {
-        self.taken = self.taken.saturating_add(bytes as u64);
+    /// Notes that the client took bytes.
+    pub fn note(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
         self.latest = Instant::now();
     }
 
-    /// When the client must have taken more.
-    pub(crate) fn deadline(&self) -> Instant {
-        let on_average =
-            self.since + UNREAD_TIMEOUT + Duration::from_millis(self.taken.saturating_mul(1000) / MIN_RATE);
-        on_average.min(self.latest + UNREAD_TIMEOUT)
+    /// Returns the time until which the client must take more.
+    pub fn deadline(&self) -> Instant {
+        let allowed = Duration::from_millis(self.bytes.saturating_mul(1000) / MIN_READ_BYTES_PER_SECOND);
+        (self.since + UNREAD_TIMEOUT + allowed).min(self.latest + UNREAD_TIMEOUT)
     }
 }

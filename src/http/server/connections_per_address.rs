@@ -1,7 +1,8 @@
-//! Connections, and bytes of answers under way, by the client's address: no single one can have all of a process.
+//! Limits on connections, and the count of bytes of responses under way, by the client's address: no single address can have all
+//! of a process.
 //!
-//! It is the peer's address that counts, for a connection begins before anything is said about whom it is for. A proxy has
-//! the connections of all its clients and must be trusted (`TRUSTED_PROXIES`), also one on the same machine.
+//! The peer's address counts, since a connection begins before a proxy can name the client. A proxy has the connections of all
+//! its clients and must be trusted (`TRUSTED_PROXIES`), also one on the same machine.
 
 use crate::http::extract::client_ip;
 use crate::{config::TrustedProxies, telemetry::metrics};
@@ -11,10 +12,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
 
-/// The part of a process that one address can have: one of so many.
-pub const SHARE: usize = 4;
+/// The divisor of what a process has that gives one address its share.
+pub const ADDRESS_SHARE: usize = 4;
 
-/// The addresses that have connections, of which there are no more than connections.
+/// The connections of each address.
 pub struct AddressLimits {
     max_connections: usize,
     unlimited: TrustedProxies,
@@ -28,9 +29,9 @@ struct Usage {
 }
 
 impl AddressLimits {
-    /// For a process with so many connections. Proxies have no limit.
+    /// Creates limits for a process with this many connections; `unlimited` addresses have none.
     pub fn new(connections: usize, unlimited: TrustedProxies) -> Self {
-        Self { max_connections: connections.div_ceil(SHARE), unlimited, open: Mutex::default() }
+        Self { max_connections: connections.div_ceil(ADDRESS_SHARE), unlimited, open: Mutex::default() }
     }
 
     /// Counts a connection; `Err` if its address has as many as it may. `Ok(None)`: the address has no limit.
@@ -51,12 +52,12 @@ impl AddressLimits {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u128, Usage>> {
-        // Numbers are whole at any time.
+        // Its numbers are consistent at any time, also after a panic.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The address has as many connections as it may.
+/// The address has as many connections as it may have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TooManyConnections;
 
@@ -68,7 +69,7 @@ pub struct AddressSlot {
 }
 
 impl AddressSlot {
-    /// Bytes of answers under way to the address.
+    /// Returns the counter of bytes of responses under way to the address.
     pub fn bytes(&self) -> Arc<AtomicUsize> {
         self.bytes.clone()
     }

@@ -1,12 +1,12 @@
-//! What listens: HTTP/1.1, over TLS where there is a certificate.
+//! The server: HTTP/1.1, over TLS where there is a certificate.
 //!
-//! Not HTTP/2: the framework's bounds neither the requests that one connection may have under way nor the size of their heads,
-//! and it leaves them when the process stops.
+//! Not HTTP/2: the framework's bounds neither the requests that one connection may have under way nor the size of their heads, and
+//! abandons them when the process stops.
 
 pub mod connection_progress;
 pub mod connection_timeouts;
 pub mod connections_per_address;
-pub mod response_memory;
+pub mod response_budget;
 pub mod thread_watchdog;
 pub mod tls;
 pub mod upgrade;
@@ -22,9 +22,10 @@ use actix_web::{
     dev::{AppConfig, Server, Service},
     rt::net::TcpStream,
 };
-use connection_timeouts::{HEAD_TIMEOUT, IDLE_TIMEOUT, LINGER, WatchedConnection};
+use connection_progress::{HEAD_TIMEOUT, IDLE_TIMEOUT};
+use connection_timeouts::{LINGER_TIMEOUT, WatchedConnection};
 use connections_per_address::{AddressLimits, TooManyConnections};
-use response_memory::SLICE_BYTES;
+use response_budget::SLICE_BYTES;
 use socket2::SockRef;
 use std::{
     fmt,
@@ -37,24 +38,24 @@ use tls::Tls;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
-/// Bytes of an answer that the system holds for a connection (Linux: twice as many, with what it needs itself). It would take
-/// some MB of each for a client that begins fast and then stalls.
-const SEND_BUFFER: usize = 128 * 1024;
+/// Bytes of a response that the system holds for a connection (Linux: twice as many, with its own overhead). By default it would
+/// hold some MB for a client that begins fast and then stalls.
+const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 type Stream = WatchedConnection<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
 
-/// How much is done at a time.
+/// Limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Threads that answer.
+    /// Worker threads.
     pub threads: usize,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: usize,
-    /// Bytes of answers under way.
+    /// Bytes of responses under way.
     pub answer_bytes: usize,
 }
 
-/// Answers with `app` on this listener. It runs until its handle stops it; `drain` bounds how long requests under way may then take.
+/// Serves `app` on this listener, until the server's handle stops it. Requests under way then have until `drain`.
 pub fn start<F, I, S, B>(
     app: F,
     listener: TcpListener,
@@ -74,8 +75,8 @@ where
     <S::Service as Service<actix_http::Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    // Connections have what their listener has.
-    SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
+    // Connections inherit it from their listener.
+    SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
     let server = Server::build()
         // Signals belong to the process: it has more to stop than this server.
         .disable_signals()
@@ -93,7 +94,7 @@ where
                 async move { stopping.notified().await }
             })
             .client_request_timeout(HEAD_TIMEOUT)
-            .client_disconnect_timeout(LINGER)
+            .client_disconnect_timeout(LINGER_TIMEOUT)
             .keep_alive(IDLE_TIMEOUT)
             .h1_write_buffer_size(SLICE_BYTES)
             .on_connect_ext(|stream: &Stream, data| {
@@ -102,8 +103,8 @@ where
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream| accept(stream, tls.clone(), addresses.clone())).and_then(http.map_err(
             |error| {
-                // Not worth a line each: whoever connects can cause them.
-                tracing::trace!(%error, "a connection ended");
+                // Not worth a line each: any client can cause them.
+                tracing::trace!(%error, "a connection failed");
                 ErrorKind::Other.into()
             },
         ))
@@ -117,7 +118,7 @@ async fn accept(
     addresses: Option<Arc<AddressLimits>>,
 ) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
     let peer = stream.peer_addr()?;
-    // One that is too many is closed without a word, which costs least.
+    // A connection beyond the limit is closed without a response, which costs least.
     let slot = match addresses.map(|addresses| addresses.admit(peer.ip())) {
         None => None,
         Some(Ok(slot)) => slot,

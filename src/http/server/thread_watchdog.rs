@@ -1,7 +1,7 @@
-//! A watchdog over the threads that answer requests.
+//! A watchdog over the HTTP threads.
 //!
-//! Each of them runs all of its connections on one single-threaded runtime, so a handler that never yields stops them all, while
-//! the rest of the process looks well. The watchdog therefore runs on a plain thread of its own, which needs no runtime.
+//! Each of them runs all of its connections on one single-threaded runtime, so that a handler that never yields stops them all,
+//! while the rest of the process looks well. The watchdog therefore runs on a plain thread of its own, which needs no runtime.
 
 use crate::{
     telemetry::{self, metrics},
@@ -21,15 +21,15 @@ use std::{
 };
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often each thread shows that it runs, and how often the watchdog looks.
+/// The interval at which each thread shows that it runs and the watchdog checks.
 const TICK_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a thread may show nothing before it counts as stalled.
+/// The time without a tick after which a thread counts as stalled.
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a thread may be stalled before the process ends, so that its supervisor starts it anew.
+/// The time without a tick after which the process exits, so that its supervisor restarts it.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest time between two looks that counts. In what is beyond, the watchdog itself did not run (SIGSTOP, a paused
-/// machine), and so the threads may not have run either.
-const MAX_LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The longest time between two checks that counts. If it is longer, the watchdog itself did not run (SIGSTOP, a paused machine),
+/// and so the threads may not have run either.
+const MAX_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Watches over the HTTP threads of a process until its last clone is gone. Cheap to clone.
 #[derive(Clone)]
@@ -38,18 +38,18 @@ pub struct ThreadWatchdog(Arc<Threads>);
 struct Threads {
     ticks: Mutex<HashMap<ThreadId, Arc<ThreadTicks>>>,
     stalled: AtomicUsize,
-    /// Tells the watchdog's thread to end, by being dropped.
+    /// Ends the watchdog's thread when it is dropped.
     _alive: SyncSender<()>,
 }
 
-/// Shows that a thread runs.
+/// Ticks of a thread, which show that it runs.
 struct ThreadTicks {
     name: String,
     count: AtomicU64,
 }
 
 impl ThreadWatchdog {
-    /// Starts the thread that watches.
+    /// Starts the watchdog's thread.
     pub fn start() -> io::Result<Self> {
         let (alive, ended) = mpsc::sync_channel(0);
         let threads =
@@ -59,18 +59,17 @@ impl ThreadWatchdog {
         Ok(Self(threads))
     }
 
-    /// Returns how many threads are stalled.
+    /// Returns the number of stalled threads.
     pub fn stalled(&self) -> usize {
         self.0.stalled.load(Ordering::Relaxed)
     }
 
-    /// Watches over the present thread as long as its runtime is there. Must be called on that runtime. `server` names what it
-    /// answers.
+    /// Watches over the current thread as long as its runtime exists. Must be called on that runtime. `server` is the name in logs.
     pub fn watch_this_thread(&self, server: &str) {
         let id = thread::current().id();
         let name = format!("{server}, {}", thread::current().name().unwrap_or_default());
         let ticks = Arc::new(ThreadTicks { name, count: AtomicU64::new(0) });
-        // A service that is made anew on the same thread replaces what was there.
+        // A service that is made again on the same thread replaces its ticks.
         self.0.lock().insert(id, Arc::clone(&ticks));
         let watched = WatchedThread { id, ticks, threads: Arc::downgrade(&self.0) };
         rt::spawn(async move {
@@ -90,7 +89,7 @@ impl Threads {
     }
 }
 
-/// Ends the watch when the thread's runtime ends: a thread that has stopped is not stalled.
+/// Removes a thread when its runtime ends: a thread that has ended is not stalled.
 struct WatchedThread {
     id: ThreadId,
     ticks: Arc<ThreadTicks>,
@@ -107,33 +106,33 @@ impl Drop for WatchedThread {
     }
 }
 
-/// The watchdog's side.
+/// The state of the watchdog's thread.
 struct Watch {
     threads: Weak<Threads>,
-    seen: HashMap<ThreadId, Silence>,
+    silences: HashMap<ThreadId, Silence>,
     exit_timeout: Duration,
 }
 
 impl Watch {
     fn over(threads: Weak<Threads>) -> Self {
         let exit_timeout = fault_injection::stall_exit_timeout().unwrap_or(EXIT_TIMEOUT);
-        Self { threads, seen: HashMap::new(), exit_timeout }
+        Self { threads, silences: HashMap::new(), exit_timeout }
     }
 
     fn run(mut self, ended: &Receiver<()>) {
-        let mut looked = Instant::now();
+        let mut checked = Instant::now();
         while ended.recv_timeout(TICK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             let now = Instant::now();
-            let elapsed = now.duration_since(looked).min(MAX_LOOK_INTERVAL);
-            looked = now;
+            let elapsed = now.duration_since(checked).min(MAX_CHECK_INTERVAL);
+            checked = now;
             let Some(threads) = self.threads.upgrade() else { return };
-            self.look(&threads, elapsed);
+            self.check(&threads, elapsed);
         }
     }
 
-    fn look(&mut self, threads: &Threads, elapsed: Duration) {
+    fn check(&mut self, threads: &Threads, elapsed: Duration) {
         let watched = threads.lock().clone();
-        self.seen.retain(|id, silence| {
+        self.silences.retain(|id, silence| {
             let stays = watched.contains_key(id);
             if !stays && silence.is_stalled() {
                 tracing::info!("a stalled HTTP thread ended");
@@ -142,7 +141,7 @@ impl Watch {
         });
         let (mut stalled, mut longest) = (0, Duration::ZERO);
         for (id, ticks) in watched {
-            let silence = self.seen.entry(id).or_default();
+            let silence = self.silences.entry(id).or_default();
             let was_stalled = silence.is_stalled();
             silence.observe(ticks.count.load(Ordering::Relaxed), elapsed);
             let thread = ticks.name.as_str();
@@ -169,7 +168,7 @@ impl Watch {
     }
 }
 
-/// How long a thread has shown nothing.
+/// The time without a tick of a thread.
 #[derive(Default)]
 struct Silence {
     count: u64,

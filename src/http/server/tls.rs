@@ -1,4 +1,4 @@
-//! The certificate, as it is in its files now.
+//! TLS, with the certificate that its files have at the moment.
 
 use crate::config::TlsFiles;
 use arc_swap::ArcSwap;
@@ -19,29 +19,28 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-/// How soon a renewed certificate counts.
-const REFRESH: Duration = Duration::from_secs(2);
-/// How long a client may take to agree.
+/// The time after which a renewed certificate is found.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Agrees on TLS with clients. Cheap to clone.
+/// Accepts TLS connections. Cheap to clone.
 #[derive(Clone)]
 pub struct Tls {
     acceptor: TlsAcceptor,
     certificate: Arc<Certificate>,
 }
 
-/// What clients are shown, and where it is from.
+/// The certificate that clients are shown, and its files.
 struct Certificate {
     files: TlsFiles,
     provider: Arc<CryptoProvider>,
     shown: ArcSwap<CertifiedKey>,
-    /// Of what was there at the start.
+    /// The digest of the files at the start.
     digest: [u8; 32],
 }
 
 impl Tls {
-    /// With what is in these files, or a sentence that says what is wrong with them.
+    /// Reads the certificate from these files; fails with a sentence that says what is wrong with them.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let pem = Pem::read(&files)?;
@@ -57,15 +56,15 @@ impl Tls {
         Ok(Self { acceptor: Arc::new(config).into(), certificate })
     }
 
-    /// Agrees with one client, in time.
+    /// Performs the handshake with one client.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await?
     }
 
-    /// Looks into the files until it is stopped. What can't be used is told about once, and what clients are shown stays.
+    /// Looks for a renewed certificate until it is stopped. One that can't be used is logged once, and the old one stays.
     pub async fn keep_fresh(self, stop: CancellationToken) {
         let mut seen = Ok(self.certificate.digest);
-        while stop.run_until_cancelled(sleep(REFRESH)).await.is_some() {
+        while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
             let certificate = self.certificate.clone();
             if let Ok(found) = spawn_blocking(move || Pem::read(&certificate.files)).await {
                 let now = found.as_ref().map(Pem::digest).map_err(Clone::clone);
@@ -102,7 +101,7 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// What is in the two files.
+/// The contents of the two files.
 struct Pem {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -143,7 +142,7 @@ impl Pem {
             rustls::Error::InconsistentKeys(_) => {
                 format!("TLS_KEY_FILE: the key in {key} does not belong to the certificate in {certificate}")
             }
-            // It says what is wrong with the one or the other, and nothing of what is in them.
+            // The error names what is wrong with either, and none of their contents.
             error => format!("TLS_CERT_FILE: {certificate}, with the key in {key}, can't be used: {error}"),
         })
     }

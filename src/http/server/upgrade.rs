@@ -1,13 +1,13 @@
 //! Requests to change to another protocol (`Connection: upgrade`): the service speaks HTTP/1.1 only, and ignores them
 //! (RFC 9110, 7.8).
 //!
-//! The framework does not: it ends the connection after its answer without saying so, and takes all that comes after
-//! `Upgrade: websocket` for the other protocol, whatever `Content-Length` says.
+//! The framework does not ignore them: it ends the connection after its response without a header that says so, and takes all that
+//! comes after `Upgrade: websocket` for the other protocol, whatever `Content-Length` says.
 //!
-//! Of requests in a pipeline it remembers only what the latest said of the connection: behind one with `Connection: close` the
-//! connection would go on.
+//! For pipelined requests it keeps only the latest one's `Connection`: behind one with `Connection: close` the connection would go
+//! on.
 
-use super::connection_timeouts::Progress;
+use super::connection_progress::ConnectionProgress;
 use actix_http::{
     BoxedPayloadStream, ConnectionType, HttpMessage, Payload, Request, Response, error::PayloadError,
 };
@@ -26,8 +26,8 @@ use std::{
     task::Poll,
 };
 
-/// Answers a request with `app` as if it did not ask for another protocol, and says that the connection ends where it does. A
-/// request behind that answer gets none.
+/// Answers a request with `app` as if it did not ask for another protocol, with `Connection: close` where the connection ends. A
+/// request behind that response gets none.
 pub fn ignore<S, B>(
     mut request: Request,
     app: &S,
@@ -36,7 +36,7 @@ where
     S: Service<Request, Error = HttpResponse>,
     S::Response: Into<Response<B>>,
 {
-    let progress = request.conn_data::<Rc<Progress>>().cloned();
+    let progress = request.conn_data::<Rc<ConnectionProgress>>().cloned();
     let takes_body = takes_body_for_websocket(request.headers());
     let ends = takes_body || request.head().connection_type() != ConnectionType::KeepAlive;
     if takes_body {
@@ -69,8 +69,8 @@ where
     }
 }
 
-/// Returns what is answered to a request behind the last answer, which is never written, once that answer is.
-async fn unwritten(progress: &Progress) -> HttpResponse {
+/// Waits until the last response is written. Returns the response to a request behind it, which is never written.
+async fn unwritten(progress: &ConnectionProgress) -> HttpResponse {
     poll_fn(|cx| {
         if progress.has_written_last() {
             return Poll::Ready(());
@@ -82,7 +82,7 @@ async fn unwritten(progress: &Progress) -> HttpResponse {
     HttpResponse::build(StatusCode::BAD_REQUEST).force_close().finish()
 }
 
-/// Returns whether the framework reads what follows the head as a stream without end.
+/// Returns whether the framework reads the bytes behind the head as a stream without end.
 fn takes_body_for_websocket(headers: &HeaderMap) -> bool {
     let websocket =
         |value: &header::HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket");
@@ -94,7 +94,7 @@ fn content_length(headers: &HeaderMap) -> u64 {
     length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
 }
 
-/// As many bytes of a stream as there must be.
+/// Returns a stream of the first `length` bytes, which fails if there are fewer.
 fn first_bytes(payload: Payload, length: u64) -> BoxedPayloadStream {
     Box::pin(stream::try_unfold((payload, length), |(mut payload, missing)| async move {
         if missing == 0 {

@@ -1,8 +1,8 @@
-//! One policy and what is left of it, for each of those whom it is about.
+//! One policy, and what is left of its quota for each account or address.
 
 use crate::config::Policy;
 use governor::{
-    NotUntil, Quota, RateLimiter,
+    Quota, RateLimiter,
     clock::{Clock, MonotonicClock},
     middleware::StateInformationMiddleware,
     nanos::Nanos,
@@ -11,52 +11,51 @@ use governor::{
 use quick_cache::sync::Cache;
 use std::{convert::Infallible, num::NonZeroU32, sync::Arc, time::Duration};
 
-/// The most that are remembered under one policy, about 120 bytes each. Beyond that those are forgotten that did not come
-/// again: an attacker with many addresses mostly pushes out his own.
-pub const MAX_TRACKED_CLIENTS: usize = 16_384;
+/// Accounts or addresses that a policy tracks, at about 120 bytes each. Beyond that it forgets those that did not come again: an
+/// attacker with many addresses mostly pushes out his own.
+const MAX_TRACKED_CLIENTS: usize = 16_384;
 
-/// The seconds of the window in which a policy's quota counts.
+/// The window of a policy's quota.
 pub const WINDOW_SECONDS: u32 = 60;
 
-/// A policy's budgets.
+/// Limits requests under one policy.
 pub struct PolicyLimiter {
     policy: Policy,
-    /// The quota as it is set, and each multiple of it up to a ceiling: all of them over the same cells, which say what part of a
-    /// minute is used up. So a budget that becomes another multiple keeps that part.
+    /// The quota and its multiples, all over the same cells, which say what part of a minute is used up: a client that gets
+    /// another multiple keeps that part.
     shares: Box<[Share]>,
 }
 
 /// One multiple of a policy's quota.
 pub struct Share {
     limiter: RateLimiter<u128, Cells, MonotonicClock, StateInformationMiddleware>,
-    /// So many in a minute, and at most so many at once.
+    /// Requests in a minute, and the most at once.
     pub per_minute: NonZeroU32,
-    /// What clients are told around the number that is left.
-    pub said: [String; 2],
+    /// The text of the header `RateLimit` before and after the number of requests that are left.
+    pub header_parts: [String; 2],
 }
 
 impl PolicyLimiter {
-    /// Nobody has used any of it. It may become up to `ceiling` times as large.
-    pub fn new(policy: Policy, ceiling: u32) -> Self {
+    /// Creates a limiter whose quota may become up to `max_shares` times as large.
+    pub fn new(policy: Policy, max_shares: u32) -> Self {
         let cells = Arc::new(Cache::new(MAX_TRACKED_CLIENTS));
-        let multiples = (1..=ceiling.max(1)).filter_map(NonZeroU32::new);
+        let multiples = (1..=max_shares.max(1)).filter_map(NonZeroU32::new);
         let shares = multiples.map(|multiple| {
             Share::new(policy.name, policy.per_minute.saturating_mul(multiple), Cells(Arc::clone(&cells)))
         });
         Self { policy, shares: shares.collect() }
     }
 
-    /// Which policy it is.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Every multiple that there is, from the quota as it is set on.
+    /// Returns every multiple, the smallest first.
     pub fn shares(&self) -> &[Share] {
         &self.shares
     }
 
-    /// This multiple of the quota, or the largest that there is.
+    /// Returns this multiple of the quota, or the largest.
     pub fn share(&self, multiple: usize) -> Option<&Share> {
         self.shares.get(multiple.saturating_sub(1)).or(self.shares.last())
     }
@@ -64,27 +63,24 @@ impl PolicyLimiter {
 
 impl Share {
     fn new(name: &str, per_minute: NonZeroU32, cells: Cells) -> Self {
-        // One after the other in even steps, and all at once for who was quiet for a minute.
+        // One after the other in even steps, and all at once for a client that was quiet for a minute.
         let limiter = RateLimiter::new(Quota::per_minute(per_minute), cells, MonotonicClock);
-        // In so many seconds, at most, one that was taken is there again.
-        let step = WINDOW_SECONDS.div_ceil(per_minute.get());
-        Self { limiter, per_minute, said: [format!("\"{name}\";r="), format!(";t={step}")] }
+        // After at most these seconds one more request is allowed.
+        let step_seconds = WINDOW_SECONDS.div_ceil(per_minute.get());
+        let header_parts = [format!("\"{name}\";r="), format!(";t={step_seconds}")];
+        Self { limiter, per_minute, header_parts }
     }
 
-    /// Takes one: says how many are left, or how long it takes until there is one again.
-    pub fn take(&self, whose: u128) -> Result<u32, Duration> {
-        match self.limiter.check_key(&whose) {
+    /// Counts one request; returns how many are left, or the time until the next one is allowed.
+    pub fn take(&self, key: u128) -> Result<u32, Duration> {
+        match self.limiter.check_key(&key) {
             Ok(left) => Ok(left.remaining_burst_capacity()),
-            Err(not) => Err(self.wait(&not)),
+            Err(refused) => Err(refused.wait_time_from(self.limiter.clock().now())),
         }
-    }
-
-    fn wait(&self, not: &NotUntil<<MonotonicClock as Clock>::Instant>) -> Duration {
-        not.wait_time_from(self.limiter.clock().now())
     }
 }
 
-/// What governor remembers of each, bounded.
+/// Governor's state of each client, bounded in number.
 struct Cells(Arc<Cache<u128, Arc<InMemoryState>>>);
 
 impl StateStore for Cells {
@@ -115,7 +111,6 @@ mod tests {
         PolicyLimiter::new(*limits.policies().iter().find(ordering).expect("a policy"), 4)
     }
 
-    /// Takes one of this multiple.
     fn take(budget: &PolicyLimiter, multiple: usize, whose: u128) -> Result<u32, Duration> {
         budget.share(multiple).expect("a share").take(whose)
     }
@@ -127,7 +122,7 @@ mod tests {
         let wait = take(&budget, 1, 1).expect_err("none is left");
         assert!(wait > Duration::from_secs(18) && wait <= Duration::from_secs(20), "{wait:?}");
         assert_eq!(take(&budget, 1, 2), Ok(2));
-        assert_eq!(budget.share(1).expect("a share").said, ["\"ordering\";r=", ";t=20"]);
+        assert_eq!(budget.share(1).expect("a share").header_parts, ["\"ordering\";r=", ";t=20"]);
     }
 
     #[test]
@@ -142,7 +137,7 @@ mod tests {
         while take(&budget, 4, 1).is_ok() {}
         assert!(take(&budget, 1, 1).is_err());
         let grown = budget.share(4).expect("a share");
-        assert_eq!((grown.per_minute.get(), &grown.said[1]), (40, &";t=2".to_owned()));
+        assert_eq!((grown.per_minute.get(), &grown.header_parts[1]), (40, &";t=2".to_owned()));
         assert_eq!(budget.share(1000).expect("a share").per_minute.get(), 40);
         let let_in = (0..1000).filter(|_| take(&budget, 1000, 2).is_ok()).count();
         assert!((40..=41).contains(&let_in), "{let_in}");

@@ -1,110 +1,130 @@
-//! Limits on how many requests are answered: by account for who is signed in, by address for everybody. In this process; others
-//! count for themselves.
+//! Rate limits: by account for requests with a valid token, by address for all others. Each process counts for itself.
 //!
-//! Who shows no valid token is nobody, and spends what nobody needs who is signed in: `anonymous-address`. That is taken before
-//! anything else of the request is looked at, so that too many are refused cheaply. Signing in, going on and registering come without a
-//! token by nature: what they cost beyond that is known when the body is read (see [`SignIn`]).
+//! A request without a valid token counts against the policy `anonymous-address`, which no account shares. That happens before
+//! anything else of the request is looked at, so that refusing many of them is cheap. Logging in, refreshing and registering
+//! come without a token by nature: their further cost is counted once the body is read (see [`SignIn`]).
 
 mod limiter;
 mod shared_addresses;
 mod sign_in;
 
-use crate::http::{
-    extract::{
-        auth,
-        client_ip::{client_address, key},
-    },
-    problem::Problem,
-};
+use super::{Answer, change_headers};
 use crate::{
     config::{BudgetOwner, Policy, RateLimits, RouteClass},
+    http::{
+        extract::{
+            auth,
+            client_ip::{client_address, key},
+        },
+        problem::Problem,
+    },
     services::accounts::Caller,
 };
 use actix_web::{
     HttpMessage, HttpRequest,
+    body::BoxBody,
+    dev::ServiceRequest,
     http::{
         Method,
-        header::{HeaderMap, HeaderName, HeaderValue},
+        header::{HeaderName, HeaderValue},
     },
-    web::Bytes,
+    middleware::Next,
+    web::{Bytes, Data},
 };
 use limiter::{PolicyLimiter, Share, WINDOW_SECONDS};
 use shared_addresses::SharedAddresses;
 pub use sign_in::SignIn;
-use sign_in::{Door, Pending};
+use sign_in::{PendingSignIn, SignInRoute};
 use std::{fmt::Write, rc::Rc, sync::Arc, time::Duration};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// The bits of an address's key that no address uses: of IPv4 the last 48 are (`::ffff:a.b.c.d`), of IPv6 the network's.
-const PART: u32 = 48;
+/// The lowest bit of an address's key that tells apart what is counted of the address. No address uses it: in an IPv4 address
+/// the last 48 bits count (`::ffff:a.b.c.d`), in an IPv6 address the network's 64.
+const PART_SHIFT: u32 = 48;
 
-/// What those who watch over the process ask for is not counted.
-pub const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Paths of health checks and scrapes, which do not count.
+pub const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// The accounts at one address for which its budgets are once more as large as they are set,
+/// Accounts at one address for which the address gets one more share of its quota.
 const ACCOUNTS_PER_SHARE: u32 = 10;
-/// and how often at most: beyond that an address is no bar but somebody with many accounts.
+/// Beyond this an address is not a bar, but a client with many accounts.
 const MAX_SHARES: u32 = 10;
 
-/// What is counted, by kind of request and by who asks.
+/// The limiters of every policy, by class of route and by requester.
 pub struct Limits {
-    under: Vec<((RouteClass, Requester), Under)>,
-    crowds: SharedAddresses,
+    limiters: Vec<((RouteClass, Requester), RequestLimiters)>,
+    shared_addresses: SharedAddresses,
 }
 
-/// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Requester {
-    /// Somebody without a valid token.
-    Nobody,
-    /// A customer, or an account of which no more is known.
+    /// Without a valid token.
+    Anonymous,
+    /// Also an account whose role is not known.
     Customer,
-    /// An employee or admin.
     Staff,
 }
 
-/// The budgets that a request is under.
-struct Under {
-    own: Option<Arc<PolicyLimiter>>,
-    shared: Option<Arc<PolicyLimiter>>,
-    /// Both, as the client is told, for each multiple of the shared one.
+/// The limiters that a request counts against.
+struct RequestLimiters {
+    account: Option<Arc<PolicyLimiter>>,
+    address: Option<Arc<PolicyLimiter>>,
+    /// The header `RateLimit-Policy` for both, by share of the address.
     policies: Vec<HeaderValue>,
 }
 
-/// What became of a request under its budgets.
-pub struct Allowance {
-    told: LimitStatus,
-    refused: Option<Refused>,
-    /// What it is told instead, if more was taken later.
-    later: Option<Rc<Pending>>,
+/// The outcome of counting a request.
+struct Allowance {
+    status: LimitStatus,
+    refusal: Option<Refusal>,
+    /// The request as it goes on, where more may be counted later.
+    pending: Option<Rc<PendingSignIn>>,
 }
 
-/// What the client is told.
+/// The response's headers.
 struct LimitStatus {
     policies: HeaderValue,
-    left: HeaderValue,
+    remaining: HeaderValue,
 }
 
-/// Why there is no answer, and for how long.
-struct Refused {
+/// A policy whose quota is used up.
+struct Refusal {
     policy: Policy,
     per_minute: u32,
     wait: Duration,
 }
 
+/// Answers 429 to requests beyond a limit, and tells clients what is left.
+pub async fn apply(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+    let limits = request.app_data::<Data<Limits>>();
+    let Some(allowance) = limits.and_then(|limits| limits.admit(request.request())) else {
+        return next.call(request).await;
+    };
+    let answer = match allowance.problem() {
+        Some(problem) => Ok(request.error_response(problem)),
+        None => next.call(request).await,
+    };
+    change_headers(answer, |headers| {
+        let LimitStatus { policies, remaining } = allowance.into_status();
+        headers.insert(RATE_LIMIT_POLICY, policies);
+        headers.insert(RATE_LIMIT, remaining);
+    })
+}
+
 impl Limits {
-    /// Fresh budgets under these policies.
     pub fn new(limits: &RateLimits) -> Self {
-        let budget = |policy: &Policy| Arc::new(PolicyLimiter::new(*policy, ceiling(policy)));
-        let budgets: Vec<_> = limits.policies().iter().map(budget).collect();
-        let of = |kind: RouteClass, whose: BudgetOwner| {
-            let budget =
-                budgets.iter().find(|budget| (budget.policy().kind, budget.policy().whose) == (kind, whose));
-            budget.cloned()
+        let limiter = |policy: &Policy| Arc::new(PolicyLimiter::new(*policy, max_shares(policy)));
+        let all: Vec<_> = limits.policies().iter().map(limiter).collect();
+        let find = |class: RouteClass, owner: BudgetOwner| {
+            let limiter = all.iter().find(|limiter| {
+                let policy = limiter.policy();
+                (policy.kind, policy.whose) == (class, owner)
+            });
+            limiter.cloned()
         };
-        let kinds = [
+        let classes = [
             RouteClass::Ordering,
             RouteClass::Reading,
             RouteClass::Writing,
@@ -113,75 +133,81 @@ impl Limits {
             RouteClass::Refresh,
             RouteClass::Registration,
         ];
-        let all = kinds.into_iter().flat_map(|kind| {
-            [Requester::Customer, Requester::Staff, Requester::Nobody].map(|who| {
-                let account = || of(kind, BudgetOwner::Account);
-                let own = match who {
-                    Requester::Nobody => None,
-                    Requester::Customer => account(),
-                    Requester::Staff => of(kind, BudgetOwner::Staff).or_else(account),
+        let mut limiters = Vec::new();
+        for class in classes {
+            for requester in [Requester::Customer, Requester::Staff, Requester::Anonymous] {
+                let any_account = || find(class, BudgetOwner::Account);
+                let account = match requester {
+                    Requester::Anonymous => None,
+                    Requester::Customer => any_account(),
+                    Requester::Staff => find(class, BudgetOwner::Staff).or_else(any_account),
                 };
                 // Guests may share the address of the bar with its staff: they can't keep them from work.
-                let apart = who == Requester::Staff && own.is_some();
-                let shared = of(kind, BudgetOwner::Address).filter(|_| !apart);
-                ((kind, who), own, shared)
-            })
-        });
-        let under = all.filter_map(|(who, own, shared)| Some((who, Under::new(own, shared)?))).collect();
-        Self { under, crowds: SharedAddresses::new() }
+                let is_apart = requester == Requester::Staff && account.is_some();
+                let address = find(class, BudgetOwner::Address).filter(|_| !is_apart);
+                limiters.extend(
+                    RequestLimiters::new(account, address).map(|limiters| ((class, requester), limiters)),
+                );
+            }
+        }
+        Self { limiters, shared_addresses: SharedAddresses::new() }
     }
 
-    /// Takes one request from the budgets that it is under. None if it is under none.
-    pub fn admit(&self, request: &HttpRequest) -> Option<Allowance> {
+    /// Counts a request. None if no limit applies to it.
+    fn admit(&self, request: &HttpRequest) -> Option<Allowance> {
         // As routes are found by it: not as the client wrote it, which may be in many ways.
         let path = request.match_info().as_str();
-        if self.under.is_empty() || WATCHED.contains(&path) {
+        if self.limiters.is_empty() || UNLIMITED_PATHS.contains(&path) {
             return None;
         }
-        let kind = kind(request.method(), path);
-        let caller = match kind {
-            // Who makes an account has none that would count.
+        let class = route_class(request.method(), path);
+        let caller = match class {
+            // A client that registers has no account that would count.
             RouteClass::Registration => None,
-            // Clients go on with a session once their token has expired, and must not share what nobody needs a token for.
+            // Clients refresh once their token has expired, and must not share the quota of anonymous requests.
             RouteClass::Refresh => auth::known(request).or_else(|| auth::formerly_known(request)),
             _ => auth::known(request),
         };
         match caller {
-            Some(caller) => self.account(kind, caller, || key(client_address(request))),
-            None => self.nobody(Door::of(request.method(), path), request),
+            Some(caller) => self.count_caller(class, caller, || key(client_address(request))),
+            None => self.count_anonymous(SignInRoute::of(request.method(), path), request),
         }
     }
 
-    /// One request of somebody who is signed in.
-    fn account(&self, kind: RouteClass, caller: Caller, address: impl FnOnce() -> u128) -> Option<Allowance> {
-        let (who, id) = (Requester::of(caller), caller.id.0.as_u128());
-        let under = self.under(kind, who)?;
-        let shared = under.shared.as_ref().map(|_| {
+    fn count_caller(
+        &self,
+        class: RouteClass,
+        caller: Caller,
+        address: impl FnOnce() -> u128,
+    ) -> Option<Allowance> {
+        let account = caller.id.0.as_u128();
+        let limiters = self.limiters(class, Requester::of(caller))?;
+        let address = limiters.address.as_ref().map(|_| {
             let address = address();
-            let shares = 1 + self.crowds.note(address, id) / ACCOUNTS_PER_SHARE;
-            // Those who do not know whose password they try have another part of it.
-            let key = if kind == RouteClass::Login { sign_in::known_at(address) } else { address };
+            let shares = 1 + self.shared_addresses.note(address, account) / ACCOUNTS_PER_SHARE;
+            // Clients that guess at accounts have another part of the address.
+            let key = if class == RouteClass::Login { sign_in::known_accounts_of(address) } else { address };
             (key, usize::try_from(shares).unwrap_or(usize::MAX))
         });
-        under.take(Some(id), shared)
+        limiters.take(Some(account), address)
     }
 
-    /// One request without a valid token. Each door has a part of its own, so that rubbish elsewhere closes none of them.
-    fn nobody(&self, door: Option<Door>, request: &HttpRequest) -> Option<Allowance> {
+    /// Counts a request without a valid token. Each sign-in route has a part of its own, so that rubbish elsewhere closes none.
+    fn count_anonymous(&self, route: Option<SignInRoute>, request: &HttpRequest) -> Option<Allowance> {
         let address = key(client_address(request));
-        let part = door.map_or(address, |door| door.part_of(address));
-        let mut allowance =
-            self.under(RouteClass::Anonymous, Requester::Nobody)?.take(None, Some((part, 1)))?;
-        if door.is_some() && allowance.refused.is_none() {
-            let pending = Rc::new(Pending::new(address, &allowance.told));
+        let part = route.map_or(address, |route| route.part_of(address));
+        let limiters = self.limiters(RouteClass::Anonymous, Requester::Anonymous)?;
+        let mut allowance = limiters.take(None, Some((part, 1)))?;
+        if route.is_some() && allowance.refusal.is_none() {
+            let pending = Rc::new(PendingSignIn::new(address, &allowance.status));
             request.extensions_mut().insert(Rc::clone(&pending));
-            allowance.later = Some(pending);
+            allowance.pending = Some(pending);
         }
         Some(allowance)
     }
 
-    fn under(&self, kind: RouteClass, who: Requester) -> Option<&Under> {
-        self.under.iter().find(|(one, _)| *one == (kind, who)).map(|(_, under)| under)
+    fn limiters(&self, class: RouteClass, requester: Requester) -> Option<&RequestLimiters> {
+        self.limiters.iter().find(|(key, _)| *key == (class, requester)).map(|(_, limiters)| limiters)
     }
 }
 
@@ -191,9 +217,9 @@ impl Requester {
     }
 }
 
-/// How many times as large a policy's budgets may become. What looks at passwords or makes accounts stays as it is set: who makes many
-/// accounts must not get more guesses, or more accounts, by that.
-fn ceiling(policy: &Policy) -> u32 {
+/// The most shares of a policy. Checks of passwords and new accounts have one: many accounts at an address must not get it more
+/// guesses, or more accounts.
+fn max_shares(policy: &Policy) -> u32 {
     match (policy.whose, policy.kind) {
         (
             BudgetOwner::Address,
@@ -203,36 +229,35 @@ fn ceiling(policy: &Policy) -> u32 {
     }
 }
 
-impl Under {
-    fn new(own: Option<Arc<PolicyLimiter>>, shared: Option<Arc<PolicyLimiter>>) -> Option<Self> {
-        let said = |budget: &Arc<PolicyLimiter>, share: &Share| {
-            format!("\"{}\";q={};w={WINDOW_SECONDS}", budget.policy().name, share.per_minute)
+impl RequestLimiters {
+    fn new(account: Option<Arc<PolicyLimiter>>, address: Option<Arc<PolicyLimiter>>) -> Option<Self> {
+        let text = |limiter: &Arc<PolicyLimiter>, share: &Share| {
+            format!("\"{}\";q={};w={WINDOW_SECONDS}", limiter.policy().name, share.per_minute)
         };
-        let first = own.as_ref().and_then(|budget| Some(said(budget, budget.share(1)?)));
+        let first = account.as_ref().and_then(|limiter| Some(text(limiter, limiter.share(1)?)));
         let both = |second| [first.clone(), second].into_iter().flatten().collect::<Vec<_>>().join(", ");
-        let policies: Vec<_> = match &shared {
-            Some(budget) => budget.shares().iter().map(|share| both(Some(said(budget, share)))).collect(),
+        let policies: Vec<_> = match &address {
+            Some(limiter) => limiter.shares().iter().map(|share| both(Some(text(limiter, share)))).collect(),
             None => vec![both(None)],
         };
         let policies = policies.into_iter().filter(|policies| !policies.is_empty());
         let policies: Vec<_> = policies.filter_map(|policies| HeaderValue::try_from(policies).ok()).collect();
-        (!policies.is_empty()).then_some(Self { own, shared, policies })
+        (!policies.is_empty()).then_some(Self { account, address, policies })
     }
 
-    /// Takes one of each: of the account's own, and of this multiple of what others share with it.
-    fn take(&self, own: Option<u128>, shared: Option<(u128, usize)>) -> Option<Allowance> {
-        let multiple = shared.map_or(1, |(_, multiple)| multiple);
-        let policies = self.policies.get(multiple.saturating_sub(1)).or(self.policies.last())?.clone();
-        let own = self.own.iter().zip(own).map(|(budget, whose)| (budget, whose, 1));
-        let shared =
-            self.shared.iter().zip(shared).map(|(budget, (whose, multiple))| (budget, whose, multiple));
-        // The own budget first: who has used it up takes nothing from those who share the address.
-        Allowance::of(own.chain(shared), policies)
+    /// Takes one request of the account, and one of the address with this number of shares.
+    fn take(&self, account: Option<u128>, address: Option<(u128, usize)>) -> Option<Allowance> {
+        let shares = address.map_or(1, |(_, shares)| shares);
+        let policies = self.policies.get(shares.saturating_sub(1)).or(self.policies.last())?.clone();
+        let account = self.account.iter().zip(account).map(|(limiter, key)| (limiter, key, 1));
+        let address = self.address.iter().zip(address).map(|(limiter, (key, shares))| (limiter, key, shares));
+        // The account first: one that has used up its quota takes nothing from others at the address.
+        Allowance::take(account.chain(address), policies)
     }
 }
 
-/// Under which budgets a request is. What there is no route for counts as well.
-fn kind(method: &Method, path: &str) -> RouteClass {
+/// The class of a request, also where there is no such route.
+fn route_class(method: &Method, path: &str) -> RouteClass {
     match (method, path) {
         (&Method::GET | &Method::HEAD | &Method::OPTIONS, _) => RouteClass::Reading,
         (&Method::POST, "/orders") => RouteClass::Ordering,
@@ -244,53 +269,49 @@ fn kind(method: &Method, path: &str) -> RouteClass {
 }
 
 impl Allowance {
-    /// Takes from one budget after the other until one has none.
-    fn of<'a>(
-        budgets: impl Iterator<Item = (&'a Arc<PolicyLimiter>, u128, usize)>,
+    /// Takes one request from each limiter in turn, until one has none left.
+    fn take<'a>(
+        limiters: impl Iterator<Item = (&'a Arc<PolicyLimiter>, u128, usize)>,
         policies: HeaderValue,
     ) -> Option<Self> {
-        // Long enough for two.
-        let mut said = String::with_capacity(80);
-        let mut refused = None;
-        for (budget, whose, multiple) in budgets {
-            let share = budget.share(multiple)?;
-            let [before, after] = &share.said;
-            said.push_str(if said.is_empty() { "" } else { ", " });
-            said.push_str(before);
-            // A string takes whatever is written.
-            match share.take(whose) {
+        // Long enough for two policies.
+        let mut remaining = String::with_capacity(80);
+        let mut refusal = None;
+        for (limiter, key, shares) in limiters {
+            let share = limiter.share(shares)?;
+            let [before, after] = &share.header_parts;
+            remaining.push_str(if remaining.is_empty() { "" } else { ", " });
+            remaining.push_str(before);
+            // Writing to a string does not fail.
+            match share.take(key) {
                 Ok(left) => {
-                    let _ = write!(said, "{left}");
-                    said.push_str(after);
+                    let _ = write!(remaining, "{left}");
+                    remaining.push_str(after);
                 }
                 Err(wait) => {
-                    let _ = write!(said, "0;t={}", seconds(wait));
-                    refused =
-                        Some(Refused { policy: *budget.policy(), per_minute: share.per_minute.get(), wait });
+                    let _ = write!(remaining, "0;t={}", seconds(wait));
+                    let (policy, per_minute) = (*limiter.policy(), share.per_minute.get());
+                    refusal = Some(Refusal { policy, per_minute, wait });
                     break;
                 }
             }
         }
-        let left = HeaderValue::from_maybe_shared(Bytes::from(said)).ok()?;
-        Some(Self { told: LimitStatus { policies, left }, refused, later: None })
+        let remaining = HeaderValue::from_maybe_shared(Bytes::from(remaining)).ok()?;
+        Some(Self { status: LimitStatus { policies, remaining }, refusal, pending: None })
     }
 
-    /// The answer to a request that is too many.
-    pub fn refusal(&self) -> Option<Problem> {
-        let Refused { policy, per_minute, wait } = self.refused.as_ref()?;
+    fn problem(&self) -> Option<Problem> {
+        let Refusal { policy, per_minute, wait } = self.refusal.as_ref()?;
         let detail = format!("{}: more than {per_minute} requests a minute.", policy.name);
         Some(Problem::too_many(detail, seconds(*wait)))
     }
 
-    /// Tells the client.
-    pub fn tell(self, headers: &mut HeaderMap) {
-        let LimitStatus { policies, left } = self.later.and_then(|later| later.told()).unwrap_or(self.told);
-        headers.insert(RATE_LIMIT_POLICY, policies);
-        headers.insert(RATE_LIMIT, left);
+    fn into_status(self) -> LimitStatus {
+        self.pending.and_then(|pending| pending.take_status()).unwrap_or(self.status)
     }
 }
 
-/// Whole seconds, and never too few.
+/// Whole seconds, rounded up.
 fn seconds(wait: Duration) -> u16 {
     u16::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u16::MAX).max(1)
 }

@@ -1,10 +1,10 @@
-//! Limits on what comes without a token by nature: signing in, going on with a session, registering.
+//! Limits on requests that come without a token by nature: logging in, refreshing a session, registering.
 //!
-//! Whose budget such a request is under is known once its body is read. What can't be read as a body, or names no session, was counted
-//! as anybody's already and costs nothing that honest guests need; only what goes on from there, to a password's hash or a write to the
-//! database, is taken from the budgets that bound these.
+//! The policy of such a request is known once its body is read. A request whose body can't be read, or names no session, was
+//! counted as anonymous already and costs nothing that honest guests need. Only what goes on from there, to a password's hash or a
+//! write to the database, counts against the policies that bound these.
 
-use super::{Allowance, LimitStatus, Limits, PART, Problem, Requester};
+use super::{Allowance, LimitStatus, Limits, PART_SHIFT, Problem, Requester};
 use crate::{
     config::RouteClass,
     services::accounts::{Caller, ClaimedAccount},
@@ -22,16 +22,15 @@ use std::{
     rc::Rc,
 };
 
-/// A way in.
+/// A route that a client without a token needs.
 #[derive(Debug, Clone, Copy)]
-pub enum Door {
+pub enum SignInRoute {
     Login,
     Refresh,
     Registration,
 }
 
-impl Door {
-    /// The one that a request is at, if it is at one.
+impl SignInRoute {
     pub fn of(method: &Method, path: &str) -> Option<Self> {
         match (method, path) {
             (&Method::POST, "/login") => Some(Self::Login),
@@ -41,102 +40,99 @@ impl Door {
         }
     }
 
-    /// What is counted of an address here, apart from the rest of it.
+    /// Returns the key under which an address counts at this route, apart from the rest of it.
     pub fn part_of(self, address: u128) -> u128 {
         let part: u128 = match self {
             Self::Login => 1,
             Self::Refresh => 2,
             Self::Registration => 3,
         };
-        address | part << PART
+        address | part << PART_SHIFT
     }
 }
 
-/// What is counted of the accounts that are known at an address, apart from those that are not.
-pub fn known_at(address: u128) -> u128 {
-    address | 1 << PART
+/// Returns the key under which accounts that are known at an address count, apart from those that are not.
+pub fn known_accounts_of(address: u128) -> u128 {
+    address | 1 << PART_SHIFT
 }
 
-/// A request at a door that goes on to be counted.
-pub struct Pending {
+/// A request at a [`SignInRoute`], of which more may be counted.
+pub struct PendingSignIn {
     address: u128,
     policies: HeaderValue,
-    left: HeaderValue,
+    remaining: HeaderValue,
     later: Cell<Option<LimitStatus>>,
 }
 
-impl Pending {
-    pub fn new(address: u128, told: &LimitStatus) -> Self {
-        Self { address, policies: told.policies.clone(), left: told.left.clone(), later: Cell::new(None) }
+impl PendingSignIn {
+    pub fn new(address: u128, status: &LimitStatus) -> Self {
+        let (policies, remaining) = (status.policies.clone(), status.remaining.clone());
+        Self { address, policies, remaining, later: Cell::new(None) }
     }
 
-    /// What the client is told instead of what it was to be told at first.
-    pub fn told(&self) -> Option<LimitStatus> {
+    /// Takes the status that replaces the first one, where more was counted.
+    pub fn take_status(&self) -> Option<LimitStatus> {
         self.later.take()
     }
 
-    /// Tells the client of this as well, and refuses what is too many.
+    /// Adds the allowance to the status, and refuses a request beyond its limit.
     fn note(&self, allowance: Option<Allowance>) -> Result<(), Problem> {
         let Some(allowance) = allowance else { return Ok(()) };
         let both = |first: &HeaderValue, second: &HeaderValue| {
             let both = [first.as_bytes(), second.as_bytes()].join(&b", "[..]);
             HeaderValue::from_bytes(&both).ok()
         };
-        let policies = both(&self.policies, &allowance.told.policies);
-        if let Some((policies, left)) = policies.zip(both(&self.left, &allowance.told.left)) {
-            self.later.set(Some(LimitStatus { policies, left }));
+        let policies = both(&self.policies, &allowance.status.policies);
+        if let Some((policies, remaining)) = policies.zip(both(&self.remaining, &allowance.status.remaining))
+        {
+            self.later.set(Some(LimitStatus { policies, remaining }));
         }
-        allowance.refusal().map_or(Ok(()), Err)
-    }
-
-    /// Tells the client nothing unless it is refused.
-    fn note_quietly(&self, allowance: Option<Allowance>) -> Result<(), Problem> {
-        match allowance {
-            Some(allowance) if allowance.refused.is_some() => self.note(Some(allowance)),
-            _ => Ok(()),
-        }
+        allowance.problem().map_or(Ok(()), Err)
     }
 }
 
-/// What a request without a token costs once it is known what it is. None: nothing is counted, or it was by its token.
-pub struct SignIn(Option<(Data<Limits>, Rc<Pending>)>);
+/// Extracts a request without a token whose cost is known once its body is read. Nothing counts where no limits are set, or
+/// where the request's token counted already.
+pub struct SignIn(Option<(Data<Limits>, Rc<PendingSignIn>)>);
 
 impl FromRequest for SignIn {
     type Error = Infallible;
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pending = request.extensions().get::<Rc<Pending>>().cloned();
+        let pending = request.extensions().get::<Rc<PendingSignIn>>().cloned();
         ready(Ok(Self(request.app_data::<Data<Limits>>().cloned().zip(pending))))
     }
 }
 
 impl SignIn {
-    /// Whether anything is counted here: otherwise nobody needs to know whose it would be.
+    /// Returns whether anything counts: otherwise the account need not be looked up.
     pub fn counts(&self) -> bool {
         self.0.is_some()
     }
 
-    /// A password is going to be looked at. Accounts that are known at the address share a budget that strangers can't use up, and staff
-    /// whom nobody can register share none. What is left is not told: it would tell which accounts these are.
+    /// Counts a check of a password. Accounts that are known at the address share a quota that strangers can't use up, and staff
+    /// accounts, which nobody can register, share none. The client is not told what is left: that would tell which accounts these
+    /// are.
     pub fn login(&self, claimed: ClaimedAccount) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
-        let address = if claimed.is_known { known_at(pending.address) } else { pending.address };
-        let under = limits
-            .under(RouteClass::Login, if claimed.is_staff { Requester::Staff } else { Requester::Customer });
-        pending.note_quietly(under.and_then(|under| under.take(Some(claimed.name), Some((address, 1)))))
+        let address = if claimed.is_known { known_accounts_of(pending.address) } else { pending.address };
+        let requester = if claimed.is_staff { Requester::Staff } else { Requester::Customer };
+        let limiters = limits.limiters(RouteClass::Login, requester);
+        let allowance = limiters.and_then(|limiters| limiters.take(Some(claimed.name), Some((address, 1))));
+        pending.note(allowance.filter(|allowance| allowance.refusal.is_some()))
     }
 
-    /// A session's account is going to have its next tokens.
+    /// Counts new tokens for a session's account.
     pub fn refresh(&self, owner: Caller) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
-        pending.note(limits.account(RouteClass::Refresh, owner, || pending.address))
+        pending.note(limits.count_caller(RouteClass::Refresh, owner, || pending.address))
     }
 
-    /// An account is going to be made.
+    /// Counts a new account.
     pub fn registration(&self) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
-        let under = limits.under(RouteClass::Registration, Requester::Nobody);
-        pending.note(under.and_then(|under| under.take(None, Some((pending.address, 1)))))
+        let limiters = limits.limiters(RouteClass::Registration, Requester::Anonymous);
+        pending.note(limiters.and_then(|limiters| limiters.take(None, Some((pending.address, 1)))))
     }
 }

@@ -1,7 +1,9 @@
-//! A body that is handed to the connection piece by piece.
+//! A body that the connection gets piece by piece.
 
-use super::{MemoryReservation, SLICE_BYTES};
-use crate::http::server::connection_timeouts::{Busy, Progress};
+use crate::http::server::{
+    connection_progress::{BusyConnection, ConnectionProgress},
+    response_budget::{MemoryReservation, SLICE_BYTES},
+};
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     web::Bytes,
@@ -12,28 +14,28 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A body whose bytes the connection gets no faster than it can send them: the framework copies into its buffer whatever it is
-/// given at a time, however much that is.
-pub struct Sliced {
+/// Gives the connection a body's bytes no faster than it can send them: the framework copies into its buffer whatever it gets
+/// at a time, however much that is.
+pub struct SlicedBody {
     body: BoxBody,
-    /// What is left of the body's latest part.
+    /// The rest of the body's latest part.
     part: Bytes,
-    connection: Rc<Progress>,
-    /// Until the whole of it was handed to the connection.
-    _busy: Busy,
+    connection: Rc<ConnectionProgress>,
+    /// Until the connection has the whole body.
+    _busy: BusyConnection,
     reservation: Option<MemoryReservation>,
 }
 
-impl Sliced {
-    /// `reservation` is given back once all of it is written.
-    pub fn new(body: BoxBody, connection: Rc<Progress>, reservation: MemoryReservation) -> Self {
-        connection.more.set(true);
+impl SlicedBody {
+    /// Gives `reservation` back once the whole body is written.
+    pub fn new(body: BoxBody, connection: Rc<ConnectionProgress>, reservation: MemoryReservation) -> Self {
+        connection.has_more.set(true);
         let busy = connection.begin();
         Self { body, part: Bytes::new(), connection, _busy: busy, reservation: Some(reservation) }
     }
 }
 
-impl MessageBody for Sliced {
+impl MessageBody for SlicedBody {
     type Error = Box<dyn std::error::Error>;
 
     fn size(&self) -> BodySize {
@@ -43,8 +45,8 @@ impl MessageBody for Sliced {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = &mut *self;
         if this.part.is_empty() {
-            // What there is not yet nobody has to take.
-            this.connection.more.set(false);
+            // The client need not take what is not there yet.
+            this.connection.has_more.set(false);
             match ready!(Pin::new(&mut this.body).poll_next(cx)) {
                 Some(Ok(part)) => this.part = part,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -52,14 +54,14 @@ impl MessageBody for Sliced {
             }
         }
         let slice = this.part.split_to(this.part.len().min(SLICE_BYTES));
-        this.connection.more.set(!this.part.is_empty());
+        this.connection.has_more.set(!this.part.is_empty());
         Poll::Ready(Some(Ok(slice)))
     }
 }
 
-impl Drop for Sliced {
+impl Drop for SlicedBody {
     fn drop(&mut self) {
-        self.connection.more.set(false);
+        self.connection.has_more.set(false);
         if let Some(mut reservation) = self.reservation.take() {
             reservation.shrink(2 * SLICE_BYTES);
             self.connection.hold_until_written(reservation);

@@ -1,85 +1,44 @@
-//! The bodies of answers as they travel: compressed where the client reads that, and none for who asks for the head only.
+//! Content encoding: compresses bodies for clients that accept it, and omits those of `HEAD` requests.
 
-use super::offload::offload_if_free;
+use super::Answer;
+use crate::http::{
+    compression::{accepts_gzip, gzip},
+    head_only::{UnsentBody, is_head_only},
+    offload::offload_if_free,
+};
 use actix_web::{
-    Error, HttpMessage, HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{self, AcceptEncoding, Encoding, Header, HeaderMap, HeaderValue},
+    http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
-    web::Bytes,
-};
-use flate2::{Compression, write::GzEncoder};
-use std::{
-    convert::Infallible,
-    io::Write,
-    pin::Pin,
-    task::{Context, Poll},
 };
 
-/// The size from which a body is compressed: less fits into one packet anyway.
-const MIN_COMPRESSED_BYTES: usize = 1024;
+/// A smaller body fits into one packet anyway.
+const MIN_COMPRESSED_BYTES: u64 = 1024;
 
-/// Marks a request for a head (HEAD), which handlers see as GET.
-pub struct HeadOnly;
-
-/// Whether the client asks for the head only: what is costly needs not be made.
-pub fn is_head_only(request: &HttpRequest) -> bool {
-    request.extensions().contains::<HeadOnly>()
-}
-
-/// Whether the client prefers gzip to what is not compressed.
-pub fn accepts_gzip(request: &HttpRequest) -> bool {
-    let known = [Encoding::identity(), Encoding::gzip()];
-    AcceptEncoding::parse(request)
-        .is_ok_and(|accepted| accepted.negotiate(known.iter()) == Some(Encoding::gzip()))
-}
-
-/// A body that is not sent: the client asked for the head only.
-pub struct Unsent(BodySize);
-
-impl Unsent {
-    /// One that was not made, so that nobody knows its length.
-    pub fn unmade() -> Self {
-        Self(BodySize::None)
-    }
-}
-
-impl MessageBody for Unsent {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        self.0
-    }
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(None)
-    }
-}
-
-/// The layer next to the handlers. It looks at whole bodies only: streams go through as they are.
-pub async fn encode(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+/// Encodes the body of a response, if it is there as a whole. Streams go through as they are.
+pub async fn encode(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
     let (request, response) = next.call(request).await?.into_parts();
     let (mut response, body) = response.into_parts();
+    let may_compress = may_compress(response.headers_mut());
     let size = body.size();
     let BodySize::Sized(length) = size else {
-        return Ok(ServiceResponse::new(request, response.set_body(body.boxed())));
+        return Ok(ServiceResponse::new(request, response.set_body(body)));
     };
-    let compressed = is_compressible(response.headers(), length) && accepts_gzip(&request);
+    let compresses = may_compress && length >= MIN_COMPRESSED_BYTES && accepts_gzip(&request);
     if is_head_only(&request) {
-        let unsent = if compressed { Unsent::unmade() } else { Unsent(size) };
-        if compressed {
+        let unsent = if compresses {
             mark(response.headers_mut());
-        }
+            UnsentBody::UNMADE
+        } else {
+            UnsentBody(size)
+        };
         return Ok(ServiceResponse::new(request, response.set_body(BoxBody::new(unsent))));
     }
     let body = match body.try_into_bytes() {
-        Ok(plain) if compressed => {
+        Ok(plain) if compresses => {
             let work = plain.clone();
-            // It is a favour: while others are being compressed it is left out.
+            // Compression is left out while others are being compressed.
             match offload_if_free(move || gzip(&work)).await {
                 Some(gzipped) => {
                     mark(response.headers_mut());
@@ -89,20 +48,21 @@ pub async fn encode(
             }
         }
         Ok(plain) => BoxBody::new(plain),
-        Err(body) => body.boxed(),
+        Err(body) => body,
     };
     Ok(ServiceResponse::new(request, response.set_body(body)))
 }
 
-/// Compresses with little effort. Writing to memory does not fail.
-pub fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
-    let _ = encoder.write_all(plain);
-    encoder.finish().unwrap_or_default()
-}
-
-fn is_compressible(headers: &HeaderMap, length: u64) -> bool {
-    length >= MIN_COMPRESSED_BYTES as u64 && !headers.contains_key(header::CONTENT_ENCODING)
+/// Returns whether the handler left the encoding open. The encoding `identity` forbids compression, and is not sent.
+fn may_compress(headers: &mut HeaderMap) -> bool {
+    match headers.get(header::CONTENT_ENCODING) {
+        None => return true,
+        Some(encoding) if encoding == "identity" => {
+            headers.remove(header::CONTENT_ENCODING);
+        }
+        Some(_) => {}
+    }
+    false
 }
 
 fn mark(headers: &mut HeaderMap) {
@@ -113,15 +73,15 @@ fn mark(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::head_only::HeadOnly;
     use actix_web::{
-        App, HttpResponse,
+        App, HttpMessage, HttpResponse,
         dev::Service,
         middleware::from_fn,
         test::{TestRequest, init_service},
         web,
     };
 
-    /// The answer to a request for this body.
     async fn answer(text: &'static str, head_only: bool, accepted: &'static str) -> ServiceResponse<BoxBody> {
         let handler = web::to(move || async move { HttpResponse::Ok().body(text) });
         let app = init_service(App::new().wrap(from_fn(encode)).default_service(handler)).await;
@@ -165,7 +125,7 @@ mod tests {
             assert_eq!(is_gzip(&answer), accepted == "gzip");
             let mut body = answer.into_body();
             assert_eq!(body.size(), size);
-            let sent = std::future::poll_fn(|cx| Pin::new(&mut body).poll_next(cx)).await;
+            let sent = std::future::poll_fn(|cx| std::pin::Pin::new(&mut body).poll_next(cx)).await;
             assert!(sent.is_none(), "{accepted}");
         }
     }

@@ -1,44 +1,47 @@
-//! Bytes that answers under way may take, in the whole process.
+//! The bytes that responses under way may take, in the whole process.
 
-use crate::{http::server::connections_per_address::SHARE, telemetry::metrics};
+use super::connections_per_address::ADDRESS_SHARE;
+use crate::telemetry::metrics;
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// Bytes reserved for each answer before anything is done. What changes something is answered with less (the largest order
-/// takes about 30 kB), and so is the menu of a usual bar.
-const STANDARD: usize = 64 * 1024;
+/// Bytes that the framework gets at a time, and the size of its buffer beyond which it writes before it takes more.
+pub const SLICE_BYTES: usize = 32 * 1024;
 
-/// Bytes that answers under way may take.
+/// Bytes reserved for each response before anything is done. The response to a change takes less (the largest order takes about
+/// 30 kB), and so does the menu of a usual bar.
+const STANDARD_BYTES: usize = 64 * 1024;
+
+/// Bounds the bytes of responses under way.
 ///
-/// Larger answers than usual have three quarters of it and each address a quarter: whoever asks for lists and reads none
-/// keeps nobody from ordering.
+/// Responses that are larger than [`STANDARD_BYTES`] have three quarters of the budget and each address a quarter: a client that
+/// asks for lists and reads none keeps nobody from ordering.
 pub struct ResponseMemoryBudget {
-    max: usize,
+    max_bytes: usize,
     used: AtomicUsize,
 }
 
 impl ResponseMemoryBudget {
-    /// Nothing is under way.
-    pub fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, used: AtomicUsize::new(0) })
+    pub fn new(max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self { max_bytes, used: AtomicUsize::new(0) })
     }
 
-    /// Reserves what most answers take; `None` if there is not so much.
+    /// Reserves [`STANDARD_BYTES`]; `None` if fewer are left.
     pub fn reserve(self: &Arc<Self>, by_address: Option<Arc<AtomicUsize>>) -> Option<MemoryReservation> {
-        if !add(&self.used, STANDARD, self.max) {
+        if !add(&self.used, STANDARD_BYTES, self.max_bytes) {
             return None;
         }
         if let Some(address) = &by_address {
-            address.fetch_add(STANDARD, Relaxed);
+            address.fetch_add(STANDARD_BYTES, Relaxed);
         }
-        metrics::http().answer_bytes.add(signed(STANDARD));
-        Some(MemoryReservation { budget: self.clone(), by_address, bytes: STANDARD })
+        metrics::http().answer_bytes.add(signed(STANDARD_BYTES));
+        Some(MemoryReservation { budget: self.clone(), by_address, bytes: STANDARD_BYTES })
     }
 }
 
-/// Bytes of one answer.
+/// The reserved bytes of one response.
 pub struct MemoryReservation {
     budget: Arc<ResponseMemoryBudget>,
     by_address: Option<Arc<AtomicUsize>>,
@@ -46,15 +49,15 @@ pub struct MemoryReservation {
 }
 
 impl MemoryReservation {
-    /// Makes it so many; false, and nothing is changed, if it is more than there is.
+    /// Changes the number of bytes. Returns false, and changes nothing, if so many are not left.
     pub fn resize(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         if more > 0 {
-            let max = self.budget.max;
-            if !add(&self.budget.used, more, max / SHARE * (SHARE - 1)) {
+            let max = self.budget.max_bytes;
+            if !add(&self.budget.used, more, max / ADDRESS_SHARE * (ADDRESS_SHARE - 1)) {
                 return false;
             }
-            if self.by_address.as_ref().is_some_and(|address| !add(address, more, max / SHARE)) {
+            if self.by_address.as_ref().is_some_and(|address| !add(address, more, max / ADDRESS_SHARE)) {
                 self.budget.used.fetch_sub(more, Relaxed);
                 return false;
             }
@@ -66,7 +69,7 @@ impl MemoryReservation {
         true
     }
 
-    /// Makes it no more than that.
+    /// Lowers the number of bytes to at most this many.
     pub fn shrink(&mut self, bytes: usize) {
         self.give_back(self.bytes.saturating_sub(bytes));
         self.bytes = self.bytes.min(bytes);
@@ -87,7 +90,7 @@ impl Drop for MemoryReservation {
     }
 }
 
-/// Adds where the sum is no more than that.
+/// Adds if the sum is at most `max`; returns whether it did.
 fn add(to: &AtomicUsize, bytes: usize, max: usize) -> bool {
     let sum = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= max);
     to.fetch_update(Relaxed, Relaxed, sum).is_ok()
@@ -107,10 +110,10 @@ mod tests {
 
     #[test]
     fn a_reservation_goes_with_its_answer() {
-        let budget = ResponseMemoryBudget::new(100 * STANDARD);
+        let budget = ResponseMemoryBudget::new(100 * STANDARD_BYTES);
         let address = Arc::new(AtomicUsize::new(0));
         let mut reservation = budget.reserve(Some(address.clone())).expect("there is enough");
-        for bytes in [100, 20 * STANDARD, 5, STANDARD] {
+        for bytes in [100, 20 * STANDARD_BYTES, 5, STANDARD_BYTES] {
             assert!(reservation.resize(bytes));
             assert_eq!([used(&budget), address.load(Relaxed)], [bytes; 2]);
         }
@@ -123,14 +126,14 @@ mod tests {
 
     #[test]
     fn large_answers_leave_some_for_the_others_and_an_address_has_a_quarter() {
-        let budget = ResponseMemoryBudget::new(100 * STANDARD);
+        let budget = ResponseMemoryBudget::new(100 * STANDARD_BYTES);
         let address = Arc::new(AtomicUsize::new(0));
         let mut own = budget.reserve(Some(address.clone())).expect("there is enough");
-        assert!(!own.resize(26 * STANDARD) && own.resize(25 * STANDARD));
-        // Also more than that, where each takes no more than usual.
+        assert!(!own.resize(26 * STANDARD_BYTES) && own.resize(25 * STANDARD_BYTES));
+        // Also beyond that, where each takes no more than the standard.
         let more = budget.reserve(Some(address)).expect("there is enough");
         let mut proxied = budget.reserve(None).expect("there is enough");
-        assert!(!proxied.resize(50 * STANDARD) && proxied.resize(49 * STANDARD));
+        assert!(!proxied.resize(50 * STANDARD_BYTES) && proxied.resize(49 * STANDARD_BYTES));
         let rest: Vec<_> = std::iter::from_fn(|| budget.reserve(None)).take(100).collect();
         assert_eq!(rest.len(), 25);
         drop((own, more, proxied, rest));

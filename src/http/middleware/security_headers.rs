@@ -1,0 +1,44 @@
+//! Headers that tell browsers to be careful with responses.
+
+use super::{Answer, change_headers};
+use crate::http::server::connection_progress::ConnectionProgress;
+use actix_web::{
+    body::BoxBody,
+    dev::ServiceRequest,
+    http::header::{self, HeaderName, HeaderValue},
+    middleware::Next,
+};
+use std::rc::Rc;
+
+/// Headers of responses that have none of that name of their own. A response is for its client only, is of the type that it
+/// says, and loads nothing.
+const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
+/// Makes browsers use TLS only, for a year after each response over TLS (RFC 6797).
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// Adds the headers to every response, [`TLS_ONLY`] to those over TLS.
+pub async fn add(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+    let connection = request.conn_data::<Rc<ConnectionProgress>>();
+    let encrypted = connection.is_some_and(|connection| connection.encrypted);
+    change_headers(next.call(request).await, move |headers| {
+        for (name, value) in DEFAULTS {
+            if !headers.contains_key(&name) {
+                headers.insert(name, value);
+            }
+        }
+        if encrypted {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+        }
+    })
+}
