@@ -1,4 +1,4 @@
-//! Compression with gzip.
+//! Compression of bodies with gzip, for clients that prefer it.
 
 use actix_web::{
     HttpRequest,
@@ -14,8 +14,8 @@ pub fn accepts_gzip(request: &HttpRequest) -> bool {
         .is_ok_and(|accepted| accepted.negotiate(known.iter()) == Some(Encoding::gzip()))
 }
 
-/// Compresses with little effort.
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
+    // With little effort, since a client waits.
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     // Writing to memory does not fail.
     let _ = encoder.write_all(plain);

@@ -1,17 +1,20 @@
-//! Who may call a route is in its handler's signature: one of these, or nobody needs to sign in.
+//! Authentication: a handler whose route needs an account has one of these extractors in its signature.
 
-use crate::http::{app_state::AppState, problem::Problem};
-use crate::services::accounts::Caller;
+use crate::{
+    domain::account::Role,
+    http::{app_state::AppState, problem::Problem},
+    services::accounts::Caller,
+};
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 use std::future::{Ready, ready};
 
-/// Anyone with an account.
+/// Extracts the caller, of any role.
 pub struct SignedIn(pub Caller);
 
-/// Those who work at the bar.
+/// Extracts the caller, an employee or admin.
 pub struct Staff(pub Caller);
 
-/// Those who look after the system.
+/// Extracts the caller, an admin.
 pub struct Admin(pub Caller);
 
 impl FromRequest for SignedIn {
@@ -44,7 +47,7 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller(request).and_then(|caller| match caller.role {
-            crate::domain::account::Role::Admin => Ok(Self(caller)),
+            Role::Admin => Ok(Self(caller)),
             _ => Err(Problem::not_permitted("This is for admins.")),
         }))
     }
@@ -55,22 +58,22 @@ fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     Ok(app.accounts.caller(token)?)
 }
 
-/// Who makes a request, whether or not the route asks.
+/// Returns the caller, also where the route needs none.
 pub fn known(request: &HttpRequest) -> Option<Caller> {
     let (app, token) = presented(request)?;
     app.accounts.caller(token).ok()
 }
 
-/// The account that made a request, by a token that may have expired: enough to count it by account, and for nothing else.
+/// Returns the account of a token that may have expired: enough to count the request by account, and for nothing else.
 pub fn formerly_known(request: &HttpRequest) -> Option<Caller> {
     let (app, token) = presented(request)?;
     app.accounts.former_caller(token)
 }
 
-/// The token that a request brings, whatever it is worth.
+/// Returns the request's token, which may be invalid.
 fn presented(request: &HttpRequest) -> Option<(&AppState, &str)> {
     let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    // The scheme's name may be written in any case (RFC 9110).
+    // The scheme's name is case-insensitive (RFC 9110).
     let (_, token) = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))?;
     Some((request.app_data::<Data<AppState>>()?, token.trim()))
 }

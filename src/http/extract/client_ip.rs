@@ -1,4 +1,4 @@
-//! Where a request comes from, also through proxies that are trusted to say so.
+//! The address of a request's client, also behind trusted proxies.
 
 use crate::config::TrustedProxies;
 use actix_web::{
@@ -8,11 +8,11 @@ use actix_web::{
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The network of an IPv6 address, which is one customer's.
-const NETWORK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
+/// The mask of an IPv6 address's network, which is one client's.
+const NETWORK_MASK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
 
-/// The client's address: the peer's, unless that is a trusted proxy. Then it is the last one in `X-Forwarded-For` or
-/// `Forwarded` that is no trusted proxy itself. What stands before that anyone can have written.
+/// Returns the client's address: the peer's, unless that is a trusted proxy; then the last one in `X-Forwarded-For` or
+/// `Forwarded` that is not a trusted proxy itself. The client can have written anything before that one.
 pub fn client_address(request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip().to_canonical());
     match request.app_data::<Data<TrustedProxies>>() {
@@ -21,35 +21,36 @@ pub fn client_address(request: &HttpRequest) -> IpAddr {
     }
 }
 
-/// Whether a proxy sent it that is believed.
+/// Returns whether a trusted proxy sent the request.
 pub fn from_trusted_proxy(request: &HttpRequest) -> bool {
     let proxies = request.app_data::<Data<TrustedProxies>>();
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.contains(peer))
 }
 
-/// Whom an address stands for. IPv4 and IPv6 can't be mixed up: what IPv4 is mapped to is in no network of IPv6.
+/// Returns the key under which an address is counted. IPv4 and IPv6 have different keys: no IPv6 network has the addresses to which
+/// IPv4 is mapped.
 pub fn key(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() & NETWORK.to_bits(),
+        IpAddr::V6(address) => address.to_bits() & NETWORK_MASK.to_bits(),
     }
 }
 
-/// What the headers say, if they can be believed.
+/// Returns the client in the headers, unless they contradict each other.
 fn forwarded(headers: &HeaderMap, proxies: &TrustedProxies) -> Option<IpAddr> {
     let by = |name: HeaderName, read: fn(&str) -> Option<IpAddr>| {
         headers.contains_key(&name).then(|| last_untrusted(headers, &name, read, proxies))
     };
     match (by(header::X_FORWARDED_FOR, address), by(header::FORWARDED, element)) {
         (Some(client), None) | (None, Some(client)) => client,
-        // A proxy writes one of them and may pass on the other as the client wrote it: which one can't be seen from here.
+        // A proxy writes one of them and may pass on the other as the client wrote it; which one is unknown here.
         (Some(one), Some(other)) if one == other => one,
         _ => None,
     }
 }
 
-/// From the last hop towards the client, as far as hops are trusted. None if what was reached can't be read.
+/// Follows the hops from the last one towards the client as far as they are trusted. None if the hop reached can't be read.
 fn last_untrusted(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -61,7 +62,7 @@ fn last_untrusted(
     let lines: Vec<_> = headers.get_all(name).collect();
     for line in lines.into_iter().rev() {
         let line = line.to_str().ok()?;
-        // What a proxy quotes may be the client's own words (`host="…"`): hops in there are none.
+        // Quoted text may be the client's own (`host="…"`) and has no hops.
         let quoted = line.split('"').skip(1).step_by(2);
         if quoted.into_iter().any(|words| words.contains([',', ';', '\\'])) {
             return None;
@@ -77,14 +78,14 @@ fn last_untrusted(
     reached
 }
 
-/// One element of `Forwarded` (RFC 7239): `for=192.0.2.60;proto=https`. Who hides behind a name of its own is nobody.
+/// Parses one element of `Forwarded` (RFC 7239): `for=192.0.2.60;proto=https`. None for an obfuscated identifier.
 fn element(text: &str) -> Option<IpAddr> {
     let mut pairs = text.split(';').filter_map(|pair| pair.split_once('='));
     let (_, client) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
     address(client.trim().trim_matches('"'))
 }
 
-/// An address, also in brackets, also with a port.
+/// Parses an address, also in brackets, also with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
@@ -96,7 +97,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use proptest::prelude::*;
 
-    /// Who `peer` is taken for when it sends these headers; the networks 10.0.0.0/8 and `2001:db8:1::/48` are trusted.
+    /// Returns the client's address where `peer` sends these headers; the networks 10.0.0.0/8 and `2001:db8:1::/48` are trusted.
     fn client(peer: &str, headers: &[(&str, &str)]) -> String {
         let proxies: TrustedProxies = "10.0.0.0/8,2001:db8:1::/48".parse().unwrap_or_default();
         let peer = peer.parse().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |ip: IpAddr| (ip, 1).into());

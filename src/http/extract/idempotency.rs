@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: requests that are done once, however often they are sent.
+//! `Idempotency-Key`: requests that are executed once, however often they are sent.
 
 use super::preconditions;
 use crate::http::problem::Problem;
@@ -16,10 +16,10 @@ use actix_web::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The header that says that an answer is that of an earlier request.
+/// Marks the stored response of an earlier request.
 pub const REPLAYED: &str = "Idempotency-Replayed";
 
-/// The key that a request names.
+/// Reads the key of a request.
 pub fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = request.headers().get_all("Idempotency-Key");
     let (first, more) = (given.next(), given.next());
@@ -29,19 +29,20 @@ pub fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     first.map(|key| IdempotencyKey::try_from(key.as_bytes())).transpose().map_err(Problem::of_parameter)
 }
 
-/// What a caller asks for, if under a key; `reply` is what shall be told again.
+/// Returns the request as it is executed once, if it has a key; `to_stored` is the response that a retry gets.
 pub fn once<T>(
     request: &HttpRequest,
     caller: Caller,
-    asked: &impl Serialize,
-    tell: fn(&T) -> String,
+    content: &impl Serialize,
+    to_stored: fn(&T) -> String,
 ) -> Result<Option<IdempotentRequest<T>>, Problem> {
     let Some(key) = key(request)? else { return Ok(None) };
-    let asked = serde_json::to_vec(&(request.path(), asked)).map_err(|error| Problem::internal(&error))?;
-    Ok(Some(IdempotentRequest::new(&caller.id.to_string(), key.as_str(), &asked, tell)))
+    let content =
+        serde_json::to_vec(&(request.path(), content)).map_err(|error| Problem::internal(&error))?;
+    Ok(Some(IdempotentRequest::new(&caller.id.to_string(), key.as_str(), &content, to_stored)))
 }
 
-/// An answer as it is kept.
+/// A response as the database has it.
 #[derive(Serialize, Deserialize)]
 pub struct StoredResponse {
     status: u16,
@@ -53,30 +54,29 @@ pub struct StoredResponse {
 }
 
 impl StoredResponse {
-    /// Something in this state.
-    pub fn new(status: StatusCode, stamp: EntityVersion, view: &impl Serialize) -> Self {
+    /// A response with a resource of this version.
+    pub fn new(status: StatusCode, version: EntityVersion, view: &impl Serialize) -> Self {
         let body = serde_json::to_string(view).unwrap_or_default();
-        Self { status: status.as_u16(), location: None, tag: Some(stamp.to_string()), body }
+        Self { status: status.as_u16(), location: None, tag: Some(version.to_string()), body }
     }
 
-    /// That there is nothing.
+    /// A response without a body: 204.
     pub fn nothing() -> Self {
         Self { status: StatusCode::NO_CONTENT.as_u16(), location: None, tag: None, body: String::new() }
     }
 
-    /// What has no state of its own.
+    /// A response with a body that has no version.
     pub fn stateless(status: StatusCode, view: &impl Serialize) -> Self {
         let body = serde_json::to_string(view).unwrap_or_default();
         Self { status: status.as_u16(), location: None, tag: None, body }
     }
 
-    /// Where it is from now on.
+    /// Adds the header `Location`.
     #[must_use]
     pub fn at(self, location: String) -> Self {
         Self { location: Some(location), ..self }
     }
 
-    /// To be kept.
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -86,8 +86,8 @@ impl StoredResponse {
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
         }
-        if let Some(stamp) = self.tag.and_then(|tag| tag.parse().ok()) {
-            preconditions::tag(&mut response, stamp);
+        if let Some(version) = self.tag.and_then(|tag| tag.parse().ok()) {
+            preconditions::tag(&mut response, version);
         }
         if replayed {
             response.insert_header((REPLAYED, "true"));
@@ -99,15 +99,15 @@ impl StoredResponse {
     }
 }
 
-/// What to answer, now or as before.
+/// Returns the response to a request, or that of the earlier request with its key.
 pub fn answer<T>(
-    told: &IdempotencyOutcome<T>,
-    reply: fn(&T) -> StoredResponse,
+    outcome: &IdempotencyOutcome<T>,
+    to_response: fn(&T) -> StoredResponse,
 ) -> Result<HttpResponse, Problem> {
-    match told {
-        IdempotencyOutcome::Executed(value) => Ok(reply(value).response(false)),
+    match outcome {
+        IdempotencyOutcome::Executed(value) => Ok(to_response(value).response(false)),
         IdempotencyOutcome::Replayed(text) => serde_json::from_str::<StoredResponse>(text)
-            .map(|reply| reply.response(true))
+            .map(|stored| stored.response(true))
             .map_err(|error| Problem::internal(&error)),
         IdempotencyOutcome::KeyReused => Err(Problem::key_reused()),
     }

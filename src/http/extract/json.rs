@@ -1,4 +1,4 @@
-//! Reading JSON bodies: bounded, in time, and with errors that name the field.
+//! JSON bodies: bounded in size and time, with errors that name the field.
 
 use super::json_errors::JsonBody;
 use crate::domain::{encoding::without_bom, json_object::JsonObject};
@@ -9,13 +9,10 @@ use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The most bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to send it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body.
 pub struct Json<T>(pub T);
 
 /// A JSON body that may be left out.
@@ -44,7 +41,7 @@ impl<T: JsonBody> FromRequest for OptionalJson<T> {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let body = read(&request, payload).await?;
-            // Some clients send a byte order mark or a line break for nothing.
+            // Some clients send a byte order mark or a line break instead of nothing.
             if without_bom(&body).trim_ascii().is_empty() {
                 return Ok(Self(None));
             }
@@ -57,9 +54,9 @@ impl<T: JsonBody> FromRequest for OptionalJson<T> {
 }
 
 fn is_json(request: &HttpRequest) -> bool {
-    let kind = request.content_type();
-    kind.eq_ignore_ascii_case("application/json")
-        || (kind.starts_with("application/") && kind.ends_with("+json"))
+    let media_type = request.content_type();
+    media_type.eq_ignore_ascii_case("application/json")
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
@@ -81,6 +78,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
         {
             let chunk =
                 chunk.map_err(|_| Problem::malformed("The body ended early or could not be read."))?;
+            // One byte more than allowed is enough to know.
             let room = (MAX_BODY_BYTES + 1).saturating_sub(body.len());
             body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
         }
@@ -89,7 +87,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
     timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::too_slow()))
 }
 
-pub(crate) fn parse<T: JsonBody>(body: &[u8]) -> Result<T, Problem> {
+pub fn parse<T: JsonBody>(body: &[u8]) -> Result<T, Problem> {
     let body = without_bom(body);
     let json = &mut serde_json::Deserializer::from_slice(body);
     let JsonObject(value) = JsonObject::deserialize(&mut *json)
@@ -97,7 +95,3 @@ pub(crate) fn parse<T: JsonBody>(body: &[u8]) -> Result<T, Problem> {
     json.end().map_err(|_| Problem::malformed("Unexpected data after the JSON value."))?;
     Ok(value)
 }
-
-#[cfg(test)]
-#[path = "json_proptests.rs"]
-mod proptests;

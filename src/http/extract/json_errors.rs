@@ -1,5 +1,4 @@
-//! Explains why a body can't be read: every field that is wrong, not only the first, since who fills in a form wants to hear of
-//! all at once.
+//! Explains why a body can't be read, with every field that is wrong: a person who fills in a form wants to correct all at once.
 
 use crate::{
     domain::{
@@ -14,13 +13,13 @@ use deserr::Deserr;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// A type that bodies are read as: by Serde, which is fast and stops at the first error, and where that fails by deserr, which
-/// collects them.
+/// The type of a body. It is read by Serde, which is fast and stops at the first error, and if that fails by deserr, which collects
+/// errors.
 pub trait JsonBody: DeserializeOwned + Deserr<FieldErrors> {}
 
 impl<T: DeserializeOwned + Deserr<FieldErrors>> JsonBody for T {}
 
-/// The problem with a body that Serde refused, in two passes over the body's structure. Collecting ends at the tenth error.
+/// Returns the problem of a body that Serde refused, in two passes over the body's structure, with at most ten errors.
 pub fn explain<T: JsonBody>(body: &[u8], error: &serde_json::Error) -> Problem {
     match utf8(body) {
         Err(error) => return Problem::malformed(format!("The body {error}.")),
@@ -31,7 +30,7 @@ pub fn explain<T: JsonBody>(body: &[u8], error: &serde_json::Error) -> Problem {
         Ok(value) => value,
         Err(error) => return Problem::malformed(format!("The body is not JSON: {error}.")),
     };
-    // Of a repeated field the value has only the last one.
+    // The value has only the last one of repeated fields.
     let mut wrong = repeated_keys(body, 1);
     if let Err(errors) = deserr::deserialize::<T, _, FieldErrors>(value) {
         let repeated = wrong.first().map(|invalid| invalid.field.clone());
@@ -54,7 +53,7 @@ mod tests {
     };
     use serde_json::json;
 
-    /// The fields that are told of, and their pointers.
+    /// Returns the wrong fields and their pointers.
     fn fields<T: JsonBody>(body: &str) -> Vec<(String, String)> {
         let Err(problem) = parse::<T>(body.as_bytes()) else { return Vec::new() };
         let problem = serde_json::to_value(&problem).unwrap();

@@ -1,7 +1,7 @@
-//! Conditional requests (RFC 9110, section 13): nobody is sent what they have, and nobody changes what they have not seen.
+//! Conditional requests (RFC 9110, section 13): a client is not sent a version that it has, and changes none that it has not seen.
 //!
-//! The tags of single things are strong, and name their state, not the bytes: so these answers are never compressed, which would give
-//! one state several representations. Lists and the menu, which nobody changes as a whole, have weak tags or none.
+//! The tags of single resources are strong, and name the version, not the bytes: so these responses are never compressed, which
+//! would give one version several representations. Lists and the menu, which are not changed as a whole, have weak tags or none.
 
 use crate::domain::{
     FieldError,
@@ -23,10 +23,10 @@ use std::{
     future::{Ready, ready},
 };
 
-/// A change for which a client may name the state that it has seen.
+/// Extracts the precondition of a change, for which a client may name the version that it has seen.
 pub struct OptionalPrecondition(pub Precondition);
 
-/// A change for which it must: what it sends replaces what is there.
+/// Extracts the precondition of a replacement, for which a client must name the version that it has seen.
 pub struct RequiredPrecondition(pub Precondition);
 
 impl FromRequest for OptionalPrecondition {
@@ -34,7 +34,7 @@ impl FromRequest for OptionalPrecondition {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(condition(request.headers()).map(Self))
+        ready(precondition(request.headers()).map(Self))
     }
 }
 
@@ -43,29 +43,29 @@ impl FromRequest for RequiredPrecondition {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match condition(request.headers()) {
+        ready(match precondition(request.headers()) {
             Ok(Precondition { is: None, .. }) => Err(Problem::precondition_required()),
-            condition => condition.map(Self),
+            precondition => precondition.map(Self),
         })
     }
 }
 
-fn condition(headers: &HeaderMap) -> Result<Precondition, Problem> {
+fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     let given = |name: HeaderName, weakly| match tags(headers, &name) {
-        Ok(tags) => Ok(tags.map(|tags| tags.stamps(weakly))),
-        Err(Unreadable) => Err(Problem::of_parameter(FieldError::new(
+        Ok(tags) => Ok(tags.map(|tags| tags.versions(weakly))),
+        Err(UnreadableTagsError) => Err(Problem::of_parameter(FieldError::new(
             if weakly { "If-None-Match" } else { "If-Match" },
             "must be at most 100 entity tags in quotes, with commas between them, or *",
         ))),
     };
-    // A weak tag is never what must still be there.
+    // A weak tag never matches `If-Match`.
     Ok(Precondition { is: given(header::IF_MATCH, false)?, is_not: given(header::IF_NONE_MATCH, true)? })
 }
 
-/// Tags in one header; no client knows as many states of one thing.
+/// Tags in one header; no client knows as many versions of one resource.
 const MAX_TAGS: usize = 100;
 
-/// Entity tags, each without its quotes and whether it is weak.
+/// Entity tags, each without its quotes; the flag says that it is weak.
 #[derive(Debug, PartialEq, Eq)]
 enum Tags {
     Any,
@@ -73,8 +73,8 @@ enum Tags {
 }
 
 impl Tags {
-    /// Those that are states of ours; no other can match.
-    fn stamps(self, weakly: bool) -> EntityVersions {
+    /// Returns the tags that name a version; no other can match.
+    fn versions(self, weakly: bool) -> EntityVersions {
         match self {
             Self::Any => EntityVersions::Any,
             Self::These(tags) => {
@@ -111,54 +111,54 @@ impl Tags {
     }
 }
 
-/// What comes behind commas and blanks. Elements of a list may be empty (RFC 9110, 5.6.1).
+/// Skips commas and blanks. Elements of a list may be empty (RFC 9110, 5.6.1).
 fn after_commas(text: &[u8]) -> &[u8] {
     let start = text.iter().position(|byte| *byte != b',' && !byte.is_ascii_whitespace());
     start.and_then(|start| text.get(start..)).unwrap_or_default()
 }
 
-/// What a header says is no list of tags.
-struct Unreadable;
+/// The header is not a list of tags.
+struct UnreadableTagsError;
 
-/// The tags that a header names, if it is there.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Unreadable> {
+/// Reads the tags of a header, if the request has it.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, UnreadableTagsError> {
     let lines: Vec<_> = headers.get_all(name).map(HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Ok(None);
     }
-    Tags::parse(&lines.join(&b","[..])).map(Some).ok_or(Unreadable)
+    Tags::parse(&lines.join(&b","[..])).map(Some).ok_or(UnreadableTagsError)
 }
 
-/// Whether the client has what has this tag. What can't be read names nothing.
+/// Returns whether the client has the version with this tag. A header that can't be read has no tags.
 fn has(request: &HttpRequest, tag: &str) -> bool {
     match tags(request.headers(), &header::IF_NONE_MATCH) {
-        Ok(None) | Err(Unreadable) => false,
+        Ok(None) | Err(UnreadableTagsError) => false,
         Ok(Some(Tags::Any)) => true,
         Ok(Some(Tags::These(tags))) => tags.iter().any(|(_, known)| known == tag),
     }
 }
 
-/// One thing as it is, or 304 where the client has it.
-pub fn show(request: &HttpRequest, stamp: EntityVersion, view: &impl Serialize) -> HttpResponse {
-    let known = has(request, &stamp.to_string());
+/// Responds with a resource, or 304 where the client has this version.
+pub fn show(request: &HttpRequest, version: EntityVersion, view: &impl Serialize) -> HttpResponse {
+    let known = has(request, &version.to_string());
     let mut response = HttpResponse::build(if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    tag(&mut response, stamp);
+    tag(&mut response, version);
     if known { response.finish() } else { response.json(view) }
 }
 
-/// Says in which state an answer shows a thing.
-pub fn tag(response: &mut HttpResponseBuilder, stamp: EntityVersion) {
-    // Which is not sent: it keeps the layer that compresses away.
+/// Adds the entity tag of a version.
+pub fn tag(response: &mut HttpResponseBuilder, version: EntityVersion) {
+    // This encoding is not sent: it keeps the middleware from compressing.
     let as_it_is = (header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    response.insert_header(as_it_is).insert_header((header::ETAG, ETag(stamp).to_string()));
+    response.insert_header(as_it_is).insert_header((header::ETAG, ETag(version).to_string()));
 }
 
-/// An answer that may be kept and asked about again, by anyone: with a tag made of all that is in it, or 304 where the client
-/// has it.
+/// Responds with a resource that any client may cache and must revalidate, or 304 where the client has it. The tag is a digest of
+/// its content.
 pub fn show_public(request: &HttpRequest, tag: &str, answer: impl FnOnce() -> HttpResponse) -> HttpResponse {
     let mut response = if has(request, tag) { HttpResponse::NotModified().finish() } else { answer() };
     let headers = response.headers_mut();
-    // Weak: compression gives the same menu other bytes.
+    // Weak: a compressed body has other bytes.
     if let Ok(tag) = HeaderValue::try_from(format!("W/\"{tag}\"")) {
         headers.insert(header::ETAG, tag);
     }
@@ -166,7 +166,7 @@ pub fn show_public(request: &HttpRequest, tag: &str, answer: impl FnOnce() -> Ht
     response
 }
 
-/// An entity tag that is made of these bytes, without quotes.
+/// Returns the digest of these bytes as an entity tag, without quotes.
 pub fn content_tag(bytes: &[u8]) -> String {
     let mut tag = String::with_capacity(32);
     for byte in Sha256::digest(bytes).iter().take(16) {
@@ -215,9 +215,9 @@ mod tests {
 
     #[test]
     fn a_weak_tag_says_what_is_known_and_never_what_may_be_changed() {
-        let stamp = EntityVersion { id: uuid::Uuid::nil(), version: 1 };
-        let tags = || Tags::parse(format!("W/\"{stamp}\", \"x\"").as_bytes());
-        assert_eq!(tags().map(|tags| tags.stamps(true)), Some(EntityVersions::These(vec![stamp])));
-        assert_eq!(tags().map(|tags| tags.stamps(false)), Some(EntityVersions::These(Vec::new())));
+        let version = EntityVersion { id: uuid::Uuid::nil(), version: 1 };
+        let tags = || Tags::parse(format!("W/\"{version}\", \"x\"").as_bytes());
+        assert_eq!(tags().map(|tags| tags.versions(true)), Some(EntityVersions::These(vec![version])));
+        assert_eq!(tags().map(|tags| tags.versions(false)), Some(EntityVersions::These(Vec::new())));
     }
 }

@@ -1,17 +1,17 @@
-//! `If-Match` and `If-None-Match`, nearly right.
+//! Property tests of `If-Match` and `If-None-Match`.
 
 use super::*;
 use crate::domain::proptests::{nearly_one_of, within};
 use actix_web::test::TestRequest;
 use proptest::prelude::*;
 
-const STAMP: EntityVersion =
+const VERSION: EntityVersion =
     EntityVersion { id: uuid::Uuid::from_u128(0x01a2_03c7_a828_7562_865f_b3ef_9919_e243), version: 3 };
 
-/// What a change may be made of, by a client that sends this.
-fn allows(name: HeaderName, value: HeaderValue, stamp: EntityVersion) -> Option<bool> {
+/// Returns whether a client that sends this header may change this version.
+fn allows(name: HeaderName, value: HeaderValue, version: EntityVersion) -> Option<bool> {
     let request = TestRequest::default().insert_header((name, value)).to_http_request();
-    condition(request.headers()).ok().map(|condition| condition.allows(stamp))
+    precondition(request.headers()).ok().map(|precondition| precondition.allows(version))
 }
 
 fn menu(request: &HttpRequest) -> HttpResponse {
@@ -40,9 +40,9 @@ proptest! {
         value in nearly_one_of(&["\"3-01a203c7a8287562865fb3ef9919e243\"", "\"x\", \"3-01a203c7a8287562865fb3ef9919e243\", W/\"y\""])
     ) {
         let Ok(header) = HeaderValue::from_bytes(&value) else { return Ok(()) };
-        let named = within(64, &value, || allows(header::IF_MATCH, header, STAMP)) == Some(true);
+        let named = within(64, &value, || allows(header::IF_MATCH, header, VERSION)) == Some(true);
         let text = String::from_utf8_lossy(&value);
-        let tag = ETag(STAMP).to_string();
+        let tag = ETag(VERSION).to_string();
         // Strong, and not a part of another one.
         let says = text.match_indices(&tag).any(|(at, _)| !text[..at].ends_with("W/"));
         prop_assert!(!named || says || text.trim() == "*", "{}", text);

@@ -1,4 +1,4 @@
-//! `Prefer` (RFC 7240): of all preferences only `wait` is honoured; others are ignored, as they may be.
+//! `Prefer` (RFC 7240): of all preferences only `wait` is honoured; a server may ignore the others.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -6,26 +6,26 @@ use actix_web::{
 };
 use std::time::Duration;
 
-/// The longest that a client may ask to wait with `Prefer: wait=N`, in seconds.
+/// The limit of `Prefer: wait=N`.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 
 const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// How long the client would wait for an answer that is final, at most [`MAX_WAIT_SECONDS`].
+/// Returns the time that the client would wait for a final response, at most [`MAX_WAIT_SECONDS`].
 pub fn wait(request: &HttpRequest) -> Option<Duration> {
     let lines = request.headers().get_all("Prefer").filter_map(|line| line.to_str().ok());
     let (_, value) = lines.flat_map(preferences).find(|(name, _)| name.eq_ignore_ascii_case("wait"))?;
     seconds(&unquoted(value)).map(Duration::from_secs)
 }
 
-/// Says that it was honoured.
+/// Adds the header that says that the wait was honoured.
 pub fn applied(response: &mut HttpResponseBuilder, wait: Option<Duration>) {
     if let Some(wait) = wait {
         response.insert_header((APPLIED, text(wait)));
     }
 }
 
-/// The same of a whole response.
+/// Adds the same header to a finished response.
 pub fn applied_to(mut response: HttpResponse, wait: Option<Duration>) -> HttpResponse {
     if let Some(value) = wait.and_then(|wait| HeaderValue::try_from(text(wait)).ok()) {
         response.headers_mut().insert(APPLIED, value);
@@ -39,11 +39,11 @@ fn text(wait: Duration) -> String {
 
 fn seconds(value: &str) -> Option<u64> {
     let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    // What is too large for a number is also too long to wait.
+    // Too large for a number is also too long to wait.
     number.then(|| value.parse().unwrap_or(MAX_WAIT_SECONDS).min(MAX_WAIT_SECONDS))
 }
 
-/// The preferences of a line, each with its value and without its parameters.
+/// Returns the preferences of a line, each with its value and without its parameters.
 fn preferences(line: &str) -> impl Iterator<Item = (&str, &str)> {
     split(line, ',').filter_map(|preference| {
         let preference = split(preference, ';').next()?;
@@ -52,7 +52,7 @@ fn preferences(line: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// The parts between separators that are not within quotes.
+/// Splits at separators that are not within quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |character| {
@@ -67,7 +67,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A word, with or without quotes.
+/// Removes the quotes of a quoted string, and its escapes.
 fn unquoted(word: &str) -> String {
     let Some(inner) = word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) else {
         return word.to_owned();

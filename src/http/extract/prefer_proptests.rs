@@ -1,4 +1,4 @@
-//! `Prefer`, nearly right.
+//! Property tests of `Prefer`.
 
 use super::*;
 use crate::domain::proptests::{nearly_one_of, within};

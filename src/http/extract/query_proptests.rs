@@ -1,4 +1,4 @@
-//! Cursors and queries, nearly right.
+//! Property tests of cursors and queries.
 
 use super::*;
 use crate::domain::proptests::{moment, nearly, nearly_one_of, within};

@@ -4,6 +4,8 @@ pub mod accounts;
 pub mod audit;
 #[cfg(debug_assertions)]
 pub mod blocking_route;
+#[cfg(test)]
+mod body_proptests;
 pub mod dead_letters;
 pub mod docs;
 pub mod health;

@@ -55,10 +55,11 @@ where
         .wrap(from_fn(connection_state::track))
 }
 
+type HeadStep = fn(&mut ServiceRequest) -> Result<(), Problem>;
+
 /// Steps that only look at a request's head, in order. They share a middleware, since each one of its own costs an allocation
 /// and a few moves of the request and the response, and these take less than that.
-const HEAD_STEPS: [fn(&mut ServiceRequest) -> Result<(), Problem>; 3] =
-    [header_limits::check, content_negotiation::check, head_requests::to_get];
+const HEAD_STEPS: [HeadStep; 3] = [header_limits::check, content_negotiation::check, head_requests::to_get];
 
 async fn check_head(mut request: ServiceRequest, next: Next<BoxBody>) -> Answer {
     match HEAD_STEPS.iter().try_for_each(|step| step(&mut request)) {

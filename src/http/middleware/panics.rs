@@ -20,7 +20,7 @@ mod tests {
     #[actix_web::test]
     #[allow(clippy::panic, reason = "that is what it is about")]
     async fn a_panic_is_a_problem_like_any_other() {
-        let panics = web::to(async || -> HttpResponse { panic!("out of ice") });
+        let panics = web::to(async || -> HttpResponse { panic!("out of limes") });
         let app = test::init_service(wrap(App::new(), &[]).default_service(panics)).await;
         let request =
             test::TestRequest::get().uri("/").insert_header(("X-Request-Id", "round-7")).to_request();
@@ -34,6 +34,6 @@ mod tests {
         assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"));
         let body = body::to_bytes(answer.into_body()).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
-        assert!(text.contains("/problems/internal") && !text.contains("ice"), "{text}");
+        assert!(text.contains("/problems/internal") && !text.contains("limes"), "{text}");
     }
 }

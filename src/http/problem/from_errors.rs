@@ -1,4 +1,4 @@
-//! What the use cases refuse, as problems.
+//! Problems from the errors of the use cases.
 
 use super::{super::responses::OrderView, Problem, types};
 use crate::{
@@ -38,7 +38,7 @@ impl From<PlaceOrderError> for Problem {
                 "Another order was placed under this Idempotency-Key.",
             ),
             PlaceOrderError::TooManyOpen(too_many) => Self::new(types::TOO_MANY_OPEN, too_many.to_string()),
-            // The menu is ours, so it is the customer that is not there: a token of another installation.
+            // The menu's recipes exist, so that the customer does not: a token of another installation.
             PlaceOrderError::Refused(Refusal::Unknown(_)) => Self::not_signed_in(),
             PlaceOrderError::Refused(Refusal::InvalidValue(reason)) => Self::value_refused(&reason),
             PlaceOrderError::Refused(Refusal::Other(reason)) => Self::internal(&reason),
@@ -83,7 +83,7 @@ impl From<MenuError> for Problem {
         match error {
             MenuError::Unknown => Self::not_found("recipe"),
             MenuError::NameTaken => {
-                Self::new(types::RECIPE_EXISTS, "There is a drink of that name on the menu.")
+                Self::new(types::RECIPE_EXISTS, "There is a drink with this name on the menu.")
             }
             MenuError::Outdated(stamp) => Self::outdated("recipe", stamp),
             MenuError::ReadOnly(fields) => Self::of_fields(fields),
@@ -103,7 +103,7 @@ impl From<ResolveError> for Problem {
     }
 }
 
-/// An error's message as a sentence.
+/// Returns an error's message as a sentence.
 fn sentence(error: &dyn fmt::Display) -> String {
     let text = error.to_string();
     let mut characters = text.chars();
@@ -119,10 +119,9 @@ impl From<LoginError> for Problem {
             }
             LoginError::Inactive => Self::new(types::ACCOUNT_INACTIVE, "This account is switched off."),
             LoginError::NotSignedIn => Self::not_signed_in(),
-            LoginError::SessionEnded => Self::new(
-                types::SESSION_ENDED,
-                "This needs the latest refresh token of a session that goes on.",
-            ),
+            LoginError::SessionEnded => {
+                Self::new(types::SESSION_ENDED, "This needs the latest refresh token of an active session.")
+            }
             LoginError::TooManyFailures(wait) => Self::too_many_failures(wait),
             LoginError::Hashing(_) => Self::unavailable(&error),
             LoginError::Store(error) => DatabaseError::from(error).into(),

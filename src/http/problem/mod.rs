@@ -1,4 +1,4 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457). Causes go to the log.
+//! Errors as clients see them: `application/problem+json` (RFC 9457). Their causes are for the log.
 
 mod from_errors;
 pub mod types;
@@ -16,13 +16,12 @@ use std::{fmt, iter};
 use types::ProblemType;
 use utoipa::ToSchema;
 
-/// How long a client should wait before it tries again, in seconds.
-const RETRY_AFTER: u16 = 2;
+/// The header `Retry-After`, unless the problem knows better.
+const RETRY_AFTER_SECONDS: u16 = 2;
 
-/// The longest explanation, in characters.
 const MAX_DETAIL_CHARS: usize = 300;
 
-/// What must not stand in the fragment of a URI (RFC 3986).
+/// Characters that the fragment of a URI must not have (RFC 3986).
 const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -39,21 +38,21 @@ const FRAGMENT: &AsciiSet = &CONTROLS
     .add(b'}')
     .add(b'\\');
 
-/// What is wrong with one field.
+/// An error of one field, parameter or header.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FieldError)]
 struct FieldProblem {
     /// The field, parameter or header as the client wrote it, with its place in lists.
     #[schema(examples("items[0].quantity"))]
     field: String,
-    /// Where it is in the body, as the fragment of a URI (RFC 6901). Not there for parameters and headers.
+    /// The place in the body, as the fragment of a URI (RFC 6901). Absent for parameters and headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, pattern = "^#(/.*)?$", examples("#/items/0/quantity"))]
     pointer: Option<String>,
-    /// What is wrong with it, readable after the field's name.
+    /// The error, readable after the field's name.
     #[schema(examples("must be 1 to 20"))]
     problem: String,
-    /// Up to three names on the menu that may be meant, best first, where it names a drink that is not there.
+    /// For a drink that is not on the menu: up to three similar names, best first.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<String>, max_items = 3)]
     suggestions: Box<[String]>,
@@ -62,48 +61,48 @@ struct FieldProblem {
 /// An error response (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Names the kind of problem, for good: `/problems/NAME`, where a page says more.
+    /// The type of problem, which never changes: `/problems/NAME`, the path of a page about it.
     #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
     r#type: Box<str>,
-    /// The same for all problems of the type.
+    /// A short summary, the same for all problems of the type.
     #[schema(examples("Invalid"))]
     title: &'static str,
     /// The status of the response.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong this time, for people.
+    /// An explanation of this occurrence, for people.
     #[schema(examples("items[0].quantity: must be 1 to 20"))]
     detail: Box<str>,
-    /// Names the request in the service's log; also the header `X-Request-Id`.
+    /// The request's id in the service's log, as in the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, examples("0199f3a4c0de7000a1b2c3d4e5f60718"))]
     request_id: Option<RequestId>,
-    /// Which fields are wrong, where that is the reason.
+    /// The fields that are wrong, if that is the reason.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldProblem>)]
     errors: Box<[FieldProblem]>,
-    /// Why, where that is for the log alone.
+    /// The cause, for the log only.
     #[serde(skip)]
     cause: Option<Box<str>>,
-    /// After how many seconds it is worth trying again, where that is known.
+    /// Seconds until a retry may succeed, if known.
     #[serde(skip)]
     retry_after: Option<u16>,
-    /// The order as it stands, where that is the reason.
+    /// The order as it is now, if that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = OrderView)]
     order: Option<Box<OrderView>>,
-    /// The `ETag` of what should have been changed, where that is the reason.
+    /// The current `ETag` of the resource that was to be changed, if that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, examples("\"3-01a203c7a8287562865fb3ef9919e243\""))]
     etag: Option<Box<ETag>>,
 }
 
 impl Problem {
-    fn new(kind: &ProblemType, detail: impl Into<String>) -> Self {
+    fn new(problem_type: &ProblemType, detail: impl Into<String>) -> Self {
         Self {
-            r#type: kind.path().into(),
-            title: kind.title,
-            status: kind.status.as_u16(),
+            r#type: problem_type.path().into(),
+            title: problem_type.title,
+            status: problem_type.status.as_u16(),
             detail: shortened(detail.into()).into(),
             request_id: RequestId::current(),
             errors: Box::default(),
@@ -114,12 +113,12 @@ impl Problem {
         }
     }
 
-    /// 404, also for what exists but is none of the caller's: ids can't be probed.
+    /// 404, also for a resource that the caller may not see, so that ids can't be probed.
     pub fn not_found(what: &str) -> Self {
         Self::new(types::NOT_FOUND, format!("There is no such {what}."))
     }
 
-    /// 404 for a name that is not on the menu, with names that may be meant.
+    /// 404 for a name that is not on the menu, with similar names.
     pub fn no_such_recipe(name: &str, suggestions: Vec<String>) -> Self {
         let problem = Self::not_found("recipe");
         let Some(names) = alternatives(&suggestions) else { return problem };
@@ -128,102 +127,92 @@ impl Problem {
         Self { detail: shortened(detail).into(), errors: Self::of_parameter(invalid).errors, ..problem }
     }
 
-    /// 404 for an order that was accepted and is gone.
     pub fn no_longer_stored() -> Self {
         Self::new(types::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
     }
 
-    /// 401.
     pub fn not_signed_in() -> Self {
         Self::new(types::NOT_SIGNED_IN, "This needs a valid token: Authorization: Bearer TOKEN.")
     }
 
-    /// 403.
     pub fn not_permitted(detail: &str) -> Self {
         Self::new(types::NOT_PERMITTED, detail)
     }
 
-    /// 400: it can't be read at all.
+    /// 400 for a body that can't be read.
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(types::MALFORMED_REQUEST, detail)
     }
 
-    /// 406.
     pub fn not_acceptable() -> Self {
         Self::new(types::NOT_ACCEPTABLE, "Answers are JSON: Accept must include application/json.")
     }
 
-    /// 408.
     pub fn too_slow() -> Self {
         Self::new(types::TOO_SLOW, "The body did not arrive in time.")
     }
 
-    /// 413.
-    pub fn too_large(most: usize) -> Self {
-        Self::new(types::TOO_LARGE, format!("A body may have at most {most} bytes."))
+    pub fn too_large(max_bytes: usize) -> Self {
+        Self::new(types::TOO_LARGE, format!("A body may have at most {max_bytes} bytes."))
     }
 
-    /// 414.
-    pub fn uri_too_long(most: usize) -> Self {
-        Self::new(types::URI_TOO_LONG, format!("A path with its query may have at most {most} bytes."))
+    pub fn uri_too_long(max_bytes: usize) -> Self {
+        Self::new(types::URI_TOO_LONG, format!("A path with its query may have at most {max_bytes} bytes."))
     }
 
-    /// 431.
     pub fn head_too_large(headers: usize, bytes: usize) -> Self {
         let detail = format!("A request may have at most {headers} headers, of {bytes} bytes in all.");
         Self::new(types::HEAD_TOO_LARGE, detail)
     }
 
-    /// 429: worth trying again after so many seconds.
+    /// 429 with the seconds until a retry may succeed.
     pub fn too_many(detail: impl Into<String>, seconds: u16) -> Self {
         Self { retry_after: Some(seconds), ..Self::new(types::TOO_MANY_REQUESTS, detail) }
     }
 
-    /// 429: a password was not looked at.
+    /// 429 for a login whose password was not checked.
     fn too_many_failures(wait: TimeDelta) -> Self {
-        // Whole seconds, so that it is not too soon after them.
+        // Rounded up, so that a retry after them is not too early.
         let seconds = wait.num_seconds() + i64::from(wait.subsec_nanos() > 0);
         let seconds = u16::try_from(seconds).unwrap_or(u16::MAX);
         let detail = format!("Too many passwords were wrong. The next one may be tried in {seconds} s.");
         Self { retry_after: Some(seconds), ..Self::new(types::TOO_MANY_FAILURES, detail) }
     }
 
-    /// 415.
     pub fn not_json() -> Self {
         let detail = "The body must be JSON, not compressed, with Content-Type: application/json.";
         Self::new(types::NOT_JSON, detail)
     }
 
-    /// 409, where there is no order to show.
+    /// 409 without the order, where there is none to show.
     pub fn not_movable(detail: &str) -> Self {
         Self::new(types::ILLEGAL_MOVE, detail)
     }
 
-    /// 412: it is in another state than the client has seen.
-    fn outdated(what: &str, stamp: EntityVersion) -> Self {
+    /// 412 for a resource that has another version than the client has seen.
+    fn outdated(what: &str, version: EntityVersion) -> Self {
         let detail = format!("The {what} has changed since. Please read it again.");
         let mut problem = Self::new(types::PRECONDITION_FAILED, detail);
-        problem.etag = Some(Box::new(ETag(stamp)));
+        problem.etag = Some(Box::new(ETag(version)));
         problem
     }
 
-    /// 428.
     pub fn precondition_required() -> Self {
         let detail = "This needs the header If-Match, with the ETag of what was read.";
         Self::new(types::PRECONDITION_REQUIRED, detail)
     }
 
-    /// 422: a key stands for something else.
+    /// 422 for an idempotency key that belongs to another request.
     pub fn key_reused() -> Self {
-        Self::new(types::IDEMPOTENCY_KEY_REUSED, "Something else was asked for under this Idempotency-Key.")
+        Self::new(types::IDEMPOTENCY_KEY_REUSED, "Another request was made under this Idempotency-Key.")
     }
 
-    /// 422, for what is not in the body: a parameter, or a header.
+    /// 422 for a parameter or a header.
     pub fn of_parameter(invalid: FieldError) -> Self {
         Self::invalid(iter::once((invalid, None)))
     }
 
-    /// For a status that a library chose.
+    /// The problem of a status that the framework chose.
     pub fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found("resource"),
@@ -240,26 +229,26 @@ impl Problem {
         }
     }
 
-    /// 500: a defect of ours.
+    /// 500 for a defect of the service.
     pub fn internal(cause: &dyn fmt::Display) -> Self {
-        Self::new(types::INTERNAL, "Something went wrong here; it has been noted.").because(cause)
+        Self::new(types::INTERNAL, "The service failed to answer this request; the cause is in its log.")
+            .because(cause)
     }
 
-    /// 422: a value looked well, and the database can't hold it.
+    /// 422 for a valid value that the database can't store.
     fn value_refused(cause: &dyn fmt::Display) -> Self {
-        Self::new(types::VALUE_REFUSED, "The database can't hold a value of this request, now or later.")
+        Self::new(types::VALUE_REFUSED, "The database can't store a value of this request, now or later.")
             .because(cause)
     }
 
     pub fn unavailable(cause: &dyn fmt::Display) -> Self {
-        Self::new(types::UNAVAILABLE, "This can't be done right now. Please try again in a moment.")
+        Self::new(types::UNAVAILABLE, "The service can't do this at the moment. Please try again soon.")
             .because(cause)
     }
 
-    /// 503 after which it may have been done all the same.
+    /// 503 for a request that may have been executed all the same.
     fn outcome_unknown(cause: &dyn fmt::Display) -> Self {
-        let detail =
-            "This may have been done or not. Please look, or repeat an order under the same Idempotency-Key.";
+        let detail = "It is unknown whether this was done. Please check, or repeat an order under the same Idempotency-Key.";
         Self::new(types::OUTCOME_UNKNOWN, detail).because(cause)
     }
 
@@ -267,12 +256,12 @@ impl Problem {
         Self { cause: Some(cause.to_string().into()), ..self }
     }
 
-    /// Why, for the log: it may tell what is nobody's business.
+    /// Returns the cause, for the log only: it may name what clients must not know.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// 422: these fields of the body are wrong.
+    /// 422 for fields of the body.
     pub fn of_fields(fields: Vec<FieldError>) -> Self {
         let pointers: Vec<_> = fields.iter().map(|invalid| Some(fragment(&invalid.field))).collect();
         Self::invalid(fields.into_iter().zip(pointers))
@@ -296,12 +285,12 @@ impl Problem {
     }
 }
 
-/// The JSON Pointer of a field as the fragment of a URI (RFC 6901, 6).
+/// Returns the JSON Pointer of a field as the fragment of a URI (RFC 6901, 6).
 fn fragment(field: &FieldPath) -> String {
     format!("#{}", utf8_percent_encode(&field.pointer(), FRAGMENT))
 }
 
-/// Some of a text may be the client's own words: they are not repeated at length.
+/// Cuts a text to [`MAX_DETAIL_CHARS`]: a part of it may be the client's own text.
 fn shortened(mut text: String) -> String {
     if let Some((end, _)) = text.char_indices().nth(MAX_DETAIL_CHARS) {
         text.truncate(end);
@@ -336,7 +325,7 @@ impl ResponseError for Problem {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                let seconds = self.retry_after.unwrap_or(RETRY_AFTER);
+                let seconds = self.retry_after.unwrap_or(RETRY_AFTER_SECONDS);
                 response.insert_header((header::RETRY_AFTER, u32::from(seconds)));
             }
             _ => {}

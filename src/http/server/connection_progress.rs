@@ -29,7 +29,6 @@ const MAX_BODY_READ_BYTES: usize = 112 * 1024;
 /// The state of a connection.
 pub struct ConnectionProgress {
     pub(super) phase: Cell<Phase>,
-    /// True with TLS.
     pub encrypted: bool,
     /// Bytes of responses under way to the client's address; `None` where the address has no limit.
     pub address_bytes: Option<Arc<AtomicUsize>>,
@@ -54,7 +53,6 @@ pub struct ConnectionProgress {
 /// (RFC 9112, 9.6); the framework, which has read them already, takes the response for the last one only where it has none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// The connection goes on.
     Open,
     /// The last response is under way.
     Announced,

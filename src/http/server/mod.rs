@@ -44,12 +44,9 @@ const SEND_BUFFER_BYTES: usize = 128 * 1024;
 
 type Stream = WatchedConnection<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
 
-/// Limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Worker threads.
     pub threads: usize,
-    /// Open connections.
     pub connections: usize,
     /// Bytes of responses under way.
     pub answer_bytes: usize,

@@ -49,7 +49,6 @@ struct ThreadTicks {
 }
 
 impl ThreadWatchdog {
-    /// Starts the watchdog's thread.
     pub fn start() -> io::Result<Self> {
         let (alive, ended) = mpsc::sync_channel(0);
         let threads =

@@ -60,7 +60,6 @@ pub struct Limits {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Requester {
-    /// Without a valid token.
     Anonymous,
     /// Also an account whose role is not known.
     Customer,
@@ -83,7 +82,7 @@ struct Allowance {
     pending: Option<Rc<PendingSignIn>>,
 }
 
-/// The response's headers.
+/// The values of the headers `RateLimit-Policy` and `RateLimit`.
 struct LimitStatus {
     policies: HeaderValue,
     remaining: HeaderValue,
@@ -311,7 +310,7 @@ impl Allowance {
     }
 }
 
-/// Whole seconds, rounded up.
+/// Returns whole seconds, rounded up, so that a retry after them is not too early.
 fn seconds(wait: Duration) -> u16 {
     u16::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u16::MAX).max(1)
 }

@@ -129,7 +129,6 @@ impl SignIn {
         pending.note(limits.count_caller(RouteClass::Refresh, owner, || pending.address))
     }
 
-    /// Counts a new account.
     pub fn registration(&self) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
         let limiters = limits.limiters(RouteClass::Registration, Requester::Anonymous);

@@ -1,14 +1,16 @@
-//! Bodies, nearly right.
+//! Property tests of JSON bodies that are wrong in a few places.
 
-use super::*;
-use crate::domain::validation::FieldErrors;
-use crate::http::handlers::{accounts, orders, recipes, sessions, users};
+use super::{accounts, orders, recipes, sessions, users};
 use crate::{
     domain::{
         proptests::{nearly_one_of, within},
         recipe_draft::{RecipeDraft, RecipeReplacement},
+        validation::FieldErrors,
     },
-    http::problem::types,
+    http::{
+        extract::{json::parse, json_errors::JsonBody},
+        problem::{Problem, types},
+    },
     services::orders::intake::Request,
 };
 use proptest::{collection::vec, prelude::*, sample::Index, string::string_regex};
@@ -22,7 +24,7 @@ const BODIES: &[&str] = &[
         "ingredients":[{"name":"prosecco","amount":90,"unit":"ml"},{"name":"soda water","amount":30.5,"unit":"dash"}]}"#,
 ];
 
-/// That a body which can't be read is refused as what it is, in few words.
+/// Returns whether a body that can't be read is refused with the right type, in few words.
 fn is_refused_well(problem: &Problem) -> bool {
     let Ok(problem) = serde_json::to_value(problem) else { return false };
     let brief =
@@ -56,7 +58,7 @@ proptest! {
             }
             Err(problem) => prop_assert!(is_refused_well(&problem), "{problem:?}"),
         }
-        // What is no JSON at all is said to be that, and nothing else is.
+        // Only a body that is not JSON is said to be that.
         let is_json = serde_json::from_slice::<Value>(&body).is_ok();
         if let Err(problem) = parse::<Request>(&body) && is_json {
             prop_assert_eq!(serde_json::to_value(&problem).unwrap()["status"].as_u64(), Some(422), "{:?}", problem);
@@ -64,12 +66,12 @@ proptest! {
     }
 }
 
-/// Longer than any body takes on any machine, and shorter than for ever.
+/// Longer than any body takes on any machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Keys with all that means something in a path of fields, a JSON Pointer or JSON itself. The changes that [`nearly_one_of`]
-/// makes to a right body nearly never give such a key a whole pair of quotes, and so never found the loop that `{"[0]":1}` once
-/// was: who writes a field's name down as text and reads it again takes the name's brackets for an index.
+/// Keys with characters that mean something in a path of fields, a JSON Pointer or JSON itself. The changes that [`nearly_one_of`]
+/// makes to a valid body nearly never give such a key a whole pair of quotes, and so never found the endless loop that
+/// `{"[0]":1}` once caused: code that writes a path as text and reads it again takes the name's brackets for an index.
 fn key() -> impl Strategy<Value = String> {
     string_regex(r#"[.\[\]0-9A-Za-z~/"\\]{0,6}"#).expect("a regular expression")
 }
@@ -90,7 +92,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A right body of each type.
+/// A valid body of each type.
 fn right_bodies() -> Vec<Value> {
     vec![
         json!({ "username": "Ana", "email": "ana@example.com", "password": "seven green limes" }),
@@ -131,7 +133,7 @@ fn spoil(body: &mut Value, at: Index, within: bool, key: String, value: Value) {
     fields.insert(key, value);
 }
 
-/// What becomes of a body as each type there is.
+/// Reads a body as each type.
 fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
     vec![
         read::<accounts::Registration>(body),
@@ -148,16 +150,16 @@ fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
     ]
 }
 
-/// What becomes of a body. That both ways of reading it agree: what is not taken has errors that say so, and what is has none.
+/// Reads a body both ways, which must agree: deserr finds errors if and only if Serde does.
 fn read<T: JsonBody>(body: &[u8]) -> Result<(), Problem> {
-    let taken = parse::<T>(body).map(drop);
+    let outcome = parse::<T>(body).map(drop);
     let value: Value = serde_json::from_slice(body).unwrap();
     let errors = deserr::deserialize::<T, _, FieldErrors>(value).err();
-    assert_eq!(taken.is_err(), errors.is_some(), "{taken:?}: {errors:?}");
-    taken
+    assert_eq!(outcome.is_err(), errors.is_some(), "{outcome:?}: {errors:?}");
+    outcome
 }
 
-/// That a body is taken or refused, as each type, and soon.
+/// Fails unless each type accepts or refuses a body in time.
 fn is_answered(body: &Value) -> Result<(), TestCaseError> {
     let body = body.to_string();
     let (answer, answers) = mpsc::channel();
@@ -174,7 +176,7 @@ fn is_answered(body: &Value) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    // To look for a smaller body that is not answered takes as long for each, and leaves a thread that spins.
+    // Shrinking takes this long for each body, and leaves a thread that spins.
     #![proptest_config(ProptestConfig { max_shrink_iters: 2, ..ProptestConfig::default() })]
 
     #[test]
