@@ -2,14 +2,11 @@
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    body::{BodySize, MessageBody},
+    body::{BoxBody, SizedStream},
     web::Bytes,
 };
-use std::{
-    convert::Infallible,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use futures_util::stream;
+use std::convert::Infallible;
 
 /// Marks a `HEAD` request, in its extensions.
 pub struct HeadOnly;
@@ -19,22 +16,7 @@ pub fn is_head_only(request: &HttpRequest) -> bool {
     request.extensions().contains::<HeadOnly>()
 }
 
-/// A body of this size that is not sent.
-pub struct UnsentBody(pub BodySize);
-
-impl UnsentBody {
-    /// A body that was not made, so that its length is unknown.
-    pub const UNMADE: Self = Self(BodySize::None);
-}
-
-impl MessageBody for UnsentBody {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        self.0
-    }
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        Poll::Ready(None)
-    }
+/// Returns a body of this length that is not sent.
+pub fn unsent_body(length: u64) -> BoxBody {
+    BoxBody::new(SizedStream::new(length, stream::empty::<Result<Bytes, Infallible>>()))
 }

@@ -31,13 +31,7 @@ impl FromRequest for Staff {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).and_then(|caller| {
-            if caller.role.is_staff() {
-                Ok(Self(caller))
-            } else {
-                Err(Problem::not_permitted("This is for staff."))
-            }
-        }))
+        ready(permitted(request, Role::is_staff, "This is for staff.").map(Self))
     }
 }
 
@@ -46,16 +40,18 @@ impl FromRequest for Admin {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).and_then(|caller| match caller.role {
-            Role::Admin => Ok(Self(caller)),
-            _ => Err(Problem::not_permitted("This is for admins.")),
-        }))
+        ready(permitted(request, |role| role == Role::Admin, "This is for admins.").map(Self))
     }
 }
 
 fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let (app, token) = presented(request).ok_or_else(Problem::not_signed_in)?;
     Ok(app.accounts.caller(token)?)
+}
+
+fn permitted(request: &HttpRequest, permits: fn(Role) -> bool, refusal: &str) -> Result<Caller, Problem> {
+    let caller = caller(request)?;
+    if permits(caller.role) { Ok(caller) } else { Err(Problem::not_permitted(refusal)) }
 }
 
 /// Returns the caller, also where the route needs none.

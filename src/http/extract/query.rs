@@ -1,13 +1,9 @@
-//! Reading query strings, with errors that name the parameter.
+//! Query strings, with errors that name the parameter.
 
 use crate::domain::{FieldError, Timestamp, text::Search};
-use crate::http::{
-    head_only::{UnsentBody, is_head_only},
-    offload::offload,
-    problem::Problem,
-};
+use crate::http::{head_only::is_head_only, offload::offload, problem::Problem};
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, body,
     http::header::{self, ContentType},
 };
 use chrono::{DateTime, SubsecRound, Utc};
@@ -21,19 +17,16 @@ use std::{
 use url::form_urlencoded;
 use uuid::Uuid;
 
-/// How many entries a page has unless the client says.
 pub const DEFAULT_PAGE_ENTRIES: i64 = 50;
-/// The most it may have.
 pub const MAX_PAGE_ENTRIES: i64 = 100;
 
-/// The parameters of a request.
 pub struct Query(BTreeMap<String, String>);
 
-/// Parameters that take several words: with commas between them, or given repeatedly, as most generated clients do.
-const LISTS: [&str; 1] = ["status"];
+/// Parameters that take several words: with commas between them, or repeated, as most generated clients do.
+const LIST_PARAMETERS: [&str; 1] = ["status"];
 
 impl Query {
-    /// Reads the parameters; only `known` ones may be given, each once unless it is a list. Empty ones count as absent.
+    /// Reads the parameters. Only `known` ones are allowed, each once unless it is a list. Empty ones count as absent.
     pub fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
         let mut given = BTreeMap::<String, String>::new();
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
@@ -48,7 +41,7 @@ impl Query {
                 Entry::Vacant(first) => {
                     first.insert(value.into_owned());
                 }
-                Entry::Occupied(mut list) if LISTS.contains(&list.key().as_str()) => {
+                Entry::Occupied(mut list) if LIST_PARAMETERS.contains(&list.key().as_str()) => {
                     list.get_mut().push(',');
                     list.get_mut().push_str(&value);
                 }
@@ -58,17 +51,15 @@ impl Query {
         Ok(Self(given))
     }
 
-    /// A parameter as it was given.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A parameter, parsed.
     pub fn parsed<T: FromStr<Err = String>>(&self, name: &str) -> Result<Option<T>, Problem> {
         self.text(name).map(str::parse).transpose().map_err(|problem| wrong(name, problem))
     }
 
-    /// How many entries the page shall have: `limit`.
+    /// Reads `limit`, the number of entries of the page.
     pub fn limit(&self) -> Result<i64, Problem> {
         match self.text("limit").map(str::parse) {
             None => Ok(DEFAULT_PAGE_ENTRIES),
@@ -77,19 +68,19 @@ impl Query {
         }
     }
 
-    /// Behind which entry the page begins: `cursor`, of the list that it was given out for, with the same parameters.
+    /// Reads `cursor`, which must be of the same list with the same parameters. The page begins behind its entry.
     pub fn cursor(&self, list: char) -> Result<Option<PageKey>, Problem> {
         let Some(text) = self.text("cursor") else { return Ok(None) };
         match read_cursor(list, &self.filters(), text) {
-            Some(place) => Ok(Some(place)),
+            Some(key) => Ok(Some(key)),
             None => {
                 Err(wrong("cursor", "must be the next_cursor of the same list, with the same parameters"))
             }
         }
     }
 
-    /// Cuts a page to `limit` entries. If there were more, returns the cursor behind its last one; else behind the place where the search
-    /// for more ended, if it did before the list's end.
+    /// Cuts a page to `limit` entries. If there were more, returns the cursor of its last one; else of the entry where the search for
+    /// more ended, if it ended before the list did.
     pub fn cut<T>(
         &self,
         page: &mut Vec<T>,
@@ -108,7 +99,7 @@ impl Query {
         place.map(|place| cursor(list, &self.filters(), place))
     }
 
-    /// What makes this list another than those with other parameters.
+    /// Returns a digest of the parameters, by which the list differs from those with other parameters.
     fn filters(&self) -> String {
         let mut hash = Sha256::new();
         for (name, value) in self.0.iter().filter(|(name, _)| !["limit", "cursor"].contains(&name.as_str())) {
@@ -123,22 +114,20 @@ impl Query {
         })
     }
 
-    /// A moment.
     pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let moment = DateTime::parse_from_rfc3339(text).ok();
         let moment = moment.map(|moment| Timestamp(moment.with_timezone(&Utc).trunc_subsecs(6)));
-        // Databases know no times that are too far from ours.
+        // The databases can't store all timestamps.
         match moment.filter(|moment| (Timestamp::EARLIEST..=Timestamp::LATEST).contains(moment)) {
             Some(moment) => Ok(Some(moment)),
             None => Err(wrong(
                 name,
-                "must be a moment of the years 1970 to 9999 (RFC 3339), such as 2026-11-22T15:00:00Z",
+                "must be a timestamp of the years 1970 to 9999 (RFC 3339), such as 2026-11-22T15:00:00Z",
             )),
         }
     }
 
-    /// Yes or no.
     pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
         match self.text(name) {
             None => Ok(None),
@@ -148,12 +137,12 @@ impl Query {
         }
     }
 
-    /// What to look for: `q`.
+    /// Reads `q`, the text to search for.
     pub fn search(&self) -> Result<Option<Search>, Problem> {
         self.text("q").map(Search::try_from).transpose().map_err(|problem| wrong("q", problem))
     }
 
-    /// Several words of a kind: one of the [`LISTS`].
+    /// Reads one of the [`LIST_PARAMETERS`].
     pub fn words<T: FromStr<Err = String> + PartialEq>(&self, name: &str) -> Result<Vec<T>, Problem> {
         let mut words = Vec::new();
         for word in self.text(name).into_iter().flat_map(|text| text.split(',')) {
@@ -166,17 +155,17 @@ impl Query {
     }
 }
 
-/// A place in a list: when its entry was, and which of those of that time.
+/// The key of an entry by which lists are ordered: its timestamp and id.
 pub type PageKey = (Timestamp, Uuid);
 
-/// What is wrong with a parameter.
+/// Returns the problem of a parameter.
 pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
     Problem::of_parameter(FieldError::new(name, problem))
 }
 
-/// A page of a list, with a header that leads to the next one (RFC 8288): the same request with another cursor.
+/// Responds with a page of a list, and a link to the next one (RFC 8288): the same request with another cursor.
 ///
-/// It may be large, so that no thread that answers writes it; for a head it is not written at all.
+/// The page may be large, so that it is not serialised on an HTTP thread, and for a `HEAD` request not at all.
 pub async fn page(
     request: &HttpRequest,
     cursor: Option<&str>,
@@ -192,13 +181,13 @@ pub async fn page(
     }
     response.content_type(ContentType::json());
     if is_head_only(request) {
-        return Ok(response.body(UnsentBody::UNMADE));
+        return Ok(response.body(body::None::new()));
     }
     let json = offload(move || serde_json::to_vec(&view)).await?;
     Ok(response.body(json.map_err(|error| Problem::internal(&error))?))
 }
 
-/// A place in a list as clients carry it around: opaque to them.
+/// Encodes a key as a cursor, which is opaque to clients.
 fn cursor(list: char, filters: &str, (at, id): PageKey) -> String {
     format!("{list}{:016x}{}{filters}", at.micros(), id.simple())
 }
@@ -207,7 +196,7 @@ fn read_cursor(list: char, filters: &str, text: &str) -> Option<PageKey> {
     let (micros, rest) = text.strip_prefix(list)?.split_at_checked(16)?;
     let at = Timestamp::from_micros(i64::from_str_radix(micros, 16).ok()?)?;
     let place = (at, Uuid::try_parse(rest.strip_suffix(filters)?).ok()?);
-    // Only what could have been given out: databases know no times that are too far from ours.
+    // Only cursors that the service could have made: the databases can't store all timestamps.
     let possible =
         (Timestamp::EARLIEST..=Timestamp::LATEST).contains(&at) && cursor(list, filters, place) == text;
     possible.then_some(place)

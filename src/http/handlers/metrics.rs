@@ -1,9 +1,9 @@
 //! `GET /metrics`.
 
-use crate::http::head_only::{UnsentBody, is_head_only};
+use crate::http::head_only::is_head_only;
 use crate::{services::sampled_metrics::SampledMetrics, telemetry::metrics};
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, body,
     http::header,
     web::{self, Bytes, Data, ServiceConfig},
 };
@@ -20,7 +20,7 @@ pub async fn show(monitor: Data<SampledMetrics>, request: HttpRequest) -> HttpRe
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE));
     if is_head_only(&request) {
-        return response.body(UnsentBody::UNMADE);
+        return response.body(body::None::new());
     }
     response.body(Bytes::from_owner(monitor.metrics().await))
 }

@@ -3,11 +3,11 @@
 use super::Answer;
 use crate::http::{
     compression::{accepts_gzip, gzip},
-    head_only::{UnsentBody, is_head_only},
+    head_only::{is_head_only, unsent_body},
     offload::offload_if_free,
 };
 use actix_web::{
-    body::{BodySize, BoxBody, MessageBody},
+    body::{self, BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::header::{self, HeaderMap, HeaderValue},
     middleware::Next,
@@ -21,19 +21,19 @@ pub async fn encode(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
     let (request, response) = next.call(request).await?.into_parts();
     let (mut response, body) = response.into_parts();
     let may_compress = may_compress(response.headers_mut());
-    let size = body.size();
-    let BodySize::Sized(length) = size else {
+    let BodySize::Sized(length) = body.size() else {
         return Ok(ServiceResponse::new(request, response.set_body(body)));
     };
     let compresses = may_compress && length >= MIN_COMPRESSED_BYTES && accepts_gzip(&request);
     if is_head_only(&request) {
+        // The length of a compressed body is unknown until it is made.
         let unsent = if compresses {
             mark(response.headers_mut());
-            UnsentBody::UNMADE
+            BoxBody::new(body::None::new())
         } else {
-            UnsentBody(size)
+            unsent_body(length)
         };
-        return Ok(ServiceResponse::new(request, response.set_body(BoxBody::new(unsent))));
+        return Ok(ServiceResponse::new(request, response.set_body(unsent)));
     }
     let body = match body.try_into_bytes() {
         Ok(plain) if compresses => {

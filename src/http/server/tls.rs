@@ -9,7 +9,6 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use sha2::{Digest, Sha256};
 use std::{fmt, fs, io, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpStream,
@@ -35,8 +34,8 @@ struct Certificate {
     files: TlsFiles,
     provider: Arc<CryptoProvider>,
     shown: ArcSwap<CertifiedKey>,
-    /// The digest of the files at the start.
-    digest: [u8; 32],
+    /// The contents of the files at the start.
+    at_start: Pem,
 }
 
 impl Tls {
@@ -45,8 +44,7 @@ impl Tls {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let pem = Pem::read(&files)?;
         let shown = ArcSwap::from_pointee(pem.certified(&files, &provider)?);
-        let certificate =
-            Arc::new(Certificate { files, provider: provider.clone(), shown, digest: pem.digest() });
+        let certificate = Arc::new(Certificate { files, provider: provider.clone(), shown, at_start: pem });
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS: {error}"))?
@@ -63,22 +61,22 @@ impl Tls {
 
     /// Looks for a renewed certificate until it is stopped. One that can't be used is logged once, and the old one stays.
     pub async fn keep_fresh(self, stop: CancellationToken) {
-        let mut seen = Ok(self.certificate.digest);
+        let mut seen = Ok(self.certificate.at_start.clone());
         while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
             let certificate = self.certificate.clone();
-            if let Ok(found) = spawn_blocking(move || Pem::read(&certificate.files)).await {
-                let now = found.as_ref().map(Pem::digest).map_err(Clone::clone);
-                if now != seen {
-                    self.certificate.renew(found);
-                    seen = now;
-                }
+            if let Ok(found) = spawn_blocking(move || Pem::read(&certificate.files)).await
+                && found != seen
+            {
+                self.certificate.renew(&found);
+                seen = found;
             }
         }
     }
 }
 
 impl Certificate {
-    fn renew(&self, found: Result<Pem, String>) {
+    fn renew(&self, found: &Result<Pem, String>) {
+        let found = found.as_ref().map_err(String::clone);
         match found.and_then(|pem| pem.certified(&self.files, &self.provider)) {
             Ok(certified) => {
                 self.shown.store(Arc::new(certified));
@@ -102,6 +100,7 @@ impl fmt::Debug for Certificate {
 }
 
 /// The contents of the two files.
+#[derive(Clone, PartialEq, Eq)]
 struct Pem {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -116,16 +115,6 @@ impl Pem {
             certificate: read("TLS_CERT_FILE", &files.certificate)?,
             key: read("TLS_KEY_FILE", &files.key)?,
         })
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        let length = self.certificate.len().to_be_bytes();
-        Sha256::new()
-            .chain_update(length)
-            .chain_update(&self.certificate)
-            .chain_update(&self.key)
-            .finalize()
-            .into()
     }
 
     fn certified(&self, files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
