@@ -4,12 +4,12 @@
 
 // Private to the library, so compiled here with the modules that they use.
 use serde::Deserialize;
-use shakerqueue::{config, util};
+use shakerqueue::{broker, config, util};
 #[allow(dead_code)]
 #[path = "../src/http/middleware/rate_limit/limiter.rs"]
 mod budget;
 #[allow(dead_code, unused_imports)]
-#[path = "../src/broker/confirm_tracker.rs"]
+#[path = "../src/broker/publisher/confirm_tracker.rs"]
 mod tracker;
 
 use chrono::TimeDelta;

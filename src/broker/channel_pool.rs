@@ -1,43 +1,44 @@
-//! Channels, pooled for one supervised connection.
+//! A pool of the channels of one supervised connection.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-use amqprs::callbacks::ChannelCallback;
-use amqprs::channel::Channel;
-use amqprs::{Ack, BasicProperties, Cancel, CloseChannel, Nack, Return};
+use super::{
+    amqp_call::{CALL_TIMEOUT, OnRuntime, call},
+    connection::{Current, Live},
+    error::QueueError,
+};
+use crate::telemetry::{log_throttle, metrics::Open};
+use amqprs::{
+    Ack, BasicProperties, Cancel, CloseChannel, Nack, Return, callbacks::ChannelCallback, channel::Channel,
+};
 use async_trait::async_trait;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::runtime::Handle;
 
-use super::QueueError;
-use super::amqp_call::{CALL_TIMEOUT, OnRuntime, call};
-use super::connection::{Current, Live};
-use crate::telemetry::log_throttle;
-use crate::telemetry::metrics::Open;
-
-/// Channels for short requests at a time. Those of a publisher or a consumer leave the pool, for they cannot be reused.
-const POOL_SIZE: usize = 8;
+/// Channels for short requests. Those of publishers and consumers leave the pool, because they can't be reused.
+const MAX_POOLED_CHANNELS: usize = 8;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Hands out channels of the connection as it is now.
+/// Hands out channels of the current connection.
 #[derive(Clone)]
 pub(super) struct ChannelPool(Option<Pool<ChannelManager>>);
 
 impl ChannelPool {
     pub(super) fn new(current: Current) -> Self {
         let pool = Pool::builder(ChannelManager { current })
-            .max_size(POOL_SIZE)
+            .max_size(MAX_POOLED_CHANNELS)
             .wait_timeout(Some(WAIT_TIMEOUT))
             .create_timeout(Some(CALL_TIMEOUT))
             .recycle_timeout(Some(WAIT_TIMEOUT))
             .runtime(deadpool::Runtime::Tokio1)
             .build();
-        // Building fails only when timeouts are set without a runtime.
+        // Building fails only if timeouts are set without a runtime.
         Self(pool.ok())
     }
 
-    /// A channel to use and give back.
+    /// Returns a channel that goes back to the pool.
     pub(super) async fn get(&self) -> Result<Object<ChannelManager>, QueueError> {
         let pool = self.0.as_ref().ok_or(QueueError::NotConnected)?;
         pool.get().await.map_err(|error| match error {
@@ -47,7 +48,7 @@ impl ChannelPool {
         })
     }
 
-    /// A channel to keep: it leaves the pool and is closed when dropped.
+    /// Returns a channel that leaves the pool and is closed when it is dropped.
     pub(super) async fn keep(&self) -> Result<PooledChannel, QueueError> {
         self.get().await.map(Object::take)
     }
@@ -59,7 +60,7 @@ impl ChannelPool {
     }
 }
 
-/// An open channel and the connection it lives on.
+/// An open channel with its connection.
 pub(super) struct PooledChannel {
     channel: OnRuntime<Channel>,
     live: Arc<Live>,
@@ -72,7 +73,7 @@ impl PooledChannel {
         &self.live
     }
 
-    /// Whether it, and its connection, can still be used.
+    /// Returns whether the channel and its connection can still be used.
     pub(super) fn is_open(&self) -> bool {
         self.live.is_open() && self.channel.get().is_some_and(Channel::is_open)
     }
@@ -81,12 +82,12 @@ impl PooledChannel {
         self.channel.get().ok_or(QueueError::NotConnected)
     }
 
-    /// Why the server closed it, if it did.
+    /// Returns the server's reason for closing the channel, if it did.
     pub(super) fn close_reason(&self) -> Option<&str> {
         self.closed_by_server.0.get().map(String::as_str)
     }
 
-    /// Makes a request of several calls; all of them together have `limit`.
+    /// Makes several calls, all of them together within `limit`.
     pub(super) async fn request<T, F>(
         &self,
         what: &'static str,
@@ -104,7 +105,7 @@ impl PooledChannel {
         })
     }
 
-    /// Closes it and waits for that, rather than in the background as dropping does.
+    /// Closes the channel and waits for that; dropping it closes it in the background.
     pub(super) async fn close(mut self) -> Result<(), QueueError> {
         match self.channel.take() {
             Some(channel) => call(self.runtime(), "close a channel", CALL_TIMEOUT, channel.close()).await,
@@ -119,7 +120,7 @@ impl PooledChannel {
 
 impl Drop for PooledChannel {
     fn drop(&mut self) {
-        // Closed, though not by us, on a connection that goes on: the server did it.
+        // A channel that was closed, not by us, on an open connection: the server closed it.
         if self.live.is_open() && self.channel.get().is_some_and(|channel| !channel.is_open()) {
             self.live.channel_lost();
         }
@@ -140,7 +141,7 @@ impl Manager for ChannelManager {
         let closed_by_server = CloseReason::default();
         let callback = closed_by_server.clone();
         let channel = PooledChannel { channel, closed_by_server, _open: live.count_channel(), live };
-        // Queues the callback locally; it does not wait.
+        // This queues the callback locally; it does not wait.
         channel
             .raw()?
             .register_callback(callback)
@@ -158,16 +159,15 @@ impl Manager for ChannelManager {
     }
 }
 
-/// Why the server closed a channel: the call that failed only learns that there is no answer.
+/// The server's reason for closing a channel: a call that fails only learns that there is no answer.
 #[derive(Clone, Default)]
 struct CloseReason(Arc<OnceLock<String>>);
 
-/// Describes why the server closes a channel.
 pub(super) fn describe(close: &CloseChannel) -> String {
     format!("{} {}", close.reply_code(), close.reply_text())
 }
 
-/// Logs why the server closed a channel that nobody had asked anything on.
+/// Logs that the server closed a channel on which no call was waiting.
 pub(super) fn log_closed(connection: &str, reason: &str) {
     if let Some(repeated) = log_throttle::admit(reason) {
         tracing::warn!(connection, reason, repeated, "the broker closed a channel");

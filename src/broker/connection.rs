@@ -1,33 +1,41 @@
-//! A connection that is opened again whenever it is lost: amqprs does not reconnect.
+//! A supervised connection: amqprs does not reconnect, so a task opens it again whenever it is lost.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
-
-use amqprs::Close;
-use amqprs::callbacks::ConnectionCallback;
-use amqprs::channel::Channel;
-use amqprs::connection::{Connection, OpenConnectionArguments};
-use async_trait::async_trait;
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, interval, sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-
-use super::QueueError;
-use super::amqp_call::{Backoff, CALL_TIMEOUT, OnRuntime, call, log_failed};
+use super::{
+    amqp_call::{BROKER_BACKOFF, CALL_TIMEOUT, OnRuntime, call, log_failed},
+    error::QueueError,
+};
 use crate::telemetry::metrics::{self, MetricLabel, Open};
+use amqprs::{
+    Close,
+    callbacks::ConnectionCallback,
+    channel::Channel,
+    connection::{Connection, OpenConnectionArguments},
+};
+use async_trait::async_trait;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    time::{Instant, interval, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// A connection that lived this long starts the pauses anew.
+/// A connection that lasted this long resets the backoff.
 const STEADY_PERIOD: Duration = Duration::from_secs(5);
-/// Channels closed by the server before the connection is rebuilt: each keeps its id for good, and amqprs panics when
-/// they run out (at 2,047, unless the server is set otherwise).
+/// Channels closed by the server after which the connection is replaced: each keeps its id for good, and amqprs panics when ids run
+/// out (at 2,047, unless the server is configured otherwise).
 const MAX_LOST_CHANNELS: u16 = 200;
 
+/// The use of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Publishing,
@@ -43,7 +51,6 @@ impl MetricLabel for Purpose {
     }
 }
 
-/// One open connection.
 pub(super) struct Live {
     purpose: Purpose,
     connection: OnRuntime<Connection>,
@@ -52,7 +59,7 @@ pub(super) struct Live {
     gone: CancellationToken,
 }
 
-/// The connection as it is now: none while it is down.
+/// The current connection, `None` while it is down.
 pub(super) type Current = watch::Receiver<Option<Arc<Live>>>;
 
 impl Live {
@@ -66,7 +73,7 @@ impl Live {
         }
     }
 
-    /// Counts a channel as open on it.
+    /// Counts a channel as open until the guard is dropped.
     pub(super) fn count_channel(&self) -> Open {
         Open::new(metrics::broker().channels.of(self.purpose.label()))
     }
@@ -75,7 +82,7 @@ impl Live {
         !self.gone.is_cancelled() && self.connection.get().is_some_and(Connection::is_open)
     }
 
-    /// Resolves when the connection has been given up.
+    /// Resolves when the connection is no longer used.
     pub(super) async fn gone(&self) {
         self.gone.cancelled().await;
     }
@@ -85,7 +92,7 @@ impl Live {
         self.rebuild.notify_one();
     }
 
-    /// Counts a channel whose id will not come back.
+    /// Counts a channel whose id can't be used again.
     pub(super) fn channel_lost(&self) {
         self.lost_channels.fetch_add(1, Ordering::Relaxed);
     }
@@ -102,11 +109,11 @@ impl Live {
         opened.map(|channel| OnRuntime::new(channel, runtime.clone()))
     }
 
-    /// Resolves with the reason when the connection is of no more use.
+    /// Resolves with the reason when the connection can't be used any more.
     async fn lost(&self) -> &'static str {
-        let Some(connection) = self.connection.get() else { return "it was never there" };
-        // A server may allow fewer channels than usual; 0 stands for all 65,535.
-        let most_lost = match connection.channel_max() {
+        let Some(connection) = self.connection.get() else { return "it was never opened" };
+        // A server may allow fewer channels than usual; 0 stands for 65,535.
+        let max_lost = match connection.channel_max() {
             0 => MAX_LOST_CHANNELS,
             allowed => MAX_LOST_CHANNELS.min(allowed / 2),
         };
@@ -121,10 +128,10 @@ impl Live {
                     if !connection.is_open() {
                         return "it was closed";
                     }
-                    if self.lost_channels.load(Ordering::Relaxed) > most_lost {
+                    if self.lost_channels.load(Ordering::Relaxed) > max_lost {
                         return "too many of its channels were closed by the server";
                     }
-                    // A reader task that died leaves `is_open` true; this call needs it, and is cheap.
+                    // If amqprs' reader task has died, `is_open` stays true. This call needs the reader, and is cheap.
                     if !matches!(timeout(CALL_TIMEOUT, connection.register_callback(Log)).await, Ok(Ok(()))) {
                         return "its reader stopped";
                     }
@@ -136,7 +143,7 @@ impl Live {
     async fn close(&self) {
         self.gone.cancel();
         if let Some(connection) = self.connection.get().cloned() {
-            // A connection that is already lost closes at once; what else can fail here, its end repairs.
+            // A lost connection closes at once. Other failures don't matter: the connection ends anyway.
             let _ =
                 call(self.connection.runtime(), "close the connection", CLOSE_TIMEOUT, connection.close())
                     .await;
@@ -144,7 +151,7 @@ impl Live {
     }
 }
 
-/// Keeps a connection open until `stop`, and shows it in `current`.
+/// Keeps a connection open until `stop`, and publishes it in `current`.
 pub(super) async fn supervise(
     arguments: OpenConnectionArguments,
     purpose: Purpose,
@@ -153,13 +160,13 @@ pub(super) async fn supervise(
     stop: CancellationToken,
 ) {
     let name = arguments.get_connection_name().unwrap_or_default().to_owned();
-    let mut backoff = Backoff::new();
+    let mut backoff = BROKER_BACKOFF;
     loop {
         let opening = open(&arguments, &runtime);
         tokio::pin!(opening);
         let opened = tokio::select! {
             () = stop.cancelled() => {
-                // Called off half-way, amqprs' own tasks would panic.
+                // If opening were cancelled half-way, amqprs' own tasks would panic.
                 if let Ok(connection) = opening.await {
                     Live::new(connection, purpose, runtime.clone()).close().await;
                 }
@@ -186,21 +193,21 @@ pub(super) async fn supervise(
                 let Some(reason) = reason else { return };
                 tracing::warn!(connection = name, reason, "lost the connection to the broker");
                 if since.elapsed() > STEADY_PERIOD {
-                    backoff = Backoff::new();
+                    backoff.reset();
                 }
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(backoff.pause()) => {}
+            () = sleep(backoff.next_delay()) => {}
         }
     }
 }
 
-/// Opens a connection; unlike other calls this one is cancelled when late, or a silent peer would collect tasks.
+/// Opens a connection. Unlike other calls this one is cancelled when it is late, or a silent peer would collect tasks.
 async fn open(arguments: &OpenConnectionArguments, runtime: &Handle) -> Result<Connection, QueueError> {
     let arguments = arguments.clone();
-    // A task of its own: amqprs panics on some answers that no AMQP server gives.
+    // In a task of its own, because amqprs panics on answers that no AMQP server gives.
     let opening = AbortOnDropHandle::new(runtime.spawn(async move { Connection::open(&arguments).await }));
     match timeout(OPEN_TIMEOUT, opening).await {
         Ok(Ok(opened)) => opened.map_err(|cause| QueueError::Failed { what: "connect", cause }),
@@ -209,7 +216,7 @@ async fn open(arguments: &OpenConnectionArguments, runtime: &Handle) -> Result<C
     }
 }
 
-/// Logs why the server closes the connection.
+/// Logs the server's reason for closing the connection.
 struct Log;
 
 #[async_trait]

@@ -1,62 +1,48 @@
-//! Errors of the broker and of the way to it.
+//! Errors of publishing, and of other requests to the broker.
 
-/// Why a message was not published.
+/// A message was not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// No broker, or one that has stopped confirming. Certainly not sent.
+    /// No broker, or one that has stopped confirming. The message was not sent.
     #[error("the broker is not available")]
     Unavailable,
-    /// As many messages as allowed wait already. Certainly not sent.
+    /// The limit of waiting messages is reached. The message was not sent.
     #[error("too many messages wait for the broker")]
     Busy,
-    /// Sent, and the broker did not answer in time, or the connection was lost: it may be queued or not.
+    /// The broker did not answer in time, or the connection was lost: the message may be queued or not.
     #[error("the broker did not confirm the message")]
     Unconfirmed,
-    /// The broker refused it: its queue is full, or failed while it took the message, which may be there all the same.
+    /// The queue is full, or it failed while it took the message, which may be queued all the same.
     #[error("the broker refused the message")]
     Refused,
-    /// The broker has no queue for it. Certainly not queued.
+    /// The message is certainly not queued.
     #[error("the broker has no queue for the message")]
     NoQueue,
-    /// Its id was used before. Certainly not sent.
+    /// The message was certainly not sent.
     #[error("the message's id was used before")]
     Duplicate,
 }
 
-/// Why the broker did not do what it was asked.
+/// A request to the broker failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// There is no connection now; it comes back by itself.
+    /// The connection is opened again in the background.
     #[error("not connected to the broker")]
     NotConnected,
-    /// The broker took too long. Names what for.
     #[error("the broker took too long to {0}")]
     TimedOut(&'static str),
-    /// It failed in amqprs, or on the way.
-    #[error("cannot {what}: {cause}")]
-    Failed {
-        /// What was asked.
-        what: &'static str,
-        /// What amqprs says.
-        cause: amqprs::error::Error,
-    },
-    /// The server closed the channel instead of doing it.
-    #[error("cannot {what}: the broker says {reason}")]
-    Refused {
-        /// What was asked.
-        what: &'static str,
-        /// Its code and its words.
-        reason: String,
-    },
+    #[error("failed to {what}: {cause}")]
+    Failed { what: &'static str, cause: amqprs::error::Error },
+    /// The server closed the channel; `reason` is its code and its text.
+    #[error("failed to {what}: the broker says {reason}")]
+    Refused { what: &'static str, reason: String },
 }
 
-/// Why a message could not be postponed.
+/// A message could not be postponed.
 #[derive(Debug, thiserror::Error)]
 pub enum PostponeError {
-    /// The queue for it could not be declared.
     #[error(transparent)]
     Queue(#[from] QueueError),
-    /// It could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
 }

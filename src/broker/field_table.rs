@@ -1,4 +1,4 @@
-//! Reading and writing the tables of AMQP: arguments and headers.
+//! AMQP field tables: arguments and headers.
 
 use amqprs::{FieldTable, FieldValue};
 
@@ -11,7 +11,7 @@ pub fn table<const N: usize>(entries: [(&str, FieldValue); N]) -> FieldTable {
 }
 
 pub fn insert(table: &mut FieldTable, key: &str, value: FieldValue) {
-    // Only a key of more than 255 bytes fails, and the keys are those above.
+    // This fails only for a key of more than 255 bytes, and all keys are literals.
     if let Ok(key) = key.try_into() {
         table.insert(key, value);
     }

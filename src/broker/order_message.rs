@@ -1,10 +1,9 @@
-//! How an order travels through the broker: JSON with a version, so that workers of the next release read what
-//! this one left in the queue.
+//! The message of an order: JSON with a version, so that workers of the next release can read what this one left in the queue.
 
 use crate::domain::{ids::OrderId, order::NewOrder};
 use serde::{Deserialize, Serialize};
 
-/// The format that this version writes.
+/// The format that this program writes.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -19,13 +18,13 @@ struct Incoming {
     order: NewOrder,
 }
 
-/// What any version says.
+/// The part that every version has.
 #[derive(Deserialize)]
 struct Head {
     version: u32,
 }
 
-/// What is looked for in what can't be read as a whole.
+/// The part that is read if the whole can't be.
 #[derive(Deserialize)]
 struct Named {
     order: Id,
@@ -36,34 +35,32 @@ struct Id {
     id: OrderId,
 }
 
-/// Why a message is no order.
+/// A message is no order.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// It can't be read.
     #[error("not an order: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It reads like an order, and can't be one.
+    /// The message can be read, but its values can't belong to an order.
     #[error("no possible order: {0}")]
     Impossible(&'static str),
-    /// A later release wrote it.
     #[error("written in version {0}, and this program reads version {VERSION}")]
     Version(u32),
-    /// It is of a content type that no order has: a later release wrote it, perhaps.
+    /// No order has this content type: perhaps a later release wrote it.
     #[error("of the type {0}, which this program does not read")]
     Foreign(String),
 }
 
-/// An order as a message's body.
+/// Encodes an order as the body of a message.
 pub fn encode(order: &NewOrder) -> Vec<u8> {
-    // An order is made of strings, numbers and lists: there is nothing that JSON could not say.
+    // An order consists of strings, numbers and lists, which JSON can always express.
     serde_json::to_vec(&Outgoing { version: VERSION, order }).unwrap_or_default()
 }
 
-/// The order in a message's body.
+/// Decodes the order in the body of a message.
 pub fn decode(body: &[u8]) -> Result<NewOrder, DecodeError> {
     let Incoming { version, order } =
         serde_json::from_slice(body).map_err(|error| match serde_json::from_slice(body) {
-            // A later format may be of another shape.
+            // A later format may have another shape.
             Ok(Head { version }) if version != VERSION => DecodeError::Version(version),
             _ => DecodeError::Malformed(error),
         })?;
@@ -76,7 +73,7 @@ pub fn decode(body: &[u8]) -> Result<NewOrder, DecodeError> {
     }
 }
 
-/// The id that an order in a message's body says it has, also where the rest can't be read.
+/// Returns the id of the order in a body, also if the rest can't be read.
 pub fn named_id(body: &[u8]) -> Option<OrderId> {
     serde_json::from_slice(body).ok().map(|Named { order }| order.id)
 }

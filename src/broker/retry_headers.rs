@@ -1,4 +1,5 @@
-//! What a message says of earlier attempts at it, in headers of our own: brokers from 4.0 on ignore a republished `x-death`.
+//! Headers that count the failed attempts at a message. They are our own, because RabbitMQ 4.0 and later ignore a republished
+//! `x-death`.
 
 use amqprs::{FieldTable, FieldValue};
 
@@ -6,20 +7,17 @@ use super::field_table::insert;
 use crate::domain::Timestamp;
 
 const COUNT_HEADER: &str = "shakerqueue-failures";
-/// Microseconds since 1970 began.
+/// In microseconds since 1970.
 const FIRST_FAILURE_HEADER: &str = "shakerqueue-first-failure";
 
-/// How often a message could not be stored.
+/// The failed attempts to record a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetryInfo {
-    /// How often.
     pub count: u32,
-    /// Since when, if ever.
     pub first_at: Option<Timestamp>,
 }
 
 impl RetryInfo {
-    /// One more.
     #[must_use]
     pub fn and_one_more(self, at: Timestamp) -> Self {
         Self { count: self.count.saturating_add(1), first_at: self.first_at.or(Some(at)) }
@@ -33,7 +31,7 @@ impl RetryInfo {
         Some(headers)
     }
 
-    /// Headers that are missing or make no sense count as none.
+    /// Reads the headers. Missing and invalid ones count as no failures.
     pub(super) fn read(headers: Option<&FieldTable>) -> Self {
         let number = |name: &str| match headers?.get(&name.try_into().ok()?)? {
             FieldValue::l(number) => Some(*number),

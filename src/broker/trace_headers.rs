@@ -1,19 +1,18 @@
-//! Where the orders of a message are in their traces, in its headers.
-
-use amqprs::FieldTable;
+//! Headers with the trace contexts of a message's orders.
 
 use super::{
     field_table::{insert, text},
     json_seq,
 };
 use crate::telemetry::traces::{Extractor, Injector, TraceContext};
+use amqprs::FieldTable;
 
-/// Those of the orders that travel together, in their order; empty for one that is not traced.
+/// The `traceparent` of each order of a batch, with commas between them; empty for an order without a trace.
 const BATCH_HEADER: &str = "shakerqueue-traceparents";
 
-/// The headers that tell it of a message that goes alone (the W3C's `traceparent` and `tracestate`), or of several in one.
-pub(super) fn write(places: &[TraceContext], headers: &mut FieldTable) {
-    match places {
+/// Writes the trace context of a single order (W3C `traceparent` and `tracestate`), or those of a batch.
+pub(super) fn write(traces: &[TraceContext], headers: &mut FieldTable) {
+    match traces {
         [only] => only.inject(&mut Headers(headers)),
         all => {
             let parents: Vec<_> = all.iter().map(TraceContext::traceparent).collect();
@@ -25,13 +24,13 @@ pub(super) fn write(places: &[TraceContext], headers: &mut FieldTable) {
     }
 }
 
-/// That of a message which came alone.
-pub(super) fn alone(headers: Option<&FieldTable>) -> TraceContext {
+/// Reads the trace context of a single order.
+pub(super) fn single(headers: Option<&FieldTable>) -> TraceContext {
     headers.map(|headers| TraceContext::extract(&Read(headers))).unwrap_or_default()
 }
 
-/// Those of messages that came together. Fewer than there are messages if it does not say so of all.
-pub(super) fn together(headers: Option<&FieldTable>) -> Vec<TraceContext> {
+/// Reads the trace contexts of a batch. There may be fewer than orders.
+pub(super) fn batch(headers: Option<&FieldTable>) -> Vec<TraceContext> {
     let list = headers.and_then(|headers| text(headers, BATCH_HEADER)).unwrap_or_default();
     list.split(',').take(json_seq::MAX_PARTS).map(TraceContext::from_traceparent).collect()
 }
@@ -40,7 +39,7 @@ struct Headers<'a>(&'a mut FieldTable);
 
 impl Injector for Headers<'_> {
     fn set(&mut self, key: &str, value: String) {
-        // A trace state is empty more often than not.
+        // The trace state is usually empty.
         if !value.is_empty() {
             insert(self.0, key, value.into());
         }

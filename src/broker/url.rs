@@ -1,4 +1,4 @@
-//! Reads AMQP URLs, and never repeats one in a message: it holds a password.
+//! Parses AMQP URLs. No error repeats the URL, because it contains a password.
 
 use amqprs::connection::OpenConnectionArguments;
 use amqprs::security::SecurityCredentials;
@@ -8,24 +8,24 @@ use url::{ParseError, Url};
 const DEFAULT_PORT: u16 = 5672;
 const DEFAULT_CREDENTIAL: &str = "guest";
 const DEFAULT_VHOST: &str = "/";
-/// Seconds. A dead peer is noticed after two of them; amqprs' own default is 60.
-const HEARTBEAT: u16 = 10;
-/// AMQP's short strings end here, and amqprs panics on a longer one.
+/// A dead peer is noticed after two heartbeats; amqprs' default is 60 s.
+const HEARTBEAT_SECONDS: u16 = 10;
+/// The limit of AMQP's short strings; amqprs panics on a longer one.
 const MAX_VHOST_BYTES: usize = 255;
-/// Leaves room for what the topology appends to the prefix.
+/// Leaves room for the suffixes that the topology appends.
 const MAX_PREFIX_BYTES: usize = 200;
 
-/// Why the broker cannot be addressed: one sentence that never repeats the URL.
+/// An AMQP URL is invalid: one sentence that never repeats the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BrokerUrlError(pub(super) &'static str);
 
-/// What follows a host may also be a password whose special characters are not encoded.
+/// The text after the host may also be a password whose special characters are not encoded.
 const WRONG_PORT: BrokerUrlError = BrokerUrlError(
     "the AMQP URL's port must be 1 to 65535; special characters in a name or password must be percent-encoded",
 );
 
-/// What a connection is opened with. It has no `Debug`, for it holds the password.
+/// A parsed AMQP URL. It has no `Debug`, because it contains the password.
 #[derive(Clone)]
 pub(super) struct BrokerUrl {
     arguments: OpenConnectionArguments,
@@ -34,12 +34,12 @@ pub(super) struct BrokerUrl {
 }
 
 impl BrokerUrl {
-    /// Reads `amqp://USER:PASSWORD@HOST:PORT/VHOST`; what is left out is `guest`, `localhost`, 5672 and `/`.
+    /// Parses `amqp://USER:PASSWORD@HOST:PORT/VHOST`. The defaults are `guest`, `localhost`, 5672 and `/`.
     pub(super) fn parse(url: &str) -> Result<Self, BrokerUrlError> {
-        // `Url`'s own errors are left out: what is wrong often sits next to the password.
+        // `Url`'s own errors are left out: the mistake is often next to the password.
         let url = Url::parse(url).map_err(|error| match error {
             ParseError::InvalidPort => WRONG_PORT,
-            _ => BrokerUrlError("the AMQP URL cannot be read; it must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded"),
+            _ => BrokerUrlError("the AMQP URL must look like amqp://USER:PASSWORD@HOST:PORT/VHOST, with special characters percent-encoded"),
         })?;
         if url.port() == Some(0) {
             return Err(WRONG_PORT);
@@ -48,7 +48,7 @@ impl BrokerUrl {
             "amqp" => {}
             "amqps" => {
                 return Err(BrokerUrlError(
-                    "the AMQP URL asks for TLS (amqps), which is not built in; use amqp://",
+                    "the AMQP URL must begin with amqp://: TLS (amqps) is not supported",
                 ));
             }
             _ => return Err(BrokerUrlError("the AMQP URL must begin with amqp://")),
@@ -71,7 +71,7 @@ impl BrokerUrl {
         arguments
             .credentials(SecurityCredentials::new_plain(&user, &password))
             .virtual_host(&vhost(url.path())?)
-            .heartbeat(HEARTBEAT);
+            .heartbeat(HEARTBEAT_SECONDS);
         Ok(Self { arguments, user, password })
     }
 
@@ -83,12 +83,12 @@ impl BrokerUrl {
         self.arguments.get_virtual_host()
     }
 
-    /// The user and the password.
+    /// Returns the user and the password.
     pub(super) fn credentials(&self) -> (String, String) {
         (self.user.clone(), self.password.clone())
     }
 
-    /// The arguments of a connection that the broker's tools list under `name`.
+    /// Returns the arguments of a connection that the broker's tools list under `name`.
     pub(super) fn named(&self, name: &str) -> OpenConnectionArguments {
         let mut arguments = self.arguments.clone();
         arguments.connection_name(name);
@@ -96,11 +96,11 @@ impl BrokerUrl {
     }
 }
 
-/// Checks that exchanges and queues can be named after `prefix`.
+/// Checks that names of exchanges and queues can begin with `prefix`.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), BrokerUrlError> {
     if prefix.is_empty() || prefix.len() > MAX_PREFIX_BYTES || prefix.starts_with("amq.") {
         return Err(BrokerUrlError(
-            "the queue prefix must have 1 to 200 bytes and not begin with amq., which RabbitMQ reserves",
+            "the queue prefix must have 1 to 200 bytes and must not begin with amq., which RabbitMQ reserves",
         ));
     }
     Ok(())
@@ -109,13 +109,13 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), BrokerUrlError> {
 fn vhost(path: &str) -> Result<String, BrokerUrlError> {
     let name = path.strip_prefix('/').unwrap_or(path);
     if name.contains('/') {
-        return Err(BrokerUrlError("the AMQP URL's virtual host holds a slash; write it as %2F"));
+        return Err(BrokerUrlError("a slash in the AMQP URL's virtual host must be written as %2F"));
     }
     let name = decode(name)?;
     match name.len() {
         0 => Ok(DEFAULT_VHOST.to_owned()),
         1..=MAX_VHOST_BYTES => Ok(name),
-        _ => Err(BrokerUrlError("the AMQP URL's virtual host is longer than 255 bytes")),
+        _ => Err(BrokerUrlError("the AMQP URL's virtual host must have at most 255 bytes")),
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) fn decode(text: &str) -> Result<String, BrokerUrlError> {
     percent_decode_str(text)
         .decode_utf8()
         .map(std::borrow::Cow::into_owned)
-        .map_err(|_| BrokerUrlError("the AMQP URL's percent-encoding does not give valid UTF-8"))
+        .map_err(|_| BrokerUrlError("the AMQP URL's percent-encoding must give valid UTF-8"))
 }
 
 #[cfg(test)]
@@ -206,16 +206,16 @@ mod tests {
     fn refusals_say_what_to_write() {
         let long = format!("amqp://rabbit/{}", "x".repeat(256));
         for (url, words) in [
-            ("amqps://rabbit", "asks for TLS"),
+            ("amqps://rabbit", "TLS (amqps) is not supported"),
             ("http://rabbit", "must begin with amqp://"),
             ("amqp:rabbit", "must begin with amqp://"),
             ("amqp://rabbit?heartbeat=5", "no ? and no #"),
             ("amqp://rabbit/bar#1", "no ? and no #"),
-            ("amqp://rabbit/a/b", "write it as %2F"),
+            ("amqp://rabbit/a/b", "must be written as %2F"),
             ("amqp://rabbit/%ff", "valid UTF-8"),
             ("amqp://rabbit:port", "port must be 1 to 65535"),
             ("amqp://rabbit:0x", "port must be 1 to 65535"),
-            (&long, "longer than 255 bytes"),
+            (&long, "at most 255 bytes"),
         ] {
             let refusal = parsed(url).map(|_| ()).expect_err(url);
             assert!(refusal.to_string().contains(words), "{url}: {refusal}");
@@ -231,7 +231,7 @@ mod tests {
         let address = address.expect("an address");
         let arguments = address.named("a test");
         assert_eq!(arguments.get_connection_name(), Some("a test"));
-        assert_eq!(arguments.get_heartbeat(), HEARTBEAT);
+        assert_eq!(arguments.get_heartbeat(), HEARTBEAT_SECONDS);
         assert_eq!((address.host(), address.vhost()), ("rabbit", "bar"));
         assert_eq!(address.credentials(), ("user".to_owned(), "secret".to_owned()));
     }

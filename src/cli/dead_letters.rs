@@ -1,11 +1,11 @@
 //! `shakerqueue dead-letters`
 
 use super::{
+    deployment::Deployment,
     error::{CliError, say},
     startup,
 };
 use crate::{
-    cli::deployment::Deployment,
     config::Database,
     domain::{
         dead_letter::{DeadLetter, Resolution},
@@ -16,7 +16,6 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 
-/// What to do with them.
 #[derive(Debug, Args)]
 pub struct DeadLetterArgs {
     #[command(subcommand)]
@@ -25,72 +24,69 @@ pub struct DeadLetterArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Lists them, newest first: one a line, its columns separated by tabs.
+    /// Lists dead letters, newest first: one on each line, in columns that tabs separate.
     List {
         #[command(flatten)]
         database: Database,
-        /// Also those about which something was decided.
+        /// Include those that were replayed or discarded.
         #[arg(long)]
         all: bool,
     },
-    /// Shows one with its message.
+    /// Shows a dead letter and its message.
     Show {
         #[command(flatten)]
         database: Database,
-        /// Which, as the list names it.
+        /// The dead letter's id, as in the list.
         id: DeadLetterId,
     },
-    /// Stores their orders after all, each under the id that its guest knows. Safe to repeat.
+    /// Records orders after all, each under the id that its customer knows. Safe to repeat.
     Replay {
         #[command(flatten)]
         database: Database,
         #[command(flatten)]
-        which: SelectionArgs,
+        selection: SelectionArgs,
     },
-    /// Gives them up. They can still be listed, shown and replayed.
+    /// Discards dead letters. They can still be listed, shown and replayed.
     Discard {
         #[command(flatten)]
         database: Database,
         #[command(flatten)]
-        which: SelectionArgs,
+        selection: SelectionArgs,
     },
 }
 
-/// Which letters.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct SelectionArgs {
-    /// Which, as the list names them.
+    /// The ids of dead letters, as in the list.
     ids: Vec<DeadLetterId>,
-    /// All that wait for a decision.
+    /// All that were neither replayed nor discarded.
     #[arg(long)]
     all: bool,
 }
 
-/// Letters read at a time.
 const PAGE_LETTERS: i64 = 100;
 
-/// Shows letters or decides about them.
-pub async fn run(DeadLetterArgs { action }: DeadLetterArgs) -> Result<(), CliError> {
+pub(super) async fn run(DeadLetterArgs { action }: DeadLetterArgs) -> Result<(), CliError> {
     match action {
         Action::List { database, all } => {
             let letters = open(database).await?;
             let filter = if all { DeadLetterFilter::All } else { DeadLetterFilter::Open };
             say("id\torder\tcreated\tattempts\tresolution\treason");
-            each(&letters, filter, |letter| say(line(letter))).await
+            for_each_letter(&letters, filter, |letter| say(row(letter))).await
         }
         Action::Show { database, id } => {
             let found = open(database).await?.find(id).await?;
             let (letter, payload) =
                 found.ok_or_else(|| CliError::new(format!("there is no dead letter {id}")))?;
-            say(whole(&letter, &payload));
+            say(details(&letter, &payload));
             Ok(())
         }
-        Action::Replay { database, which } => {
-            decide(&open(database).await?, which, Resolution::Replayed).await
+        Action::Replay { database, selection } => {
+            resolve(&open(database).await?, selection, Resolution::Replayed).await
         }
-        Action::Discard { database, which } => {
-            decide(&open(database).await?, which, Resolution::Discarded).await
+        Action::Discard { database, selection } => {
+            resolve(&open(database).await?, selection, Resolution::Discarded).await
         }
     }
 }
@@ -101,34 +97,37 @@ async fn open(database: Database) -> Result<DeadLetters, CliError> {
     Ok(DeadLetters::new(deployment.store))
 }
 
-/// Decides about each, whatever becomes of the others.
-async fn decide(letters: &DeadLetters, which: SelectionArgs, what: Resolution) -> Result<(), CliError> {
-    let mut ids = which.ids;
-    if which.all {
-        each(letters, DeadLetterFilter::Open, |letter| ids.push(letter.id)).await?;
+/// Resolves each selected letter, also where others fail.
+async fn resolve(
+    letters: &DeadLetters,
+    selection: SelectionArgs,
+    resolution: Resolution,
+) -> Result<(), CliError> {
+    let mut ids = selection.ids;
+    if selection.all {
+        for_each_letter(letters, DeadLetterFilter::Open, |letter| ids.push(letter.id)).await?;
     }
-    let (all, mut left) = (ids.len(), 0);
+    let (all, mut failed) = (ids.len(), 0);
     for id in ids {
-        let decided = match what {
+        let resolved = match resolution {
             Resolution::Replayed => letters.replay(id, None).await,
             Resolution::Discarded => letters.discard(id, None).await,
         };
-        match decided {
-            Ok(_) => say(format_args!("{id}: {what}")),
+        match resolved {
+            Ok(_) => say(format_args!("{id}: {resolution}")),
             Err(error) => {
-                left += 1;
+                failed += 1;
                 say(format_args!("{id}: {error}"));
             }
         }
     }
-    match left {
+    match failed {
         0 => Ok(()),
-        _ => Err(CliError::new(format!("{left} of {all} dead letters stay as they are"))),
+        _ => Err(CliError::new(format!("{failed} of {all} dead letters were not changed"))),
     }
 }
 
-/// Visits every letter, page after page.
-async fn each(
+async fn for_each_letter(
     letters: &DeadLetters,
     filter: DeadLetterFilter,
     mut visit: impl FnMut(&DeadLetter),
@@ -142,16 +141,16 @@ async fn each(
     }
 }
 
-fn line(letter: &DeadLetter) -> String {
+fn row(letter: &DeadLetter) -> String {
     let DeadLetter { id, attempts, created_at, .. } = letter;
     let order = letter.order_id.map_or_else(|| "-".to_owned(), |order| order.to_string());
     let resolution = letter.resolution.map_or("open", |(what, ..)| what.as_str());
-    // What a reason quotes must not look like further lines or columns.
-    let reason = shown(&letter.reason);
+    // A reason may quote a message, which must not look like further lines or columns.
+    let reason = escaped(&letter.reason);
     format!("{id}\t{order}\t{created_at}\t{attempts}\t{resolution}\t{reason}")
 }
 
-fn whole(letter: &DeadLetter, payload: &[u8]) -> String {
+fn details(letter: &DeadLetter, payload: &[u8]) -> String {
     let order = letter.order_id.map_or_else(|| "unknown".to_owned(), |order| order.to_string());
     let resolution = match letter.resolution {
         None => "open".to_owned(),
@@ -163,15 +162,15 @@ fn whole(letter: &DeadLetter, payload: &[u8]) -> String {
     format!(
         "id:           {}\norder:        {order}\nreason:       {}\nattempts:     {}\nfirst failed: {}\ngiven up:     {}\nresolution:   {resolution}\nmessage:\n{}",
         letter.id,
-        shown(&letter.reason),
+        escaped(&letter.reason),
         letter.attempts,
         letter.first_failed_at,
         letter.created_at,
-        shown(&String::from_utf8_lossy(payload)),
+        escaped(&String::from_utf8_lossy(payload)),
     )
 }
 
-/// Text of others, with nothing in it that a terminal would obey.
-fn shown(text: &str) -> String {
+/// Escapes everything that a terminal would obey.
+fn escaped(text: &str) -> String {
     text.chars().flat_map(printable).collect()
 }

@@ -1,10 +1,10 @@
-//! Which servers there are, and what follows from it: the only place that knows.
+//! The deployment: its database and its broker. No other module asks which servers there are.
 //!
 //! | deployment | `DATABASE_URL` | `AMQP_URL` | processes |
 //! |---|---|---|---|
 //! | embedded | unset, or `sqlite://PATH` | unset | one `serve` |
 //! | one server | `postgres://…` | unset | any number of `serve` |
-//! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and of `work` |
+//! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and `work` |
 
 use crate::{
     broker::{Broker, Settings},
@@ -24,32 +24,28 @@ use std::{
     time::Duration,
 };
 
-/// The database file when nothing else is said.
-const DEFAULT_FILE: &str = "shakerqueue.db";
+const DEFAULT_DATABASE_FILE: &str = "shakerqueue.db";
 
-/// How long it may take to leave them: as long as a connection to the broker may take to open.
+/// As long as a connection to the broker may take to open.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The servers of one installation.
-pub struct Deployment {
-    /// What it is called.
-    pub name: &'static str,
-    /// Where the data is.
-    pub store: Store,
-    /// Where orders wait, if not in the same process.
-    pub broker: Option<Broker>,
-    /// The folder and name that files beside the database begin with, where the database is a file.
-    pub file: Option<PathBuf>,
+pub(super) struct Deployment {
+    pub(super) name: &'static str,
+    pub(super) store: Store,
+    /// Unset where each `serve` records its own orders.
+    pub(super) broker: Option<Broker>,
+    /// The database's file (SQLite). Names of files beside it begin with its name.
+    pub(super) file: Option<PathBuf>,
 }
 
-/// Why there is no such deployment: a sentence that says what to set.
+/// The settings give no deployment: a sentence that says what to set.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct DeploymentError(String);
+pub(super) struct DeploymentError(String);
 
 impl Deployment {
-    /// Chooses by the two URLs. Asks no server yet. Must be called on the runtime that all its work shall run on.
-    pub fn choose(servers: &Servers) -> Result<Self, DeploymentError> {
+    /// Chooses by the two URLs, without connecting. All work of the broker runs on the runtime that this is called on.
+    pub(super) fn choose(servers: &Servers) -> Result<Self, DeploymentError> {
         let database = servers
             .database
             .database_url
@@ -61,7 +57,7 @@ impl Deployment {
         match (scheme, amqp) {
             ("sqlite", None) => {
                 let path = database.map(sqlite_file).transpose()?;
-                let path = path.unwrap_or_else(|| DEFAULT_FILE.into());
+                let path = path.unwrap_or_else(|| DEFAULT_DATABASE_FILE.into());
                 Self::embedded(&path, &servers.database)
             }
             ("sqlite", Some(_)) => Err(DeploymentError(
@@ -79,8 +75,8 @@ impl Deployment {
         }
     }
 
-    /// The database of an installation, for roles that need no more of it.
-    pub fn database(database: Database) -> Result<Self, DeploymentError> {
+    /// Returns a deployment without its broker, for commands that need only the database.
+    pub(super) fn database(database: Database) -> Result<Self, DeploymentError> {
         Self::choose(&Servers {
             database,
             amqp_url: None,
@@ -98,8 +94,8 @@ impl Deployment {
                 folder.display()
             )));
         }
-        // It holds addresses and password hashes: for its owner only. (What SQLite puts beside it takes its mode over.) If this
-        // fails, opening it says why.
+        // The file holds email addresses and password hashes: only its owner may read it, and SQLite gives the files beside it the
+        // same mode. If this fails, opening the file tells why.
         let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         let store = Store::sqlite(path, database.database_connections)
             .map_err(|error| DeploymentError(error.to_string()))?;
@@ -118,16 +114,16 @@ impl Deployment {
         Ok(Self { name, store, broker, file: None })
     }
 
-    /// Leaves the servers again, where nothing has begun.
-    pub async fn leave(&self) {
+    /// Closes the connections of a command that has not begun.
+    pub(super) async fn leave(&self) {
         if let Some(broker) = &self.broker {
             broker.close(CLOSE_TIMEOUT).await;
         }
         self.store.close();
     }
 
-    /// Makes the place where `serve` puts accepted orders.
-    pub fn sink(&self, recorder: Recorder) -> OrderSink {
+    /// Returns the place where `serve` puts accepted orders.
+    pub(super) fn sink(&self, recorder: Recorder) -> OrderSink {
         match &self.broker {
             Some(broker) => {
                 broker.watch_safety();
@@ -138,24 +134,23 @@ impl Deployment {
         }
     }
 
-    /// What tells whether an accepted order may still be on its way to the database.
-    pub fn settlement(&self) -> Settlement {
+    /// Returns what tells whether accepted orders may still be on their way to the database.
+    pub(super) fn settlement(&self) -> Settlement {
         match &self.broker {
             Some(_) => Settlement::unknown(),
-            // What is accepted is stored.
+            // Without a broker an order is recorded before it is accepted.
             None => Settlement::complete(),
         }
     }
 
-    /// The broker that `work` takes orders from.
-    pub fn need_broker(&self) -> Result<&Broker, DeploymentError> {
+    pub(super) fn need_broker(&self) -> Result<&Broker, DeploymentError> {
         self.broker.as_ref().ok_or_else(|| {
             DeploymentError("work needs AMQP_URL=amqp://USER:PASSWORD@HOST:5672/VHOST: without a broker each serve records its own orders".into())
         })
     }
 
-    /// Makes sure that the database is a server's, which has roles.
-    pub fn need_roles(&self) -> Result<(), DeploymentError> {
+    /// Checks that the database has roles: a SQLite file has none.
+    pub(super) fn need_roles(&self) -> Result<(), DeploymentError> {
         if self.file.is_some() {
             return Err(DeploymentError(
                 "--app-role needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: a SQLite file has no roles".into(),
@@ -164,17 +159,16 @@ impl Deployment {
         Ok(())
     }
 
-    /// Whether the database migrates itself when it is opened.
-    pub fn migrates_itself(&self) -> bool {
+    /// Returns whether the database is migrated whenever it is opened.
+    pub(super) fn migrates_itself(&self) -> bool {
         self.file.is_some()
     }
 }
 
-/// Returns the file that a `sqlite://` URL names.
 fn sqlite_file(url: &str) -> Result<PathBuf, DeploymentError> {
     let (written, path) =
         sqlite_path(url).map_err(|error| DeploymentError(format!("DATABASE_URL {error}")))?;
-    // The URL may be older than its decoding: no second database shall be begun beside the one that is in use.
+    // Versions before did not decode the URL: no second database must be created beside the one in use.
     if written != path && written.exists() && !path.exists() {
         return Err(DeploymentError(format!(
             "DATABASE_URL names the file {}, but there is a file {}: rename it, or write each % of its name as %25",

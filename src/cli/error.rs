@@ -1,21 +1,13 @@
-//! The error that ends a command, and what commands print.
+//! The error that ends a command, and the output of commands.
 
-use crate::{
-    cli::deployment::DeploymentError,
-    services::{
-        DatabaseError,
-        accounts::{AccountError, HashingError},
-    },
-    store,
-};
 use std::{
+    error::Error,
     fmt,
     io::{self, Write},
 };
 
-/// Why a role ended: a sentence for whoever started it.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
+/// A command failed: one sentence for whoever ran it. It is no [`Error`] itself, so that any error can become one.
+#[derive(Debug)]
 pub struct CliError(String);
 
 impl CliError {
@@ -24,43 +16,19 @@ impl CliError {
     }
 }
 
-/// Says something on standard output. If nobody reads it, the role goes on all the same.
-pub(crate) fn say(text: impl fmt::Display) {
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: Error> From<E> for CliError {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Prints a line on standard output. If nobody reads it, the command goes on all the same.
+pub(super) fn say(text: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{text}");
-}
-
-impl From<DeploymentError> for CliError {
-    fn from(error: DeploymentError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<store::Error> for CliError {
-    fn from(error: store::Error) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<AccountError> for CliError {
-    fn from(error: AccountError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<DatabaseError> for CliError {
-    fn from(error: DatabaseError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<HashingError> for CliError {
-    fn from(error: HashingError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<io::Error> for CliError {
-    fn from(error: io::Error) -> Self {
-        Self(error.to_string())
-    }
 }

@@ -6,31 +6,25 @@ use rustls::crypto::aws_lc_rs;
 use std::{sync::Arc, time::Duration};
 use ureq::{Agent, tls::TlsConfig};
 
-/// Whom to ask.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// The address to ask: `/healthz` tells whether a role lives, `/readyz` whether it is ready.
+    /// The address to ask: `/healthz` answers while the process is alive, `/readyz` while it is ready to work.
     #[arg(long, env = "HEALTH_URL", value_name = "URL", default_value = "http://127.0.0.1:8080/healthz")]
     url: String,
 }
 
-/// The longest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 64 * 1024;
-
-/// How long it may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks a running role whether it is well.
-pub async fn run(HealthArgs { url }: HealthArgs) -> Result<(), CliError> {
-    let answer = tokio::task::spawn_blocking(move || ask(&url)).await;
-    say(answer.map_err(|error| CliError::new(error.to_string()))??);
+pub(super) async fn run(HealthArgs { url }: HealthArgs) -> Result<(), CliError> {
+    say(tokio::task::spawn_blocking(move || ask(&url)).await??);
     Ok(())
 }
 
 fn ask(url: &str) -> Result<String, CliError> {
     let agent: Agent = Agent::config_builder()
         .timeout_global(Some(ANSWER_TIMEOUT))
-        // Whose certificate it is does not matter: nothing secret is said, and here it goes by an address that is in none.
+        // The certificate need not match: nothing secret is sent, and no certificate names the local address.
         .tls_config(
             TlsConfig::builder()
                 .disable_verification(true)
@@ -38,7 +32,7 @@ fn ask(url: &str) -> Result<String, CliError> {
                 .build(),
         )
         .http_status_as_error(false)
-        // Who is asked is here; what the environment says about the way out does not matter.
+        // The process is on this machine: a proxy from the environment is for connections to elsewhere.
         .proxy(None)
         .build()
         .into();

@@ -1,17 +1,17 @@
-//! The command line.
+//! The command line: one file for each command, and what they share.
 
-pub mod dead_letters;
-pub mod deployment;
+mod dead_letters;
+mod deployment;
 pub mod error;
-pub mod health;
-pub mod lifecycle;
-pub mod migrate;
+mod health;
+mod lifecycle;
+mod migrate;
 mod open_files;
-pub mod openapi;
+mod openapi;
 pub mod seed;
 pub mod serve;
 mod startup;
-pub mod work;
+mod work;
 
 use crate::{
     config::{Logging, ServeArgs, WorkArgs},
@@ -19,46 +19,44 @@ use crate::{
 };
 use clap::{Parser, Subcommand};
 
-/// The order engine of a bar: takes cocktail orders, loses none, makes none twice.
+/// The order engine of a bar: it accepts orders for cocktails, loses none, and makes none twice.
 #[derive(Debug, Parser)]
 #[command(version = env!("VERSION_AND_REVISION"), about, arg_required_else_help = true, after_help = telemetry::HELP)]
 pub struct Cli {
     #[command(subcommand)]
-    role: Command,
+    command: Command,
 
-    /// How it logs.
     #[command(flatten)]
     pub logging: Logging,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Answers the HTTP API; without a broker it also records the orders it takes.
+    /// Serves the HTTP API. Without a broker it also records the orders that it accepts.
     Serve(Box<ServeArgs>),
-    /// Takes orders from the broker and stores them; run more of it to store more.
+    /// Records orders from the broker. Several processes share the work.
     Work(WorkArgs),
-    /// Migrates the database and fills it: the menu, and an account for each role. Safe to repeat.
+    /// Migrates the database and adds a menu and accounts. Safe to repeat.
     Seed(seed::SeedArgs),
-    /// Brings the database to this version's schema; on PostgreSQL also makes the role that `serve` and `work` use.
+    /// Migrates the database to this version's schema. On PostgreSQL it can also create the role for `serve` and `work`.
     Migrate(migrate::MigrateArgs),
-    /// Shows accepted orders that could not be stored, and decides about them.
+    /// Lists dead letters (accepted orders that could not be recorded), shows them, records them after all, or discards them.
     DeadLetters(dead_letters::DeadLetterArgs),
-    /// Asks a running role whether it is well; exits with 1 if not.
+    /// Asks a running `serve` or `work` for its health. Exits with 1 if it is not healthy.
     Health(health::HealthArgs),
-    /// Prints the HTTP API's description (OpenAPI 3.1).
+    /// Prints the description of the HTTP API (OpenAPI 3.1).
     Openapi,
 }
 
 impl Cli {
-    /// Plays the role that was asked for, to its end.
     pub async fn run(self) -> Result<(), error::CliError> {
-        match self.role {
-            Command::Serve(serving) => serve::run(*serving).await,
-            Command::Work(working) => work::run(working).await,
-            Command::Seed(seeding) => seed::run(seeding).await,
+        match self.command {
+            Command::Serve(args) => serve::run(*args).await,
+            Command::Work(args) => work::run(args).await,
+            Command::Seed(args) => seed::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
-            Command::DeadLetters(deciding) => dead_letters::run(deciding).await,
-            Command::Health(asking) => health::run(asking).await,
+            Command::DeadLetters(args) => dead_letters::run(args).await,
+            Command::Health(args) => health::run(args).await,
             Command::Openapi => openapi::run(),
         }
     }

@@ -1,42 +1,41 @@
 //! `shakerqueue seed`
 
 use super::{
+    deployment::Deployment,
     error::{CliError, say},
     startup,
 };
-use crate::{cli::deployment::Deployment, config::Database, domain::account::Email, services::seed};
+use crate::{config::Database, domain::account::Email, services::seed};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 
-/// What to fill the database with.
 #[derive(Debug, Args)]
 pub struct SeedArgs {
     #[command(flatten)]
     database: Database,
 
-    /// Another menu, from a JSON file: {"recipes":[{"name":…,"build":…,"glass":…,"ingredients":[…],"method":…}]}.
+    /// A JSON file with another menu: {"recipes":[{"name":…,"build":…,"glass":…,"ingredients":[…],"method":…}]}.
     #[arg(long, value_name = "FILE")]
     menu: Option<PathBuf>,
 
-    /// An admin's account with the password in `ADMIN_PASSWORD`, instead of the demo accounts with their public passwords.
+    /// The email of an admin account, with the password in `ADMIN_PASSWORD`. It replaces the demo accounts, whose passwords are public.
     #[arg(long, env = "ADMIN_EMAIL", value_name = "EMAIL")]
     admin: Option<String>,
 
-    /// Prefer the variable: a flag shows in the list of processes.
+    /// Prefer the variable: flags are visible in the list of processes.
     #[arg(long, env = "ADMIN_PASSWORD", value_name = "PASSWORD", hide_env_values = true, hide = true)]
     admin_password: Option<SecretString>,
 }
 
-/// Migrates the database and fills it.
-pub async fn run(seeding: SeedArgs) -> Result<(), CliError> {
-    // What can be wrong is found before anything is written.
-    let menu = match &seeding.menu {
+pub(super) async fn run(args: SeedArgs) -> Result<(), CliError> {
+    // Wrong settings are found before anything is written.
+    let menu = match &args.menu {
         Some(file) => seed::menu_from(file).map_err(CliError::new)?,
         None => seed::house_menu().map_err(CliError::new)?,
     };
-    let email = seeding.admin.filter(|email| !email.is_empty());
-    let password = seeding.admin_password.filter(|password| !password.expose_secret().is_empty());
+    let email = args.admin.filter(|email| !email.is_empty());
+    let password = args.admin_password.filter(|password| !password.expose_secret().is_empty());
     let (admin, accounts) = match (email, password) {
         (Some(email), Some(password)) => {
             let email = Email::try_from(email.as_str())
@@ -49,24 +48,23 @@ pub async fn run(seeding: SeedArgs) -> Result<(), CliError> {
             (Some(email), accounts)
         }
         (Some(_), None) => {
-            return Err(CliError::new("--admin (or ADMIN_EMAIL) needs ADMIN_PASSWORD beside it"));
+            return Err(CliError::new("--admin (or ADMIN_EMAIL) must be given together with ADMIN_PASSWORD"));
         }
         (None, Some(_)) => {
-            return Err(CliError::new("ADMIN_PASSWORD needs --admin EMAIL (or ADMIN_EMAIL) beside it"));
+            return Err(CliError::new(
+                "ADMIN_PASSWORD must be given together with --admin EMAIL (or ADMIN_EMAIL)",
+            ));
         }
         (None, None) => (None, seed::demo_accounts().map_err(CliError::new)?),
     };
-    let deployment = Deployment::database(seeding.database)?;
+    let deployment = Deployment::database(args.database)?;
     startup::ready_database(&deployment, true).await?;
     let report = seed::fill(&deployment.store, menu, accounts).await?;
     say(report);
-    if let Some(email) = admin
-        && !seed::is_admin(&deployment.store, email.clone()).await?
-    {
-        let email = email.as_str();
-        return Err(CliError::new(format!(
-            "{email} has an account that is not an active admin; it stays as it is"
-        )));
+    match admin {
+        Some(email) if !seed::is_admin(&deployment.store, email.clone()).await? => Err(CliError::new(
+            format!("the account {} exists and is not an active admin: it was not changed", email.as_str()),
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -1,14 +1,15 @@
 //! `shakerqueue serve`
 
 use super::{
+    deployment::Deployment,
     error::{CliError, say},
-    open_files::Files,
-    startup::{self, Reserved, retry_until_available},
+    lifecycle::{self, Lifecycle},
+    open_files::OpenFiles,
+    startup::{self, ReservedAddress, retry_until_available},
 };
 use crate::{
-    cli::{deployment::Deployment, lifecycle},
     config::ServeArgs,
-    http::{self, AppState, Capacity, Clients, ServerHandle, ThreadWatchdog, Tls},
+    http::{self, AppState, Capacity, Clients, ThreadWatchdog, Tls},
     services::{
         accounts::{self, Accounts, LoginThrottle, PasswordHasher, Revocations, Tokens},
         audit::AuditTrail,
@@ -23,9 +24,9 @@ use crate::{
         sampled_metrics::SampledMetrics,
         seed,
     },
-    store::settings,
-    telemetry::{metrics, report_unlogged, traces},
-    util::{secrets, supervised_tasks::SupervisedTasks},
+    store::{Store, settings},
+    telemetry::metrics,
+    util::secrets,
 };
 use chrono::TimeDelta;
 use futures_util::FutureExt;
@@ -37,206 +38,108 @@ use std::{
     thread::available_parallelism,
     time::Duration,
 };
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 /// The setting that holds the key of order ids.
 const IDENTITY_KEY_SETTING: &str = "identity_key";
 
-/// Those of the background tasks that the others rely on while they stop.
 const API_SERVER: &str = "api server";
-const RECORDER: &str = "recorder";
 
-/// How long requests under way may take after the listener closed; the rest of the bound is for what they accepted.
-fn drain(within: Duration, delay: Duration) -> Duration {
-    within.saturating_sub(delay).mul_f32(0.6)
-}
+/// The share of the shutdown timeout for requests under way; the rest is for the orders that they placed.
+const DRAIN_SHARE: f32 = 0.6;
 
-/// Answers the API until it is told to stop.
-pub async fn run(serving: ServeArgs) -> Result<(), CliError> {
-    let stop = lifecycle::on_signal()?;
-    let reserved = Reserved::new(serving.bind_addr)?;
+/// Serves the API until a signal stops it.
+pub async fn run(args: ServeArgs) -> Result<(), CliError> {
+    let stop = lifecycle::stop_on_signal()?;
+    let reserved = ReservedAddress::new(args.bind_addr)?;
     let address = reserved.address()?;
-    let demo = serving.demo;
-    let scheme = if serving.tls_files().is_ok_and(|files| files.is_some()) { "https" } else { "http" };
+    let demo = args.demo;
+    let scheme = if args.tls_files().is_ok_and(|files| files.is_some()) { "https" } else { "http" };
     let ready = |deployment| {
         say(format_args!("ShakerQueue ({deployment}) listens on {scheme}://{address}"));
         if demo {
-            // "Any address" is where it listens, and not where it can be reached.
+            // One can listen on the unspecified address, but not connect to it.
             let any = address.ip().is_unspecified();
-            let reached = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
-            say(welcome(&format!("{scheme}://{reached}")));
+            let host = if any { format!("localhost:{}", address.port()) } else { address.to_string() };
+            say(welcome(&format!("{scheme}://{host}")));
         }
     };
-    serve(serving, || reserved.listen(), stop, ready).await
+    serve(args, || reserved.listen(), stop, ready).await
 }
 
-/// What is known before anybody is let in.
-struct Prepared {
-    identity: OrderIds,
-    menu: Menu,
-    access: Revocations,
-}
-
-/// Answers the API where `listen` says, until `stop`; `ready` is called with the deployment's name once it does.
+/// Serves the API on the listener until `stop`. Calls `ready` with the deployment's name once it listens.
 pub async fn serve(
-    serving: ServeArgs,
+    args: ServeArgs,
     listen: impl FnOnce() -> Result<TcpListener, CliError>,
     stop: CancellationToken,
     ready: impl FnOnce(&'static str),
 ) -> Result<(), CliError> {
-    let threads =
-        serving.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get)).unwrap_or(1);
-    let capacity = capacity(&serving, threads)?;
-    let traces = traces::start(&serving.tracing, "serve").map_err(CliError::new)?;
-    let admin = serving.admin_addr.map(Reserved::new).transpose()?;
-    // What can be wrong is found before anything is written.
-    let given = serving.checked_secret().map_err(CliError::new)?.cloned();
-    let tls =
-        serving.tls_files().and_then(|files| files.map(Tls::load).transpose()).map_err(CliError::new)?;
-    let deployment = Deployment::choose(&serving.servers)?;
-    let secret = secret(given, serving.demo, &deployment)?;
-    // Told to stop while it waits for the database: nothing has begun.
-    let prepared = match stop.run_until_cancelled(prepare(&deployment, &serving)).await {
-        Some(Ok(prepared)) => prepared,
-        other => {
-            deployment.leave().await;
-            return other.map_or(Ok(()), |failed| failed.map(drop));
-        }
+    let capacity = capacity(&args)?;
+    let admin = args.admin_addr.map(ReservedAddress::new).transpose()?;
+    // Wrong settings are found before anything is written.
+    let given = args.checked_secret().map_err(CliError::new)?.cloned();
+    let tls = args.tls_files().and_then(|files| files.map(Tls::load).transpose()).map_err(CliError::new)?;
+    let deployment = Deployment::choose(&args.servers)?;
+    let secret = secret(given, args.demo, &deployment)?;
+    let mut lifecycle = Lifecycle::start("serve", deployment, &args.tracing, args.stopping, stop)?;
+    let preparation = prepare(&lifecycle.deployment, &args);
+    let Some(Prepared { identity, menu, revocations }) = lifecycle.prepare(preparation).await? else {
+        return Ok(());
     };
-    let Prepared { identity, menu, access } = prepared;
-    let store = &deployment.store;
-    let previous: Vec<_> = serving.previous_secrets().cloned().collect();
-    let lifetime = TimeDelta::minutes(serving.token_minutes.into());
-    let mut tasks = background(&deployment, &stop, &menu, &access, tls.clone());
-    let (recorder, recording) = Recorder::start(store.clone());
-    tasks.supervise(RECORDER, recording);
-
-    let health = Health::new(store.clone(), deployment.broker.clone(), Needs::Either, stop.clone());
-    let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
-    let intake = Intake::new(menu.clone(), sink, store.clone(), identity, &serving.ordering, settlement);
-    let intake = Arc::new(intake);
-    tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
-    if let Some(broker) = deployment.broker.clone() {
-        let retries = serving.servers.retries();
-        let recovery = Recovery { broker, retries, quiet: Duration::from_secs(serving.queue_settle_seconds) };
-        tasks.spawn("recovery", recovery.run(Arc::downgrade(&intake), stop.clone()));
-    }
-    let monitor = monitor(deployment.name, health.clone(), Arc::downgrade(&intake));
-    let within = serving.stopping.within();
-    let watchdog = ThreadWatchdog::start()?;
-    let admin = match admin {
-        None => None,
-        Some(reserved) => {
-            let address = reserved.address()?;
-            let listener = reserved.listen()?;
-            let server = http::serve_admin(health.clone(), monitor.clone(), listener, within, &watchdog)?;
-            let admin = server.handle();
-            tasks.spawn("admin server", startup::run_server(server));
-            startup::say_where(address);
-            Some(admin)
-        }
-    };
+    spawn_background_tasks(&mut lifecycle, &menu, &revocations, tls.clone());
+    let intake = start_intake(&mut lifecycle, &args, menu.clone(), identity);
+    let Deployment { store, broker, name, .. } = &lifecycle.deployment;
+    let health = Health::new(store.clone(), broker.clone(), Needs::Either, lifecycle.stop.clone());
+    let metrics = sampled_metrics(name, health.clone(), Arc::downgrade(&intake));
     let app = AppState {
-        accounts: Accounts::new(
-            store.clone(),
-            PasswordHasher::start(serving.bcrypt_cost)?,
-            Tokens::new(&secret, &previous, lifetime),
-            access,
-            LoginThrottle::new(&secret, !serving.rate_limits.policies().is_empty()),
-            TimeDelta::days(serving.session_days.into()),
-        ),
+        accounts: accounts(&args, &secret, store.clone(), revocations)?,
         intake,
         bar: Board::new(store.clone()),
         dead_letters: DeadLetters::new(store.clone()),
         trail: AuditTrail::new(store.clone()),
         menu,
-        health,
-        monitor: admin.is_none().then_some(monitor),
+        health: health.clone(),
+        monitor: admin.is_none().then(|| metrics.clone()),
     };
-    // What is under way needs time as well.
-    let delay = Duration::from_secs(serving.shutdown_delay_seconds).min(within / 2);
+    let watchdog = ThreadWatchdog::start()?;
+    if let Some(reserved) = admin {
+        lifecycle.serve_admin(reserved, health, metrics, &watchdog)?;
+    }
+    // Requests under way need time as well.
+    let timeout = lifecycle.shutdown_timeout;
+    let delay = Duration::from_secs(args.shutdown_delay_seconds).min(timeout / 2);
+    let drain_timeout = timeout.saturating_sub(delay).mul_f32(DRAIN_SHARE);
     let clients = Clients {
-        origins: serving.cors_origins.into_iter().flatten().collect(),
-        proxies: serving.trusted_proxies,
-        limits: serving.rate_limits,
+        origins: args.cors_origins.into_iter().flatten().collect(),
+        proxies: args.trusted_proxies,
+        limits: args.rate_limits,
         tls,
     };
-    let server = http::serve(app, listen()?, capacity, clients, drain(within, delay), &watchdog)?;
+    let server = http::serve(app, listen()?, capacity, clients, drain_timeout, &watchdog)?;
     let api = server.handle();
-    tasks.spawn(API_SERVER, startup::run_server(server));
-    ready(deployment.name);
-
-    let failure = startup::until_stopped(&stop, &mut tasks).await;
-    let deadline = Instant::now() + within;
-    // `/readyz` says no from here on, and requests are still taken: load balancers need a moment to see it.
-    sleep(delay).await;
-    let finished = timeout_at(deadline, finish(&deployment, tasks, api, admin, deadline)).await;
-    traces.finish().await;
-    deployment.store.close();
-    match failure {
-        Some(failure) => Err(failure),
-        None => finished.map_err(|_| startup::unfinished(within)),
-    }
+    lifecycle.spawn_server(API_SERVER, server);
+    ready(lifecycle.deployment.name);
+    let stopping = async move {
+        // `/readyz` fails from here on, and requests are still answered: load balancers need a moment to notice.
+        sleep(delay).await;
+        api.stop(true).await;
+    };
+    lifecycle.run(API_SERVER, stopping).await
 }
 
-/// Starts what goes on beside answering, until `stop`.
-fn background(
-    deployment: &Deployment,
-    stop: &CancellationToken,
-    menu: &Menu,
-    access: &Revocations,
-    tls: Option<Tls>,
-) -> SupervisedTasks {
-    let store = &deployment.store;
-    let mut tasks = SupervisedTasks::default();
-    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
-    tasks.spawn("access", access.clone().keep_fresh(stop.clone()));
-    tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
-    tasks.spawn("summary of the log", report_unlogged(stop.clone()));
-    tasks.spawn("deactivation", accounts::keep_cancelling(store.clone(), stop.clone()));
-    if let Some(tls) = tls {
-        tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
-    }
-    if let Some(broker) = deployment.broker.clone() {
-        tasks.spawn("broker", broker.ended());
-    }
-    tasks
-}
-
-/// Stops what was started, in an order in which nothing that was accepted is lost.
-async fn finish(
-    deployment: &Deployment,
-    mut tasks: SupervisedTasks,
-    api: ServerHandle,
-    admin: Option<ServerHandle>,
-    deadline: Instant,
-) {
-    // Requests first: what they accept goes to the broker and the recorder, which therefore stop after them.
-    api.stop(true).await;
-    tasks.finish_task(API_SERVER).await;
-    if let Some(broker) = &deployment.broker {
-        broker.close(deadline.saturating_duration_since(Instant::now())).await;
-    }
-    // The last recorder went with the server.
-    tasks.finish_task(RECORDER).await;
-    if let Some(admin) = admin {
-        admin.stop(false).await;
-    }
-    tasks.finish().await;
-}
-
-/// How much is done at a time, as far as the system allows.
-fn capacity(serving: &ServeArgs, threads: usize) -> Result<Capacity, CliError> {
-    let watchers = if serving.admin_addr.is_some() { http::ADMIN_CONNECTIONS } else { 0 };
-    // Each thread rounds up what it has of the connections.
+/// Reads the limits on the work at one time, and raises the limit of open files to suit them.
+fn capacity(args: &ServeArgs) -> Result<Capacity, CliError> {
+    let threads = args.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get)).unwrap_or(1);
+    let admin = if args.admin_addr.is_some() { http::ADMIN_CONNECTIONS } else { 0 };
+    // Each thread rounds its share of the connections up.
     let files =
-        Files { database: serving.servers.database.database_connections, others: watchers + 2 * threads };
-    let connections = files.allow(serving.http_connections)?;
-    Ok(Capacity { threads, connections, answer_bytes: serving.http_answer_bytes })
+        OpenFiles { database: args.servers.database.database_connections, others: admin + 2 * threads };
+    let connections = files.allow(args.http_connections)?;
+    Ok(Capacity { threads, connections, answer_bytes: args.http_answer_bytes })
 }
 
-/// What signs tokens.
+/// Returns the secret that signs tokens.
 fn secret(
     given: Option<SecretString>,
     demo: bool,
@@ -252,24 +155,17 @@ fn secret(
     }
 }
 
-/// Tells those who watch over it how this process is.
-fn monitor(deployment: &str, health: Health, intake: Weak<Intake>) -> SampledMetrics {
-    metrics::intake();
-    metrics::accounts();
-    metrics::transitions();
-    // Orders go on to the recorder, which ends when the last of those is gone who could give it one.
-    let oldest_waiting = move || {
-        let intake = intake.upgrade();
-        async move { intake?.oldest_waiting().await }.boxed()
-    };
-    SampledMetrics::new("serve", deployment, health, Box::new(oldest_waiting))
+/// Parts that are read from the database before anybody can connect.
+struct Prepared {
+    identity: OrderIds,
+    menu: Menu,
+    revocations: Revocations,
 }
 
-/// Brings the database to where it must be, and reads from it what is held in memory.
-async fn prepare(deployment: &Deployment, serving: &ServeArgs) -> Result<Prepared, CliError> {
-    startup::ready_database(deployment, serving.migrate).await?;
+async fn prepare(deployment: &Deployment, args: &ServeArgs) -> Result<Prepared, CliError> {
+    startup::ready_database(deployment, args.migrate).await?;
     let store = &deployment.store;
-    if serving.demo {
+    if args.demo {
         let menu = seed::house_menu().map_err(CliError::new)?;
         seed::fill(store, menu, seed::demo_accounts().map_err(CliError::new)?).await?;
     }
@@ -281,11 +177,74 @@ async fn prepare(deployment: &Deployment, serving: &ServeArgs) -> Result<Prepare
     Ok(Prepared {
         identity: OrderIds::new(&key.await?),
         menu: retry_until_available(|| Menu::load(store.clone())).await?,
-        access: retry_until_available(|| Revocations::load(store.clone())).await?,
+        revocations: retry_until_available(|| Revocations::load(store.clone())).await?,
     })
 }
 
-/// What someone who tries it wants to know.
+fn spawn_background_tasks(
+    lifecycle: &mut Lifecycle,
+    menu: &Menu,
+    revocations: &Revocations,
+    tls: Option<Tls>,
+) {
+    let Lifecycle { deployment, stop, tasks, .. } = lifecycle;
+    let store = &deployment.store;
+    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
+    tasks.spawn("access", revocations.clone().keep_fresh(stop.clone()));
+    tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
+    tasks.spawn("deactivation", accounts::keep_cancelling(store.clone(), stop.clone()));
+    if let Some(tls) = tls {
+        tasks.spawn("certificate", tls.keep_fresh(stop.clone()));
+    }
+}
+
+/// Starts the recorder and intake. The recorder ends when the last owner of intake is gone.
+fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, identity: OrderIds) -> Arc<Intake> {
+    let Lifecycle { deployment, stop, tasks, .. } = lifecycle;
+    let store = &deployment.store;
+    let (recorder, recording) = Recorder::start(store.clone());
+    tasks.supervise("recorder", recording);
+    let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
+    let intake = Arc::new(Intake::new(menu, sink, store.clone(), identity, &args.ordering, settlement));
+    tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
+    if let Some(broker) = deployment.broker.clone() {
+        let retries = args.servers.retries();
+        let recovery = Recovery { broker, retries, quiet: Duration::from_secs(args.queue_settle_seconds) };
+        tasks.spawn("recovery", recovery.run(Arc::downgrade(&intake), stop.clone()));
+    }
+    intake
+}
+
+fn accounts(
+    args: &ServeArgs,
+    secret: &SecretString,
+    store: Store,
+    revocations: Revocations,
+) -> Result<Accounts, CliError> {
+    let previous: Vec<_> = args.previous_secrets().cloned().collect();
+    let lifetime = TimeDelta::minutes(args.token_minutes.into());
+    Ok(Accounts::new(
+        store,
+        PasswordHasher::start(args.bcrypt_cost)?,
+        Tokens::new(secret, &previous, lifetime),
+        revocations,
+        LoginThrottle::new(secret, !args.rate_limits.policies().is_empty()),
+        TimeDelta::days(args.session_days.into()),
+    ))
+}
+
+fn sampled_metrics(deployment: &str, health: Health, intake: Weak<Intake>) -> SampledMetrics {
+    metrics::intake();
+    metrics::accounts();
+    metrics::transitions();
+    let oldest_waiting = move || {
+        let intake = intake.upgrade();
+        async move { intake?.oldest_waiting().await }.boxed()
+    };
+    SampledMetrics::new("serve", deployment, health, Box::new(oldest_waiting))
+}
+
+/// Returns the accounts and commands to try a demo with.
 fn welcome(url: &str) -> String {
     let accounts: Vec<_> =
         seed::DEMO_ACCOUNTS.iter().map(|(email, role)| format!("  {email:<21} {role}")).collect();

@@ -1,5 +1,6 @@
-//! Parts without a subject of their own: secrets, replies between threads, supervised tasks.
+//! Tools without a subject of their own: backoff, secrets, replies between threads, supervised tasks.
 
+pub mod backoff;
 pub mod fault_injection;
 pub mod reply_channel;
 pub mod secrets;

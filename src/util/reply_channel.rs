@@ -1,7 +1,7 @@
-//! The way back to those who wait for an outcome on other threads.
+//! One-shot channels for replies to tasks on other threads.
 //!
-//! To wake a task on another thread's own runtime costs a system call, and on the threads that answer requests many wait. What
-//! becomes known together is therefore brought to each thread together, and handed out there.
+//! Waking a task on another thread's runtime costs a system call, and many tasks wait on the threads that answer requests.
+//! So replies that are known at the same time go to each thread together, and a task there hands them out.
 
 use std::cell::RefCell;
 use tokio::{
@@ -9,81 +9,79 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-/// Hands out what was brought.
-type Parcel = Box<dyn FnOnce() + Send>;
+/// Sends replies on the thread where it runs.
+type Delivery = Box<dyn FnOnce() + Send>;
 
-/// Who wait on one thread, and for what outcomes.
-type Waiting<T> = Vec<(oneshot::Sender<T>, T)>;
+type Replies<T> = Vec<(oneshot::Sender<T>, T)>;
 
-/// The task that hands out on one thread. What it has yet to do is bounded by how many wait there.
-type Home = mpsc::UnboundedSender<Parcel>;
+/// The task that runs deliveries on one thread. Their number is limited by the number of tasks that wait there.
+type Mailbox = mpsc::UnboundedSender<Delivery>;
 
 thread_local! {
-    static HOME: RefCell<Option<Home>> = const { RefCell::new(None) };
+    static MAILBOX: RefCell<Option<Mailbox>> = const { RefCell::new(None) };
 }
 
-/// Where one outcome goes.
 pub struct ReplySender<T> {
     sender: oneshot::Sender<T>,
-    /// None where waking is cheap.
-    home: Option<Home>,
+    /// Unset where waking a task is cheap.
+    mailbox: Option<Mailbox>,
 }
 
-/// A way back to the task that calls this.
+/// Returns a channel to the calling task.
 pub fn channel<T>() -> (ReplySender<T>, oneshot::Receiver<T>) {
     let (sender, outcome) = oneshot::channel();
-    (ReplySender { sender, home: home() }, outcome)
+    (ReplySender { sender, mailbox: mailbox() }, outcome)
 }
 
 impl<T> ReplySender<T> {
-    /// Gives it its outcome. Who went away wants none.
+    /// Sends the outcome, unless nobody waits for it any more.
     pub fn give(self, outcome: T) {
         let _ = self.sender.send(outcome);
     }
 
-    /// Whether nobody waits for it any more.
+    /// Returns whether nobody waits for it any more.
     pub fn is_unwanted(&self) -> bool {
         self.sender.is_closed()
     }
 }
 
-/// Gives each its outcome.
+/// Sends all outcomes, with one delivery for each thread.
 pub fn give_all<T: Send + 'static>(outcomes: impl IntoIterator<Item = (ReplySender<T>, T)>) {
-    let mut parcels: Vec<(Home, Waiting<T>)> = Vec::new();
-    for (ReplySender { sender, home }, outcome) in outcomes {
-        match home {
+    let mut threads: Vec<(Mailbox, Replies<T>)> = Vec::new();
+    for (ReplySender { sender, mailbox }, outcome) in outcomes {
+        match mailbox {
             None => drop(sender.send(outcome)),
-            Some(home) => match parcels.iter_mut().find(|(known, _)| known.same_channel(&home)) {
-                Some((_, parcel)) => parcel.push((sender, outcome)),
-                None => parcels.push((home, vec![(sender, outcome)])),
+            Some(mailbox) => match threads.iter_mut().find(|(known, _)| known.same_channel(&mailbox)) {
+                Some((_, replies)) => replies.push((sender, outcome)),
+                None => threads.push((mailbox, vec![(sender, outcome)])),
             },
         }
     }
-    for (home, parcel) in parcels {
-        let hand_out = || parcel.into_iter().for_each(|(sender, outcome)| drop(sender.send(outcome)));
-        if let Err(mpsc::error::SendError(hand_out)) = home.send(Box::new(hand_out)) {
-            // Its runtime has ended.
-            hand_out();
+    for (mailbox, replies) in threads {
+        let deliver = || replies.into_iter().for_each(|(sender, outcome)| drop(sender.send(outcome)));
+        if let Err(mpsc::error::SendError(deliver)) = mailbox.send(Box::new(deliver)) {
+            // The thread's runtime has ended.
+            deliver();
         }
     }
 }
 
-/// This thread's, if it runs its own tasks only.
-fn home() -> Option<Home> {
-    HOME.with_borrow_mut(|home| {
-        if home.as_ref().is_none_or(mpsc::UnboundedSender::is_closed) {
+/// Returns this thread's mailbox, if its runtime has no other threads.
+fn mailbox() -> Option<Mailbox> {
+    MAILBOX.with_borrow_mut(|mailbox| {
+        if mailbox.as_ref().is_none_or(mpsc::UnboundedSender::is_closed) {
             let runtime = Handle::try_current().ok()?;
             if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
                 return None;
             }
-            let (sender, mut parcels) = mpsc::unbounded_channel::<Parcel>();
+            let (sender, mut deliveries) = mpsc::unbounded_channel::<Delivery>();
             runtime.spawn(async move {
-                while let Some(hand_out) = parcels.recv().await {
-                    hand_out();
+                while let Some(deliver) = deliveries.recv().await {
+                    deliver();
                 }
             });
-            *home = Some(sender);
+            *mailbox = Some(sender);
         }
-        home.clone()
+        mailbox.clone()
     })
 }

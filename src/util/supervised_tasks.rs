@@ -1,5 +1,5 @@
-//! The tasks that a role runs in the background. Each of them must run until the role stops: one that ends before, by a panic or
-//! by returning, would leave a process that looks well and serves an old menu, or stores nothing.
+//! The tasks that a command runs in the background. Each of them must run until the command stops: if one ended before, by a
+//! panic or by returning, the process would look healthy and serve an old menu, or record nothing.
 
 use crate::util::fault_injection;
 use futures_util::future::{pending, ready, select_all};
@@ -7,7 +7,7 @@ use std::fmt;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Tasks that run as long as their role does. They are aborted when this is dropped.
+/// Tasks that run as long as their command does. They are aborted when this is dropped.
 #[derive(Default)]
 pub struct SupervisedTasks(Vec<SupervisedTask>);
 
@@ -16,7 +16,7 @@ struct SupervisedTask {
     handle: AbortOnDropHandle<()>,
 }
 
-/// A background task that ended while its role went on.
+/// A background task ended before its command was told to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("the background task {task:?} ended: {cause}")]
 pub struct TaskEndedError {
@@ -40,12 +40,11 @@ impl fmt::Display for EndCause {
 }
 
 impl SupervisedTasks {
-    /// Starts a task.
     pub fn spawn(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         self.supervise(name, tokio::spawn(task));
     }
 
-    /// Takes over a task that was started.
+    /// Takes over a task that is already running.
     pub fn supervise(&mut self, name: &'static str, task: JoinHandle<()>) {
         let task = if fault_injection::ends_task(name) { tokio::spawn(ready(())) } else { task };
         self.0.push(SupervisedTask { name, handle: AbortOnDropHandle::new(task) });
@@ -57,37 +56,34 @@ impl SupervisedTasks {
             return pending().await;
         }
         let (outcome, index, _) = select_all(self.0.iter_mut().map(|task| &mut task.handle)).await;
-        // A task that has ended must not be waited for again.
+        // A handle must not be polled again after its task has ended.
         let SupervisedTask { name, .. } = self.0.swap_remove(index);
         let cause = outcome.map_or_else(EndCause::Failed, |()| EndCause::Returned);
         TaskEndedError { task: name, cause }
     }
 
-    /// Waits for the end of one task, and goes on at once if it has ended.
+    /// Waits until one task has ended, which must have been told to stop.
     pub async fn finish_task(&mut self, name: &str) {
-        if let Some(index) = self.0.iter().position(|task| task.name == name) {
-            self.0.swap_remove(index).finish().await;
-        }
+        self.finish_those(|task| task == name).await;
     }
 
-    /// Waits until all tasks have ended, which they must have been told to.
-    pub async fn finish(self) {
-        for task in self.0 {
-            task.finish().await;
-        }
+    /// Waits until all tasks but one have ended, which must have been told to stop.
+    pub async fn finish_all_except(&mut self, name: &str) {
+        self.finish_those(|task| task != name).await;
     }
-}
 
-impl SupervisedTask {
-    async fn finish(self) {
-        if let Err(error) = self.handle.await {
-            tracing::error!(task = self.name, %error, "a background task failed while it was stopped");
+    async fn finish_those(&mut self, is_ending: impl Fn(&str) -> bool) {
+        let ending: Vec<_> = self.0.extract_if(.., |task| is_ending(task.name)).collect();
+        for SupervisedTask { name, handle } in ending {
+            if let Err(error) = handle.await {
+                tracing::error!(task = name, %error, "a background task failed while it was stopped");
+            }
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, reason = "that is what it is about")]
+#[allow(clippy::panic, reason = "the tests are about panics")]
 mod tests {
     use super::*;
     use tokio_util::sync::CancellationToken;
@@ -112,9 +108,10 @@ mod tests {
             let stop = stop.clone();
             tasks.spawn(name, async move { stop.cancelled().await });
         }
+        tasks.spawn("server", pending());
         stop.cancel();
         tasks.finish_task("recorder").await;
         tasks.finish_task("recorder").await;
-        tasks.finish().await;
+        tasks.finish_all_except("server").await;
     }
 }

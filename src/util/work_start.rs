@@ -1,5 +1,4 @@
-//! Decides between beginning a piece of work and giving it up before: of the two exactly one happens, whichever threads they
-//! come from.
+//! Decides between beginning a piece of work and abandoning it: exactly one of the two happens, whichever threads ask for them.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -7,32 +6,30 @@ const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
 const ABANDONED: u8 = 2;
 
-/// The start of a piece of work that may be given up while it waits.
+/// The start of a piece of work that may be abandoned while it waits.
 #[derive(Debug, Default)]
 pub struct WorkStart(AtomicU8);
 
 impl WorkStart {
-    /// Begins the work, unless it was given up; returns whether it is begun. Work that is done over stays begun.
+    /// Begins the work, unless it was abandoned. Returns whether it has begun; work that is repeated stays begun.
     pub fn begin(&self) -> bool {
         self.leave_waiting_for(BEGUN) == BEGUN
     }
 
-    /// Gives the work up, unless it was begun; returns whether it never will be.
+    /// Abandons the work, unless it has begun. Returns whether it is abandoned.
     pub fn abandon(&self) -> bool {
         self.leave_waiting_for(ABANDONED) == ABANDONED
     }
 
-    /// Returns whether the work was begun.
     pub fn is_begun(&self) -> bool {
         self.0.load(Ordering::Acquire) == BEGUN
     }
 
-    /// Returns whether the work was given up.
     pub fn is_abandoned(&self) -> bool {
         self.0.load(Ordering::Acquire) == ABANDONED
     }
 
-    /// Returns the state after it: this one, or another that came first.
+    /// Returns the state afterwards: this one, or the one that came first.
     fn leave_waiting_for(&self, state: u8) -> u8 {
         let left = self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire);
         left.map_or_else(|first| first, |_| state)
@@ -57,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn of_beginning_and_giving_up_at_once_exactly_one_happens() {
+    fn of_beginning_and_abandoning_at_once_exactly_one_happens() {
         const ROUNDS: usize = 2000;
         let starts: Vec<WorkStart> = (0..ROUNDS).map(|_| WorkStart::default()).collect();
         let ready = Barrier::new(2);

@@ -1,40 +1,39 @@
-//! Since when the orders have been waiting that a worker holds.
+//! The age of orders that a worker has received and not acknowledged yet.
 
 use crate::{broker::Source, domain::Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a worker holds of each queue. Cheap to clone; each clone tells the same.
+/// The oldest order in flight of each queue. Clones share it.
 #[derive(Clone, Default)]
 pub struct InFlight(Arc<[Mutex<Option<Timestamp>>; 2]>);
 
 impl InFlight {
-    /// Notes the oldest order of what is held of a queue, until what this returns is dropped.
-    pub(super) fn hold(&self, source: Source, oldest: Option<Timestamp>) -> InFlightGuard {
-        let holding = InFlightGuard { held: self.clone(), source };
-        holding.set(oldest);
-        holding
+    /// Notes the time of a queue's oldest order in flight, until the guard is dropped.
+    pub(super) fn begin(&self, source: Source, oldest: Option<Timestamp>) -> InFlightGuard {
+        let guard = InFlightGuard { in_flight: self.clone(), source };
+        guard.set(oldest);
+        guard
     }
 
-    /// Since when the oldest of all has been waiting.
+    /// Returns the time at which the oldest order of all was placed.
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.0.iter().filter_map(|held| *held.lock().unwrap_or_else(PoisonError::into_inner)).min()
+        self.0.iter().filter_map(|oldest| *oldest.lock().unwrap_or_else(PoisonError::into_inner)).min()
     }
 }
 
-/// Something is held.
 pub(super) struct InFlightGuard {
-    held: InFlight,
+    in_flight: InFlight,
     source: Source,
 }
 
 impl InFlightGuard {
     fn set(&self, oldest: Option<Timestamp>) {
-        let [orders, overrun] = &*self.held.0;
-        let held = match self.source {
+        let [orders, overrun] = &*self.in_flight.0;
+        let of_source = match self.source {
             Source::Orders => orders,
             Source::Overrun => overrun,
         };
-        *held.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
+        *of_source.lock().unwrap_or_else(PoisonError::into_inner) = oldest;
     }
 }
 

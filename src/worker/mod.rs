@@ -1,7 +1,9 @@
-//! Takes orders from the broker to the recorder, and acknowledges them once they are committed.
+//! Gives orders from the broker to the recorder, and acknowledges them once they are committed.
 
 mod in_flight;
 mod retry;
+
+pub use in_flight::InFlight;
 
 use crate::{
     broker::{
@@ -16,151 +18,158 @@ use crate::{
         metrics::{self, MetricLabel},
         traces::{Span, SpanKind},
     },
+    util::backoff::{Backoff, jittered},
 };
-pub use in_flight::InFlight;
-use rand::random_range;
-use retry::Reason;
+use retry::{Reason, Rejected};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// How often a batch is tried before it is tried in parts.
-const MAX_ATTEMPTS: u32 = 3;
-/// The pauses between two attempts.
-const MIN_RETRY_PAUSE: Duration = Duration::from_millis(200);
-const MAX_RETRY_PAUSE: Duration = Duration::from_secs(3);
-/// How long a batch is held while the database answers and takes nothing (it is read-only, or full). Well within the broker's
-/// 30 minutes for an acknowledgement; and seldom enough, for each time that an order goes back counts towards its delivery limit.
-const MAX_HOLD: Duration = Duration::from_secs(20 * 60);
-/// From when on a batch took long.
-const LONG_BATCH: Duration = Duration::from_secs(60);
-/// The longest pause before the next subscription.
-const SUBSCRIBE_PAUSE: Duration = Duration::from_millis(600);
-/// The same after the broker refused one: it will again, until somebody changes something there.
-const REFUSED_PAUSE: Duration = Duration::from_secs(5);
-/// How soon after the last batch the next one begins that is not full. A commit costs the disk as much for few orders as for
+/// Attempts at a whole batch before it is recorded in parts.
+const MAX_BATCH_ATTEMPTS: u32 = 3;
+const RECORD_BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
+/// Longest time that a batch is retried while the database answers and accepts no orders (it is read-only, or full). Well below the
+/// broker's 30 minutes for an acknowledgement; and long, for each return of an order counts towards its delivery limit.
+const HOLD_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+/// A batch that took longer ends its subscription.
+const LONG_BATCH_DURATION: Duration = Duration::from_secs(60);
+/// Longest delay before the next subscription.
+const SUBSCRIBE_DELAY: Duration = Duration::from_millis(600);
+/// The same after the broker refused one: it refuses again until somebody changes something there.
+const REFUSED_DELAY: Duration = Duration::from_secs(5);
+/// Shortest time between the starts of two batches if the first was not full. A commit costs the disk as much for few orders as for
 /// many, and the broker's confirms wait for the same disk.
 const MIN_BATCH_INTERVAL: Duration = Duration::from_millis(10);
-/// Few are ever there.
+/// The queue of overruns is nearly always empty.
 const OVERRUN_PREFETCH: u16 = 10;
 
-/// Stores what the broker holds.
+/// Records the orders that wait at the broker.
 pub struct Worker {
-    /// Where orders wait.
     pub broker: Broker,
-    /// Where they are stored.
     pub store: Store,
-    /// The most orders in one transaction.
+    /// Maximum number of orders in one transaction.
     pub batch_size: usize,
-    /// The pauses before an order is tried again that could not be stored, and may be storable later. After the last one it
-    /// is a dead letter.
+    /// Delays before each retry of an order that could not be recorded for a reason that may pass. After the last one the order
+    /// becomes a dead letter.
     pub retries: Vec<Duration>,
-    /// What it holds.
-    pub held: InFlight,
+    pub in_flight: InFlight,
 }
 
 impl Worker {
-    /// Works until it is stopped; what it has begun it finishes.
+    /// Works until `stop`, and finishes what it has begun.
     pub async fn run(self, stop: CancellationToken) {
-        // Room for one batch that is written and the next that comes in.
+        // Room for the batch that is being recorded and the next one, which arrives meanwhile.
         let prefetch = u16::try_from(self.batch_size.saturating_mul(2)).unwrap_or(u16::MAX);
         tokio::join!(
-            self.drain(Source::Orders, prefetch, &stop),
-            self.drain(Source::Overrun, OVERRUN_PREFETCH, &stop),
+            self.consume(Source::Orders, prefetch, &stop),
+            self.consume(Source::Overrun, OVERRUN_PREFETCH, &stop),
         );
     }
 
-    /// Empties one queue, again and again.
-    async fn drain(&self, source: Source, prefetch: u16, stop: &CancellationToken) {
+    /// Consumes one queue, with a new subscription whenever one ends.
+    async fn consume(&self, source: Source, prefetch: u16, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            let mut pause = SUBSCRIBE_PAUSE;
-            // Nothing is taken that could not be stored: it would only be held from workers who can.
+            let mut delay = SUBSCRIBE_DELAY;
+            // Orders that can't be recorded here would only be withheld from workers that can record them.
             if self.store.ping().await.is_ok() {
                 match self.broker.subscribe(source, prefetch).await {
-                    Ok(subscription) => self.consume(source, subscription, stop).await,
-                    Err(QueueError::Refused { .. }) => pause = REFUSED_PAUSE,
-                    Err(error) => tracing::debug!(%error, "not subscribed"),
+                    Ok(subscription) => self.record_deliveries(source, subscription, stop).await,
+                    Err(QueueError::Refused { .. }) => delay = REFUSED_DELAY,
+                    Err(error) => tracing::debug!(%error, "failed to subscribe"),
                 }
             }
-            stop.run_until_cancelled(sleep(pause.mul_f64(random_range(0.4..1.0)))).await;
+            stop.run_until_cancelled(sleep(jittered(delay))).await;
         }
     }
 
-    async fn consume(&self, source: Source, mut subscription: Subscription, stop: &CancellationToken) {
-        tracing::info!(?source, "taking orders");
+    async fn record_deliveries(
+        &self,
+        source: Source,
+        mut subscription: Subscription,
+        stop: &CancellationToken,
+    ) {
+        tracing::info!(?source, "receiving orders");
         while let Some(Some(deliveries)) =
             stop.run_until_cancelled(subscription.next_batch(self.batch_size)).await
         {
-            let taken = deliveries.len();
+            let received = deliveries.len();
             let begun = Instant::now();
-            let settled = self.store_batch(source, deliveries, stop).await;
-            let all = settled.len() == taken;
-            // If this is lost the orders come again, and are there already.
+            let settled = self.record_or_reject(source, deliveries, stop).await;
+            let is_complete = settled.len() == received;
+            // Orders without an acknowledgement are delivered again, and found to be recorded.
             if let Err(error) = subscription.settle(settled).await {
-                tracing::warn!(%error, "orders could not be acknowledged");
+                tracing::warn!(%error, "failed to acknowledge orders");
                 break;
             }
-            if !all {
-                let failure = "some orders can't be stored now: they stay with the broker";
+            if !is_complete {
+                let failure = "failed to record some orders: they stay at the broker";
                 if let Some(repeated) = log_throttle::admit(failure) {
                     tracing::warn!(repeated, "{failure}");
                 }
                 break;
             }
-            // The next batch has been here for as long: it goes back, or it would be held for twice that time.
-            if begun.elapsed() > LONG_BATCH {
+            // The next batch arrived when this one began. It is returned, or it would be held for twice that time.
+            if begun.elapsed() > LONG_BATCH_DURATION {
                 break;
             }
-            if taken < self.batch_size {
+            if received < self.batch_size {
                 stop.run_until_cancelled(sleep_until(begun + MIN_BATCH_INTERVAL)).await;
             }
         }
         subscription.close().await;
     }
 
-    /// Stores what can be stored and sets aside what can't. Returns the tags of those that were, one way or the other, dealt with.
-    async fn store_batch(
+    /// Records the orders that can be recorded, and retries or dead-letters the others. Returns the tags of messages that are safe
+    /// now and can be acknowledged.
+    async fn record_or_reject(
         &self,
         source: Source,
         deliveries: Vec<Delivery>,
         stop: &CancellationToken,
     ) -> Vec<DeliveryTag> {
-        let mut settled = Vec::with_capacity(deliveries.len());
-        let mut open = HashSet::new();
-        let mut aside = Vec::new();
-        let mut orders: Vec<NewOrder> = Vec::with_capacity(deliveries.len());
-        let mut decoded = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            let redelivered = if delivery.redelivered { "true" } else { "false" };
-            metrics::worker().deliveries.of(redelivered).inc();
-            if let Some(oversize) = delivery.oversize {
-                let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
-                aside.push((delivery, id, Reason::Final(oversize.to_string())));
-                continue;
-            }
-            match order_message::decode(&delivery.body) {
-                Ok(order) => {
-                    orders.push(order);
-                    decoded.push(delivery);
-                }
-                Err(error) => {
-                    // What travelled with others has no message of its own to be named by.
-                    let id = delivery.message_id.as_deref().and_then(|id| id.parse().ok());
-                    let id = id.or_else(|| order_message::named_id(&delivery.body));
-                    let error = delivery.foreign.clone().map_or(error, DecodeError::Foreign);
-                    aside.push((delivery, id, Reason::from(error)));
-                }
-            }
-        }
+        let Decoded { orders, deliveries, mut rejected } = Decoded::new(deliveries);
         let orders: Arc<[NewOrder]> = orders.into();
-        let _held = self.held.hold(source, orders.iter().map(|order| order.placed_at).min());
-        let mut spans: Vec<_> = decoded
+        let _in_flight = self.in_flight.begin(source, orders.iter().map(|order| order.placed_at).min());
+        let outcomes = self.record_traced(&orders, &deliveries, stop).await;
+        let mut settled = Vec::with_capacity(deliveries.len());
+        let mut open_messages = HashSet::new();
+        for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(deliveries) {
+            let reason = match outcome {
+                RecordOutcome::Recorded(_) | RecordOutcome::AlreadyThere => {
+                    settled.push(delivery.tag);
+                    continue;
+                }
+                RecordOutcome::Retryable | RecordOutcome::Unknown => {
+                    open_messages.insert(delivery.tag.message());
+                    continue;
+                }
+                RecordOutcome::KeyReused => Reason::key_reused(order),
+                RecordOutcome::Conflict => Reason::conflict(),
+                RecordOutcome::Refused(refusal) => refusal.into(),
+                RecordOutcome::Failed(why) => Reason::Transient(why),
+            };
+            rejected.push(Rejected { delivery, order_id: Some(order.id), reason });
+        }
+        // If one order of a message stays open, the whole message is delivered again: a retry would double the others.
+        rejected.retain(|rejected| !open_messages.contains(&rejected.delivery.tag.message()));
+        settled.extend(self.retry_or_dead_letter(rejected).await);
+        settled
+    }
+
+    /// Records orders under spans of their own and one for the batch.
+    async fn record_traced(
+        &self,
+        orders: &Arc<[NewOrder]>,
+        deliveries: &[Delivery],
+        stop: &CancellationToken,
+    ) -> Vec<RecordOutcome> {
+        let mut spans: Vec<_> = deliveries
             .iter()
-            .map(|delivery| Span::child_of(&delivery.place, SpanKind::Consumer, "process order"))
+            .map(|delivery| Span::child_of(&delivery.trace, SpanKind::Consumer, "process order"))
             .collect();
-        let places: Vec<_> = spans.iter().map(Span::context).collect();
-        let batch = batch_span(places.iter(), orders.len());
-        let outcomes = batch.run(self.record(&orders, stop)).await;
+        let traces: Vec<_> = spans.iter().map(Span::context).collect();
+        let batch = batch_span(traces.iter(), orders.len());
+        let outcomes = batch.run(self.record(orders, stop)).await;
         for ((span, order), outcome) in spans.iter_mut().zip(orders.iter()).zip(&outcomes) {
             if span.is_recorded() {
                 span.set("messaging.system", "rabbitmq");
@@ -173,40 +182,24 @@ impl Worker {
                 }
             }
         }
-        drop((spans, batch));
-        for ((outcome, order), delivery) in outcomes.into_iter().zip(orders.iter()).zip(decoded) {
-            match outcome {
-                RecordOutcome::Recorded(_) | RecordOutcome::AlreadyThere => settled.push(delivery.tag),
-                RecordOutcome::Retryable | RecordOutcome::Unknown => {
-                    open.insert(delivery.tag.message());
-                }
-                RecordOutcome::KeyReused => aside.push((delivery, Some(order.id), Reason::key_reused(order))),
-                RecordOutcome::Conflict => aside.push((delivery, Some(order.id), Reason::conflict())),
-                RecordOutcome::Refused(refusal) => aside.push((delivery, Some(order.id), refusal.into())),
-                RecordOutcome::Failed(why) => aside.push((delivery, Some(order.id), Reason::MayPass(why))),
-            }
-        }
-        // What comes again anyway, because something that it travels with does, would come twice if it were put off.
-        aside.retain(|(delivery, ..)| !open.contains(&delivery.tag.message()));
-        settled.extend(self.retry_or_dead_letter(aside).await);
-        settled
+        outcomes
     }
 
-    /// Records the orders, patiently. Some outcomes are open if the database stays away or takes nothing.
+    /// Records orders, with retries. Some outcomes stay open if the database stays away or accepts no orders.
     async fn record(&self, orders: &Arc<[NewOrder]>, stop: &CancellationToken) -> Vec<RecordOutcome> {
         let mut outcomes = Vec::new();
         if orders.is_empty() {
             return outcomes;
         }
-        let give_back = Instant::now() + MAX_HOLD;
-        let mut pause = MIN_RETRY_PAUSE;
+        let deadline = Instant::now() + HOLD_TIMEOUT;
+        let mut backoff = RECORD_BACKOFF;
         for attempt in 1_u32.. {
             outcomes = record_batch(&self.store, Arc::clone(orders)).await;
-            if outcomes.iter().any(RecordOutcome::is_open) && attempt >= MAX_ATTEMPTS {
+            if outcomes.iter().any(RecordOutcome::is_open) && attempt >= MAX_BATCH_ATTEMPTS {
                 if self.store.ping().await.is_err() {
                     break;
                 }
-                // Whoever answers and yet fails may do so because of one order.
+                // A database that accepts orders in general may fail because of one of these.
                 if takes_orders(&self.store).await.is_ok() {
                     match stop.run_until_cancelled(record_apart(&self.store, orders)).await {
                         Some(apart) => outcomes = apart,
@@ -214,15 +207,50 @@ impl Worker {
                     }
                 }
             }
-            if !outcomes.iter().any(RecordOutcome::is_open) || Instant::now() >= give_back {
+            if !outcomes.iter().any(RecordOutcome::is_open) || Instant::now() >= deadline {
                 break;
             }
-            let pausing = sleep(pause.mul_f64(random_range(0.5..1.0)));
-            if stop.run_until_cancelled(pausing).await.is_none() {
+            if stop.run_until_cancelled(sleep(backoff.next_delay())).await.is_none() {
                 break;
             }
-            pause = (pause * 2).min(MAX_RETRY_PAUSE);
         }
         outcomes
+    }
+}
+
+/// Orders with the deliveries that they came in, and deliveries that hold no order.
+#[derive(Default)]
+struct Decoded {
+    orders: Vec<NewOrder>,
+    deliveries: Vec<Delivery>,
+    rejected: Vec<Rejected>,
+}
+
+impl Decoded {
+    fn new(deliveries: Vec<Delivery>) -> Self {
+        let mut decoded = Self::default();
+        for delivery in deliveries {
+            let redelivered = if delivery.redelivered { "true" } else { "false" };
+            metrics::worker().deliveries.of(redelivered).inc();
+            let message_id = || delivery.message_id.as_deref().and_then(|id| id.parse().ok());
+            let (order_id, reason) = if let Some(oversize) = delivery.oversize {
+                (message_id(), Reason::Permanent(oversize.to_string()))
+            } else {
+                match order_message::decode(&delivery.body) {
+                    Ok(order) => {
+                        decoded.orders.push(order);
+                        decoded.deliveries.push(delivery);
+                        continue;
+                    }
+                    Err(error) => {
+                        let error = delivery.foreign.clone().map_or(error, DecodeError::Foreign);
+                        // A part of a publish batch has no message id of its own.
+                        (message_id().or_else(|| order_message::named_id(&delivery.body)), error.into())
+                    }
+                }
+            };
+            decoded.rejected.push(Rejected { delivery, order_id, reason });
+        }
+        decoded
     }
 }

@@ -37,19 +37,19 @@ impl Bar {
     }
 
     /// Connects through a proxy.
-    async fn behind(proxy: &Proxy, confirm_within: Duration) -> Self {
-        let bar = Self::at(&at(proxy.address), confirm_within);
+    async fn behind(proxy: &Proxy, confirm_timeout: Duration) -> Self {
+        let bar = Self::at(&at(proxy.address), confirm_timeout);
         bar.until_up().await;
         bar
     }
 
-    fn at(url: &Url, confirm_within: Duration) -> Self {
-        Self::with(Self::settings(url, confirm_within))
+    fn at(url: &Url, confirm_timeout: Duration) -> Self {
+        Self::with(Self::settings(url, confirm_timeout))
     }
 
-    fn settings(url: &Url, confirm_within: Duration) -> Settings {
+    fn settings(url: &Url, confirm_timeout: Duration) -> Settings {
         let prefix = format!("test-{}", Uuid::new_v4());
-        Settings { confirm_within, ..Settings::new(url.as_str().into(), prefix) }
+        Settings { confirm_timeout, ..Settings::new(url.as_str().into(), prefix) }
     }
 
     fn with(settings: Settings) -> Self {

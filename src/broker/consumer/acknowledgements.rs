@@ -1,15 +1,15 @@
-//! Which deliveries of one channel are settled and not acknowledged yet: the bookkeeping of acknowledgements, without any I/O.
+//! Tracks the deliveries of one channel that are not acknowledged yet, without any I/O.
 
 use std::collections::BTreeSet;
 
-/// What to tell the broker: acknowledge this delivery, or all up to it.
+/// An acknowledgement of one delivery, or of all up to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Acknowledgement {
     pub(crate) tag: u64,
     pub(crate) multiple: bool,
 }
 
-/// One part of a message on one subscription. A message is acknowledged when all of its parts are settled.
+/// A part of a message on a subscription. A message is acknowledged when all of its parts are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryTag {
     pub(crate) message: u64,
@@ -17,13 +17,13 @@ pub struct DeliveryTag {
 }
 
 impl DeliveryTag {
-    /// Which message it is a part of: what is open of one comes again with all that is.
+    /// Returns the message's number: all parts of an unacknowledged message are delivered again.
     pub fn message(self) -> u64 {
         self.message
     }
 }
 
-/// The deliveries of one channel that are not acknowledged, by delivery tag.
+/// The unacknowledged deliveries of one channel, by delivery tag.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledgements {
     open: BTreeSet<DeliveryTag>,
@@ -31,15 +31,14 @@ pub(crate) struct Acknowledgements {
 }
 
 impl Acknowledgements {
-    /// Notes a delivery of so many parts.
     pub(crate) fn delivered(&mut self, message: u64, parts: usize) {
         self.open.extend((0..parts).map(|part| DeliveryTag { message, part }));
     }
 
-    /// Notes that a part is dealt with for good. One that is not open is left alone.
+    /// Notes that a part is handled for good. Parts that are not open are ignored.
     pub(crate) fn settle(&mut self, tag: DeliveryTag) {
         let DeliveryTag { message, .. } = tag;
-        if self.open.remove(&tag) && !self.parts_of(message) {
+        if self.open.remove(&tag) && !self.has_open_parts(message) {
             self.settled.insert(message);
         }
     }
@@ -49,12 +48,11 @@ impl Acknowledgements {
         self.open.is_empty()
     }
 
-    /// Whether parts of a message are open.
-    fn parts_of(&self, message: u64) -> bool {
+    fn has_open_parts(&self, message: u64) -> bool {
         self.open.range(DeliveryTag { message, part: 0 }..).next().is_some_and(|next| next.message == message)
     }
 
-    /// Everything settled since the last call, as few acknowledgements: never one that covers an open delivery.
+    /// Returns as few acknowledgements as possible for everything settled since the last call. None covers an open delivery.
     pub(crate) fn take(&mut self) -> Vec<Acknowledgement> {
         let beyond = match self.open.first() {
             Some(open) => self.settled.split_off(&open.message),
@@ -91,14 +89,14 @@ mod tests {
         prop::collection::vec(step, 0..200)
     }
 
-    /// The broker's side: takes an acknowledgement, and minds what it must not be given.
+    /// Takes an acknowledgement as the broker does, and fails on an invalid one.
     fn acknowledge(unacknowledged: &mut BTreeSet<u64>, settled: &BTreeSet<u64>, given: Acknowledgement) {
         let covered: Vec<u64> = if given.multiple {
             unacknowledged.range(..=given.tag).copied().collect()
         } else {
             unacknowledged.get(&given.tag).copied().into_iter().collect()
         };
-        assert!(!covered.is_empty(), "the broker closes the channel on a tag that it does not know");
+        assert!(!covered.is_empty(), "the broker closes the channel on an unknown tag");
         for tag in covered {
             assert!(settled.contains(&tag), "{tag} was acknowledged and is not settled");
             unacknowledged.remove(&tag);

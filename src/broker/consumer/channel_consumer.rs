@@ -1,82 +1,77 @@
-//! One consumer of a queue, on a channel of its own, and what was delivered to it.
+//! One consumer of a queue, on a channel of its own, with its deliveries.
 
-use std::collections::VecDeque;
-use std::iter::repeat_with;
-use std::time::Duration;
-
+use super::acknowledgements::{Acknowledgement, Acknowledgements, DeliveryTag};
+use crate::{
+    broker::{
+        amqp_call::CALL_TIMEOUT,
+        channel_pool::{ChannelPool, PooledChannel, log_closed},
+        error::QueueError,
+        json_seq::{self, OversizeError},
+        retry_headers::RetryInfo,
+        trace_headers,
+    },
+    telemetry::traces::TraceContext,
+};
 use amqprs::channel::{
     BasicAckArguments, BasicCancelArguments, BasicConsumeArguments, BasicQosArguments, ConsumerMessage,
 };
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::timeout;
+use std::{collections::VecDeque, iter::repeat_with, time::Duration};
+use tokio::{sync::mpsc::UnboundedReceiver, time::timeout};
 
-use super::acknowledgements::{Acknowledgement, Acknowledgements, DeliveryTag};
-use crate::broker::QueueError;
-use crate::broker::amqp_call::CALL_TIMEOUT;
-use crate::broker::channel_pool::{ChannelPool, PooledChannel, log_closed};
-use crate::broker::json_seq::{self, OversizeError};
-use crate::broker::retry_headers::RetryInfo;
-use crate::broker::trace_headers;
-use crate::telemetry::traces::TraceContext;
-
-/// amqprs queues an acknowledgement locally; the wait is for its writer only.
+/// amqprs queues an acknowledgement locally: the wait is only for its writer.
 const ACKNOWLEDGE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A message as it was published, alone or with others.
+/// An order's message, or one part of a publish batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its number on this subscription, for settling it.
     pub tag: DeliveryTag,
-    /// The publisher's name for it, if it came alone.
+    /// Unset for a part of a publish batch.
     pub message_id: Option<String>,
-    /// Tells whether it was delivered before, to whomever, and not acknowledged.
+    /// Set if the message was delivered before, to any consumer, and not acknowledged.
     pub redelivered: bool,
-    /// Its content type, if it says one and this program knows it not: a later one may have written it.
+    /// The content type, if it is not one of this program's: a later release may have written the message.
     pub foreign: Option<String>,
-    /// Why it was not taken apart, if it is too large: the content is then that of the whole message.
+    /// Set if the message is too large to be read: then `body` is that of the whole message.
     pub oversize: Option<OversizeError>,
-    /// The failures of earlier attempts, as it tells them.
     pub failures: RetryInfo,
-    /// The place in a trace.
-    pub place: TraceContext,
-    /// The content.
+    pub trace: TraceContext,
     pub body: Vec<u8>,
 }
 
-/// A consumer of a queue. Dropping it returns what is not acknowledged to the queue, in the background.
+/// A consumer of a queue. Dropping it returns unacknowledged messages to the queue, in the background.
 pub(crate) struct Consumer {
     channel: PooledChannel,
     tag: String,
     generation: Generation,
-    /// amqprs does not bound it; the prefetch does.
+    /// Limited by the prefetch, not by amqprs.
     messages: UnboundedReceiver<ConsumerMessage>,
-    /// Deliveries that came with others and did not fit into a batch.
+    /// Parts of messages that did not fit into a batch.
     left: VecDeque<Delivery>,
     acknowledgements: Acknowledgements,
 }
 
-/// Tells the deliveries to one consumer of a subscription from those to the others: which one it is, in the
-/// upper bits of their numbers.
+/// The number of a consumer within its subscription, in the upper bits of its deliveries' numbers: it tells them from those of
+/// other consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Generation(u64);
 
-/// A channel numbers its deliveries from 1, and never gets as far as these bits reach.
+/// A channel numbers its deliveries from 1, and never needs more bits than these.
 const DELIVERY_BITS: u32 = 40;
 
 impl Generation {
     pub(crate) const FIRST: Self = Self(0);
 
     pub(crate) fn next(self) -> Self {
-        // The upper bits begin anew after 2 years, when nothing of the first ones is left.
+        // The upper bits start again after 2 years, when no delivery with the first numbers is left.
         Self(self.0.wrapping_add(1) << DELIVERY_BITS >> DELIVERY_BITS)
     }
 
-    /// The number in a subscription of what a channel numbers like this.
+    /// Returns the subscription's number for a channel's number.
     fn number(self, delivery: u64) -> u64 {
         (self.0 << DELIVERY_BITS) | delivery
     }
 
-    /// Returns the channel's number of it.
+    /// Returns the channel's number for a subscription's number.
     fn delivery(self, number: u64) -> u64 {
         number ^ (self.0 << DELIVERY_BITS)
     }
@@ -93,12 +88,12 @@ impl Consumer {
         prefetch: u16,
         generation: Generation,
     ) -> Result<Self, QueueError> {
-        // Never a channel that consumed before: RabbitMQ 3.10.8 cannot consume again on it.
+        // A new channel, because RabbitMQ 3.10.8 can't consume twice on the same one.
         let channel = pool.keep().await?;
-        // To the broker 0 means no bound at all.
+        // To the broker 0 means no limit.
         let prefetch = BasicQosArguments::new(0, prefetch.max(1), false);
         let consume = BasicConsumeArguments::new(queue, "").manual_ack(true).finish();
-        // The pool has registered a callback: without one amqprs ignores the server's cancel.
+        // The pool has registered a callback: without one amqprs ignores a cancel by the server.
         let (tag, messages) = channel
             .request("consume", CALL_TIMEOUT, async move |channel| {
                 channel.basic_qos(prefetch).await?;
@@ -115,19 +110,18 @@ impl Consumer {
         })
     }
 
-    /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their
-    /// tags.
+    /// Waits for a message and returns it with others that have arrived, at most `max` in all, in the order of their tags.
     ///
-    /// `None` means that it is over: the connection or channel is lost, or nothing more is delivered and all
-    /// of it was returned. Cancelling loses nothing.
+    /// Returns `None` at the end: the connection or channel is lost, or all deliveries of a cancelled consumer were returned.
+    /// Cancelling the future loses nothing.
     pub(crate) async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         let max = max.max(1);
-        // Waits only if nothing is left; then takes what is here.
+        // It waits only if nothing is left, and then takes what has arrived.
         while self.left.len() < max {
             let message = if self.left.is_empty() {
                 match self.messages.recv().await {
                     Some(message) => message,
-                    None => return self.over(),
+                    None => return self.end(),
                 }
             } else {
                 match self.messages.try_recv() {
@@ -137,15 +131,15 @@ impl Consumer {
             };
             self.unpack(message);
         }
-        // What a lost channel left behind can no longer be acknowledged, and will be delivered again.
+        // Messages of a lost channel can't be acknowledged any more, and are delivered again.
         if !self.channel.is_open() {
-            return self.over();
+            return self.end();
         }
         Some(self.left.drain(..max.min(self.left.len())).collect())
     }
 
-    /// Says why, if the broker ended it.
-    fn over<T>(&self) -> Option<T> {
+    /// Returns `None`, and logs the broker's reason if it ended the consumer.
+    fn end<T>(&self) -> Option<T> {
         if let Some(reason) = self.channel.close_reason() {
             log_closed("shakerqueue consuming", reason);
         }
@@ -158,38 +152,37 @@ impl Consumer {
         let (number, redelivered) = (self.generation.number(deliver.delivery_tag()), deliver.redelivered());
         let failures = RetryInfo::read(properties.headers());
         let body = message.content.unwrap_or_default();
-        let kind = properties.content_type().map(String::as_str);
-        let foreign =
-            kind.filter(|kind| ![json_seq::ORDER_MEDIA_TYPE, json_seq::BATCH_MEDIA_TYPE].contains(kind));
-        let is_bundle = kind == Some(json_seq::BATCH_MEDIA_TYPE);
-        let checked = if is_bundle { json_seq::check_bundle(&body) } else { json_seq::check_alone(&body) };
+        let media_type = properties.content_type().map(String::as_str);
+        let known = [json_seq::ORDER_MEDIA_TYPE, json_seq::BATCH_MEDIA_TYPE];
+        let foreign = media_type.filter(|media_type| !known.contains(media_type));
+        let is_batch = media_type == Some(json_seq::BATCH_MEDIA_TYPE);
+        let checked = if is_batch { json_seq::check_batch(&body) } else { json_seq::check_single(&body) };
         let oversize = checked.err();
-        let delivery = |part, body, message_id, place| Delivery {
+        let delivery = |part, body, message_id, trace| Delivery {
             tag: DeliveryTag { message: number, part },
             message_id,
             foreign: foreign.map(str::to_owned),
             redelivered,
             oversize,
             failures,
-            place,
+            trace,
             body,
         };
         let before = self.left.len();
-        if is_bundle && oversize.is_none() {
-            let places = trace_headers::together(properties.headers())
-                .into_iter()
-                .chain(repeat_with(TraceContext::default));
-            let texts = json_seq::split(&body).enumerate().zip(places);
-            self.left.extend(texts.map(|((part, text), place)| delivery(part, text.to_vec(), None, place)));
+        if is_batch && oversize.is_none() {
+            let traces = trace_headers::batch(properties.headers());
+            let traces = traces.into_iter().chain(repeat_with(TraceContext::default));
+            let texts = json_seq::split(&body).enumerate().zip(traces);
+            self.left.extend(texts.map(|((part, text), trace)| delivery(part, text.to_vec(), None, trace)));
         } else {
-            let place = trace_headers::alone(properties.headers());
-            self.left.push_back(delivery(0, body, properties.message_id().cloned(), place));
+            let trace = trace_headers::single(properties.headers());
+            self.left.push_back(delivery(0, body, properties.message_id().cloned(), trace));
         }
         self.acknowledgements.delivered(number, self.left.len() - before);
     }
 
-    /// Returns whether it got this delivery.
-    pub(crate) fn got(&self, tag: DeliveryTag) -> bool {
+    /// Returns whether this consumer received the delivery.
+    pub(crate) fn received(&self, tag: DeliveryTag) -> bool {
         self.generation.has(tag)
     }
 
@@ -197,7 +190,7 @@ impl Consumer {
         self.generation
     }
 
-    /// Acknowledges what is dealt with for good.
+    /// Acknowledges deliveries that are handled for good.
     pub(crate) async fn settle(
         &mut self,
         tags: impl IntoIterator<Item = DeliveryTag>,
@@ -217,12 +210,12 @@ impl Consumer {
         Ok(())
     }
 
-    /// Returns whether nothing of it is left to be returned or settled.
+    /// Returns whether all deliveries were returned and settled, or can't be any more.
     pub(crate) fn is_done(&self) -> bool {
         !self.channel.is_open() || (self.messages.is_empty() && self.acknowledgements.is_empty())
     }
 
-    /// Tells the broker to deliver no more. What was delivered before can still be received and settled.
+    /// Tells the broker to deliver no more. Earlier deliveries can still be received and settled.
     pub(crate) async fn cancel(&self) -> Result<(), QueueError> {
         let cancel = BasicCancelArguments::new(&self.tag);
         self.channel
@@ -231,12 +224,11 @@ impl Consumer {
             .map(drop)
     }
 
-    /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker
-    /// answers.
+    /// Stops consuming. If the broker answers, unacknowledged messages are back in the queue before this returns.
     pub(crate) async fn close(self) {
         if let Err(error) = self.cancel().await.and(self.channel.close().await) {
             // The end of the connection has the same effect.
-            tracing::debug!(%error, "a consumer could not be closed");
+            tracing::debug!(%error, "failed to close a consumer");
         }
     }
 }

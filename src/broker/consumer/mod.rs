@@ -1,45 +1,43 @@
-//! Consuming orders, a batch at a time, for as long as the broker can be reached.
+//! Consumes orders in batches, as long as the broker can be reached.
 //!
-//! A consumer can go deaf without being told. Of a queue that is deleted and declared again within
-//! milliseconds, RabbitMQ 3.10 counts it as a consumer of the new queue, and hands it messages that never
-//! arrive; nothing that a client can ask shows it. So no consumer is relied on for long: every few seconds a
-//! new one takes its place, on a new channel. The one before it stops, and its channel is closed once what it
-//! got is settled: what never arrived there is then delivered to others.
+//! A consumer can stop receiving without notice. If a queue is deleted and declared again within milliseconds, RabbitMQ 3.10 counts
+//! the consumers of the old queue as consumers of the new one, and sends them messages that never arrive. No request of a client
+//! shows this. So no consumer is relied on for long: every few seconds a new one replaces it, on a new channel. The old one is
+//! cancelled, and its channel is closed once its deliveries are settled: messages that never arrived are then delivered to others.
 
 pub mod acknowledgements;
 pub mod channel_consumer;
 pub mod reception;
 
-use std::time::Duration;
-
-use rand::random_range;
-use tokio::time::{Instant, timeout_at};
-
-use super::QueueError;
-use super::channel_pool::ChannelPool;
-use super::topology::{Source, Topology};
+use super::{
+    channel_pool::ChannelPool,
+    error::QueueError,
+    topology::{Source, Topology},
+};
 use acknowledgements::DeliveryTag;
 use channel_consumer::{Consumer, Delivery, Generation};
+use rand::random_range;
 use reception::{Reception, SourceReception};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
-/// A place in a queue's deliveries. Dropping it returns what is not acknowledged to the queue, in the
-/// background.
+/// A subscription to a queue. Dropping it returns unacknowledged messages to the queue, in the background.
 pub struct Subscription {
     opening: Opening,
     reception: SourceReception,
     current: Consumer,
-    /// The one before, until all that it got is settled.
+    /// The consumer before, until all of its deliveries are settled.
     retiring: Option<Consumer>,
     renewal_at: Instant,
 }
 
-/// The parts that it takes to open a consumer.
+/// The arguments for opening a consumer.
 pub(super) struct Opening {
     pub(super) topology: Topology,
     pub(super) pool: ChannelPool,
     pub(super) source: Source,
     pub(super) prefetch: u16,
-    /// The longest time for which a consumer is relied on.
+    /// A consumer is replaced after this time.
     pub(super) lifetime: Duration,
 }
 
@@ -49,7 +47,7 @@ impl Opening {
         Consumer::open(&self.pool, self.topology.queue(self.source), self.prefetch, generation).await
     }
 
-    /// When a consumer that was opened just now is to be renewed: not all of them at once.
+    /// Returns the time at which a consumer that is opened now must be replaced, with jitter.
     fn renewal_at(&self) -> Instant {
         Instant::now() + self.lifetime.mul_f64(random_range(0.8..1.0))
     }
@@ -63,10 +61,10 @@ impl Subscription {
         Ok(Self { opening, reception, current, retiring: None, renewal_at })
     }
 
-    /// Waits for a message and returns it with what else is here, at most `max` in all, in the order of their tags.
+    /// Waits for a message and returns it with others that have arrived, at most `max` in all, in the order of their tags.
     ///
-    /// `None` means that the subscription is over: the connection or channel is lost, or the queue was deleted. What
-    /// was delivered and not acknowledged then comes again, to another subscription. Cancelling loses nothing.
+    /// Returns `None` when the subscription has ended: the connection or channel is lost, or the queue was deleted. Unacknowledged
+    /// messages are then delivered to other subscriptions. Cancelling the future loses nothing.
     pub async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         self.reception.waiting();
         let batch = self.receive(max).await;
@@ -77,10 +75,10 @@ impl Subscription {
     }
 
     async fn receive(&mut self, max: usize) -> Option<Vec<Delivery>> {
-        // Each turn returns, or is the only one for the lifetime of a consumer.
+        // Only one turn in the lifetime of a consumer does not return.
         loop {
             if let Some(retiring) = &mut self.retiring {
-                // It does not wait: nothing more is delivered to it.
+                // This does not wait: nothing more is delivered to a cancelled consumer.
                 if let Some(batch) = retiring.next_batch(max).await {
                     return Some(batch);
                 }
@@ -89,7 +87,7 @@ impl Subscription {
                 }
             }
             if self.retiring.is_some() {
-                // The caller holds on to what it got: two consumers are enough.
+                // The caller has not settled its deliveries yet: two consumers are enough.
                 self.renewal_at = self.opening.renewal_at();
             } else if Instant::now() >= self.renewal_at {
                 self.renew().await?;
@@ -101,38 +99,36 @@ impl Subscription {
         }
     }
 
-    /// Puts a new consumer in the place of the current one.
     async fn renew(&mut self) -> Option<()> {
         let renewed = self.opening.open(self.current.generation().next()).await;
         let renewed =
-            renewed.inspect_err(|error| tracing::debug!(%error, "failed to renew a consumer")).ok()?;
+            renewed.inspect_err(|error| tracing::debug!(%error, "failed to replace a consumer")).ok()?;
         let retiring = std::mem::replace(&mut self.current, renewed);
         self.renewal_at = self.opening.renewal_at();
         self.reception.waiting();
-        // If that fails its channel is closed at once, and what it got and was not returned here is delivered
-        // again.
+        // If this fails, its channel is closed at once, and its unsettled messages are delivered again.
         if retiring.cancel().await.is_ok() {
             self.retiring = Some(retiring);
         }
         Some(())
     }
 
-    /// Acknowledges what is dealt with for good.
+    /// Acknowledges deliveries that are handled for good.
     ///
-    /// `Ok` means that it is on its way. If it gets lost, the messages are delivered again.
+    /// `Ok` means that the acknowledgements are on their way. If they get lost, the messages are delivered again.
     pub async fn settle(&mut self, tags: impl IntoIterator<Item = DeliveryTag>) -> Result<(), QueueError> {
         let (of_current, of_retiring): (Vec<_>, Vec<_>) =
-            tags.into_iter().partition(|tag| self.current.got(*tag));
+            tags.into_iter().partition(|tag| self.current.received(*tag));
         self.current.settle(of_current).await?;
         match &mut self.retiring {
             Some(retiring) => retiring.settle(of_retiring).await,
             None if of_retiring.is_empty() => Ok(()),
-            // Its channel was lost.
+            // The channel of these deliveries was lost.
             None => Err(QueueError::NotConnected),
         }
     }
 
-    /// Stops consuming; what is not acknowledged goes back to the queue before this returns, if the broker answers.
+    /// Stops consuming. If the broker answers, unacknowledged messages are back in the queue before this returns.
     pub async fn close(mut self) {
         if let Some(retiring) = self.retiring.take() {
             retiring.close().await;

@@ -1,26 +1,24 @@
-//! The broker's management API, where it can be reached: the only place that tells which policies a queue has.
-
-use std::sync::Arc;
-use std::time::Duration;
-
-use base64::{Engine, prelude::BASE64_STANDARD};
-use rustls::crypto::aws_lc_rs;
-use serde::Deserialize;
-use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
-use url::{ParseError, Url};
+//! A client of the broker's management API, which is the only source for the policies of a queue.
 
 use super::policies::ListedQueue;
 use crate::broker::url::{BrokerUrl, BrokerUrlError, decode};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rustls::crypto::aws_lc_rs;
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+use ureq::{
+    Agent,
+    tls::{RootCerts, TlsConfig},
+};
+use url::{ParseError, Url};
 
 const DEFAULT_PORT: u16 = 15672;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest answer that is read.
 const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
-/// The most queues that are listed: there are two, and one for each pause before a retry.
+/// There are two queues, and one for each delay before a retry.
 const MAX_QUEUES: usize = 100;
 
-/// Asks the management API about the queues of one prefix.
+/// Asks for the queues of one prefix.
 #[derive(Clone)]
 pub(crate) struct Management {
     agent: Agent,
@@ -28,7 +26,6 @@ pub(crate) struct Management {
     authorization: String,
 }
 
-/// Why the management API did not tell.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ManagementError {
     #[error("no answer: {0}")]
@@ -45,13 +42,13 @@ struct Page {
 }
 
 impl Management {
-    /// The API at `base`, which may name a user, or where the broker at this address usually has it.
+    /// Uses the API at `base`, which may contain a user, or else at the default port of the broker's host.
     pub(crate) fn new(base: Option<&str>, address: &BrokerUrl, prefix: &str) -> Result<Self, BrokerUrlError> {
-        let usual = format!("http://{}:{DEFAULT_PORT}", address.host());
+        let default = format!("http://{}:{DEFAULT_PORT}", address.host());
         let bad =
             BrokerUrlError("the URL of the management API must look like http://USER:PASSWORD@HOST:15672");
         let wrong_port = BrokerUrlError("the port in the URL of the management API must be 1 to 65535");
-        let mut url = Url::parse(base.unwrap_or(&usual)).map_err(|error| match error {
+        let mut url = Url::parse(base.unwrap_or(&default)).map_err(|error| match error {
             ParseError::InvalidPort => wrong_port.clone(),
             _ => bad.clone(),
         })?;
@@ -88,7 +85,7 @@ impl Management {
         Ok(Self { agent: agent.into(), url: url.into(), authorization })
     }
 
-    /// The queues in which orders wait. It blocks, for as long as the timeout at most.
+    /// Returns the queues in which orders wait. It blocks, at most until the timeout.
     pub(crate) fn queues(&self) -> Result<Vec<ListedQueue>, ManagementError> {
         let request = self.agent.get(&self.url).header("Authorization", &self.authorization);
         let mut response = request.call().map_err(Box::new)?;
@@ -100,7 +97,7 @@ impl Management {
     }
 }
 
-/// A regular expression for the queues in which orders wait.
+/// Returns a regular expression for the names of queues in which orders wait.
 fn pattern(prefix: &str) -> String {
     let escaped = prefix.chars().flat_map(|character| {
         let special = character.is_ascii() && !character.is_ascii_alphanumeric();
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_at_the_brokers_host_unless_it_is_said_where() {
+    fn the_api_is_at_the_brokers_host_unless_an_address_is_set() {
         let usual = at(None);
         assert!(usual.url.starts_with("http://rabbit:15672/api/queues/%2F?page=1&"), "{}", usual.url);
         assert_eq!(usual.authorization, "Basic YW5hOnAvMQ==");

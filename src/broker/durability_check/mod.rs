@@ -1,49 +1,49 @@
-//! Finds out whether the broker keeps what it confirms: a policy may remove messages from queues, whatever arguments they were
-//! declared with. Orders are not published while it does (`gate`).
+//! Finds out whether the broker keeps the messages that it confirms: a policy may remove messages from queues, whatever arguments
+//! they were declared with. No orders are published while it does (`circuit_breaker`).
 //!
-//! The management API tells the policies, where it can be reached. Otherwise, and besides, probes show what happens: every process
-//! puts a message into a queue of its own every second, counts them, and empties the queue every four seconds. The queue has the same
-//! type as the others and a name that begins like theirs, so that policies for those apply to it as well; one for the exact name of
-//! another queue, or one that lets messages be for longer, only the management API shows.
+//! The management API knows the policies, where it can be reached. Besides, probes show the effect: every process publishes a message
+//! to a queue of its own every second, counts the messages, and empties the queue every four seconds. This queue has the same type as
+//! the others and a name that begins like theirs, so policies for those apply to it as well. Only the management API shows a policy
+//! for the exact name of another queue, or one that removes messages later.
 
 pub mod management_api;
 pub mod policies;
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
+use super::{
+    channel_pool::ChannelPool,
+    error::QueueError,
+    publisher::{Publisher, circuit_breaker::CircuitBreaker},
+    topology::Topology,
+};
+use crate::{telemetry::metrics, util::backoff::Backoff};
+use management_api::Management;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::QueueError;
-use super::channel_pool::ChannelPool;
-use super::circuit_breaker::CircuitBreaker;
-use management_api::Management;
-
-use super::publisher::Publisher;
-use super::topology::Topology;
-use crate::telemetry::metrics;
-
-/// How often a probe is published, and those before it are counted.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-/// The longest pause after the queue of probes could not be used: each such answer may cost a channel.
-const MAX_PROBE_PAUSE: Duration = Duration::from_secs(600);
-/// How long probes are collected before the queue is emptied. A quorum queue removes expired messages from its head only, so that a
-/// probe from before a policy hides what the policy does to those behind it.
+/// After the queue of probes could not be used: each such failure may cost a channel.
+const PROBE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(600));
+/// Time after which the queue of probes is emptied. A quorum queue removes expired messages only from its head, so a probe from
+/// before a policy hides the policy's effect on those behind it.
 const PROBES_LIFETIME: Duration = Duration::from_secs(4);
-/// How long no probe may be lost until the broker is believed again: more than two lifetimes.
-const SURVIVAL: Duration = Duration::from_secs(10);
-/// How often the management API is asked: RabbitMQ renews what it tells every 5 s.
+/// Time without a lost probe after which the broker is trusted again: more than two lifetimes.
+const SURVIVAL_PERIOD: Duration = Duration::from_secs(10);
+/// RabbitMQ renews the answers of the management API every 5 s.
 const ASK_INTERVAL: Duration = Duration::from_secs(5);
-/// How often it is tried where it does not answer.
+/// Interval while the management API does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
-/// So many failures in a row, and what the management API told last counts no more.
+/// Failures in a row after which the last answer of the management API is out of date.
 const MAX_FAILURES: u32 = 3;
-/// How long deleting the queue of probes may take at the end.
 const DELETE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Watches over what the broker does with messages.
+/// Checks what the broker does with messages.
 pub(super) struct DurabilityCheck {
     pub(super) topology: Topology,
     pub(super) pool: ChannelPool,
@@ -52,25 +52,25 @@ pub(super) struct DurabilityCheck {
     pub(super) findings: DurabilityFindings,
 }
 
-/// Who found a reason not to publish.
+/// The source of a reason not to publish.
 #[derive(Debug, Clone, Copy)]
 enum Finder {
     Management,
     Probes,
 }
 
-/// The reasons not to publish.
+/// The reasons not to publish, from both sources.
 pub(super) struct DurabilityFindings {
-    pub(super) gate: Arc<CircuitBreaker>,
+    breaker: Arc<CircuitBreaker>,
     found: Mutex<[Option<Arc<str>>; 2]>,
 }
 
 impl DurabilityFindings {
-    pub(super) fn new(gate: Arc<CircuitBreaker>) -> Self {
-        Self { gate, found: Mutex::default() }
+    pub(super) fn new(breaker: Arc<CircuitBreaker>) -> Self {
+        Self { breaker, found: Mutex::default() }
     }
 
-    /// Notes a reason, or that there is none any more.
+    /// Sets or clears a source's reason.
     fn set(&self, finder: Finder, reason: Option<String>) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let [by_management, by_probes] = &mut *found;
@@ -80,41 +80,40 @@ impl DurabilityFindings {
         }
         // The management API can name the policy.
         let now = by_management.clone().or_else(|| by_probes.clone());
-        let before = self.gate.loses();
+        let before = self.breaker.loses();
         if now == before {
             return;
         }
         if let Some(reason) = &now {
             tracing::error!(
                 %reason,
-                "the broker would lose orders: they are stored directly until its policies are corrected"
+                "the broker would lose orders: they are recorded directly until its policies are corrected"
             );
         } else {
             tracing::warn!("the broker keeps messages again: orders are published");
         }
         metrics::broker().loses_orders.set(now.is_some().into());
-        self.gate.set_loses(now);
+        self.breaker.set_loses(now);
     }
 }
 
-/// The probes that must be in the queue.
+/// The probes that should be in the queue.
 #[derive(Debug)]
 struct Probes {
     published: u32,
     since: Instant,
-    /// When some were lost last, until that is over.
+    /// The time of the last loss, until the broker is trusted again.
     lost_at: Option<Instant>,
 }
 
-/// What a count of the probes tells.
+/// The result of counting the probes.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Kept,
-    /// Some were lost, and now none for so long that it is over.
+    /// None were lost for long enough after a loss.
     KeptAgain,
-    /// Some are lost.
     Lost,
-    /// It is time to begin anew.
+    /// None were lost, and the queue must be emptied now.
     Old,
 }
 
@@ -129,7 +128,7 @@ impl Probes {
             self.begin(now);
             return Verdict::Lost;
         }
-        let is_over = |lost_at: Instant| now.saturating_duration_since(lost_at) >= SURVIVAL;
+        let is_over = |lost_at: Instant| now.saturating_duration_since(lost_at) >= SURVIVAL_PERIOD;
         if self.published > 0 && self.lost_at.is_some_and(is_over) {
             self.lost_at = None;
             return Verdict::KeptAgain;
@@ -151,24 +150,28 @@ impl Probes {
 }
 
 impl DurabilityCheck {
-    /// Looks until `stop`.
+    /// Checks until `stop`.
     pub(super) async fn run(self, stop: CancellationToken) {
         tokio::join!(self.probe(&stop), self.ask(&stop));
     }
 
     async fn probe(&self, stop: &CancellationToken) {
         let mut probes = Probes::new(Instant::now());
-        let mut pause = PROBE_INTERVAL;
+        let mut backoff = PROBE_BACKOFF;
         while let Some(probed) = stop.run_until_cancelled(self.probe_once(&mut probes)).await {
-            match probed {
-                // That it is away says nothing about what it keeps.
-                Ok(()) | Err(QueueError::NotConnected) => pause = PROBE_INTERVAL,
-                Err(error) => {
-                    tracing::warn!(%error, ?pause, "failed to probe whether the broker keeps messages; trying again");
-                    pause = (pause * 2).min(MAX_PROBE_PAUSE);
+            let delay = match probed {
+                // A broker that is away may still keep messages.
+                Ok(()) | Err(QueueError::NotConnected) => {
+                    backoff.reset();
+                    PROBE_INTERVAL
                 }
-            }
-            stop.run_until_cancelled(sleep(pause)).await;
+                Err(error) => {
+                    let delay = backoff.next_delay();
+                    tracing::warn!(%error, ?delay, "failed to probe whether the broker keeps messages; trying again");
+                    delay
+                }
+            };
+            stop.run_until_cancelled(sleep(delay)).await;
         }
         let _ = timeout(DELETE_TIMEOUT, self.topology.delete_probes(&self.pool)).await;
     }
@@ -176,7 +179,7 @@ impl DurabilityCheck {
     async fn probe_once(&self, probes: &mut Probes) -> Result<(), QueueError> {
         let mut counted = self.topology.declare_probes(&self.pool).await?;
         if counted < probes.published {
-            // A queue without a leader is declared with no messages in it, and gives none either: it must answer a reader.
+            // A queue without a leader answers a declaration with no messages. Only a read tells whether they are lost.
             counted = self.topology.count_probes(&self.pool).await?;
         }
         match probes.judge(counted, Instant::now()) {
@@ -186,7 +189,7 @@ impl DurabilityCheck {
                 self.findings.set(Finder::Probes, Some(self.lost()));
                 return self.topology.delete_probes(&self.pool).await;
             }
-            // Taking one out renews the lease of the queue, which declaring it does not.
+            // Reading a message restarts the queue's expiry, which declaring it does not.
             Verdict::Old => {
                 self.topology.count_probes(&self.pool).await?;
                 self.topology.purge_probes(&self.pool).await?;
@@ -211,10 +214,11 @@ impl DurabilityCheck {
             let management = self.management.clone();
             let asking = stop.run_until_cancelled(spawn_blocking(move || management.queues()));
             let Some(asked) = asking.await else { return };
-            let pause = match asked {
+            let delay = match asked {
                 Ok(Ok(queues)) => {
                     failures = 0;
-                    self.findings.set(Finder::Management, policies::harm(&queues, &self.topology.overrun));
+                    self.findings
+                        .set(Finder::Management, policies::harmful_policy(&queues, &self.topology.overrun));
                     ASK_INTERVAL
                 }
                 Ok(Err(error)) => {
@@ -227,10 +231,10 @@ impl DurabilityCheck {
                         ASK_INTERVAL
                     }
                 }
-                // The runtime is ending.
+                // The runtime is shutting down.
                 Err(_) => return,
             };
-            stop.run_until_cancelled(sleep(pause)).await;
+            stop.run_until_cancelled(sleep(delay)).await;
         }
     }
 }
@@ -242,7 +246,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_lost_probe_is_noticed_and_the_broker_believed_after_none_was_lost_for_a_while() {
+    fn a_lost_probe_is_noticed_and_the_broker_trusted_after_none_was_lost_for_a_while() {
         let start = Instant::now();
         let mut probes = Probes::new(start);
         probes.published();

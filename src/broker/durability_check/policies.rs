@@ -1,19 +1,19 @@
-//! Policies of the broker that would make it lose accepted orders. A policy counts beside the arguments that queues are declared with.
+//! Policies of the broker that would make it lose accepted orders. Policies apply besides the arguments that queues are declared with.
 //!
-//! | key | on the orders and the delay queues | on the queue of overruns, behind which is nothing |
+//! | key | on the queue of orders and the delay queues | on the queue of overruns, which dead-letters nowhere |
 //! |---|---|---|
-//! | `expires` | deletes the queue with what waits in it while no worker is there | likewise |
-//! | `message-ttl` | moves orders on sooner: harmless | removes orders |
-//! | `max-length`, `max-length-bytes` | refuses orders, which are then stored directly; with `overflow: drop-head` it moves them on without a confirm | removes orders, unless `overflow` is `reject-publish` |
-//! | `delivery-limit` | moves orders on sooner: harmless | removes orders that some workers could not finish |
+//! | `expires` | deletes the queue with its orders while no worker consumes it | the same |
+//! | `message-ttl` | moves orders to the next queue sooner: harmless | removes orders |
+//! | `max-length`, `max-length-bytes` | refuses orders, which are then recorded directly; with `overflow: drop-head` it dead-letters them without a confirm | removes orders, unless `overflow` is `reject-publish` |
+//! | `delivery-limit` | moves orders to the next queue sooner: harmless | removes orders that some workers could not finish |
 //!
-//! `dead-letter-exchange`, `dead-letter-routing-key` and `dead-letter-strategy` don't count where arguments give them, and do no
-//! harm on the queue of overruns, which gives none.
+//! `dead-letter-exchange`, `dead-letter-routing-key` and `dead-letter-strategy` have no effect where the arguments set them, and are
+//! harmless on the queue of overruns, whose arguments don't.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// From so many deliveries on a limit does no harm: as many as move an order to the queue of overruns.
+/// A limit from this number of deliveries on is harmless: it is the limit of the queue of orders.
 const HARMLESS_DELIVERY_LIMIT: i64 = crate::broker::topology::DELIVERY_LIMIT;
 
 /// A queue as the management API describes it.
@@ -24,13 +24,13 @@ pub(crate) struct ListedQueue {
     policy: Option<String>,
     #[serde(default)]
     operator_policy: Option<String>,
-    /// What both come to; a list where there is none.
+    /// The combined policies; a list if there are none.
     #[serde(default)]
     effective_policy_definition: Value,
 }
 
-/// What is wrong with the policies of these queues, if they would lose orders. `overrun` is the name of the queue of overruns.
-pub(crate) fn harm(queues: &[ListedQueue], overrun: &str) -> Option<String> {
+/// Returns a sentence about the first policy that would lose orders. `overrun` is the name of the queue of overruns.
+pub(crate) fn harmful_policy(queues: &[ListedQueue], overrun: &str) -> Option<String> {
     queues.iter().find_map(|queue| {
         let definition = queue.effective_policy_definition.as_object()?;
         let key = harmful_key(definition, queue.name == overrun)?;
@@ -48,7 +48,7 @@ fn harmful_key(definition: &Map<String, Value>, is_overrun: bool) -> Option<&'st
     let overflow = definition.get("overflow").and_then(Value::as_str);
     let is_dropped = match overflow {
         Some(overflow) => overflow == "drop-head",
-        // The other queues have an argument that refuses.
+        // The arguments of the other queues say `reject-publish`.
         None => is_overrun,
     };
     let is_harmful = |key: &str, value: &Value| match key {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_harmful_where_nothing_is_behind_the_queue() {
+    fn a_policy_is_harmful_where_the_queue_dead_letters_nowhere() {
         for (definition, on_orders, on_overrun) in [
             (json!({ "expires": 1000 }), true, true),
             (json!({ "message-ttl": 86_400_000 }), false, true),
@@ -91,7 +91,7 @@ mod tests {
             (json!([]), false, false),
         ] {
             for (queue, harmful) in [("bar.orders", on_orders), ("bar.orders.overrun", on_overrun)] {
-                let found = harm(&[listed(queue, &definition)], "bar.orders.overrun");
+                let found = harmful_policy(&[listed(queue, &definition)], "bar.orders.overrun");
                 assert_eq!(found.is_some(), harmful, "{definition} on {queue}: {found:?}");
             }
         }
@@ -103,7 +103,7 @@ mod tests {
             "name": "bar.orders", "policy": "pin", "operator_policy": "op",
             "effective_policy_definition": { "expires": 60_000 },
         });
-        let found = harm(&[serde_json::from_value(queue).unwrap()], "bar.orders.overrun");
+        let found = harmful_policy(&[serde_json::from_value(queue).unwrap()], "bar.orders.overrun");
         let sentence = r#"the policy "pin" with the operator policy "op" (expires: 60000) removes messages from the queue bar.orders"#;
         assert_eq!(found.as_deref(), Some(sentence));
     }

@@ -17,15 +17,15 @@ use crate::{
         users,
     },
     telemetry::metrics::{self, MetricLabel},
+    util::backoff::jittered,
 };
 use chrono::TimeDelta;
-use rand::random_range;
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-/// Interval of the search for late orders: they are cancelled within 10 s of being recorded.
-const INTERVAL_MILLIS: Range<u64> = 2000..4000;
+/// Longest interval of the search for late orders: they are cancelled within 10 s of being recorded.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(4);
 /// Longest time for which an order may have been at the broker before its account was deactivated, and after
 /// that, to be found.
 const MAX_QUEUED: TimeDelta = TimeDelta::days(7);
@@ -48,9 +48,8 @@ pub(super) fn count(cancelled: usize) {
 
 /// Cancels the recorded orders of deactivated accounts until `stop`. Any number of processes may do so.
 pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
-    let pause = || sleep(Duration::from_millis(random_range(INTERVAL_MILLIS)));
     let mut is_failing = false;
-    while stop.run_until_cancelled(pause()).await.is_some() {
+    while stop.run_until_cancelled(sleep(jittered(SEARCH_INTERVAL))).await.is_some() {
         match cancel_late(&store).await {
             Err(error) if !is_failing => {
                 tracing::warn!(%error, "failed to cancel orders of inactive accounts; retrying");

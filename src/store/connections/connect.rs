@@ -1,9 +1,12 @@
 //! Opens either database, with everything in which connecting differs between them.
 
 use super::sqlite_files::SqliteFiles;
-use crate::store::{
-    Conn, Error, LivenessProbe, PgConn, Pools, Result, SqliteConn, Store, TRANSACTION_TIMEOUT, blocking,
-    postgres::{ConnectError, Fitness, UrlError, check, parse, pg_connection},
+use crate::{
+    store::{
+        Conn, Error, LivenessProbe, PgConn, Pools, Result, SqliteConn, Store, TRANSACTION_TIMEOUT, blocking,
+        postgres::{ConnectError, Fitness, UrlError, check, parse, pg_connection},
+    },
+    util::backoff::jittered,
 };
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
@@ -11,7 +14,6 @@ use diesel_async::{
     pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod, deadpool::Pool},
 };
 use futures_util::FutureExt;
-use rand::random_range;
 use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
@@ -19,6 +21,9 @@ use tokio_postgres::config::Config;
 
 /// Time limit for checking whether a pooled connection can be reused.
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
+
+const SETUP_DELAY: Duration = Duration::from_millis(100);
+const MAX_SETUP_RETRIES: u32 = 30;
 
 /// PostgreSQL session options: time limits for the statements of a request, in ms.
 const SESSION_OPTIONS: &str = "-c statement_timeout=5000 -c lock_timeout=3000";
@@ -122,12 +127,10 @@ impl Store {
 /// immediately instead of honouring `busy_timeout`, so this tries again within the time that connecting may
 /// take.
 async fn set_up(conn: &mut SqliteConn) -> diesel::QueryResult<()> {
-    for _ in 0..30 {
+    for _ in 0..MAX_SETUP_RETRIES {
         match conn.batch_execute(SQLITE_SETUP).await {
-            Err(error) if error.to_string() == "database is locked" => {
-                sleep(Duration::from_millis(random_range(20..100))).await;
-            }
-            done => return done,
+            Err(error) if error.to_string() == "database is locked" => sleep(jittered(SETUP_DELAY)).await,
+            outcome => return outcome,
         }
     }
     conn.batch_execute(SQLITE_SETUP).await

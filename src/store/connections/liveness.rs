@@ -1,8 +1,10 @@
 //! Detects a PostgreSQL server that does not answer at all (hung, or behind a network that drops packets), so
 //! that requests fail fast instead of waiting for a statement timeout.
 
-use crate::store::postgres::{ServerAddress, addresses};
-use rand::random_range;
+use crate::{
+    store::postgres::{ServerAddress, addresses},
+    util::backoff::jittered,
+};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,8 +25,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Lower and upper bound on the time a server has to answer a probe: three times its last response time,
 /// doubled after each missed answer, because distant servers are slow and not down.
 const ANSWER_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(4));
-/// Base pause between probes of a server that is down; a random part of up to the same length is added.
-const PAUSE_MILLIS: u64 = 150;
+/// Longest delay between probes of a server that is down.
+const RETRY_DELAY: Duration = Duration::from_millis(300);
 /// PostgreSQL's `SSLRequest`: the only message that a server answers to anyone, at once, with a single byte.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
@@ -103,7 +105,7 @@ impl LivenessProbe {
             if self.state.send_replace(State::Down) != State::Down {
                 tracing::warn!("the database server does not answer");
             }
-            sleep(Duration::from_millis(random_range(PAUSE_MILLIS..2 * PAUSE_MILLIS))).await;
+            sleep(jittered(RETRY_DELAY)).await;
         }
         if self.state.send_replace(State::Up) == State::Down {
             tracing::info!("the database server answers again");

@@ -3,7 +3,7 @@
 use crate::store::{
     Conn, Error, PgConn, Pools, Result, Store, TRANSACTION_TIMEOUT, postgres::is_too_many_connections,
 };
-use crate::telemetry::log_throttle;
+use crate::{telemetry::log_throttle, util::backoff::jittered};
 use deadpool::{
     Status,
     managed::{PoolError as DeadpoolError, Timeouts},
@@ -12,16 +12,14 @@ use diesel_async::pooled_connection::{
     PoolError as ManagerError,
     deadpool::{Object, Pool, PoolError},
 };
-use rand::random_range;
 use std::time::Duration;
 use tokio::{
     sync::MutexGuard,
     time::{Instant, timeout, timeout_at},
 };
 
-/// Base pause before a full server is tried again, unless one of our own connections becomes free earlier; a
-/// random part of up to the same length is added.
-const FULL_SERVER_PAUSE_MILLIS: u64 = 150;
+/// Longest delay before a full server is tried again, unless one of our own connections becomes free earlier.
+const FULL_SERVER_DELAY: Duration = Duration::from_millis(300);
 
 /// Reason given to operators while no connection can be opened.
 const FULL_SERVER: &str =
@@ -80,8 +78,7 @@ impl Store {
                     }
                     // A connection may have become free while this task was queued.
                     if pool.status().available == 0 {
-                        let pause = random_range(FULL_SERVER_PAUSE_MILLIS..2 * FULL_SERVER_PAUSE_MILLIS);
-                        let _ = timeout(Duration::from_millis(pause), self.connection_freed.notified()).await;
+                        let _ = timeout(jittered(FULL_SERVER_DELAY), self.connection_freed.notified()).await;
                     }
                 }
                 Err(DeadpoolError::Timeout(timeout)) => {

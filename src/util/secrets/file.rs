@@ -1,4 +1,4 @@
-//! The file that a secret is kept in: made once, whole, and believed only where nobody else can have written or read it.
+//! The file of a secret: created once, as a whole, and used only if nobody else can have written or read it.
 
 use rustix::{
     fs::{Mode, OFlags, open},
@@ -13,54 +13,50 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Reading and writing, for the owner only.
-const MODE: u32 = 0o600;
-/// The bits of a mode that let the group or all others read, or write.
+/// The owner may read and write, nobody else.
+const OWNER_ONLY_MODE: u32 = 0o600;
+/// Mode bits that let the group or all others read or write.
 const READABLE_BY_OTHERS: u32 = 0o044;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 /// In a folder with this bit only a file's owner may remove it.
 const STICKY: u32 = 0o1000;
-/// The user who may do anything anyway.
-const ROOT: u32 = 0;
-/// The most bytes that are read of a file.
+const ROOT_UID: u32 = 0;
 const MAX_SECRET_BYTES: u64 = 4096;
-/// How often a file is looked for that was there a moment ago.
+/// Attempts to open a file that another process creates and removes at the same time.
 const MAX_ATTEMPTS: usize = 3;
 
-/// A reason not to use a file.
+/// A secret's file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
-    /// The operating system refuses.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// Others could put a file of theirs in its place, or take it away.
+    /// Others could replace or remove the file.
     #[error(
         "its folder can be written to by others: run chmod go-w {}, use another folder, or set JWT_SECRET",
         .0.display()
     )]
     SharedFolder(PathBuf),
-    /// Its owner could put another file in its place.
+    /// The folder's owner could replace the file.
     #[error("its folder {} belongs to another user: use another folder, or set JWT_SECRET", .0.display())]
     ForeignFolder(PathBuf),
-    /// Somebody else may have made it.
+    /// Another user may know the secret.
     #[error("it belongs to another user: remove it, or set JWT_SECRET")]
     NotOurs,
-    /// Somebody else may have written it.
-    #[error("others can write to it and may know it: remove it, then a new one is made")]
+    /// Another user may have written the secret.
+    #[error("others can write to it and may know it: remove it, then a new one is created")]
     WritableByOthers,
-    /// Somebody else may have read it, or put another file of this user's in its place.
-    #[error("others can read it, in a folder that all share: remove it, then a new one is made")]
+    /// Another user may have read the secret, or put another file of this user in its place.
+    #[error("others can read it, in a folder that all share: remove it, then a new one is created")]
     ReadableByOthers,
-    /// A link, a folder, a pipe or a device.
+    /// It is a link, a folder, a pipe or a device.
     #[error("it must be a regular file, not a link")]
     NotRegular,
-    /// Made and gone again, each time.
-    #[error("it is removed as often as it is made")]
+    #[error("it is removed whenever it is created")]
     Vanishing,
 }
 
-/// The secret in this file, made when missing. Of several processes that make one at once all get the same.
-pub fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
+/// Returns the secret in this file, which is created if it is missing. Processes that create it at the same time all get the same.
+pub fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_shared = is_shared(folder)?;
     for _ in 0..MAX_ATTEMPTS {
@@ -70,8 +66,8 @@ pub fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
             Mode::empty(),
         ) {
             Ok(file) => return read(File::from(file), is_shared),
-            Err(Errno::NOENT) => make(path, folder)?,
-            // A symbolic link; some systems have another name for it.
+            Err(Errno::NOENT) => create(path, folder)?,
+            // The error for a symbolic link, which has another name on some systems.
             Err(Errno::LOOP | Errno::MLINK) => return Err(SecretFileError::NotRegular),
             Err(error) => return Err(SecretFileError::Io(error.into())),
         }
@@ -79,12 +75,12 @@ pub fn read_or_make(path: &Path) -> Result<SecretString, SecretFileError> {
     Err(SecretFileError::Vanishing)
 }
 
-/// Whether others can make files in this folder, such as `/tmp`, and that is fine: who may not write there can't replace ours,
-/// and a file of theirs is found by its owner. Without the sticky bit they could take ours away, so that is refused.
+/// Returns whether others can create files in this folder, such as `/tmp`. With the sticky bit that is safe: they can't replace our
+/// file, and a file of theirs has another owner. Without the sticky bit they could remove our file, which is an error.
 fn is_shared(folder: &Path) -> Result<bool, SecretFileError> {
     let found = fs::metadata(folder)?;
-    // Its owner can rename any file in it, ours too.
-    if ![geteuid().as_raw(), ROOT].contains(&found.uid()) {
+    // The folder's owner can rename every file in it.
+    if ![geteuid().as_raw(), ROOT_UID].contains(&found.uid()) {
         return Err(SecretFileError::ForeignFolder(folder.to_owned()));
     }
     let mode = found.mode();
@@ -95,19 +91,19 @@ fn is_shared(folder: &Path) -> Result<bool, SecretFileError> {
     }
 }
 
-/// What is judged is what was opened: a name may stand for another file a moment later.
+// The checks are on the opened file: its name may belong to another file a moment later.
 fn read(file: File, in_shared_folder: bool) -> Result<SecretString, SecretFileError> {
-    judge(&file.metadata()?, in_shared_folder)?;
+    check(&file.metadata()?, in_shared_folder)?;
     if file.metadata()?.mode() & 0o077 != 0 {
         tracing::warn!("others could read the secret that signs tokens; now only its owner can");
-        file.set_permissions(Permissions::from_mode(MODE))?;
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY_MODE))?;
     }
     let mut text = String::new();
     file.take(MAX_SECRET_BYTES).read_to_string(&mut text)?;
     Ok(text.trim().to_owned().into())
 }
 
-fn judge(found: &Metadata, in_shared_folder: bool) -> Result<(), SecretFileError> {
+fn check(found: &Metadata, in_shared_folder: bool) -> Result<(), SecretFileError> {
     if !found.is_file() {
         return Err(SecretFileError::NotRegular);
     }
@@ -123,18 +119,18 @@ fn judge(found: &Metadata, in_shared_folder: bool) -> Result<(), SecretFileError
     Ok(())
 }
 
-/// Written whole under a random name of its own, then given its name unless there is one: whoever looks sees all of it or none, and
-/// of two who make one at once the first wins.
-fn make(path: &Path, folder: &Path) -> Result<(), SecretFileError> {
+/// Writes the file under a random name, and then renames it unless it exists by then: readers see all of it or nothing, and of two
+/// processes at the same time the first one wins.
+fn create(path: &Path, folder: &Path) -> Result<(), SecretFileError> {
     let mut new = tempfile::Builder::new()
         .prefix(".secret-")
         .suffix(".new")
-        .permissions(Permissions::from_mode(MODE))
+        .permissions(Permissions::from_mode(OWNER_ONLY_MODE))
         .tempfile_in(folder)?;
     new.write_all(super::random_text().as_bytes())?;
     new.as_file().sync_all()?;
     match new.persist_noclobber(path) {
-        // The name too must survive a power cut: tokens that are signed with what is lost count no more.
+        // The name must survive a power cut as well: tokens are worthless once the secret that signed them is lost.
         Ok(_) => Ok(File::open(folder)?.sync_all()?),
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error.error.into()),
@@ -151,7 +147,7 @@ mod tests {
         thread,
     };
 
-    /// A folder that only its owner may write to, and the name of a secret in it.
+    /// Returns a folder that only its owner may write to, and the path of a secret in it.
     fn folder() -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bar.db.secret");
@@ -159,7 +155,9 @@ mod tests {
     }
 
     fn text(path: &Path) -> Result<String, String> {
-        read_or_make(path).map(|secret| secret.expose_secret().to_owned()).map_err(|error| error.to_string())
+        read_or_create(path)
+            .map(|secret| secret.expose_secret().to_owned())
+            .map_err(|error| error.to_string())
     }
 
     fn write(path: &Path, mode: u32) {
@@ -168,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_who_make_one_at_once_all_have_the_same() {
+    fn of_many_that_create_one_at_once_all_have_the_same() {
         for _ in 0..50 {
             let (folder, path) = folder();
             let secrets: Vec<_> = thread::scope(|scope| {
@@ -178,7 +176,7 @@ mod tests {
             assert_eq!(secrets[0].len(), 64);
             assert!(secrets.iter().all(|secret| *secret == secrets[0]), "{secrets:?}");
             assert_eq!(text(&path).as_ref(), Ok(&secrets[0]));
-            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, MODE);
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, OWNER_ONLY_MODE);
             assert_eq!(folder.path().read_dir().unwrap().count(), 1, "something was left behind");
         }
     }
@@ -189,7 +187,7 @@ mod tests {
             for is_there in [false, true] {
                 let (folder, path) = folder();
                 if is_there {
-                    write(&path, MODE);
+                    write(&path, OWNER_ONLY_MODE);
                 }
                 fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
                 let sentence = text(&path).unwrap_err();
@@ -202,7 +200,7 @@ mod tests {
     #[test]
     fn a_folder_of_another_user_is_refused() {
         let (folder, path) = folder();
-        write(&path, MODE);
+        write(&path, OWNER_ONLY_MODE);
         // Only root can give a folder away.
         if chown(folder.path(), Some(12_345), None).is_ok() {
             let sentence = text(&path).unwrap_err();
@@ -211,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn one_like_tmp_will_do_for_a_file_that_was_never_open_to_others() {
+    fn a_folder_like_tmp_will_do_for_a_file_that_others_could_never_read() {
         let (folder, path) = folder();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o1777)).unwrap();
         let made = text(&path).unwrap();
@@ -227,21 +225,21 @@ mod tests {
             write(&path, mode);
             assert!(text(&path).unwrap_err().contains("others can write to it"), "{mode:o}");
         }
-        // One that others could only read is taken back from them.
+        // The mode of a file that others could only read is corrected.
         let (_folder, path) = folder();
         write(&path, 0o644);
         assert!(text(&path).is_ok());
-        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, MODE);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, OWNER_ONLY_MODE);
     }
 
     #[test]
     fn only_a_regular_file_of_its_own_is_read() {
         let (folder, path) = folder();
         let other = folder.path().join("other");
-        write(&other, MODE);
+        write(&other, OWNER_ONLY_MODE);
         symlink(&other, &path).unwrap();
         assert!(text(&path).unwrap_err().contains("must be a regular file"));
-        // Nor is one made where a link that leads nowhere stands.
+        // A link to nothing is not replaced either.
         fs::remove_file(&other).unwrap();
         assert!(text(&path).unwrap_err().contains("must be a regular file"));
         assert!(!other.exists());
@@ -251,7 +249,7 @@ mod tests {
         fs::remove_dir(&path).unwrap();
         #[cfg(target_os = "linux")]
         {
-            // A pipe: reading from it would wait for somebody who writes.
+            // Reading from a pipe would wait for a writer.
             use rustix::fs::{CWD, FileType, mknodat};
             mknodat(CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
             assert!(text(&path).unwrap_err().contains("must be a regular file"));
@@ -261,15 +259,15 @@ mod tests {
     #[test]
     fn a_file_of_another_user_is_refused() {
         let (_folder, path) = folder();
-        write(&path, MODE);
-        // Only root can give files away; where tests run as somebody else there is none to be had.
-        if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+        write(&path, OWNER_ONLY_MODE);
+        // Only root can give a file away.
+        if chown(&path, Some(65_534), None).is_ok() {
             assert!(text(&path).unwrap_err().contains("belongs to another user"));
         }
     }
 
     #[test]
-    fn what_is_there_half_is_not_made_whole() {
+    fn a_secret_that_is_cut_off_is_not_completed() {
         let (_folder, path) = folder();
         fs::write(&path, "half").unwrap();
         assert_eq!(text(&path).as_deref(), Ok("half"), "too short, which the caller says");

@@ -1,4 +1,4 @@
-//! The secret that signs tokens, where nobody set one, and what keys make of texts.
+//! Secrets: generated ones for signing tokens where none is set, and message authentication codes.
 
 mod file;
 
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use std::path::{Path, PathBuf};
 
-/// The HMAC-SHA-256 of these texts, one behind the other.
+/// Returns the HMAC-SHA-256 of the concatenated texts.
 #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "HMAC takes a key of any length")]
 pub fn mac<'a>(key: &[u8], texts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key");
@@ -16,23 +16,22 @@ pub fn mac<'a>(key: &[u8], texts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 32
     mac.finalize().into_bytes().into()
 }
 
-/// 256 random bits as 64 hexadecimal digits.
+/// Returns 256 random bits as 64 hexadecimal digits.
 pub fn random_text() -> String {
     format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
 }
 
-/// A secret for as long as this process lives.
 pub fn generate() -> SecretString {
     random_text().into()
 }
 
-/// The secret in the file beside this database, made when missing. On failure a sentence that says what is wrong.
+/// Returns the secret in the file beside this database, which is created if it is missing. The error is a sentence.
 pub fn beside(database: &Path) -> Result<SecretString, String> {
     let mut path = database.as_os_str().to_owned();
     path.push(".secret");
     let path = PathBuf::from(path);
-    let secret =
-        file::read_or_make(&path).map_err(|error| format!("the secret in {}: {error}", path.display()))?;
+    let secret = file::read_or_create(&path)
+        .map_err(|error| format!("failed to use the secret in {}: {error}", path.display()))?;
     if secret.expose_secret().len() < MIN_SECRET_BYTES {
         return Err(format!("the secret in {} must have at least {MIN_SECRET_BYTES} bytes", path.display()));
     }

@@ -1,17 +1,14 @@
-//! Confirms as they come, and as they could come.
+//! Tests of confirms in usual and in random orders.
 
 #![allow(clippy::panic, reason = "a test may fail where it stands")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
-
-use proptest::prelude::*;
-use tokio::sync::Semaphore;
-use tokio::sync::oneshot::Receiver;
-use tokio::sync::oneshot::error::TryRecvError;
-
 use super::*;
+use proptest::prelude::*;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::{
+    Semaphore,
+    oneshot::{Receiver, error::TryRecvError},
+};
 
 type Outcome = Result<(), PublishError>;
 
@@ -140,12 +137,12 @@ fn silence_since_a_message_was_sent_is_a_stall() {
     assert!(!tracker.is_stalled(start + Duration::from_secs(1)), "nobody waits any more");
 }
 
-/// What can happen on a channel. Numbers choose among what was sent.
-#[derive(Debug, Clone)]
+/// Events on a channel. Numbers choose among the messages sent so far.
+#[derive(Debug, Clone, Copy)]
 enum Event {
     /// A message of 1 to 3 callers.
     Send(usize),
-    /// A caller goes away.
+    /// One caller of a message stops waiting.
     Leave(usize),
     Return(usize),
     Answer {
@@ -153,7 +150,7 @@ enum Event {
         multiple: bool,
         ack: bool,
     },
-    /// Time passes, and what is too old by then is given up.
+    /// Expires messages that are older than this, in milliseconds.
     Expire(u8),
 }
 
@@ -169,14 +166,14 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 0..150)
 }
 
-/// What the callers must have been told, kept in the plainest way.
+/// The expected outcomes, computed in the simplest way.
 #[derive(Default)]
 struct Model {
     sent: u64,
     returned: BTreeSet<u64>,
     answered: BTreeSet<u64>,
     sent_at: BTreeMap<u64, Instant>,
-    /// How many there are to a message.
+    /// The number of callers of each message.
     callers: BTreeMap<u64, usize>,
     told: BTreeMap<u64, Outcome>,
 }
@@ -203,69 +200,100 @@ impl Model {
     }
 }
 
+/// A tracker beside its model, with the callers that wait.
+struct Scene {
+    model: Model,
+    tracker: ConfirmTracker,
+    callers: BTreeMap<(u64, usize), Receiver<Outcome>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Scene {
+    fn new(now: Instant) -> Self {
+        Self {
+            model: Model::default(),
+            tracker: ConfirmTracker::new(now),
+            callers: BTreeMap::new(),
+            permits: Arc::new(Semaphore::new(1000)),
+        }
+    }
+
+    fn apply(&mut self, event: Event, now: Instant) -> Result<(), TestCaseError> {
+        let Self { model, tracker, callers, permits } = self;
+        match event {
+            Event::Send(count) => {
+                model.sent += 1;
+                model.sent_at.insert(model.sent, now);
+                let replies = (0..count).map(|caller| {
+                    let (to, receiver) = reply_channel::channel();
+                    callers.insert((model.sent, caller), receiver);
+                    ConfirmReply { to, permit: permits.clone().try_acquire_owned().ok() }
+                });
+                let replies = replies.collect();
+                prop_assert_eq!(tracker.register(replies, false, now), model.sent);
+                model.callers.insert(model.sent, count);
+            }
+            Event::Leave(any) => {
+                model.one_of(any).and_then(|tag| callers.remove(&(tag, any % 3)));
+            }
+            Event::Return(any) => {
+                if let Some(tag) = model.one_of(any).filter(|tag| !model.answered.contains(tag)) {
+                    model.returned.insert(tag);
+                    tracker.returned(tag);
+                }
+            }
+            Event::Answer { tag, multiple, ack } => {
+                let Some(tag) = model.one_of(tag) else { return Ok(()) };
+                let outcome = if ack { Ok(()) } else { Err(PublishError::Refused) };
+                model.answer(tag, multiple, outcome);
+                tracker.answer(tag, multiple, outcome, now, |_| ());
+            }
+            Event::Expire(age) => {
+                let deadline = now - Duration::from_millis(age.into());
+                model.expire(deadline);
+                tracker.expire(deadline);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that every caller was told the model's outcome once, and that the counts agree.
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        let Self { model, tracker, callers, permits } = self;
+        for ((tag, _), caller) in callers {
+            let told = match caller.try_recv() {
+                Ok(outcome) => outcome,
+                // Told before.
+                Err(TryRecvError::Closed) => continue,
+                Err(TryRecvError::Empty) => {
+                    prop_assert_eq!(model.told.get(tag), None, "{} was not told", tag);
+                    continue;
+                }
+            };
+            prop_assert_eq!(model.told.get(tag), Some(&told), "{}", tag);
+        }
+        let untold = model.callers.iter().filter(|(tag, _)| !model.told.contains_key(tag));
+        let waiting: usize = untold.map(|(_, callers)| callers).sum();
+        prop_assert_eq!(tracker.waiting(), waiting);
+        prop_assert_eq!(tracker.unanswered(), usize::try_from(model.sent)? - model.answered.len());
+        prop_assert_eq!(permits.available_permits(), 1000 - waiting, "who was told counts no more");
+        Ok(())
+    }
+}
+
 proptest! {
     #[test]
     fn everyone_is_told_once_and_what_the_broker_said(events in events()) {
-        let bound = Arc::new(Semaphore::new(1000));
         let mut now = Instant::now();
-        let mut tracker = ConfirmTracker::new(now);
-        let (mut model, mut callers) = (Model::default(), BTreeMap::new());
+        let mut scene = Scene::new(now);
         for event in events {
             now += Duration::from_millis(1);
-            match event {
-                Event::Send(count) => {
-                    model.sent += 1;
-                    model.sent_at.insert(model.sent, now);
-                    let replies = (0..count).map(|caller| {
-                        let (to, receiver) = reply_channel::channel();
-                        callers.insert((model.sent, caller), receiver);
-                        ConfirmReply { to, permit: bound.clone().try_acquire_owned().ok() }
-                    });
-                    let replies = replies.collect();
-                    prop_assert_eq!(tracker.register(replies, false, now), model.sent);
-                    model.callers.insert(model.sent, count);
-                }
-                Event::Leave(any) => {
-                    model.one_of(any).and_then(|tag| callers.remove(&(tag, any % 3)));
-                }
-                Event::Return(any) => {
-                    if let Some(tag) = model.one_of(any).filter(|tag| !model.answered.contains(tag)) {
-                        model.returned.insert(tag);
-                        tracker.returned(tag);
-                    }
-                }
-                Event::Answer { tag, multiple, ack } => {
-                    let Some(tag) = model.one_of(tag) else { continue };
-                    let outcome = if ack { Ok(()) } else { Err(PublishError::Refused) };
-                    model.answer(tag, multiple, outcome);
-                    tracker.answer(tag, multiple, outcome, now, |_| ());
-                }
-                Event::Expire(age) => {
-                    let deadline = now - Duration::from_millis(age.into());
-                    model.expire(deadline);
-                    tracker.expire(deadline);
-                }
-            }
-            for ((tag, _), caller) in &mut callers {
-                let told = match caller.try_recv() {
-                    Ok(outcome) => outcome,
-                    // Told before, or not yet.
-                    Err(TryRecvError::Closed) => continue,
-                    Err(TryRecvError::Empty) => {
-                        prop_assert_eq!(model.told.get(tag), None, "{} was not told", tag);
-                        continue;
-                    }
-                };
-                prop_assert_eq!(model.told.get(tag), Some(&told), "{}", tag);
-            }
-            let untold = model.callers.iter().filter(|(tag, _)| !model.told.contains_key(tag));
-            let waiting: usize = untold.map(|(_, callers)| callers).sum();
-            prop_assert_eq!(tracker.waiting(), waiting);
-            prop_assert_eq!(tracker.unanswered(), usize::try_from(model.sent)? - model.answered.len());
-            prop_assert_eq!(bound.available_permits(), 1000 - waiting, "who was told counts no more");
+            scene.apply(event, now)?;
+            scene.check()?;
         }
+        let Scene { model, mut tracker, callers, permits } = scene;
         tracker.end();
-        prop_assert_eq!((tracker.waiting(), tracker.unanswered(), bound.available_permits()), (0, 0, 1000));
+        prop_assert_eq!((tracker.waiting(), tracker.unanswered(), permits.available_permits()), (0, 0, 1000));
         for ((tag, _), mut caller) in callers {
             if !model.told.contains_key(&tag) {
                 let returned = model.returned.contains(&tag);

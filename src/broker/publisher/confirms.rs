@@ -1,56 +1,61 @@
-//! The broker's answers to published messages: from amqprs' callback to whoever waits.
+//! Publisher confirms: takes the broker's answers from amqprs' callback to the callers that wait.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use amqprs::callbacks::ChannelCallback;
-use amqprs::channel::Channel;
-use amqprs::{Ack, BasicProperties, Cancel, CloseChannel, Nack, Return};
+use super::{
+    circuit_breaker::{CircuitBreaker, CircuitState},
+    confirm_tracker::{ConfirmReply, ConfirmTracker},
+};
+use crate::{
+    broker::{
+        channel_pool::{describe, log_closed},
+        error::PublishError,
+    },
+    telemetry::metrics,
+};
+use amqprs::{
+    Ack, BasicProperties, Cancel, CloseChannel, Nack, Return, callbacks::ChannelCallback, channel::Channel,
+};
 use async_trait::async_trait;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::PublishError;
-use super::channel_pool::{describe, log_closed};
-use super::circuit_breaker::{CircuitBreaker, CircuitState};
-use super::confirm_tracker::{ConfirmReply, ConfirmTracker};
-use crate::telemetry::metrics;
-
-/// The confirms of one channel. Lives until the channel is lost; nothing is published on it afterwards.
+/// The confirms of one channel, until the channel is lost.
 pub(super) struct Confirms {
     tracker: Mutex<ConfirmTracker>,
-    gate: Arc<CircuitBreaker>,
+    breaker: Arc<CircuitBreaker>,
     ended: CancellationToken,
     answered: Notify,
     returned: Notify,
 }
 
 impl Confirms {
-    pub(super) fn new(gate: Arc<CircuitBreaker>) -> Arc<Self> {
+    pub(super) fn new(breaker: Arc<CircuitBreaker>) -> Arc<Self> {
         Arc::new(Self {
             tracker: Mutex::new(ConfirmTracker::new(Instant::now())),
-            gate,
+            breaker,
             ended: CancellationToken::new(),
             answered: Notify::new(),
             returned: Notify::new(),
         })
     }
 
-    /// What amqprs calls; when it drops this with the channel, everybody who still waits is told.
+    /// Returns the callback for amqprs, which drops it with the channel: then the callers that still wait are told.
     pub(super) fn callback(self: &Arc<Self>) -> impl ChannelCallback + Send + 'static {
         Callback(self.clone())
     }
 
-    /// Lets callers publish: all of them, or after a channel that went silent, one at a time until something is confirmed.
+    /// Admits all callers, or, after a channel that went silent, one at a time until something is confirmed.
     pub(super) fn begin(&self, after_silence: bool) {
         let _tracker = self.lock();
         if !self.ended.is_cancelled() {
-            self.gate.set(if after_silence { CircuitState::Stalled } else { CircuitState::Up });
+            self.breaker.set(if after_silence { CircuitState::Stalled } else { CircuitState::Up });
         }
     }
 
-    /// Expects an answer for the message published next, and returns its tag. Gives the replies back when the channel is gone.
+    /// Expects an answer for the message that is published next, and returns its tag. Returns the replies if the channel is gone.
     pub(super) fn register(
         &self,
         replies: Vec<ConfirmReply>,
@@ -62,18 +67,20 @@ impl Confirms {
             return Err(replies);
         }
         let tag = tracker.register(replies, is_probe, now);
-        show(&tracker);
+        set_unconfirmed(&tracker);
         Ok(tag)
     }
 
-    /// Gives up on what has been without an answer for longer than `within`.
-    pub(super) fn expire(&self, within: Duration) {
-        let Some(deadline) = Instant::now().checked_sub(within) else { return };
+    /// Tells the callers of messages that are older than `timeout` that they are unconfirmed.
+    pub(super) fn expire(&self, timeout: Duration) {
+        let Some(deadline) = Instant::now().checked_sub(timeout) else { return };
         let mut tracker = self.lock();
-        // The gate first: whoever is told that a message is unconfirmed must find that publishing has stopped.
-        if tracker.is_stalled(deadline) && !self.ended.is_cancelled() && self.gate.state() == CircuitState::Up
+        // The breaker first: a caller that learns that its message is unconfirmed must find that publishing has stopped.
+        if tracker.is_stalled(deadline)
+            && !self.ended.is_cancelled()
+            && self.breaker.state() == CircuitState::Up
         {
-            self.gate.set(CircuitState::Stalled);
+            self.breaker.set(CircuitState::Stalled);
             tracing::warn!(
                 unanswered = tracker.unanswered(),
                 "the broker confirms nothing, as during a memory or disk alarm; publishing stops until it does"
@@ -82,37 +89,37 @@ impl Confirms {
         tracker.expire(deadline);
     }
 
-    /// Whether nothing at all was confirmed for longer than `within`, though it should have been.
-    pub(super) fn is_silent(&self, within: Duration) -> bool {
-        Instant::now().checked_sub(within).is_some_and(|deadline| self.lock().is_silent(deadline))
+    /// Returns whether nothing at all was answered for longer than `timeout`, though messages were sent.
+    pub(super) fn is_silent(&self, timeout: Duration) -> bool {
+        Instant::now().checked_sub(timeout).is_some_and(|deadline| self.lock().is_silent(deadline))
     }
 
-    /// Whether the broker has refused everything for longer than `within`.
-    pub(super) fn is_refused(&self, within: Duration) -> bool {
-        Instant::now().checked_sub(within).is_some_and(|deadline| self.lock().is_refused(deadline))
+    /// Returns whether the broker has refused everything for longer than `timeout`.
+    pub(super) fn is_refused(&self, timeout: Duration) -> bool {
+        Instant::now().checked_sub(timeout).is_some_and(|deadline| self.lock().is_refused(deadline))
     }
 
-    /// Ends this channel's confirms: everybody who waits is told that the outcome is unknown.
+    /// Ends the confirms of this channel: callers that wait are told that their messages are unconfirmed.
     pub(super) fn end(&self) {
         let mut tracker = self.lock();
         if !self.ended.is_cancelled() {
             self.ended.cancel();
-            self.gate.set(CircuitState::Down);
+            self.breaker.set(CircuitState::Down);
         }
         tracker.end();
-        show(&tracker);
+        set_unconfirmed(&tracker);
     }
 
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// Resolves when the broker has answered something since the last time.
+    /// Resolves when the broker has answered a message since the last call.
     pub(super) async fn answered(&self) {
         self.answered.notified().await;
     }
 
-    /// Resolves when a message was returned because no queue was there for it.
+    /// Resolves when the broker has returned a message because it has no queue for it.
     pub(super) async fn returned(&self) {
         self.returned.notified().await;
     }
@@ -130,22 +137,22 @@ impl Confirms {
         tracker.answer(tag, multiple, outcome, Instant::now(), |took| {
             metrics::broker().confirms.observe(took.as_secs_f64());
         });
-        show(&tracker);
+        set_unconfirmed(&tracker);
         self.answered.notify_one();
-        if self.gate.state() == CircuitState::Stalled && !self.ended.is_cancelled() {
-            self.gate.set(CircuitState::Up);
+        if self.breaker.state() == CircuitState::Stalled && !self.ended.is_cancelled() {
+            self.breaker.set(CircuitState::Up);
             tracing::info!("the broker confirms again");
         }
     }
 
-    /// A holder that panicked cannot have left the map half-changed.
+    // A panic while it was locked cannot have left it half changed.
     fn lock(&self) -> MutexGuard<'_, ConfirmTracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A process publishes on one channel at a time.
-fn show(tracker: &ConfirmTracker) {
+/// Sets the metric: a process publishes on one channel at a time.
+fn set_unconfirmed(tracker: &ConfirmTracker) {
     metrics::broker().unconfirmed.set(i64::try_from(tracker.unanswered()).unwrap_or(i64::MAX));
 }
 
@@ -181,7 +188,7 @@ impl ChannelCallback for Callback {
     }
 
     async fn publish_return(&mut self, _: &Channel, _: Return, properties: BasicProperties, _: Vec<u8>) {
-        // Only the publisher's tag tells two messages of one id apart.
+        // Two messages may have the same id, but not the same tag, which the publisher sent along.
         if let Some(tag) = properties.correlation_id().and_then(|tag| tag.parse().ok()) {
             self.0.lock().returned(tag);
         }

@@ -1,43 +1,34 @@
-//! Messages that wait a moment to go together, while the broker has others to confirm.
+//! Publish batches: while the broker has other messages to confirm, orders wait a moment and go together in one message.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
+use super::outgoing::{DuplicateCheck, Outgoing};
+use crate::broker::{error::PublishError, json_seq, trace_headers};
 use amqprs::FieldTable;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-use super::json_seq;
-use super::trace_headers;
-use super::{
-    error::PublishError,
-    publisher::{Outgoing, Route},
-};
-
-/// The most bytes of a bundle.
 const MAX_BATCH_BYTES: usize = 64 * 1024;
-/// How long they wait at most, however busy the broker is.
+/// Longest time that an order waits for others, however busy the broker is.
 const BATCH_TIMEOUT: Duration = Duration::from_millis(3);
 
-/// What was taken from the callers and is not sent yet. When this is dropped they are told that it never was.
+/// Messages that are not sent yet. If this is dropped, their callers are told that they were never sent.
 #[derive(Default)]
 pub(super) struct PendingBatch {
-    /// In the order in which they came.
     pub(super) messages: Vec<Outgoing>,
+    /// The time at which the first of them arrived.
     since: Option<Instant>,
 }
 
-/// What goes as one message. When this is dropped its callers are told that it was never sent.
+/// Orders that are sent as one message. If this is dropped, their callers are told that they were never sent.
 pub(super) struct PublishBatch {
     pub(super) messages: Vec<Outgoing>,
 }
 
 impl PendingBatch {
-    /// How many more there may be.
     pub(super) fn room(&self) -> usize {
         json_seq::MAX_PARTS.saturating_sub(self.messages.len())
     }
 
-    /// Returns whether somebody must be asked about one of them before it is sent.
+    /// Returns whether a message must be checked for duplicates before it is sent.
     pub(super) fn needs_check(&self) -> bool {
         self.messages.iter().any(|message| message.check.is_some())
     }
@@ -47,14 +38,14 @@ impl PendingBatch {
         self.since.get_or_insert(now);
     }
 
-    /// When the first of them has waited long enough. None if there are none.
+    /// Returns the time at which the first message has waited long enough.
     pub(super) fn due(&self) -> Option<Instant> {
         self.since.map(|since| since + BATCH_TIMEOUT)
     }
 
-    /// What goes next; None while it is better to wait for more.
+    /// Returns the next batch, or `None` while it is better to wait for more messages.
     pub(super) fn next(&mut self, busy: bool, now: Instant) -> Option<PublishBatch> {
-        // Nobody waits for them any more.
+        // Callers that are gone wait for nothing any more.
         self.messages.retain(|message| !message.reply.is_unwanted());
         if busy && self.room() > 0 && self.due().is_some_and(|due| now < due) {
             return None;
@@ -62,7 +53,7 @@ impl PendingBatch {
         let mut bytes = 0;
         let fit = self.messages.iter().take_while(|message| {
             bytes += message.message.body.len();
-            message.goes_with_others() && bytes <= MAX_BATCH_BYTES
+            message.can_share() && bytes <= MAX_BATCH_BYTES
         });
         let count = fit.count().max(1).min(self.messages.len());
         let messages: Vec<_> = self.messages.drain(..count).collect();
@@ -91,35 +82,45 @@ fn refuse(messages: &mut Vec<Outgoing>) {
     }
 }
 
-impl Outgoing {
-    /// What failed before says so in its properties, and those are the whole message's.
-    fn goes_with_others(&self) -> bool {
-        matches!(self.message.route, Route::Orders) && self.message.failures.count == 0
-    }
-}
-
 impl PublishBatch {
-    /// What the message says of its orders: of earlier attempts at one that goes alone, and where they are in traces.
+    /// Returns the duplicate check, if a message needs one. All messages of a process share the same.
+    pub(super) fn check(&self) -> Option<Arc<dyn DuplicateCheck>> {
+        self.messages.iter().find_map(|message| message.check.clone())
+    }
+
+    /// Answers the callers of duplicates, and keeps the other messages.
+    pub(super) async fn without_duplicates(mut self, check: Arc<dyn DuplicateCheck>) -> Self {
+        let checked = self.messages.iter().filter(|message| message.check.is_some());
+        let used = check.used(checked.map(|message| message.message.id).collect()).await;
+        let is_used = |message: &mut Outgoing| message.check.is_some() && used.contains(&message.message.id);
+        for duplicate in self.messages.extract_if(.., is_used) {
+            duplicate.reply.give(Err(PublishError::Duplicate));
+        }
+        self
+    }
+
+    /// Returns the headers: the failures of a single order, and the trace contexts of all.
     pub(super) fn headers(&self) -> Option<FieldTable> {
         let failures = match self.messages.as_slice() {
             [only] => only.message.failures.headers(),
             _ => None,
         };
-        if self.messages.iter().all(|message| message.place.is_none()) {
+        if self.messages.iter().all(|message| message.trace.is_none()) {
             return failures;
         }
         let mut headers = failures.unwrap_or_default();
-        let places: Vec<_> = self.messages.iter().map(|message| message.place.clone()).collect();
-        trace_headers::write(&places, &mut headers);
+        let traces: Vec<_> = self.messages.iter().map(|message| message.trace.clone()).collect();
+        trace_headers::write(&traces, &mut headers);
         Some(headers)
     }
 
-    /// The body, and what kind it is.
+    /// Returns the body and its media type.
     pub(super) fn body(&mut self) -> (Vec<u8>, Cow<'static, str>) {
         match self.messages.as_mut_slice() {
             [only] => {
-                let kind = only.message.foreign.take().map_or(json_seq::ORDER_MEDIA_TYPE.into(), Cow::from);
-                (std::mem::take(&mut only.message.body), kind)
+                let media_type =
+                    only.message.foreign.take().map_or(json_seq::ORDER_MEDIA_TYPE.into(), Cow::from);
+                (std::mem::take(&mut only.message.body), media_type)
             }
             all => (
                 json_seq::join(all.iter().map(|message| message.message.body.as_slice())),

@@ -1,15 +1,10 @@
-//! Which published messages the broker has not answered yet: the bookkeeping of publisher confirms, without any I/O.
+//! Tracks the published messages that the broker has not confirmed yet, without any I/O.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use crate::{broker::PublishError, util::reply_channel};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
-
-use super::PublishError;
-use crate::util::reply_channel;
-
-/// Where the outcome of one publish goes: several may go in one message. Its permit counts against the bound until then.
+/// The way back to one caller; a publish batch has several. Its permits are taken until then.
 pub(super) struct ConfirmReply {
     pub(super) to: reply_channel::ReplySender<Result<(), PublishError>>,
     pub(super) permit: Option<OwnedSemaphorePermit>,
@@ -28,10 +23,10 @@ impl ConfirmReply {
 
 struct Sent {
     at: Instant,
-    /// For the queue of probes: its answer tells nothing about the queue of orders.
+    /// Sent to the queue of probes: its answer says nothing about the queue of orders.
     is_probe: bool,
     returned: bool,
-    /// Taken when their deadline passed. The entry stays, for a late answer still says that the broker answers.
+    /// Emptied when their deadline passes. The entry stays, because a late answer still shows that the broker answers.
     replies: Vec<ConfirmReply>,
 }
 
@@ -39,9 +34,10 @@ struct Sent {
 pub(super) struct ConfirmTracker {
     next_tag: u64,
     sent: BTreeMap<u64, Sent>,
+    /// Callers that wait for an outcome.
     waiting: usize,
     last_answer: Instant,
-    /// Since when there were refusals and nothing else.
+    /// The first of the latest refusals, if there was nothing but refusals since.
     refused_since: Option<Instant>,
 }
 
@@ -50,8 +46,8 @@ impl ConfirmTracker {
         Self { next_tag: 1, sent: BTreeMap::new(), waiting: 0, last_answer: now, refused_since: None }
     }
 
-    /// Notes the message that is published next and returns its tag; the broker counts publishes on a channel in the same
-    /// way, from 1.
+    /// Notes the message that is published next and returns its delivery tag: the broker counts the messages of a channel in the
+    /// same way, from 1.
     pub(super) fn register(&mut self, replies: Vec<ConfirmReply>, is_probe: bool, now: Instant) -> u64 {
         let tag = self.next_tag;
         self.waiting = self.waiting.saturating_add(replies.len());
@@ -60,14 +56,14 @@ impl ConfirmTracker {
         tag
     }
 
-    /// Notes that the broker found no queue for a message. It acknowledges that message all the same, later.
+    /// Notes that the broker found no queue for a message. It confirms the message all the same, later.
     pub(super) fn returned(&mut self, tag: u64) {
         if let Some(sent) = self.sent.get_mut(&tag) {
             sent.returned = true;
         }
     }
 
-    /// Takes the broker's answer for `tag`, or for all up to it, and says of each how long it took.
+    /// Settles `tag`, or all tags up to it, and reports for each how long the answer took.
     pub(super) fn answer(
         &mut self,
         tag: u64,
@@ -86,7 +82,7 @@ impl ConfirmTracker {
             self.settle(sent, outcome);
             return;
         }
-        // AMQP's tag 0 means all of them.
+        // In AMQP, tag 0 stands for all messages.
         let later = if tag == 0 { BTreeMap::new() } else { self.sent.split_off(&tag.saturating_add(1)) };
         let sent = std::mem::replace(&mut self.sent, later);
         self.note(sent.values(), outcome, now);
@@ -96,7 +92,7 @@ impl ConfirmTracker {
         self.settle(sent.into_values(), outcome);
     }
 
-    /// Notes whether orders are refused. A probe that is taken is no order that is.
+    /// Notes whether orders are refused. A confirmed probe says nothing about that.
     fn note<'a>(
         &mut self,
         answered: impl IntoIterator<Item = &'a Sent>,
@@ -119,22 +115,22 @@ impl ConfirmTracker {
         }));
     }
 
-    /// Whether someone waits in vain for what was sent before `deadline`, and no answer at all has come since.
+    /// Returns whether a caller waits for a message that was sent before `deadline`, and no answer at all has come since.
     pub(super) fn is_stalled(&self, deadline: Instant) -> bool {
         self.sent_before(deadline).any(|sent| !sent.replies.is_empty() && self.last_answer < sent.at)
     }
 
-    /// Whether something sent before `deadline` is without an answer, and nothing sent later has one: waited for or not.
+    /// Returns whether no answer has come since a message that was sent before `deadline`, also if no caller waits for it.
     pub(super) fn is_silent(&self, deadline: Instant) -> bool {
         self.sent_before(deadline).any(|sent| self.last_answer < sent.at)
     }
 
-    /// Whether the broker has refused everything that it answered since `deadline`, and some of it before.
+    /// Returns whether the broker has answered with refusals only, the first of them before `deadline`.
     pub(super) fn is_refused(&self, deadline: Instant) -> bool {
         self.refused_since.is_some_and(|since| since < deadline)
     }
 
-    /// Gives up on what was sent before `deadline`.
+    /// Tells the callers of messages from before `deadline` that they are unconfirmed.
     pub(super) fn expire(&mut self, deadline: Instant) {
         for sent in self.sent.values_mut().take_while(|sent| sent.at < deadline) {
             self.waiting = self.waiting.saturating_sub(sent.replies.len());
@@ -142,23 +138,23 @@ impl ConfirmTracker {
         }
     }
 
-    /// Tags and times grow together, so that the first one in time ends the search.
+    // Tags and times grow together, so the first message after the deadline ends the search.
     fn sent_before(&self, deadline: Instant) -> impl Iterator<Item = &Sent> {
         self.sent.values().take_while(move |sent| sent.at < deadline)
     }
 
-    /// Gives up on everything.
+    /// Tells all callers that their messages are unconfirmed.
     pub(super) fn end(&mut self) {
         let sent = std::mem::take(&mut self.sent);
         self.settle(sent.into_values(), Err(PublishError::Unconfirmed));
     }
 
-    /// Callers that wait.
+    /// Returns the number of callers that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Messages without an answer, including those that nobody waits for any more.
+    /// Returns the number of messages without an answer, also if no caller waits for them.
     pub(super) fn unanswered(&self) -> usize {
         self.sent.len()
     }
