@@ -131,40 +131,27 @@ pub(super) fn decode(text: &str) -> Result<String, BrokerUrlError> {
 mod tests {
     use super::*;
 
-    fn parsed(url: &str) -> Result<(String, u16, String, SecurityCredentials), BrokerUrlError> {
+    /// Returns the host, the port and the virtual host, then the credentials.
+    fn parsed(url: &str) -> Result<(String, SecurityCredentials), BrokerUrlError> {
         BrokerUrl::parse(url).map(|BrokerUrl { arguments, .. }| {
-            (
-                arguments.get_host().to_owned(),
-                arguments.get_port(),
-                arguments.get_virtual_host().to_owned(),
-                arguments.get_credentials().clone(),
-            )
+            let (host, port) = (arguments.get_host(), arguments.get_port());
+            (format!("{host}:{port} {}", arguments.get_virtual_host()), arguments.get_credentials().clone())
         })
-    }
-
-    fn expected(
-        host: &str,
-        port: u16,
-        vhost: &str,
-        user: &str,
-        password: &str,
-    ) -> (String, u16, String, SecurityCredentials) {
-        (host.to_owned(), port, vhost.to_owned(), SecurityCredentials::new_plain(user, password))
     }
 
     #[test]
     fn parts_and_defaults() {
-        let guest = |host, port, vhost| expected(host, port, vhost, "guest", "guest");
-        for (url, wanted) in [
-            ("amqp://", guest("localhost", 5672, "/")),
-            ("amqp://rabbit", guest("rabbit", 5672, "/")),
-            ("amqp://rabbit/", guest("rabbit", 5672, "/")),
-            ("amqp://rabbit:99/%2F", guest("rabbit", 99, "/")),
-            ("amqp://[::1]:99/bar", guest("[::1]", 99, "bar")),
-            ("amqp://user@rabbit", expected("rabbit", 5672, "/", "user", "guest")),
-            ("amqp://:secret@rabbit", expected("rabbit", 5672, "/", "guest", "secret")),
-            ("amqp://u%40x:p%2F%3A%25@rabbit/a%2Fb", expected("rabbit", 5672, "a/b", "u@x", "p/:%")),
+        for (url, place, user, password) in [
+            ("amqp://", "localhost:5672 /", "guest", "guest"),
+            ("amqp://rabbit", "rabbit:5672 /", "guest", "guest"),
+            ("amqp://rabbit/", "rabbit:5672 /", "guest", "guest"),
+            ("amqp://rabbit:99/%2F", "rabbit:99 /", "guest", "guest"),
+            ("amqp://[::1]:99/bar", "[::1]:99 bar", "guest", "guest"),
+            ("amqp://user@rabbit", "rabbit:5672 /", "user", "guest"),
+            ("amqp://:secret@rabbit", "rabbit:5672 /", "guest", "secret"),
+            ("amqp://u%40x:p%2F%3A%25@rabbit/a%2Fb", "rabbit:5672 a/b", "u@x", "p/:%"),
         ] {
+            let wanted = (place.to_owned(), SecurityCredentials::new_plain(user, password));
             assert!(parsed(url) == Ok(wanted), "{url}");
         }
     }
@@ -222,7 +209,7 @@ mod tests {
         }
         let longest = "x".repeat(255);
         let taken = parsed(&format!("amqp://rabbit/{longest}")).expect("a virtual host");
-        assert!(taken == expected("rabbit", 5672, &longest, "guest", "guest"));
+        assert_eq!(taken.0, format!("rabbit:5672 {longest}"));
     }
 
     #[test]

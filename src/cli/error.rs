@@ -28,6 +28,20 @@ impl<E: Error> From<E> for CliError {
     }
 }
 
+/// Two settings, each with its name, that must be given together or not at all.
+pub(super) fn both_or_none<A, B>(
+    (first_name, first): (&str, Option<A>),
+    (second_name, second): (&str, Option<B>),
+) -> Result<Option<(A, B)>, CliError> {
+    let missing = |given, missing| CliError::new(format!("{given} must be given together with {missing}"));
+    match (first, second) {
+        (Some(first), Some(second)) => Ok(Some((first, second))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(missing(first_name, second_name)),
+        (None, Some(_)) => Err(missing(second_name, first_name)),
+    }
+}
+
 /// Prints a line on standard output. If nobody reads it, the command goes on all the same.
 pub(super) fn say(text: impl fmt::Display) {
     let _ = writeln!(io::stdout(), "{text}");

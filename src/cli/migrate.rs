@@ -2,7 +2,7 @@
 
 use super::{
     deployment::Deployment,
-    error::{CliError, say},
+    error::{CliError, both_or_none, say},
     startup,
 };
 use crate::{config::Database, store::migrations::app_role::RoleName};
@@ -26,20 +26,8 @@ pub struct MigrateArgs {
 
 pub(super) async fn run(args: MigrateArgs) -> Result<(), CliError> {
     let password = args.app_role_password.filter(|password| !password.expose_secret().is_empty());
-    let app_role = match (args.app_role, password) {
-        (Some(name), Some(password)) => Some((name, password)),
-        (Some(_), None) => {
-            return Err(CliError::new(
-                "--app-role (or APP_ROLE) must be given together with APP_ROLE_PASSWORD",
-            ));
-        }
-        (None, Some(_)) => {
-            return Err(CliError::new(
-                "APP_ROLE_PASSWORD must be given together with --app-role NAME (or APP_ROLE)",
-            ));
-        }
-        (None, None) => None,
-    };
+    let app_role =
+        both_or_none(("--app-role (or APP_ROLE)", args.app_role), ("APP_ROLE_PASSWORD", password))?;
     let deployment = Deployment::database(args.database)?;
     if app_role.is_some() {
         deployment.need_roles()?;

@@ -2,7 +2,7 @@
 
 use super::{
     deployment::Deployment,
-    error::{CliError, say},
+    error::{CliError, both_or_none, say},
     startup,
 };
 use crate::{config::Database, domain::account::Email, services::seed};
@@ -36,27 +36,19 @@ pub(super) async fn run(args: SeedArgs) -> Result<(), CliError> {
     };
     let email = args.admin.filter(|email| !email.is_empty());
     let password = args.admin_password.filter(|password| !password.expose_secret().is_empty());
-    let (admin, accounts) = match (email, password) {
-        (Some(email), Some(password)) => {
-            let email = Email::try_from(email.as_str())
-                .map_err(|problem| CliError::new(format!("--admin {problem}")))?;
-            let password = (&password)
-                .try_into()
-                .map_err(|problem| CliError::new(format!("ADMIN_PASSWORD {problem}")))?;
-            let accounts = seed::admin(email.clone(), password)
-                .map_err(|problem| CliError::new(format!("ADMIN_PASSWORD {problem}")))?;
-            (Some(email), accounts)
-        }
-        (Some(_), None) => {
-            return Err(CliError::new("--admin (or ADMIN_EMAIL) must be given together with ADMIN_PASSWORD"));
-        }
-        (None, Some(_)) => {
-            return Err(CliError::new(
-                "ADMIN_PASSWORD must be given together with --admin EMAIL (or ADMIN_EMAIL)",
-            ));
-        }
-        (None, None) => (None, seed::demo_accounts().map_err(CliError::new)?),
-    };
+    let wrong_password = |problem: &dyn std::fmt::Display| CliError::new(format!("ADMIN_PASSWORD {problem}"));
+    let (admin, accounts) =
+        match both_or_none(("--admin (or ADMIN_EMAIL)", email), ("ADMIN_PASSWORD", password))? {
+            Some((email, password)) => {
+                let email = Email::try_from(email.as_str())
+                    .map_err(|problem| CliError::new(format!("--admin {problem}")))?;
+                let password = (&password).try_into().map_err(|problem| wrong_password(&problem))?;
+                let accounts =
+                    seed::admin(email.clone(), password).map_err(|problem| wrong_password(&problem))?;
+                (Some(email), accounts)
+            }
+            None => (None, seed::demo_accounts().map_err(CliError::new)?),
+        };
     let deployment = Deployment::database(args.database)?;
     startup::ready_database(&deployment, true).await?;
     let report = seed::fill(&deployment.store, menu, accounts).await?;

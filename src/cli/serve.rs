@@ -84,11 +84,11 @@ pub async fn serve(
     let secret = secret(given, args.demo, &deployment)?;
     let mut lifecycle = Lifecycle::start("serve", deployment, &args.tracing, args.stopping, stop)?;
     let preparation = prepare(&lifecycle.deployment, &args);
-    let Some(Prepared { identity, menu, revocations }) = lifecycle.prepare(preparation).await? else {
+    let Some((order_ids, menu, revocations)) = lifecycle.prepare(preparation).await? else {
         return Ok(());
     };
     spawn_background_tasks(&mut lifecycle, &menu, &revocations, tls.clone());
-    let intake = start_intake(&mut lifecycle, &args, menu.clone(), identity);
+    let intake = start_intake(&mut lifecycle, &args, menu.clone(), order_ids);
     let Deployment { store, broker, name, .. } = &lifecycle.deployment;
     let health = Health::new(store.clone(), broker.clone(), Needs::Either, lifecycle.stop.clone());
     let metrics = sampled_metrics(name, health.clone(), Arc::downgrade(&intake));
@@ -155,14 +155,11 @@ fn secret(
     }
 }
 
-/// Parts that are read from the database before anybody can connect.
-struct Prepared {
-    identity: OrderIds,
-    menu: Menu,
-    revocations: Revocations,
-}
-
-async fn prepare(deployment: &Deployment, args: &ServeArgs) -> Result<Prepared, CliError> {
+/// Prepares the database, and reads the parts that are held in memory.
+async fn prepare(
+    deployment: &Deployment,
+    args: &ServeArgs,
+) -> Result<(OrderIds, Menu, Revocations), CliError> {
     startup::ready_database(deployment, args.migrate).await?;
     let store = &deployment.store;
     if args.demo {
@@ -174,11 +171,9 @@ async fn prepare(deployment: &Deployment, args: &ServeArgs) -> Result<Prepared, 
         let new_key = new_key.clone();
         store.write(async |conn| settings::get_or_set(conn, IDENTITY_KEY_SETTING, new_key).await)
     });
-    Ok(Prepared {
-        identity: OrderIds::new(&key.await?),
-        menu: retry_until_available(|| Menu::load(store.clone())).await?,
-        revocations: retry_until_available(|| Revocations::load(store.clone())).await?,
-    })
+    let order_ids = OrderIds::new(&key.await?);
+    let menu = retry_until_available(|| Menu::load(store.clone())).await?;
+    Ok((order_ids, menu, retry_until_available(|| Revocations::load(store.clone())).await?))
 }
 
 fn spawn_background_tasks(
@@ -199,13 +194,13 @@ fn spawn_background_tasks(
 }
 
 /// Starts the recorder and intake. The recorder ends when the last owner of intake is gone.
-fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, identity: OrderIds) -> Arc<Intake> {
+fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, order_ids: OrderIds) -> Arc<Intake> {
     let Lifecycle { deployment, stop, tasks, .. } = lifecycle;
     let store = &deployment.store;
     let (recorder, recording) = Recorder::start(store.clone());
     tasks.supervise("recorder", recording);
     let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
-    let intake = Arc::new(Intake::new(menu, sink, store.clone(), identity, &args.ordering, settlement));
+    let intake = Arc::new(Intake::new(menu, sink, store.clone(), order_ids, &args.ordering, settlement));
     tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
     if let Some(broker) = deployment.broker.clone() {
         let retries = args.servers.retries();

@@ -1,38 +1,28 @@
 //! Decides between beginning a piece of work and abandoning it: exactly one of the two happens, whichever threads ask for them.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 
-const WAITING: u8 = 0;
-const BEGUN: u8 = 1;
-const ABANDONED: u8 = 2;
-
-/// The start of a piece of work that may be abandoned while it waits.
+/// The start of a piece of work that may be abandoned while it waits: `true` once it has begun, `false` once it is abandoned.
 #[derive(Debug, Default)]
-pub struct WorkStart(AtomicU8);
+pub struct WorkStart(OnceLock<bool>);
 
 impl WorkStart {
     /// Begins the work, unless it was abandoned. Returns whether it has begun; work that is repeated stays begun.
     pub fn begin(&self) -> bool {
-        self.leave_waiting_for(BEGUN) == BEGUN
+        *self.0.get_or_init(|| true)
     }
 
     /// Abandons the work, unless it has begun. Returns whether it is abandoned.
     pub fn abandon(&self) -> bool {
-        self.leave_waiting_for(ABANDONED) == ABANDONED
+        !self.0.get_or_init(|| false)
     }
 
     pub fn is_begun(&self) -> bool {
-        self.0.load(Ordering::Acquire) == BEGUN
+        self.0.get() == Some(&true)
     }
 
     pub fn is_abandoned(&self) -> bool {
-        self.0.load(Ordering::Acquire) == ABANDONED
-    }
-
-    /// Returns the state afterwards: this one, or the one that came first.
-    fn leave_waiting_for(&self, state: u8) -> u8 {
-        let left = self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire);
-        left.map_or_else(|first| first, |_| state)
+        self.0.get() == Some(&false)
     }
 }
 

@@ -85,7 +85,7 @@ pub(super) struct Rejected<R = Reason> {
 /// Returns the first rejected part of each message and the number of its rejected parts. The log gets a line for each message,
 /// however many parts it has.
 fn by_message(rejected: &[Rejected<String>]) -> impl Iterator<Item = (usize, &Rejected<String>)> {
-    let mut messages: BTreeMap<u64, (usize, &Rejected<String>)> = BTreeMap::new();
+    let mut messages: BTreeMap<(u64, u64), (usize, &Rejected<String>)> = BTreeMap::new();
     for part in rejected {
         messages.entry(part.delivery.tag.message()).or_insert((0, part)).0 += 1;
     }

@@ -12,33 +12,36 @@ pub(crate) struct Acknowledgement {
 /// A part of a message on a subscription. A message is acknowledged when all of its parts are settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryTag {
+    /// The consumer's number within the subscription.
+    pub(crate) consumer: u64,
     pub(crate) message: u64,
     pub(crate) part: usize,
 }
 
 impl DeliveryTag {
-    /// Returns the message's number: all parts of an unacknowledged message are delivered again.
-    pub fn message(self) -> u64 {
-        self.message
+    /// Returns what tells the message from others: all parts of an unacknowledged message are delivered again.
+    pub fn message(self) -> (u64, u64) {
+        (self.consumer, self.message)
     }
 }
 
 /// The unacknowledged deliveries of one channel, by delivery tag.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledgements {
-    open: BTreeSet<DeliveryTag>,
+    /// Messages and parts.
+    open: BTreeSet<(u64, usize)>,
     settled: BTreeSet<u64>,
 }
 
 impl Acknowledgements {
     pub(crate) fn delivered(&mut self, message: u64, parts: usize) {
-        self.open.extend((0..parts).map(|part| DeliveryTag { message, part }));
+        self.open.extend((0..parts).map(|part| (message, part)));
     }
 
     /// Notes that a part is handled for good. Parts that are not open are ignored.
     pub(crate) fn settle(&mut self, tag: DeliveryTag) {
-        let DeliveryTag { message, .. } = tag;
-        if self.open.remove(&tag) && !self.has_open_parts(message) {
+        let DeliveryTag { message, part, .. } = tag;
+        if self.open.remove(&(message, part)) && !self.has_open_parts(message) {
             self.settled.insert(message);
         }
     }
@@ -49,13 +52,13 @@ impl Acknowledgements {
     }
 
     fn has_open_parts(&self, message: u64) -> bool {
-        self.open.range(DeliveryTag { message, part: 0 }..).next().is_some_and(|next| next.message == message)
+        self.open.range((message, 0)..).next().is_some_and(|(next, _)| *next == message)
     }
 
     /// Returns as few acknowledgements as possible for everything settled since the last call. None covers an open delivery.
     pub(crate) fn take(&mut self) -> Vec<Acknowledgement> {
         let beyond = match self.open.first() {
-            Some(open) => self.settled.split_off(&open.message),
+            Some((message, _)) => self.settled.split_off(message),
             None => BTreeSet::new(),
         };
         let below = std::mem::take(&mut self.settled);
@@ -70,6 +73,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn tag(message: u64, part: usize) -> DeliveryTag {
+        DeliveryTag { consumer: 0, message, part }
+    }
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -114,7 +121,7 @@ mod tests {
                     Step::Deliver(count) => {
                         last += 1;
                         unacknowledged.insert(last);
-                        let tags = (0..count).map(|part| DeliveryTag { message: last, part });
+                        let tags = (0..count).map(|part| tag(last, part));
                         parts.extend(tags.clone());
                         open.extend(tags);
                         acknowledgements.delivered(last, count);
@@ -124,7 +131,7 @@ mod tests {
                         open.remove(&tag);
                         acknowledgements.settle(tag);
                     }
-                    Step::Settle(_) => acknowledgements.settle(DeliveryTag { message: 1, part: 0 }),
+                    Step::Settle(_) => acknowledgements.settle(tag(1, 0)),
                     Step::Take => {
                         let unsettled: BTreeSet<u64> = open.iter().map(|tag: &DeliveryTag| tag.message).collect();
                         let settled = (1..=last).filter(|tag| !unsettled.contains(tag)).collect();
@@ -142,7 +149,7 @@ mod tests {
     fn a_batch_without_gaps_takes_one_acknowledgement() {
         let mut acknowledgements = Acknowledgements::default();
         (1..=500).for_each(|message| acknowledgements.delivered(message, 2));
-        let tags = (1..=400).rev().flat_map(|message| [0, 1].map(|part| DeliveryTag { message, part }));
+        let tags = (1..=400).rev().flat_map(|message| [0, 1].map(|part| tag(message, part)));
         tags.for_each(|tag| acknowledgements.settle(tag));
         assert_eq!(acknowledgements.take(), [Acknowledgement { tag: 400, multiple: true }]);
         assert_eq!(acknowledgements.take(), []);

@@ -42,7 +42,8 @@ pub struct Delivery {
 pub(crate) struct Consumer {
     channel: PooledChannel,
     tag: String,
-    generation: Generation,
+    /// The number within the subscription.
+    number: u64,
     /// Limited by the prefetch, not by amqprs.
     messages: UnboundedReceiver<ConsumerMessage>,
     /// Parts of messages that did not fit into a batch.
@@ -50,43 +51,12 @@ pub(crate) struct Consumer {
     acknowledgements: Acknowledgements,
 }
 
-/// The number of a consumer within its subscription, in the upper bits of its deliveries' numbers: it tells them from those of
-/// other consumers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Generation(u64);
-
-/// A channel numbers its deliveries from 1, and never needs more bits than these.
-const DELIVERY_BITS: u32 = 40;
-
-impl Generation {
-    pub(crate) const FIRST: Self = Self(0);
-
-    pub(crate) fn next(self) -> Self {
-        // The upper bits start again after 2 years, when no delivery with the first numbers is left.
-        Self(self.0.wrapping_add(1) << DELIVERY_BITS >> DELIVERY_BITS)
-    }
-
-    /// Returns the subscription's number for a channel's number.
-    fn number(self, delivery: u64) -> u64 {
-        (self.0 << DELIVERY_BITS) | delivery
-    }
-
-    /// Returns the channel's number for a subscription's number.
-    fn delivery(self, number: u64) -> u64 {
-        number ^ (self.0 << DELIVERY_BITS)
-    }
-
-    fn has(self, tag: DeliveryTag) -> bool {
-        tag.message >> DELIVERY_BITS == self.0
-    }
-}
-
 impl Consumer {
     pub(crate) async fn open(
         pool: &ChannelPool,
         queue: &str,
         prefetch: u16,
-        generation: Generation,
+        number: u64,
     ) -> Result<Self, QueueError> {
         // A new channel, because RabbitMQ 3.10.8 can't consume twice on the same one.
         let channel = pool.keep().await?;
@@ -103,7 +73,7 @@ impl Consumer {
         Ok(Self {
             channel,
             tag,
-            generation,
+            number,
             messages,
             left: VecDeque::new(),
             acknowledgements: Acknowledgements::default(),
@@ -149,7 +119,7 @@ impl Consumer {
     fn unpack(&mut self, message: ConsumerMessage) {
         let Some(deliver) = message.deliver else { return };
         let properties = message.basic_properties.unwrap_or_default();
-        let (number, redelivered) = (self.generation.number(deliver.delivery_tag()), deliver.redelivered());
+        let (number, redelivered) = (deliver.delivery_tag(), deliver.redelivered());
         let failures = RetryInfo::read(properties.headers());
         let body = message.content.unwrap_or_default();
         let media_type = properties.content_type().map(String::as_str);
@@ -158,8 +128,9 @@ impl Consumer {
         let is_batch = media_type == Some(json_seq::BATCH_MEDIA_TYPE);
         let checked = if is_batch { json_seq::check_batch(&body) } else { json_seq::check_single(&body) };
         let oversize = checked.err();
+        let consumer = self.number;
         let delivery = |part, body, message_id, trace| Delivery {
-            tag: DeliveryTag { message: number, part },
+            tag: DeliveryTag { consumer, message: number, part },
             message_id,
             foreign: foreign.map(str::to_owned),
             redelivered,
@@ -183,11 +154,11 @@ impl Consumer {
 
     /// Returns whether this consumer received the delivery.
     pub(crate) fn received(&self, tag: DeliveryTag) -> bool {
-        self.generation.has(tag)
+        tag.consumer == self.number
     }
 
-    pub(crate) fn generation(&self) -> Generation {
-        self.generation
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Acknowledges deliveries that are handled for good.
@@ -200,7 +171,6 @@ impl Consumer {
             if !self.channel.is_open() {
                 return Err(QueueError::NotConnected);
             }
-            let tag = self.generation.delivery(tag);
             let acknowledge = self.channel.raw()?.basic_ack(BasicAckArguments::new(tag, multiple));
             match timeout(ACKNOWLEDGE_TIMEOUT, acknowledge).await {
                 Ok(sent) => sent.map_err(|cause| QueueError::Failed { what: "acknowledge", cause })?,
@@ -229,24 +199,6 @@ impl Consumer {
         if let Err(error) = self.cancel().await.and(self.channel.close().await) {
             // The end of the connection has the same effect.
             tracing::debug!(%error, "failed to close a consumer");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn deliveries_to_different_consumers_have_different_numbers() {
-        let (first, second) = (Generation::FIRST, Generation::FIRST.next());
-        let last = Generation(u64::MAX >> DELIVERY_BITS);
-        assert_eq!(last.next(), first);
-        for generation in [first, second, last] {
-            let tag = DeliveryTag { message: generation.number(7), part: 0 };
-            assert_eq!(generation.delivery(tag.message), 7);
-            let others = [first, second, last].into_iter().filter(|other| *other != generation);
-            assert!(generation.has(tag) && others.into_iter().all(|other| !other.has(tag)));
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
     topology::{Source, Topology},
 };
 use acknowledgements::DeliveryTag;
-use channel_consumer::{Consumer, Delivery, Generation};
+use channel_consumer::{Consumer, Delivery};
 use rand::random_range;
 use reception::{Reception, SourceReception};
 use std::time::Duration;
@@ -42,9 +42,9 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    async fn open(&self, generation: Generation) -> Result<Consumer, QueueError> {
+    async fn open(&self, number: u64) -> Result<Consumer, QueueError> {
         self.topology.declare(&self.pool).await?;
-        Consumer::open(&self.pool, self.topology.queue(self.source), self.prefetch, generation).await
+        Consumer::open(&self.pool, self.topology.queue(self.source), self.prefetch, number).await
     }
 
     /// Returns the time at which a consumer that is opened now must be replaced, with jitter.
@@ -55,7 +55,7 @@ impl Opening {
 
 impl Subscription {
     pub(super) async fn open(opening: Opening, reception: &Reception) -> Result<Self, QueueError> {
-        let current = opening.open(Generation::FIRST).await?;
+        let current = opening.open(0).await?;
         let reception = reception.of(opening.source);
         let renewal_at = opening.renewal_at();
         Ok(Self { opening, reception, current, retiring: None, renewal_at })
@@ -100,7 +100,7 @@ impl Subscription {
     }
 
     async fn renew(&mut self) -> Option<()> {
-        let renewed = self.opening.open(self.current.generation().next()).await;
+        let renewed = self.opening.open(self.current.number().wrapping_add(1)).await;
         let renewed =
             renewed.inspect_err(|error| tracing::debug!(%error, "failed to replace a consumer")).ok()?;
         let retiring = std::mem::replace(&mut self.current, renewed);
