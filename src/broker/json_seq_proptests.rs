@@ -10,7 +10,7 @@ fn texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 proptest! {
     #[test]
-    fn a_damaged_batch_is_split_at_its_separators_and_nothing_else_of_it_is_lost(
+    fn a_spoilt_bundle_is_split_at_its_separators_and_nothing_else_of_it_is_lost(
         body in nearly(texts().prop_map(|texts| join(texts.iter().map(Vec::as_slice))))
     ) {
         let texts = within(64, &body, || split(&body).map(<[u8]>::to_vec).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_message_is_an_order_or_says_why_not(body in nearly(order().prop_map(|order| encode(&order)))) {
+    fn a_spoilt_message_is_an_order_or_says_why_not(body in nearly(order().prop_map(|order| encode(&order)))) {
         match within(64, &body, || (named_id(&body), decode(&body)).1) {
             // An order that was decoded can be sent on, and is the same there.
             Ok(order) => prop_assert_eq!(decode(&encode(&order)).ok(), Some(order)),

@@ -35,7 +35,7 @@ async fn a_message_that_is_too_large_is_one_dead_letter_and_one_line_and_takes_n
     let (serve, _) = bar.serve().await;
     let log = NamedTempFile::new().unwrap();
     let mut worker = Role::start_logging_to(log.reopen().unwrap().into(), &["work"], &bar.environment());
-    worker.says("works").await;
+    worker.says("records orders").await;
 
     // Too many parts, too many bytes, or both.
     let parts = |count: usize| "\u{1e}{}\n".repeat(count).into_bytes();

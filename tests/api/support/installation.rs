@@ -80,7 +80,7 @@ impl Installation {
     /// A `work` with other settings.
     pub async fn work_with(&self, settings: &[(&str, &str)]) -> Role {
         let mut role = Role::start(&["work"], &[&self.environment(), settings].concat());
-        role.says("works").await;
+        role.says("records orders").await;
         role
     }
 
