@@ -20,9 +20,9 @@ use shakerqueue::{
     domain::{
         account::{Email, Role, User},
         ids::{OrderId, SessionId, UserId},
-        json_object::JsonObject,
+        json::JsonObject,
         now,
-        order::{Drink, Line, NewOrder, Quantity},
+        order::{Drink, NewOrder, OrderLine, Quantity},
         priority,
         text::Username,
     },
@@ -104,7 +104,7 @@ fn order(customer: UserId, drink: Drink) -> NewOrder {
         id: OrderId::new_v7(),
         customer_id: customer,
         placed_by: customer,
-        lines: vec![Line { recipe: drink, quantity: Quantity::ONE, note: None }],
+        lines: vec![OrderLine { recipe: drink, quantity: Quantity::ONE, note: None }],
         table: None,
         note: None,
         priority: priority::priority(30),
@@ -207,7 +207,7 @@ async fn fill(store: &Store) {
             let menu = recipes::menu(conn).await?;
             Ok((
                 page.first().map(|user| user.id),
-                menu.first().map(|recipe| (recipe.id, recipe.formula.name.clone())),
+                menu.first().map(|recipe| (recipe.id, recipe.spec.name.clone())),
             ))
         })
         .await

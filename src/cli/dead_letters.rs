@@ -6,7 +6,7 @@ use super::{
     startup,
 };
 use crate::{
-    config::Database,
+    config::DatabaseArgs,
     domain::{
         dead_letter::{DeadLetter, Resolution},
         ids::DeadLetterId,
@@ -27,7 +27,7 @@ enum Action {
     /// Lists dead letters, newest first: one on each line, in columns that tabs separate.
     List {
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
         /// Include those that were replayed or discarded.
         #[arg(long)]
         all: bool,
@@ -35,21 +35,21 @@ enum Action {
     /// Shows a dead letter and its message.
     Show {
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
         /// The dead letter's id, as in the list.
         id: DeadLetterId,
     },
     /// Records orders after all, each under the id that its customer knows. Safe to repeat.
     Replay {
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
         #[command(flatten)]
         selection: SelectionArgs,
     },
     /// Discards dead letters. They can still be listed, shown and replayed.
     Discard {
         #[command(flatten)]
-        database: Database,
+        database: DatabaseArgs,
         #[command(flatten)]
         selection: SelectionArgs,
     },
@@ -91,7 +91,7 @@ pub(super) async fn run(DeadLetterArgs { action }: DeadLetterArgs) -> Result<(),
     }
 }
 
-async fn open(database: Database) -> Result<DeadLetters, CliError> {
+async fn open(database: DatabaseArgs) -> Result<DeadLetters, CliError> {
     let deployment = Deployment::database(database)?;
     startup::ready_database(&deployment, false).await?;
     Ok(DeadLetters::new(deployment.store))

@@ -8,7 +8,7 @@
 
 use crate::{
     broker::{Broker, Settings},
-    config::{Database, Servers, sqlite_path},
+    config::{DatabaseArgs, ServerArgs, sqlite_path},
     services::orders::{
         intake::{BrokerFirst, OrderSink, Settlement, StoredOrders},
         recorder::Recorder,
@@ -45,7 +45,7 @@ pub(super) struct DeploymentError(String);
 
 impl Deployment {
     /// Chooses by the two URLs, without connecting. All work of the broker runs on the runtime that this is called on.
-    pub(super) fn choose(servers: &Servers) -> Result<Self, DeploymentError> {
+    pub(super) fn choose(servers: &ServerArgs) -> Result<Self, DeploymentError> {
         let database = servers
             .database
             .database_url
@@ -76,8 +76,8 @@ impl Deployment {
     }
 
     /// Returns a deployment without its broker, for commands that need only the database.
-    pub(super) fn database(database: Database) -> Result<Self, DeploymentError> {
-        Self::choose(&Servers {
+    pub(super) fn database(database: DatabaseArgs) -> Result<Self, DeploymentError> {
+        Self::choose(&ServerArgs {
             database,
             amqp_url: None,
             queue_prefix: String::new(),
@@ -86,7 +86,7 @@ impl Deployment {
         })
     }
 
-    fn embedded(path: &Path, database: &Database) -> Result<Self, DeploymentError> {
+    fn embedded(path: &Path, database: &DatabaseArgs) -> Result<Self, DeploymentError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(DeploymentError(format!(
@@ -104,7 +104,7 @@ impl Deployment {
 
     fn postgres(
         name: &'static str,
-        database: &Database,
+        database: &DatabaseArgs,
         broker: Option<Broker>,
     ) -> Result<Self, DeploymentError> {
         let none = SecretString::default();

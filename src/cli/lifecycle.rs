@@ -13,7 +13,7 @@ use super::{
     startup::ReservedAddress,
 };
 use crate::{
-    config::{ShutdownArgs, Tracing},
+    config::{ShutdownArgs, TraceArgs},
     http::{self, ServerHandle, ThreadWatchdog},
     services::{health::Health, sampled_metrics::SampledMetrics},
     telemetry::{
@@ -51,7 +51,7 @@ impl Lifecycle {
     pub(super) fn start(
         role: &'static str,
         deployment: Deployment,
-        tracing: &Tracing,
+        tracing: &TraceArgs,
         stopping: ShutdownArgs,
         stop: CancellationToken,
     ) -> Result<Self, CliError> {
@@ -61,7 +61,7 @@ impl Lifecycle {
         if let Some(broker) = deployment.broker.clone() {
             tasks.spawn("broker", broker.ended());
         }
-        Ok(Self { deployment, stop, tasks, shutdown_timeout: stopping.within(), traces, admin: None })
+        Ok(Self { deployment, stop, tasks, shutdown_timeout: stopping.timeout(), traces, admin: None })
     }
 
     /// Prepares the work, which may have to wait for the database. Returns `None` if a signal came first: nothing has begun.

@@ -5,14 +5,14 @@ use super::{
     error::{CliError, both_or_none, say},
     startup,
 };
-use crate::{config::Database, store::migrations::app_role::RoleName};
+use crate::{config::DatabaseArgs, store::migrations::app_role::RoleName};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
     #[command(flatten)]
-    database: Database,
+    database: DatabaseArgs,
 
     /// The PostgreSQL role for `serve` and `work`, with the password in `APP_ROLE_PASSWORD`: it is created, or its privileges are
     /// renewed. It may read and write rows and nothing else, so only migrating and seeding need the database's owner.

@@ -14,7 +14,7 @@ mod startup;
 mod work;
 
 use crate::{
-    config::{Logging, ServeArgs, WorkArgs},
+    config::{LogArgs, ServeArgs, WorkArgs},
     telemetry,
 };
 use clap::{Parser, Subcommand};
@@ -27,7 +27,7 @@ pub struct Cli {
     command: Command,
 
     #[command(flatten)]
-    pub logging: Logging,
+    pub logging: LogArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,7 +5,7 @@ use super::{
     error::{CliError, both_or_none, say},
     startup,
 };
-use crate::{config::Database, domain::account::Email, services::seed};
+use crate::{config::DatabaseArgs, domain::account::Email, services::seed};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct SeedArgs {
     #[command(flatten)]
-    database: Database,
+    database: DatabaseArgs,
 
     /// A JSON file with another menu: {"recipes":[{"name":…,"build":…,"glass":…,"ingredients":[…],"method":…}]}.
     #[arg(long, value_name = "FILE")]

@@ -203,7 +203,7 @@ fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, order_i
     let intake = Arc::new(Intake::new(menu, sink, store.clone(), order_ids, &args.ordering, settlement));
     tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
     if let Some(broker) = deployment.broker.clone() {
-        let retries = args.servers.retries();
+        let retries = args.servers.retry_delays();
         let recovery = Recovery { broker, retries, quiet: Duration::from_secs(args.queue_settle_seconds) };
         tasks.spawn("recovery", recovery.run(Arc::downgrade(&intake), stop.clone()));
     }

@@ -41,7 +41,7 @@ pub async fn run(args: WorkArgs) -> Result<(), CliError> {
         lifecycle.serve_admin(ReservedAddress::new(address)?, health, metrics, &ThreadWatchdog::start()?)?;
     }
     say("ShakerQueue records orders from the broker");
-    let (batch_size, retries) = (args.batch_size, args.servers.retries());
+    let (batch_size, retries) = (args.batch_size, args.servers.retry_delays());
     let worker = Worker { broker, store, batch_size, retries, in_flight };
     lifecycle.tasks.spawn(WORKER, worker.run(stop));
     lifecycle.run(WORKER, ready(())).await

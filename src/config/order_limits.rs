@@ -1,34 +1,30 @@
-//! How much a guest may order.
+//! Limits on the orders of guests.
 
 use clap::Args;
 use std::{num::NonZeroU32, str::FromStr};
 
-/// The most open orders of a customer that can be set.
 const MAX_OPEN_ORDERS: u32 = 1000;
 
-/// How much a guest may order. Staff may have as many open orders as they like.
+/// Staff are exempt from the limit on open orders.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OrderLimits {
-    /// The most open orders of a customer: queued, pending or in progress. `off` (for load tests) turns this off and the two limits
+    /// Limit on open orders of a customer: queued, pending or in progress. `off` (for load tests) also turns off the two limits
     /// below. Staff are exempt.
     #[arg(long, env = "OPEN_ORDERS", value_name = "off|N", default_value = "10")]
     pub open_orders: OpenOrdersLimit,
 
-    /// The most drinks of accounts younger than an hour that are open at a time, all accounts at one address together.
+    /// Limit on open drinks of accounts younger than an hour, for all accounts at one address together.
     #[arg(long, env = "NEW_ACCOUNTS_DRINKS", value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub new_accounts_drinks: u32,
 
-    /// The most drinks of one order.
+    /// Limit on drinks in one order.
     #[arg(long, env = "DRINKS_PER_ORDER", value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=400))]
     pub drinks_per_order: u32,
 }
 
-/// The most open orders of a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenOrdersLimit {
-    /// As many as they like.
     Off,
-    /// So many.
     Limit(NonZeroU32),
 }
 

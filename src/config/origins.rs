@@ -1,25 +1,23 @@
-//! Origins whose scripts may use the API, as browsers send them.
+//! `CORS_ORIGINS`: origins whose scripts may use the API, as browsers send them.
 
 use std::str::FromStr;
 use url::Url;
 
-/// Begins what stands for all subdomains of a domain.
+/// The wildcard for all subdomains of a domain.
 const ANY_LABELS: &str = "*";
-/// Schemes whose pages have no origin of that form: browsers send `null`, or another scheme's.
+/// Schemes whose pages have no origin of their own: browsers send `null`, or another scheme's.
 const WITHOUT_ORIGIN: [&str; 8] = ["about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"];
 
-/// An origin, or several at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// `*`: any.
     Any,
-    /// This one, such as `https://bar.example` or `capacitor://localhost`.
+    /// Such as `https://bar.example` or `capacitor://localhost`.
     One(String),
-    /// All subdomains of a domain, such as `https://*.bar.example`.
+    /// Such as `https://*.bar.example`.
     Subdomains(Subdomains),
 }
 
-/// The subdomains of a domain, at any depth, but not the domain itself: what stands before and behind their labels.
+/// The subdomains of a domain, at any depth, but not the domain itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subdomains {
     scheme: String,
@@ -27,7 +25,7 @@ pub struct Subdomains {
 }
 
 impl Origin {
-    /// Reads one of a list, in which there may be nothing.
+    /// Reads an element of a list, which may be empty.
     pub fn parse(text: &str) -> Result<Option<Self>, &'static str> {
         if text.trim().is_empty() { Ok(None) } else { text.parse().map(Some) }
     }
@@ -58,7 +56,7 @@ fn subdomains(scheme: &str, domain_and_port: &str) -> Result<Subdomains, &'stati
     let domain = domain_and_port.strip_prefix('.');
     let whole = ["http://", "https://"].contains(&scheme)
         && domain.is_some_and(|domain| domain.contains('.') && !domain.contains(ANY_LABELS));
-    // One of them must be an origin: in its own form, without a path or the scheme's own port.
+    // A subdomain must be an origin as browsers send it, without a path or the scheme's own port.
     if !whole || !is_web_origin(&format!("{scheme}a{domain_and_port}")) {
         return Err(
             "must be an origin whose * stands for subdomains only, of a domain with at least one dot, such as \
@@ -69,7 +67,6 @@ fn subdomains(scheme: &str, domain_and_port: &str) -> Result<Subdomains, &'stati
 }
 
 impl Subdomains {
-    /// Returns whether this is the origin of one of them.
     pub fn contains(&self, origin: &[u8]) -> bool {
         let labels = origin
             .strip_prefix(self.scheme.as_bytes())
@@ -85,13 +82,13 @@ fn is_label(label: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
 }
 
-/// Returns whether this is the origin of pages of the web: a scheme, a host and perhaps a port.
+/// Accepts the origins of web pages: `http` or `https`, a host and perhaps a port.
 fn is_web_origin(text: &str) -> bool {
     let url = Url::parse(text).ok().filter(|url| ["http", "https"].contains(&url.scheme()));
     url.is_some_and(|url| url.origin().ascii_serialization() == text)
 }
 
-/// Returns whether this is the origin of pages that an app brings along, under a scheme of its own: `capacitor://localhost`.
+/// Accepts the origins of pages inside an app, which have a scheme of its own: `capacitor://localhost`.
 fn is_app_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let (host, port) = host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port)));

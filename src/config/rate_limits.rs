@@ -1,73 +1,65 @@
-//! `RATE_LIMITS`: how many requests are answered a minute.
+//! `RATE_LIMITS`: limits on requests per minute.
 
 use std::{num::NonZeroU32, str::FromStr};
 
 /// Requests that are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteClass {
-    /// What looks at a password.
+    /// All requests that check a password.
     Login,
     /// `POST /token/refresh`.
     Refresh,
-    /// New accounts.
     Registration,
     /// `POST /orders`.
     Ordering,
-    /// Whatever changes nothing.
+    /// Requests with `GET`, `HEAD` or `OPTIONS`.
     Reading,
-    /// All else.
     Writing,
-    /// Whatever comes without a valid token, of each of the kinds above.
+    /// Requests without a valid token, which also count in one of the classes above.
     Anonymous,
 }
 
-/// Whose requests are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BudgetOwner {
-    /// One account's; without a policy for staff of its own, also theirs.
+    /// One account. Includes staff in classes without a policy for them.
     Account,
-    /// One employee's or admin's.
     Staff,
-    /// Those from one address that are not staff's: all guests of a bar may share one.
+    /// One address, without staff. All guests of a bar may share one.
     Address,
 }
 
-/// How many requests of a kind somebody may make.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// What it is called, here and in headers.
+    /// Its name in the setting and in headers.
     pub name: &'static str,
-    /// Of which requests.
     pub kind: RouteClass,
-    /// Whose.
     pub whose: BudgetOwner,
-    /// So many in a minute, and at most so many at once.
+    /// Also the limit on a burst.
     pub per_minute: NonZeroU32,
 }
 
-/// The most that can be asked for: it leaves governor's arithmetic room.
+/// Leaves room for governor's arithmetic.
 const MAX_PER_MINUTE: u32 = 10_000_000;
 
-/// What holds unless something else is said.
 const DEFAULTS: [Policy; 15] = [
-    usual("anonymous-address", RouteClass::Anonymous, BudgetOwner::Address, 12_000),
-    usual("login", RouteClass::Login, BudgetOwner::Account, 10),
-    usual("login-address", RouteClass::Login, BudgetOwner::Address, 120),
-    usual("refresh", RouteClass::Refresh, BudgetOwner::Account, 20),
-    usual("refresh-address", RouteClass::Refresh, BudgetOwner::Address, 1200),
-    usual("registration-address", RouteClass::Registration, BudgetOwner::Address, 60),
-    usual("ordering", RouteClass::Ordering, BudgetOwner::Account, 60),
-    usual("ordering-staff", RouteClass::Ordering, BudgetOwner::Staff, 600),
-    usual("ordering-address", RouteClass::Ordering, BudgetOwner::Address, 1200),
-    usual("reading", RouteClass::Reading, BudgetOwner::Account, 300),
-    usual("reading-staff", RouteClass::Reading, BudgetOwner::Staff, 3000),
-    usual("reading-address", RouteClass::Reading, BudgetOwner::Address, 12_000),
-    usual("writing", RouteClass::Writing, BudgetOwner::Account, 60),
-    usual("writing-staff", RouteClass::Writing, BudgetOwner::Staff, 1200),
-    usual("writing-address", RouteClass::Writing, BudgetOwner::Address, 600),
+    default("anonymous-address", RouteClass::Anonymous, BudgetOwner::Address, 12_000),
+    default("login", RouteClass::Login, BudgetOwner::Account, 10),
+    default("login-address", RouteClass::Login, BudgetOwner::Address, 120),
+    default("refresh", RouteClass::Refresh, BudgetOwner::Account, 20),
+    default("refresh-address", RouteClass::Refresh, BudgetOwner::Address, 1200),
+    default("registration-address", RouteClass::Registration, BudgetOwner::Address, 60),
+    default("ordering", RouteClass::Ordering, BudgetOwner::Account, 60),
+    default("ordering-staff", RouteClass::Ordering, BudgetOwner::Staff, 600),
+    default("ordering-address", RouteClass::Ordering, BudgetOwner::Address, 1200),
+    default("reading", RouteClass::Reading, BudgetOwner::Account, 300),
+    default("reading-staff", RouteClass::Reading, BudgetOwner::Staff, 3000),
+    default("reading-address", RouteClass::Reading, BudgetOwner::Address, 12_000),
+    default("writing", RouteClass::Writing, BudgetOwner::Account, 60),
+    default("writing-staff", RouteClass::Writing, BudgetOwner::Staff, 1200),
+    default("writing-address", RouteClass::Writing, BudgetOwner::Address, 600),
 ];
 
-const fn usual(name: &'static str, kind: RouteClass, whose: BudgetOwner, per_minute: u32) -> Policy {
+const fn default(name: &'static str, kind: RouteClass, whose: BudgetOwner, per_minute: u32) -> Policy {
     let per_minute = match NonZeroU32::new(per_minute) {
         Some(number) => number,
         None => NonZeroU32::MIN,
@@ -75,12 +67,11 @@ const fn usual(name: &'static str, kind: RouteClass, whose: BudgetOwner, per_min
     Policy { name, kind, whose, per_minute }
 }
 
-/// The policies that hold; none when limits are off.
+/// The policies in force; none if limits are off.
 #[derive(Debug, Clone)]
 pub struct RateLimits(Vec<Policy>);
 
 impl RateLimits {
-    /// All that hold.
     pub fn policies(&self) -> &[Policy] {
         &self.0
     }
@@ -104,7 +95,7 @@ impl FromStr for RateLimits {
                 .and_then(NonZeroU32::new)
                 .ok_or_else(|| format!("{name} must be 1 to {MAX_PER_MINUTE}"))?;
             let policy = policies.iter_mut().find(|policy| policy.name == name);
-            policy.ok_or_else(|| format!("there is no {name}; there are {}", names()))?.per_minute = number;
+            policy.ok_or_else(|| format!("{name} must be one of {}", names()))?.per_minute = number;
         }
         Ok(Self(policies.to_vec()))
     }

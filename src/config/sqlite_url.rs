@@ -1,32 +1,28 @@
-//! Reads the path that a `sqlite://` URL names.
+//! `sqlite://` URLs.
 
 use percent_encoding::percent_decode_str;
 use std::path::PathBuf;
 
-/// The beginning of such a URL.
 const PREFIX: &str = "sqlite://";
 
-/// Why a `sqlite://` URL names no file: it can be read after `DATABASE_URL`.
+/// Readable after `DATABASE_URL`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SqliteUrlError {
-    /// There is nothing after the prefix.
     #[error("needs a path, as in sqlite://bar.db or sqlite:///var/lib/bar.db")]
     NoPath,
-    /// A database that is gone when the process ends is none to keep orders in.
     #[error("must name a file: a database in memory keeps nothing")]
     Memory,
-    /// Nothing about the file can be set in the URL.
     #[error(
         "has the parameter {0:?}, but sqlite:// takes none: name the file only (a ? in its path is written %3F)"
     )]
     Parameter(String),
-    /// Decoded, it can't be the path of a file.
+    /// It is not a path once it is decoded.
     #[error("must be UTF-8 without null bytes once it is percent-decoded")]
     NotText,
 }
 
-/// Returns the path in a `sqlite://` URL as it stands there, and percent-decoded. A `%` that no two hexadecimal digits follow
-/// stands for itself.
+/// Returns the path in a `sqlite://` URL as it is written, and percent-decoded. A `%` without two hexadecimal digits stands for
+/// itself.
 pub fn sqlite_path(url: &str) -> Result<(PathBuf, PathBuf), SqliteUrlError> {
     let written = url.strip_prefix(PREFIX).unwrap_or(url);
     if let Some((_, parameters)) = written.split_once('?') {

@@ -1,14 +1,12 @@
-//! `TRUSTED_PROXIES`: who is believed about where a request came from.
+//! `TRUSTED_PROXIES`: proxies whose forwarding headers are trusted.
 
 use ipnet::IpNet;
 use std::{net::IpAddr, str::FromStr};
 
-/// Addresses and networks of proxies.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether this is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

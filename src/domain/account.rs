@@ -1,71 +1,71 @@
-//! Accounts: who may do what.
+//! Accounts, their roles, e-mail addresses and passwords.
 
 use super::{
-    Timestamp, ids::UserId, openapi_schema, text::Username, unicode::compatible, validation,
-    version::EntityVersion, words,
+    Timestamp,
+    ids::UserId,
+    json::MayBeAbsent,
+    openapi_schema,
+    text::{Username, patterns::SPACE, unicode::compatible},
+    validation,
+    version::EntityVersion,
+    words::words,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 words! {
-    /// What an account may do. Each role may do what the one before may.
+    /// The role of an account. Each role includes the permissions of the one before.
     pub enum Role {
-        /// Orders, sees and cancels own orders.
+        /// Places, sees and cancels its own orders.
         Customer = "customer",
-        /// Sees all orders, works the queue, keeps the menu.
+        /// Sees all orders, works on them, and edits the menu.
         Employee = "employee",
-        /// Keeps accounts and looks after the system.
+        /// Manages accounts, dead letters and the audit trail.
         Admin = "admin",
     }
 }
 
+impl MayBeAbsent for Role {}
+
 impl Role {
-    /// Whether this is someone who works at the bar.
+    /// Returns true for employees and admins.
     pub fn is_staff(self) -> bool {
         self >= Self::Employee
     }
 }
 
-/// An account as others may see it: no password hash.
+/// An account without its password hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Its name for machines.
     pub id: UserId,
-    /// Its name for people.
     pub username: Username,
-    /// Its address, which is what it signs in with.
     pub email: Email,
-    /// What it may do.
     pub role: Role,
-    /// Whether it may do anything at all.
     pub active: bool,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// How often it changed, counted from 1.
+    /// Counted from 1, up with each change.
     pub version: i32,
 }
 
 impl User {
-    /// The state that it is in.
-    pub fn stamp(&self) -> EntityVersion {
+    pub fn entity_version(&self) -> EntityVersion {
         EntityVersion { id: self.id.0, version: self.version }
     }
 }
 
-/// An e-mail address in lower case: addresses that differ only in case are one account.
+/// An e-mail address in lower case: addresses that differ only in case belong to one account.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Email(String);
 
-validation::whole!(Email);
+validation::via_serde!(Email);
 
-openapi_schema::described!(Email: openapi_schema::email("An e-mail address. Addresses that differ only in case are one.", Self::MAX));
+openapi_schema::described!(Email: openapi_schema::text("An e-mail address. Its case does not matter.", 3, Self::MAX, email_pattern()));
 
 impl Email {
-    /// The most characters an address may have (RFC 5321: path of 256 with its brackets).
+    /// Characters of an address (RFC 5321: a path of 256 with its brackets).
     pub const MAX: usize = 254;
 
-    /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -82,7 +82,7 @@ impl TryFrom<String> for Email {
 impl TryFrom<&str> for Email {
     type Error = String;
 
-    /// Accepts what could be delivered to; whether it is, only a message would show.
+    /// Accepts addresses that a message could be sent to.
     fn try_from(text: &str) -> Result<Self, String> {
         if text.chars().nth(Self::MAX).is_some() {
             return Err(format!("must be at most {} characters", Self::MAX));
@@ -103,7 +103,14 @@ impl TryFrom<&str> for Email {
     }
 }
 
-/// A password that may be set, in the form in which it is hashed. Never shown, never logged.
+/// The rules of [`Email`] as a regular expression (ECMA-262). The format `email` of JSON Schema would not do: it allows no space
+/// around an address, which phones like to add.
+fn email_pattern() -> String {
+    let inner = "[!-\\-/-?A-~]";
+    format!("^[{SPACE}]*[!-?A-~]+@{inner}([!-?A-~]*{inner})?[{SPACE}]*$")
+}
+
+/// A password that satisfies the rules. Never shown, never logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Password {
@@ -111,30 +118,30 @@ pub struct Password {
     given: SecretString,
 }
 
-validation::whole!(Password);
+validation::via_serde!(Password);
 
 impl Password {
-    /// The fewest bytes.
+    /// In bytes, as are its limits everywhere.
     pub const MIN: usize = 8;
-    /// The most bytes: bcrypt reads no further, and half a password must not do.
+    /// bcrypt reads no further bytes, and half a password must not be enough.
     pub const MAX: usize = 72;
 
-    /// The secret itself, for hashing only: in the form NFKC, because keyboards differ in how they send the same characters (NIST SP
-    /// 800-63B, 3.1.1.2).
+    /// The secret, for hashing only, in the form NFKC: keyboards differ in how they send the same characters (NIST SP 800-63B,
+    /// 3.1.1.2).
     pub fn expose(&self) -> &str {
         self.normalized.expose_secret()
     }
 
-    /// The password as it was typed, to be compared with what is known.
+    /// The password as it was typed, without normalization.
     pub fn given(&self) -> &SecretString {
         &self.given
     }
 
-    /// The forms in which a password may have been hashed: normalized, as now, and where that is another, as it was typed, as
-    /// earlier releases did. Always as many for a text, whatever is known of the account.
+    /// The forms that may have been hashed: the normalized one and, if it differs, the one that was typed, which earlier releases
+    /// hashed. Their number depends on the text alone, not on the account.
     pub fn hashed_forms(given: &SecretString) -> Vec<SecretString> {
         let text = given.expose_secret();
-        // What is longer could never be set. Nobody shall have more normalized than that.
+        // Longer passwords could never be set, and normalizing them would cost time.
         if text.chars().nth(Self::MAX).is_some() {
             return vec![given.clone()];
         }
@@ -164,7 +171,7 @@ impl TryFrom<&SecretString> for Password {
         }
         let normalized = SecretString::from(compatible(text).into_owned());
         let bytes = normalized.expose_secret().len();
-        // Some characters become many: those that were typed count too.
+        // Some characters become many: the typed ones must suffice too.
         if text.len().min(bytes) < Self::MIN {
             return Err(format!("must be at least {} bytes", Self::MIN));
         }
@@ -178,6 +185,8 @@ impl TryFrom<&SecretString> for Password {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use regex::Regex;
 
     #[test]
     fn addresses_that_differ_in_case_are_one() {
@@ -200,6 +209,14 @@ mod tests {
             assert!(Email::try_from(text).is_err(), "{text:?} was taken for an address");
         }
         assert!(Email::try_from(format!("{}@bar.example", "a".repeat(250)).as_str()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_pattern_of_addresses_is_their_rule(text in "[a.@\\-ñ\u{a0} \r]{0,8}") {
+            let matches = Regex::new(&email_pattern()).unwrap().is_match(&text);
+            prop_assert_eq!(matches, Email::try_from(text.as_str()).is_ok());
+        }
     }
 
     #[test]

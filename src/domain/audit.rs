@@ -1,9 +1,9 @@
-//! Who changed what.
+//! The audit trail of changes and their authors.
 
 use super::{
     Timestamp,
     ids::{EntryId, SubjectId, UserId},
-    words,
+    words::words,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,53 +12,52 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 words! {
-    /// What kind of thing was changed.
+    /// The kind of entity that was changed.
     pub enum SubjectKind {
-        /// Somebody's account.
+        /// An account of any role.
         Account = "account",
-        /// A drink on the menu.
+        /// A recipe on the menu.
         Recipe = "recipe",
-        /// An order.
+        /// An order, with its status.
         Order = "order",
-        /// An order that could not be stored.
+        /// An accepted order that could not be recorded.
         DeadLetter = "dead_letter",
     }
 }
 
 words! {
-    /// What was done.
+    /// A change that the audit trail records.
     pub enum Action {
-        /// Somebody made themselves an account.
+        /// A guest registered an account.
         AccountRegistered = "account_registered",
-        /// An operator made an account, when filling the database.
+        /// An operator created the account with `seed`.
         AccountSeeded = "account_seeded",
-        /// An account may do other things than before.
+        /// The role of an account changed.
         AccountRoleChanged = "account_role_changed",
-        /// An account was switched on.
+        /// An admin activated the account.
         AccountActivated = "account_activated",
-        /// An account was switched off.
+        /// An admin deactivated the account.
         AccountDeactivated = "account_deactivated",
-        /// An account has another password.
+        /// The password of an account changed.
         AccountPasswordChanged = "account_password_changed",
-        /// A drink came onto the menu.
+        /// A recipe was added to the menu.
         RecipeAdded = "recipe_added",
-        /// A recipe was written anew.
+        /// The recipe was replaced by another version.
         RecipeReplaced = "recipe_replaced",
-        /// A drink was marked as sold out, or back.
+        /// The recipe was marked as sold out or available.
         RecipeAvailabilityChanged = "recipe_availability_changed",
-        /// A drink went off the menu.
+        /// The recipe was removed from the menu.
         RecipeArchived = "recipe_archived",
-        /// An order was moved on, called off, or back.
+        /// The status of an order changed.
         OrderMoved = "order_moved",
-        /// The order of a dead letter was stored after all.
+        /// The order of a dead letter was recorded after all.
         DeadLetterReplayed = "dead_letter_replayed",
-        /// A dead letter was given up.
+        /// The dead letter was discarded.
         DeadLetterDiscarded = "dead_letter_discarded",
     }
 }
 
 impl Action {
-    /// What it is done to.
     pub const fn subject_kind(self) -> SubjectKind {
         match self {
             Self::AccountRegistered
@@ -77,17 +76,16 @@ impl Action {
     }
 }
 
-/// Who acted.
+/// The author of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
-    /// An operator at the command line, or the product itself.
+    /// An operator at the command line, or ShakerQueue itself.
     System,
-    /// The holder of this account.
     Account(UserId),
 }
 
 impl Actor {
-    /// The word for an operator.
+    /// The word for [`System`](Self::System).
     pub const SYSTEM: &str = "system";
 }
 
@@ -105,29 +103,29 @@ impl FromStr for Actor {
     }
 }
 
-/// One field that is not what it was.
+/// A field that an action changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
-    /// Its name, as where the thing itself is read.
+    /// The name of the field in the entity's own JSON.
     field: String,
-    /// What it was; null where there was nothing.
+    /// The old value; null if there was none.
     #[schema(required)]
     before: Value,
-    /// What it is; null where there is nothing any more.
+    /// The new value; null if there is none.
     #[schema(required)]
     after: Value,
 }
 
-/// What is different, by name of the field. Never a password, a hash or a token.
+/// The fields that an action changed, sorted by name. Never a password, a hash or a token.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Changes(Vec<Change>);
 
 impl Changes {
-    /// What an action changed that can't be told.
+    /// For changes that must stay secret.
     pub const UNTOLD: Self = Self(Vec::new());
 
-    /// The fields in which the two differ; a field that is missing counts as null.
+    /// The fields in which two values differ. A missing field counts as null.
     pub fn between(before: &impl Serialize, after: &impl Serialize) -> Self {
         let (mut before, after) = (fields(before), fields(after));
         let mut changes = Vec::new();
@@ -135,63 +133,54 @@ impl Changes {
             let before = before.get_mut(&field).map(mem::take).unwrap_or_default();
             changes.push(Change { field, before, after });
         }
-        // What was taken above is null now.
-        let gone = before.into_iter().map(|(field, before)| Change { field, before, after: Value::Null });
-        changes.extend(gone);
+        // The loop above left null in the fields that it took.
+        let removed = before.into_iter().map(|(field, before)| Change { field, before, after: Value::Null });
+        changes.extend(removed);
         changes.retain(|change| change.before != change.after);
         Self(changes)
     }
 
-    /// All fields of what is new.
-    pub fn added(it: &impl Serialize) -> Self {
-        Self::between(&(), it)
+    pub fn added(entity: &impl Serialize) -> Self {
+        Self::between(&(), entity)
     }
 
-    /// All fields of what is gone.
-    pub fn removed(it: &impl Serialize) -> Self {
-        Self::between(it, &())
+    pub fn removed(entity: &impl Serialize) -> Self {
+        Self::between(entity, &())
     }
 
-    /// Whether nothing is different.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Each of them.
     pub fn into_list(self) -> Vec<Change> {
         self.0
     }
 }
 
-fn fields(it: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(it) {
+fn fields(entity: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(entity) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }
 }
 
-/// Something that somebody changed.
+/// An entry of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
     pub id: EntryId,
-    /// When.
     pub at: Timestamp,
-    /// Who: nobody for an operator at the command line.
+    /// None for an operator at the command line.
     pub actor_id: Option<UserId>,
-    /// What they did.
     pub action: Action,
-    /// To which account, recipe, order or dead letter.
     pub subject_id: SubjectId,
-    /// What is different since.
     pub changes: Changes,
-    /// The request that asked for it.
     pub request_id: Option<String>,
 }
 
 impl Entry {
-    /// Its place in the trail. An order makes one move at a time, so that its own id tells its moves apart from all others of a moment.
-    pub fn place(&self) -> (Timestamp, Uuid) {
+    /// The key by which entries are sorted and pages continue. An order has one transition at a time, so its own id tells those of
+    /// one microsecond apart.
+    pub fn page_key(&self) -> (Timestamp, Uuid) {
         let id = if self.action == Action::OrderMoved { self.subject_id.0 } else { self.id.0 };
         (self.at, id)
     }

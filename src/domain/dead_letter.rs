@@ -1,36 +1,32 @@
-//! Messages that were accepted and could not become orders.
+//! Accepted orders that could not be recorded.
 
 use super::{
     Timestamp,
     ids::{DeadLetterId, OrderId, UserId},
-    words,
+    words::words,
 };
 
 words! {
-    /// What was decided about a dead letter.
+    /// The decision about a dead letter.
     pub enum Resolution {
-        /// Its order was stored after all.
+        /// Its order was recorded after all.
         Replayed = "replayed",
-        /// Nobody wants it any more.
+        /// The order is not wanted any more.
         Discarded = "discarded",
     }
 }
 
-/// Why and when storing a message failed.
+/// A message whose order could not be recorded, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its name. It follows from the message, so that a message that comes again leaves one letter.
+    /// Derived from the message, so that a redelivered message leaves one dead letter.
     pub id: DeadLetterId,
-    /// The order that it would have been, if it says so.
+    /// None if the message names no order.
     pub order_id: Option<OrderId>,
-    /// Why it can't be stored, for staff.
     pub reason: String,
-    /// How often it was tried.
     pub attempts: u32,
-    /// When it failed for the first time.
     pub first_failed_at: Timestamp,
-    /// When it was given up.
     pub created_at: Timestamp,
-    /// What was decided about it, when, and by whom: nobody for an operator at the command line, and where its order was stored.
+    /// The decision, its time, and its author: none for an operator at the command line, or if recording the order resolved it.
     pub resolution: Option<(Resolution, Timestamp, Option<UserId>)>,
 }

@@ -1,4 +1,4 @@
-//! Identifiers. Each kind has a type of its own, so that one can't be passed for another.
+//! Identifiers. Each kind has its own type, so that one can't be passed for another.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,13 +11,12 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new, time-ordered id (UUIDv7).
             pub fn new_v7() -> Self {
                 Self(Uuid::now_v7())
             }
         }
 
-        super::validation::whole!(
+        super::validation::via_serde!(
             $name,
             super::validation::TEXT,
             "must be an id, such as 01a203c7-a828-7562-865f-b3ef9919e243"
@@ -28,6 +27,8 @@ macro_rules! id {
             "uuid",
             "01a203c7-a828-7562-865f-b3ef9919e243",
         ));
+
+        impl super::json::MayBeAbsent for $name {}
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -46,31 +47,31 @@ macro_rules! id {
 }
 
 id!(
-    /// Names an order: its primary key, and its message id at the broker.
+    /// The id of an order: its primary key, and its message id at the broker.
     OrderId
 );
 id!(
-    /// Names an account.
+    /// The id of an account.
     UserId
 );
 id!(
-    /// Names a session of an account.
+    /// The id of a session.
     SessionId
 );
 id!(
-    /// Names a recipe.
+    /// The id of a recipe.
     RecipeId
 );
 id!(
-    /// Names a dead letter.
+    /// The id of a dead letter.
     DeadLetterId
 );
 id!(
-    /// Names an entry of the audit trail.
+    /// The id of an entry of the audit trail.
     EntryId
 );
 id!(
-    /// Names what an entry of the audit trail is about: an account, a recipe, an order or a dead letter.
+    /// The id of the subject of an audit entry: an account, a recipe, an order or a dead letter.
     SubjectId
 );
 

@@ -1,9 +1,9 @@
-//! Networks of clients.
+//! Clients by their network address.
 
 use std::net::IpAddr;
 
-/// The network that one client has: an address, or in version 6 all 2⁶⁴ of a network. IPv4 and IPv6 can't be mixed up: what IPv4 is
-/// mapped to is in no network of IPv6.
+/// Maps an address to a key for its client: the address itself, or in version 6 its /64 network. Keys of IPv4 and IPv6 differ: no
+/// client has an IPv6 network of mapped IPv4 addresses.
 pub fn client_network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),

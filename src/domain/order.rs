@@ -1,152 +1,105 @@
-//! Orders, from what a guest asked for to what is stored.
+//! Orders: as they were placed, and as they stand.
 
 use super::{
     Timestamp,
+    bounded_integer::bounded_integer,
     ids::{OrderId, RecipeId, UserId},
-    json_integer::JsonInteger,
-    openapi_schema,
     order_state::Status,
     text::{Name, Note, Table, deserialize_stored, deserialize_stored_option},
-    validation,
     version::EntityVersion,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-/// How many of one drink: 1 to 20.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "JsonInteger", into = "i64")]
-pub struct Quantity(u8);
-
-validation::whole!(Quantity, validation::NUMBER);
-
-openapi_schema::described!(Quantity: openapi_schema::whole("How many of one drink.", 1, usize::from(Self::MAX)));
+bounded_integer! {
+    /// The quantity of one drink.
+    Quantity(u8), max 20
+}
 
 impl Quantity {
-    /// The most.
-    const MAX: u8 = 20;
-    /// A single drink.
     pub const ONE: Self = Self(1);
-
-    /// The number of drinks.
-    pub fn get(self) -> u8 {
-        self.0
-    }
-}
-
-impl TryFrom<JsonInteger> for Quantity {
-    type Error = &'static str;
-
-    fn try_from(JsonInteger(quantity): JsonInteger) -> Result<Self, Self::Error> {
-        quantity.try_into()
-    }
-}
-
-impl TryFrom<i64> for Quantity {
-    type Error = &'static str;
-
-    fn try_from(quantity: i64) -> Result<Self, Self::Error> {
-        match u8::try_from(quantity) {
-            Ok(quantity @ 1..=Self::MAX) => Ok(Self(quantity)),
-            _ => Err("must be 1 to 20"),
-        }
-    }
-}
-
-impl From<Quantity> for i64 {
-    fn from(quantity: Quantity) -> i64 {
-        quantity.0.into()
-    }
 }
 
 /// The drink of a line, as the menu named it when it was ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Drink {
-    /// Which recipe.
+    /// The id of its recipe.
     pub id: RecipeId,
-    /// What it was called.
+    /// The recipe's name when it was ordered.
     #[serde(deserialize_with = "deserialize_stored")]
     pub name: Name,
 }
 
 impl Drink {
-    /// Returns whether this is that drink, or was called as it is: a drink keeps its id when it is renamed, and its name when it is taken off
-    /// the menu and put back.
-    pub fn is_called_as(&self, other: &Self) -> bool {
+    /// Compares by id or by name: a renamed recipe keeps its id, and one that is archived and added again keeps its name.
+    pub fn is_same_drink(&self, other: &Self) -> bool {
         self.id == other.id || self.name.key() == other.name.key()
     }
 }
 
-/// One drink of an order, and how many of it.
+/// One recipe of an order, with its quantity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Line {
-    /// Which drink.
+#[schema(as = Line)]
+pub struct OrderLine {
+    /// The recipe as it was ordered.
     pub recipe: Drink,
-    /// How many.
+    /// The number of drinks of it.
     pub quantity: Quantity,
-    /// What the guest added, such as "no ice".
+    /// A request of the guest, such as "no ice".
     #[serde(default, deserialize_with = "deserialize_stored_option")]
     #[schema(required)]
     pub note: Option<Note>,
 }
 
-/// The most lines an order may have.
 pub const MAX_LINES: usize = 20;
 
-/// An order as it was accepted: complete in itself, so that whoever stores it needs to ask nobody.
+/// An order as it was accepted: complete in itself, so that it can be recorded without further look-ups.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewOrder {
-    /// Its name for good.
     pub id: OrderId,
-    /// Whose drinks these are.
     pub customer_id: UserId,
-    /// Who ordered: the customer, or staff for them.
+    /// The customer, or an employee who ordered for them.
     pub placed_by: UserId,
-    /// What to make: 1 to [`MAX_LINES`].
-    pub lines: Vec<Line>,
-    /// Where to.
+    /// 1 to [`MAX_LINES`].
+    pub lines: Vec<OrderLine>,
     #[serde(default, deserialize_with = "deserialize_stored_option")]
     pub table: Option<Table>,
-    /// What the guest added about the whole order.
     #[serde(default, deserialize_with = "deserialize_stored_option")]
     pub note: Option<Note>,
     /// Its class, 1 (quickest) to 4; see [`super::priority`].
     pub priority: u8,
-    /// Its place in the working order.
+    /// Its key in the working order; see [`super::priority`].
     pub due_at: Timestamp,
-    /// When it was accepted.
     pub placed_at: Timestamp,
 }
 
 impl NewOrder {
-    /// What keeps this from being an order, if anything: for those that were not made here.
+    /// Checks an order that another process made. Returns the first error.
     pub fn flaw(&self) -> Option<&'static str> {
-        let possible = Timestamp::EARLIEST..=Timestamp::LATEST;
+        let storable = Timestamp::EARLIEST..=Timestamp::LATEST;
         if !(1..=MAX_LINES).contains(&self.lines.len()) {
             return Some("it must have 1 to 20 lines");
         }
         if !(1..=4).contains(&self.priority) {
             return Some("its priority must be 1 to 4");
         }
-        if !possible.contains(&self.placed_at) || !possible.contains(&self.due_at) {
-            return Some("its times are not of this world");
+        if !storable.contains(&self.placed_at) || !storable.contains(&self.due_at) {
+            return Some("placed_at and due_at must be in the years 1970 to 9999");
         }
         None
     }
 
-    /// The number of its drinks.
     pub fn drinks(&self) -> u32 {
         self.lines.iter().map(|line| u32::from(line.quantity.get())).sum()
     }
 
-    /// Returns whether this is what another order under the same id is, whatever its drinks are called since. When it was placed does not
-    /// count.
+    /// Compares the content of two orders under one id, except the time. Recipes may have been renamed in between.
     pub fn repeats(&self, earlier: &Self) -> bool {
-        let is_same_line = |(line, earlier): (&Line, &Line)| {
+        let is_same_line = |(line, earlier): (&OrderLine, &OrderLine)| {
             line.quantity == earlier.quantity
                 && is_same_text(line.note.as_ref(), earlier.note.as_ref())
-                && line.recipe.is_called_as(&earlier.recipe)
+                && line.recipe.is_same_drink(&earlier.recipe)
         };
         self.customer_id == earlier.customer_id
             && is_same_text(self.table.as_ref(), earlier.table.as_ref())
@@ -155,8 +108,8 @@ impl NewOrder {
             && self.lines.iter().zip(&earlier.lines).all(is_same_line)
     }
 
-    /// Names what was ordered, and for whom: a SHA-256, stored with each order, and the same in every release. Orders of one
-    /// fingerprint are one. Those of two may be one as well, for it has the names of the drinks: [`Self::repeats`] decides then.
+    /// Hashes the content of the order (SHA-256). It is stored, so it must be the same in every release. Orders with one fingerprint
+    /// have the same content. The converse does not hold, because recipes can be renamed: [`Self::repeats`] decides then.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
@@ -168,8 +121,8 @@ impl NewOrder {
         part(self.table.as_ref().map_or("", Table::as_str).as_bytes());
         part(self.note.as_ref().map_or("", Note::as_str).as_bytes());
         for line in &self.lines {
-            // By name, as guests order: a recipe that was taken off the menu and put back has another id. In lower case and no
-            // more, whatever names are found by: what was stored with this print must be told from others for good.
+            // By name, as guests order: a recipe that is archived and added again has another id. In lower case and not by the
+            // key that names are found by: that may change, and stored fingerprints must stay valid.
             part(line.recipe.name.as_str().to_lowercase().as_bytes());
             part(&[line.quantity.get()]);
             part(line.note.as_ref().map_or("", Note::as_str).as_bytes());
@@ -178,42 +131,37 @@ impl NewOrder {
     }
 }
 
-/// Returns whether two texts are one. What an earlier release stored is read by the present rules, as what is compared with it was.
-pub fn is_same_text<T>(asked: Option<&T>, stored: Option<&T>) -> bool
+/// Compares two texts by the present rules: an earlier release may have stored one that they would normalize.
+pub fn is_same_text<T>(given: Option<&T>, stored: Option<&T>) -> bool
 where
     T: Clone + PartialEq + TryFrom<String>,
     String: From<T>,
 {
-    match (asked, stored) {
-        (Some(asked), Some(stored)) => {
-            asked == stored || T::try_from(stored.clone().into()).is_ok_and(|stored| stored == *asked)
+    match (given, stored) {
+        (Some(given), Some(stored)) => {
+            given == stored || T::try_from(stored.clone().into()).is_ok_and(|stored| stored == *given)
         }
         (None, None) => true,
         _ => false,
     }
 }
 
-/// An order as it stands.
+/// A recorded order in its present state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// What was ordered.
     pub placed: NewOrder,
-    /// Where it stands.
     pub status: Status,
-    /// Why it was cancelled or failed, if someone said.
+    /// The reason for cancelling or failing it.
     pub status_reason: Option<Note>,
-    /// Who works on it, or did last.
+    /// The bartender who works on it, or did last.
     pub bartender_id: Option<UserId>,
-    /// When it was stored.
     pub recorded_at: Timestamp,
-    /// When it last moved.
     pub updated_at: Timestamp,
-    /// How many moves its history has.
+    /// The number of its transitions.
     pub version: i32,
 }
 
 impl Order {
-    /// An order as it is when it is stored.
     pub fn recorded(placed: NewOrder, at: Timestamp) -> Self {
         Self {
             placed,
@@ -226,26 +174,20 @@ impl Order {
         }
     }
 
-    /// The state that it is in.
-    pub fn stamp(&self) -> EntityVersion {
+    pub fn entity_version(&self) -> EntityVersion {
         EntityVersion { id: self.placed.id.0, version: self.version }
     }
 }
 
-/// One move of an order's history.
+/// One transition in an order's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// Its place, from 1, without gaps.
+    /// From 1, without gaps.
     pub number: i32,
-    /// Where the order stood.
     pub from: Status,
-    /// Where it stood then.
     pub to: Status,
-    /// Who moved it.
     pub actor_id: UserId,
-    /// Why, if they said.
     pub reason: Option<Note>,
-    /// When.
     pub moved_at: Timestamp,
 }
 
@@ -260,7 +202,7 @@ mod tests {
             id: OrderId::new_v7(),
             customer_id: id,
             placed_by: id,
-            lines: vec![Line {
+            lines: vec![OrderLine {
                 recipe: Drink { id: RecipeId::new_v7(), name: Name::try_from("Negroni").unwrap() },
                 quantity: Quantity::ONE,
                 note: None,

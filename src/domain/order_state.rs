@@ -1,75 +1,74 @@
-//! The states of an order and the moves between them.
+//! The states of an order and the transitions between them.
 //!
 //! ```text
 //! queued ─► pending ─start─► in_progress ─ready─► ready ─complete─► completed
 //!           │ cancel (guest, staff)  │ cancel (staff)  │
 //!           │ fail                   │ fail            │ fail
 //! ```
-//! `undo` steps one move back: from `in_progress`, `ready` and `completed` to the state before it, from `cancelled` and
-//! `failed` to the state that the order was in.
+//! `undo` reverts the latest transition: from `in_progress`, `ready` and `completed` to the state before it in the drawing, from
+//! `cancelled` and `failed` to the state that the order was in.
 
-use super::words;
+use super::words::words;
 
 words! {
-    /// Where an order stands.
+    /// The state of an order.
     pub enum Status {
-        /// Accepted, not yet stored.
+        /// Accepted, but not recorded yet.
         Queued = "queued",
-        /// Stored, on the board, nobody works on it.
+        /// Recorded and on the board; nobody works on it.
         Pending = "pending",
-        /// A bartender has it.
+        /// A bartender is making it.
         InProgress = "in_progress",
-        /// Made, waits to be collected.
+        /// Made, and waits to be collected.
         Ready = "ready",
-        /// Collected.
+        /// The guest has collected it.
         Completed = "completed",
-        /// Called off.
+        /// Cancelled before it was made.
         Cancelled = "cancelled",
-        /// Could not be made.
+        /// It could not be made.
         Failed = "failed",
     }
 }
 
 words! {
-    /// What can be done with an order.
+    /// An action on an order.
     pub enum OrderAction {
-        /// A bartender takes it.
+        /// A bartender begins to make it.
         Start = "start",
-        /// It is made.
+        /// A bartender has made it.
         Ready = "ready",
-        /// It is collected.
+        /// The guest has collected it.
         Complete = "complete",
-        /// It is called off.
+        /// It is not wanted any more.
         Cancel = "cancel",
-        /// It can't be made; takes a reason.
+        /// It can't be made; a reason may be given.
         Fail = "fail",
-        /// The last move was a mistake.
+        /// The latest action was a mistake.
         Undo = "undo",
     }
 }
 
-/// Who wants to move an order.
+/// The role in which somebody acts on an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderActor {
-    /// The customer whose order it is.
+    /// The customer who placed it.
     Guest,
-    /// Someone who works at the bar.
     Staff,
 }
 
 impl Status {
-    /// Whether nothing more is to be done with the order.
+    /// Returns true if nothing remains to be done.
     pub const fn has_ended(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }
 }
 
 impl OrderAction {
-    /// Where this move leads from `status`, or none if the mover can't make it there.
-    /// `before` is the state that the order was in before its latest move.
-    pub fn target(self, status: Status, before: Status, mover: OrderActor) -> Option<Status> {
+    /// The state that the action leads to, if the actor may take it in this `status`. `before` is the state before the order's
+    /// latest transition.
+    pub fn target(self, status: Status, before: Status, actor: OrderActor) -> Option<Status> {
         use Status::{Cancelled, Completed, Failed, InProgress, Pending, Ready};
-        match (self, status, mover) {
+        match (self, status, actor) {
             (Self::Cancel, Pending, _) | (Self::Cancel, InProgress, OrderActor::Staff) => Some(Cancelled),
             (_, _, OrderActor::Guest) => None,
             (Self::Start, Pending, _) | (Self::Undo, Ready, _) => Some(InProgress),
@@ -87,12 +86,12 @@ impl OrderAction {
 mod tests {
     use super::*;
 
-    fn moves(mover: OrderActor) -> Vec<(Status, OrderAction, Status)> {
+    fn transitions(actor: OrderActor) -> Vec<(Status, OrderAction, Status)> {
         let mut legal = Vec::new();
         for &status in Status::ALL {
-            for &step in OrderAction::ALL {
-                if let Some(target) = step.target(status, Status::Pending, mover) {
-                    legal.push((status, step, target));
+            for &action in OrderAction::ALL {
+                if let Some(target) = action.target(status, Status::Pending, actor) {
+                    legal.push((status, action, target));
                 }
             }
         }
@@ -101,14 +100,17 @@ mod tests {
 
     #[test]
     fn a_guest_can_only_call_off_what_nobody_works_on() {
-        assert_eq!(moves(OrderActor::Guest), [(Status::Pending, OrderAction::Cancel, Status::Cancelled)]);
+        assert_eq!(
+            transitions(OrderActor::Guest),
+            [(Status::Pending, OrderAction::Cancel, Status::Cancelled)]
+        );
     }
 
     #[test]
     fn staff_can_make_these_moves_and_no_others() {
         use Status::{Cancelled, Completed, Failed, InProgress, Pending, Ready};
         assert_eq!(
-            moves(OrderActor::Staff),
+            transitions(OrderActor::Staff),
             [
                 (Pending, OrderAction::Start, InProgress),
                 (Pending, OrderAction::Cancel, Cancelled),

@@ -1,10 +1,10 @@
-//! In which order the bar works.
+//! The working order of the board.
 //!
-//! Each order is *due* at the moment it was placed plus the time its slowest drink takes to make, and
+//! Each order is *due* at the time it was placed plus the time its slowest drink takes to make, and
 //! the order that is due first is worked first (then the smaller id). So of two orders placed together the
 //! quicker one goes first, and waiting counts by itself: the key is fixed when the order is placed, needs no
 //! upkeep and can be indexed. Nothing starves: an order can only be overtaken by orders placed within
-//! [`PreparationSeconds::MAX`](super::recipe::PreparationSeconds::MAX) (10 minutes) after it, and, with the usual
+//! [`PreparationSeconds::MAX`] (10 minutes) after it, and, with the usual
 //! times (15 to 60 s), within 45 s.
 //!
 //! The *slowest* drink counts, not the sum: a large order is not punished for its size.
@@ -12,17 +12,16 @@
 use super::{Timestamp, recipe::PreparationSeconds};
 use chrono::TimeDelta;
 
-/// When an order is due.
 pub fn due(placed_at: Timestamp, slowest_seconds: u16) -> Timestamp {
     placed_at + TimeDelta::seconds(slowest_seconds.into())
 }
 
-/// When an order that is due at `due` was placed at the earliest.
+/// The earliest time at which an order that is due at `due` can have been placed.
 pub fn placed_at_the_earliest(due: Timestamp) -> Timestamp {
     due - TimeDelta::seconds(PreparationSeconds::MAX.into())
 }
 
-/// The class an order is shown in: 1 (its slowest drink takes at most 15 s), 2 (30 s), 3 (45 s), 4 (longer).
+/// The class that clients see: 1 (the slowest drink takes at most 15 s), 2 (30 s), 3 (45 s), 4 (longer).
 pub fn priority(slowest_seconds: u16) -> u8 {
     match slowest_seconds {
         0..=15 => 1,

@@ -1,79 +1,32 @@
-//! Input that is nearly right, for the tests of what reads input: it comes further than random bytes, and breaks more.
-//! `make fuzz CASES=1000000` tries more of it than the tests do.
+//! Generators for property tests, such as nearly valid input, which gets further than random bytes.
+//! `make fuzz CASES=1000000` tries more cases than the tests do.
 
 #![allow(clippy::missing_panics_doc, reason = "a test may fail where it stands")]
 
 use super::{
     Timestamp,
     ids::{OrderId, RecipeId, UserId},
-    order::{Drink, Line, MAX_LINES, NewOrder, Quantity},
+    order::{Drink, MAX_LINES, NewOrder, OrderLine, Quantity},
     text::{Name, Note, Table},
 };
 use proptest::{collection::vec, option, prelude::*, sample::Index, string::string_regex};
 use std::{ops::Range, sync::Mutex};
 use uuid::Uuid;
 
-/// The most bytes that are made: more than any body may have.
+/// More than any body may have.
 const MAX_BYTES: usize = 70_000;
 
-/// What means something to one reader or another.
-const PIECES: &[&[u8]] = &[
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b"\"",
-    b"\\",
-    b":",
-    b",",
-    b"=",
-    b";",
-    b".",
-    b"-",
-    b" ",
-    b"*",
-    b"/",
-    b"&",
-    b"%",
-    b"\n",
-    b"\r",
-    b"\t",
-    b"\0",
-    b"\x1e",
-    b"\x7f",
-    b"\xff",
-    b"\xc3\xb1",
-    b"\xf0\x9f\x8d\xb8",
-    b"\\u0000",
-    b"\\ud800",
-    b"%00",
-    b"%C3",
-    b"null",
-    b"true",
-    b"{}",
-    b"[]",
-    b"\"\"",
-    b"0",
-    b"-1",
-    b"2.0",
-    b"2.5",
-    b"1e308",
-    b"1e999",
-    b"9223372036854775808",
-    b"18446744073709551616",
-    b"\"recipe\":",
-    b"\"items\":",
-    b"\"quantity\":",
-    b"\"version\":",
-    b"\"order\":",
-    b"W/\"",
-    b"wait",
-    b"wait=30",
-    b"limit=",
-    b"cursor=",
-];
+/// Bytes and fragments that are significant to some parser.
+const BYTES: &[u8] = b"{}[]\"\\:,=;.- */&%\n\r\t\0\x1e\x7f\xff";
+const FRAGMENTS: &[u8] = b"\xc3\xb1|\xf0\x9f\x8d\xb8|\\u0000|\\ud800|%00|%C3|null|true|{}|[]|\"\"|0|-1|2.0|2.5|1e308|1e999|\
+    9223372036854775808|18446744073709551616|\"recipe\":|\"items\":|\"quantity\":|\"version\":|\"order\":|W/\"|wait|\
+    wait=30|limit=|cursor=";
 
-/// Something that is done to what was right.
+fn fragments() -> Vec<&'static [u8]> {
+    BYTES.chunks(1).chain(FRAGMENTS.split(|byte| *byte == b'|')).collect()
+}
+
+/// A change of valid input.
 #[derive(Debug, Clone)]
 enum Change {
     Flip(Index, u8),
@@ -88,7 +41,7 @@ fn change() -> impl Strategy<Value = Change> {
     let place = any::<Index>;
     prop_oneof![
         4 => (place(), any::<u8>()).prop_map(|(at, bits)| Change::Flip(at, bits)),
-        4 => (place(), prop::sample::select(PIECES)).prop_map(|(at, piece)| Change::Insert(at, piece)),
+        4 => (place(), prop::sample::select(fragments())).prop_map(|(at, fragment)| Change::Insert(at, fragment)),
         2 => (place(), place()).prop_map(|(from, to)| Change::Remove(from, to)),
         2 => (place(), place(), any::<u8>()).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
         1 => (place(), prop::sample::select(b"[{(\"\\9a%".as_slice()), any::<u16>()).prop_map(|(at, byte, times)| Change::Nest(at, byte, times)),
@@ -107,9 +60,9 @@ impl Change {
                     *byte ^= bits;
                 }
             }
-            Self::Insert(place, piece) => {
+            Self::Insert(place, fragment) => {
                 let at = at(place);
-                bytes.splice(at..at, piece.iter().copied());
+                bytes.splice(at..at, fragment.iter().copied());
             }
             Self::Nest(place, byte, times) => {
                 let at = at(place);
@@ -128,7 +81,7 @@ impl Change {
     }
 }
 
-/// What is right, and what a few changes make of it.
+/// Valid input after a few changes.
 pub fn nearly(right: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     (right, vec(change(), 0..6)).prop_map(|(mut bytes, changes)| {
         for change in changes {
@@ -138,19 +91,19 @@ pub fn nearly(right: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Ve
     })
 }
 
-/// One of these texts, and what a few changes make of it.
+/// One of these texts after a few changes.
 pub fn nearly_one_of(right: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     nearly(prop::sample::select(right).prop_map(|text| text.as_bytes().to_vec()))
 }
 
-/// Does it, and panics if it took more memory at a time than this many bytes for each byte of the input, and some.
+/// Runs `work`, and panics if it takes more memory at a time than this many bytes for each byte of the input, plus a constant.
 #[track_caller]
 pub fn within<T>(each: usize, input: &[u8], work: impl FnOnce() -> T) -> T {
-    const SOME: usize = 32 * 1024;
+    const CONSTANT_BYTES: usize = 32 * 1024;
     let done = Mutex::new(None);
     let taken = allocation_counter::measure(|| *done.lock().unwrap() = Some(work()));
-    let (taken, most) = (taken.bytes_max, (SOME + each * input.len()) as u64);
-    assert!(taken <= most, "{taken} bytes of memory for an input of {}", input.len());
+    let (taken, limit) = (taken.bytes_max, (CONSTANT_BYTES + each * input.len()) as u64);
+    assert!(taken <= limit, "{taken} bytes of memory for an input of {}", input.len());
     done.into_inner().unwrap().unwrap()
 }
 
@@ -158,29 +111,29 @@ fn id() -> impl Strategy<Value = Uuid> {
     any::<u128>().prop_map(Uuid::from_u128)
 }
 
-/// Any moment that can be stored.
-pub fn moment() -> impl Strategy<Value = Timestamp> {
+/// Any timestamp that can be stored.
+pub fn timestamp() -> impl Strategy<Value = Timestamp> {
     (Timestamp::EARLIEST.micros()..=Timestamp::LATEST.micros())
         .prop_map(|micros| Timestamp::from_micros(micros).unwrap())
 }
 
-/// Any text that can be shown, of so many characters at most, with this kind of space in it.
-fn text(space: &str, most: usize) -> impl Strategy<Value = String> {
+/// Any visible text of at most `max` characters, with these spaces in it.
+fn text(space: &str, max: usize) -> impl Strategy<Value = String> {
     let characters = "a-zñ🍸\"\\\\'";
-    string_regex(&format!("[{characters}]([{characters}{space}]{{0,{}}}[{characters}])?", most - 2)).unwrap()
+    string_regex(&format!("[{characters}]([{characters}{space}]{{0,{}}}[{characters}])?", max - 2)).unwrap()
 }
 
-fn line_text(most: usize) -> impl Strategy<Value = String> {
-    text(" ", most)
+fn line_text(max: usize) -> impl Strategy<Value = String> {
+    text(" ", max)
 }
 
-fn prose(most: usize) -> impl Strategy<Value = String> {
-    text(" \n\t", most)
+fn prose(max: usize) -> impl Strategy<Value = String> {
+    text(" \n\t", max)
 }
 
 prop_compose! {
-    fn line()(recipe in id(), name in line_text(Name::MAX), quantity in 1..=20i64, note in option::of(prose(Note::MAX))) -> Line {
-        Line {
+    fn line()(recipe in id(), name in line_text(Name::MAX), quantity in 1..=20i64, note in option::of(prose(Note::MAX))) -> OrderLine {
+        OrderLine {
             recipe: Drink { id: RecipeId(recipe), name: name.try_into().unwrap() },
             quantity: Quantity::try_from(quantity).unwrap(),
             note: note.map(|note| note.try_into().unwrap()),
@@ -189,15 +142,14 @@ prop_compose! {
 }
 
 prop_compose! {
-    /// Any order.
     pub fn order()(
         ids in [id(), id(), id()],
         lines in vec(line(), 1..=MAX_LINES),
         table in option::of(line_text(Table::MAX)),
         note in option::of(prose(Note::MAX)),
         priority in 1..=4u8,
-        due_at in moment(),
-        placed_at in moment(),
+        due_at in timestamp(),
+        placed_at in timestamp(),
     ) -> NewOrder {
         let [id, customer, placer] = ids;
         NewOrder {

@@ -1,15 +1,14 @@
-//! Recipes: how a drink is made, and how long that takes.
+//! Recipes: the ingredients of a drink, and the time that it takes.
 
 use super::{
     Timestamp,
+    bounded_integer::bounded_integer,
     ids::RecipeId,
-    json_integer::JsonInteger,
-    json_object::JsonObject,
-    openapi_schema,
+    json::JsonObject,
     text::{Method, Name, deserialize_stored},
     validation,
     version::EntityVersion,
-    words,
+    words::words,
 };
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{Deserialize, Serialize};
@@ -22,23 +21,23 @@ use utoipa::{
 };
 
 words! {
-    /// How a drink is built, which says how long it takes.
+    /// The method of building a drink, which determines its usual time.
     pub enum Build {
-        /// Made in the glass it is served in.
+        /// Built in the glass in which it is served.
         Built = "built",
-        /// Lengthened in the glass with something sparkling.
+        /// Built in the glass and topped up with something sparkling.
         Collins = "collins",
         /// Stirred with ice and strained.
         Stirred = "stirred",
         /// Shaken without citrus, or blended.
         Shaken = "shaken",
-        /// Shaken with citrus.
+        /// Shaken with ice and citrus.
         Sour = "sour",
     }
 }
 
 impl Build {
-    /// How long one drink takes unless its recipe says otherwise, in seconds.
+    /// The usual time for one drink.
     pub fn seconds(self) -> u16 {
         match self {
             Self::Built | Self::Collins => 15,
@@ -50,9 +49,9 @@ impl Build {
 }
 
 words! {
-    /// What an ingredient is measured in.
+    /// The unit of an ingredient's amount.
     pub enum Unit {
-        /// Millilitres.
+        /// Millilitres (ml): 0.001 litres.
         Millilitre = "ml",
         /// About 0.8 ml, from a dasher bottle.
         Dash = "dash",
@@ -62,36 +61,36 @@ words! {
         Barspoon = "barspoon",
         /// One whole, such as an egg white.
         Piece = "piece",
-        /// A slice of fruit.
+        /// One slice of a fruit.
         Slice = "slice",
-        /// A wedge of fruit.
+        /// One wedge of a fruit.
         Wedge = "wedge",
-        /// A leaf.
+        /// One leaf of a herb.
         Leaf = "leaf",
-        /// A stem with leaves.
+        /// One stem with its leaves.
         Sprig = "sprig",
-        /// A sugar cube.
+        /// One cube, such as of sugar.
         Cube = "cube",
-        /// Between two fingers.
+        /// As much as fits between two fingers.
         Pinch = "pinch",
     }
 }
 
-/// How much of an ingredient, in its unit: more than 0, at most 1000.
+/// The amount of an ingredient in its unit: more than 0, at most 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Amount(f64);
 
 impl Amount {
-    /// The most.
     const MAX: f64 = 1000.0;
 }
 
-validation::whole!(Amount, validation::NUMBER);
+validation::via_serde!(Amount, validation::NUMBER);
 
 impl PartialSchema for Amount {
     fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(Type::Number).description(Some("How much."));
+        let number =
+            ObjectBuilder::new().schema_type(Type::Number).description(Some("The amount in the unit."));
         number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MAX)).into()
     }
 }
@@ -116,29 +115,28 @@ impl From<Amount> for f64 {
     }
 }
 
-/// One thing that goes into the glass.
+/// An ingredient of a recipe, with its amount.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 pub struct Ingredient {
-    /// What it is.
+    /// The name of the ingredient.
     pub name: Name,
-    /// How much of it.
+    /// The amount in the unit.
     pub amount: Amount,
-    /// What the amount counts.
+    /// The unit of the amount.
     pub unit: Unit,
 }
 
-/// Everything that goes into the glass: 1 to 20 ingredients.
+/// The ingredients of a recipe: 1 to 20.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<JsonObject<Ingredient>>", into = "Vec<Ingredient>")]
 pub struct Ingredients(Vec<Ingredient>);
 
 impl Ingredients {
-    /// The most.
     const MAX: usize = 20;
 
-    /// Reads what was stored, perhaps under rules of an earlier release.
+    /// Reads stored ingredients, which an earlier release may have accepted by other rules.
     pub fn from_stored(json: serde_json::Value) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Stored {
@@ -155,7 +153,7 @@ impl Ingredients {
 
 impl PartialSchema for Ingredients {
     fn schema() -> RefOr<Schema> {
-        let list = ArrayBuilder::new().description(Some("Everything that goes into the glass."));
+        let list = ArrayBuilder::new().description(Some("The ingredients of the recipe."));
         let each = Ref::from_schema_name(Ingredient::name());
         list.items(each).min_items(Some(1)).max_items(Some(Self::MAX)).into()
     }
@@ -183,7 +181,7 @@ impl TryFrom<Vec<JsonObject<Ingredient>>> for Ingredients {
 impl<E: DeserializeError> Deserr<E> for Ingredients {
     fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
         Self::try_from(Vec::deserialize_from_value(value, place)?)
-            .map_err(|problem| validation::refusal::<E, V>(problem, place))
+            .map_err(|problem| validation::value_error::<E, V>(problem, place))
     }
 }
 
@@ -193,78 +191,35 @@ impl From<Ingredients> for Vec<Ingredient> {
     }
 }
 
-/// How long one drink takes, in seconds: 1 to 600. The upper bound is also the longest that an order
-/// can be overtaken for (see [`super::priority`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "JsonInteger", into = "i64")]
-pub struct PreparationSeconds(u16);
-
-validation::whole!(PreparationSeconds, validation::NUMBER);
-
-openapi_schema::described!(PreparationSeconds: openapi_schema::whole("How long one drink takes, in seconds.", 1, usize::from(Self::MAX)));
-
-impl PreparationSeconds {
-    /// The longest.
-    pub const MAX: u16 = 600;
-
-    /// The number of seconds.
-    pub fn get(self) -> u16 {
-        self.0
-    }
+// The limit is also the longest time in which an order can be overtaken (see [`super::priority`]).
+bounded_integer! {
+    /// The time for making one drink, in seconds.
+    PreparationSeconds(u16), max 600
 }
 
-impl TryFrom<JsonInteger> for PreparationSeconds {
-    type Error = &'static str;
-
-    fn try_from(JsonInteger(seconds): JsonInteger) -> Result<Self, Self::Error> {
-        seconds.try_into()
-    }
-}
-
-impl TryFrom<i64> for PreparationSeconds {
-    type Error = &'static str;
-
-    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
-        match u16::try_from(seconds) {
-            Ok(seconds @ 1..=Self::MAX) => Ok(Self(seconds)),
-            _ => Err("must be 1 to 600"),
-        }
-    }
-}
-
-impl From<PreparationSeconds> for i64 {
-    fn from(seconds: PreparationSeconds) -> i64 {
-        seconds.0.into()
-    }
-}
-
-/// What a manager writes down about a drink.
+/// The part of a recipe that staff write.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeSpec {
-    /// What guests call it; unique on the menu, whatever its case.
+    /// Unique on the menu, whatever its case.
     pub name: Name,
-    /// How it is built.
     pub build: Build,
-    /// What it is served in.
     pub glass: Name,
-    /// What goes in.
     pub ingredients: Ingredients,
-    /// What goes on top.
     pub garnish: Option<Name>,
-    /// How it is made, in words.
     pub method: Method,
-    /// How long it takes, where that differs from its build's usual time.
+    /// None if it takes the usual time of its build.
     pub preparation_seconds: Option<PreparationSeconds>,
 }
 
 impl RecipeSpec {
-    /// The names that it is found by: its own and those of its ingredients.
+    /// The names that searches look at: its own and those of its ingredients.
     pub fn searched_names(&self) -> impl Iterator<Item = &Name> {
         let ingredients = self.ingredients.0.iter().map(|ingredient| &ingredient.name);
         [&self.name].into_iter().chain(ingredients)
     }
 
-    /// The same in the place of another: where that takes its build's usual time, as readers of it are told, so does this one.
+    /// Keeps the preparation time unset if `before` has the usual time and this one repeats it, as clients do that send back what
+    /// they read.
     #[must_use]
     pub fn in_place_of(mut self, before: &Self) -> Self {
         let is_usual = before.preparation_seconds.is_none() && before.build == self.build;
@@ -274,32 +229,25 @@ impl RecipeSpec {
         self
     }
 
-    /// How long one drink takes, in seconds.
     pub fn seconds(&self) -> u16 {
         self.preparation_seconds.map_or_else(|| self.build.seconds(), PreparationSeconds::get)
     }
 }
 
-/// A drink on the menu.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// Its name for machines.
     pub id: RecipeId,
-    /// What the bartender needs to know.
-    pub formula: RecipeSpec,
-    /// Whether it can be had now; false when it is sold out.
+    pub spec: RecipeSpec,
+    /// False while it is sold out.
     pub available: bool,
-    /// When it came onto the menu.
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
-    /// How often, counted from 1.
+    /// Counted from 1, up with each change.
     pub version: i32,
 }
 
 impl Recipe {
-    /// The state that it is in.
-    pub fn stamp(&self) -> EntityVersion {
+    pub fn entity_version(&self) -> EntityVersion {
         EntityVersion { id: self.id.0, version: self.version }
     }
 }

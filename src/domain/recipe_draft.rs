@@ -1,23 +1,23 @@
-//! Recipes as people and programs write them down, in bodies and in files.
+//! Recipes as clients and menu files write them.
 
 use super::{
     FieldError, Timestamp,
     ids::RecipeId,
-    json_integer::JsonInteger,
-    optional::Optional,
+    json::{JsonInteger, Optional},
     priority,
     recipe::{Build, Ingredients, PreparationSeconds, Recipe, RecipeSpec},
     text::{Method, Name},
 };
-use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
-use serde::{Deserialize, Serialize};
+use deserr::{DeserializeError, Deserr, IntoValue, ValuePointerRef};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, schema::Schema},
 };
 
-/// A drink for the menu.
+/// A new recipe for the menu.
 #[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
@@ -33,23 +33,23 @@ use utoipa::{
 pub struct RecipeDraft {
     /// The name, unique on the menu, whatever its case.
     name: Name,
-    /// The way it is built.
+    /// The method of building the drink.
     build: Build,
-    /// The glass that it is served in.
+    /// The glass in which it is served.
     glass: Name,
-    /// The ingredients.
+    /// The ingredients of the drink.
     ingredients: Ingredients,
-    /// The garnish.
+    /// The garnish of the drink.
     #[deserr(default)]
     #[schema(value_type = Option<Name>)]
     garnish: Optional<Name>,
-    /// The method, in words.
+    /// The instructions for making the drink.
     method: Method,
-    /// The time that it takes, where that differs from its build's usual time.
+    /// The time for one drink in seconds, if it differs from the usual time of its build.
     #[deserr(default)]
     #[schema(value_type = Option<PreparationSeconds>)]
     preparation_seconds: Optional<PreparationSeconds>,
-    // The rest is what `GET` answers beside it, and what only the bar sets.
+    // Read-only fields: `GET` returns them, and clients send them back.
     #[deserr(default)]
     #[schema(ignore)]
     id: Optional<RecipeId>,
@@ -68,41 +68,42 @@ pub struct RecipeDraft {
 }
 
 impl RecipeDraft {
-    /// The recipe, and what the draft says beside it.
     pub fn into_parts(self) -> (RecipeSpec, ReadOnlyFields) {
         let Self { name, build, glass, ingredients, garnish, method, preparation_seconds, .. } = self;
         let (garnish, preparation_seconds) = (garnish.0, preparation_seconds.0);
-        let read_only = ReadOnlyFields {
-            id: self.id.0,
-            priority: self.priority.0.map(|JsonInteger(priority)| priority),
-            available: self.available.0,
-            created_at: self.created_at.0,
-            updated_at: self.updated_at.0,
-        };
+        let read_only = ReadOnlyFields([
+            ("id", json!(self.id)),
+            ("priority", json!(self.priority.0.map(|JsonInteger(priority)| priority))),
+            ("available", json!(self.available)),
+            ("created_at", json!(self.created_at)),
+            ("updated_at", json!(self.updated_at)),
+        ]);
         (RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds }, read_only)
     }
 
-    /// The recipe of a drink that is new, of which nothing else can be said yet.
+    /// Refuses read-only fields, which a new recipe can't have.
     pub fn into_new(self) -> Result<RecipeSpec, Vec<FieldError>> {
-        let (formula, read_only) = self.into_parts();
+        let (spec, read_only) = self.into_parts();
         let given = read_only.given();
-        if given.is_empty() { Ok(formula) } else { Err(given) }
+        if given.is_empty() { Ok(spec) } else { Err(given) }
     }
 }
 
-/// A drink in the place of another. What `GET` answers is one, too: the fields that only the bar sets are ignored where they are
-/// unchanged.
+/// A recipe that replaces another. The response of `GET` is valid as well: read-only fields are ignored if they are unchanged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(transparent)]
 pub struct RecipeReplacement(pub RecipeDraft);
 
 impl<E: DeserializeError> Deserr<E> for RecipeReplacement {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
+    fn deserialize_from_value<V: IntoValue>(
+        value: deserr::Value<V>,
+        place: ValuePointerRef<'_>,
+    ) -> Result<Self, E> {
         RecipeDraft::deserialize_from_value(value, place).map(Self)
     }
 }
 
-// The document's other half, the read-only fields, is taken from what `GET` answers where the document is put together.
+// The read-only fields are added in the document, from the schema of the response of `GET`.
 impl PartialSchema for RecipeReplacement {
     fn schema() -> RefOr<Schema> {
         RecipeDraft::schema()
@@ -119,57 +120,36 @@ impl ToSchema for RecipeReplacement {
     }
 }
 
-/// Fields of a recipe that only the bar sets, as a draft has them.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadOnlyFields {
-    id: Option<RecipeId>,
-    priority: Option<i64>,
-    available: Option<bool>,
-    created_at: Option<Timestamp>,
-    updated_at: Option<Timestamp>,
-}
+/// The read-only fields of a draft, by name. Null if they are absent.
+#[derive(Debug, Clone)]
+pub struct ReadOnlyFields([(&'static str, Value); 5]);
 
 impl ReadOnlyFields {
-    /// Each field that is given.
+    /// An error for each field that is given.
     fn given(&self) -> Vec<FieldError> {
-        let given = [
-            ("id", self.id.is_some()),
-            ("priority", self.priority.is_some()),
-            ("available", self.available.is_some()),
-            ("created_at", self.created_at.is_some()),
-            ("updated_at", self.updated_at.is_some()),
-        ];
-        let given = given.into_iter().filter(|(_, is_given)| *is_given);
-        given.map(|(field, _)| FieldError::new(field, "must be left out: the bar sets it")).collect()
+        let given = self.0.iter().filter(|(_, value)| !value.is_null());
+        given.map(|(field, _)| FieldError::new(*field, "must be left out: it is read-only")).collect()
     }
 
-    /// Each field that is given and is not as the recipe has it.
+    /// An error for each field that is given and differs from the recipe.
     pub fn differing(&self, recipe: &Recipe) -> Vec<FieldError> {
-        let priority = priority::priority(recipe.formula.seconds()).into();
-        let available = "is changed by PUT /recipes/{id}/availability only";
-        [
-            differing("id", self.id, &recipe.id, None),
-            differing("priority", self.priority, &priority, None),
-            differing("available", self.available, &recipe.available, Some(available)),
-            differing("created_at", self.created_at, &recipe.created_at, None),
-            differing("updated_at", self.updated_at, &recipe.updated_at, None),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let present = [
+            json!(recipe.id),
+            json!(priority::priority(recipe.spec.seconds())),
+            json!(recipe.available),
+            json!(recipe.created_at),
+            json!(recipe.updated_at),
+        ];
+        let fields = self.0.iter().zip(present);
+        let differing = fields.filter(|((_, value), present)| !value.is_null() && value != present);
+        differing
+            .map(|((field, _), present)| {
+                let problem = match *field {
+                    "available" => "must be changed by PUT /recipes/{id}/availability".to_owned(),
+                    _ => format!("must be left out or be {present}: it is read-only"),
+                };
+                FieldError::new(*field, problem)
+            })
+            .collect()
     }
-}
-
-fn differing<T: PartialEq + Serialize>(
-    field: &str,
-    given: Option<T>,
-    present: &T,
-    problem: Option<&str>,
-) -> Option<FieldError> {
-    given.filter(|given| given != present)?;
-    let unchangeable = || {
-        let present = serde_json::to_string(present).unwrap_or_default();
-        format!("can't be changed: it is {present}")
-    };
-    Some(FieldError::new(field, problem.map_or_else(unchangeable, str::to_owned)))
 }

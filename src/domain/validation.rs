@@ -1,12 +1,14 @@
-//! What is wrong with an input, and where in it.
+//! Errors in the fields of an input, with their paths.
 
-use super::{name_search::alternatives, text::Name};
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, Value, ValueKind, ValuePointerRef};
 use serde::de::DeserializeOwned;
 use std::{fmt, ops::ControlFlow};
 
-/// A place in an input: field by field and index by index, never as text that would have to be read again. A client chooses
-/// the names of its fields, and may put dots and brackets into them.
+/// Characters of an unknown name that an error repeats.
+const MAX_SHOWN_CHARS: usize = 80;
+
+/// The path of a value in an input, as a list of keys and indexes. Not as text: a client may use dots and brackets in the names of
+/// its fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FieldPath(Vec<Segment>);
 
@@ -17,24 +19,20 @@ enum Segment {
 }
 
 impl FieldPath {
-    /// The whole input.
     pub const ROOT: Self = Self(Vec::new());
 
-    /// The field of this name within what is here.
     #[must_use]
     pub fn key(mut self, name: impl Into<String>) -> Self {
         self.0.push(Segment::Key(name.into()));
         self
     }
 
-    /// The element at this index of the list that is here.
     #[must_use]
     pub fn index(mut self, index: usize) -> Self {
         self.0.push(Segment::Index(index));
         self
     }
 
-    /// The value at this place.
     pub fn value_in<'v>(&self, input: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
         self.0.iter().try_fold(input, |value, segment| match segment {
             Segment::Key(name) => value.get(name),
@@ -42,7 +40,7 @@ impl FieldPath {
         })
     }
 
-    /// The index of the element that this place leads to, or into, within the list of this name.
+    /// The index in the list of this name, if the path leads into it.
     pub fn index_in(&self, list: &str) -> Option<usize> {
         match self.0.as_slice() {
             [Segment::Key(name), Segment::Index(index), ..] if name == list => Some(*index),
@@ -50,7 +48,7 @@ impl FieldPath {
         }
     }
 
-    /// The JSON Pointer (RFC 6901) of the place.
+    /// The JSON Pointer (RFC 6901).
     pub fn pointer(&self) -> String {
         self.0.iter().fold(String::new(), |pointer, segment| match segment {
             Segment::Key(name) => pointer + "/" + &name.replace('~', "~0").replace('/', "~1"),
@@ -60,7 +58,7 @@ impl FieldPath {
 }
 
 impl fmt::Display for FieldPath {
-    /// For people: `items[2].quantity`, or `body` for the whole of it.
+    /// For people: `items[2].quantity`, or `body` for the root.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("body");
@@ -80,8 +78,8 @@ impl From<&str> for FieldPath {
 }
 
 impl From<ValuePointerRef<'_>> for FieldPath {
-    fn from(place: ValuePointerRef<'_>) -> Self {
-        match place {
+    fn from(path: ValuePointerRef<'_>) -> Self {
+        match path {
             ValuePointerRef::Origin => Self::ROOT,
             ValuePointerRef::Key { key, prev } => Self::from(*prev).key(key),
             ValuePointerRef::Index { index, prev } => Self::from(*prev).index(index),
@@ -89,27 +87,25 @@ impl From<ValuePointerRef<'_>> for FieldPath {
     }
 }
 
-/// What is wrong with an input, and where.
+/// An error in a field of an input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct FieldError {
-    /// The field, with its place in lists.
     pub field: FieldPath,
-    /// What is wrong, readable after the field's name: `must be 1 to 20`.
+    /// Readable after the field's name: `must be 1 to 20`.
     pub problem: String,
     /// Values that may have been meant, best first.
     pub suggestions: Vec<String>,
 }
 
 impl FieldError {
-    /// A problem with one field.
     pub fn new(field: impl Into<FieldPath>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into(), suggestions: Vec::new() }
     }
 
-    /// A name that no drink has, with names that may have been meant.
+    /// An unknown drink, with names that may have been meant.
     pub fn not_on_menu(field: impl Into<FieldPath>, name: &str, suggestions: Vec<String>) -> Self {
-        let shown: String = name.chars().take(Name::MAX).collect();
+        let shown: String = name.chars().take(MAX_SHOWN_CHARS).collect();
         let problem = format!("there is no {shown:?} on the menu");
         let problem = match alternatives(&suggestions) {
             Some(names) => format!("{problem}; did you mean {names}?"),
@@ -119,16 +115,13 @@ impl FieldError {
     }
 }
 
-/// All that is wrong with an input, up to a number of errors: the rest of the input is left alone then. Of a body there are as many
-/// as anybody reads.
+/// The errors of an input. Reading stops at the limit; that of a body is as many as anybody reads.
 #[derive(Debug, Default)]
 pub struct FieldErrors<const CAPACITY: usize = 10>(Vec<FieldError>);
 
 impl<const CAPACITY: usize> FieldErrors<CAPACITY> {
-    /// The most errors.
     pub const CAPACITY: usize = CAPACITY;
 
-    /// The errors, at most [`Self::CAPACITY`].
     pub fn into_vec(self) -> Vec<FieldError> {
         self.0
     }
@@ -199,17 +192,14 @@ fn in_words(kind: ValueKind) -> &'static str {
     }
 }
 
-/// The kinds of JSON values that a text can be read from.
 pub const TEXT: &[ValueKind] = &[ValueKind::String];
-/// Those of a number.
 pub const NUMBER: &[ValueKind] = &[ValueKind::Integer, ValueKind::NegativeInteger, ValueKind::Float];
-/// Those of a text that may be written as a number.
 pub const TEXT_OR_NUMBER: &[ValueKind] =
     &[ValueKind::String, ValueKind::Integer, ValueKind::NegativeInteger, ValueKind::Float];
 
-/// Reads a value that is wrong or right as a whole, as Serde does. What is of another kind is refused here: of that Serde speaks to
-/// programmers only.
-pub fn read_whole<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
+/// Reads a scalar value through Serde. A value of another kind is refused here, because Serde's message for it is written for
+/// programmers.
+pub fn read_via_serde<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
     value: Value<V>,
     accepted: &[ValueKind],
     problem: Option<&str>,
@@ -221,23 +211,22 @@ pub fn read_whole<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
     }
     serde_json::from_value(value.into()).map_err(|error| {
         let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
-        refusal::<E, V>(problem, place)
+        value_error::<E, V>(problem, place)
     })
 }
 
-/// The error of a value that is wrong as a whole.
-pub fn refusal<E: DeserializeError, V: IntoValue>(
+pub fn value_error<E: DeserializeError, V: IntoValue>(
     problem: impl Into<String>,
     place: ValuePointerRef<'_>,
 ) -> E {
     deserr::take_cf_content(E::error::<V>(None, ErrorKind::Unexpected { msg: problem.into() }, place))
 }
 
-/// Implements deserr's trait for a type that is wrong or right as a whole, by what Serde says of it. It is read from text unless
-/// other kinds of values are named. Where what Serde says is for programmers, a problem for everybody is named instead.
-macro_rules! whole {
+/// Implements deserr's trait for a scalar type through Serde. It is read from text unless other kinds of values are given. A third
+/// argument replaces Serde's message where that is written for programmers.
+macro_rules! via_serde {
     ($name:ty) => {
-        $crate::domain::validation::whole!($name, $crate::domain::validation::TEXT);
+        $crate::domain::validation::via_serde!($name, $crate::domain::validation::TEXT);
     };
     ($name:ty, $accepted:expr $(, $problem:literal)?) => {
         impl<E: deserr::DeserializeError> deserr::Deserr<E> for $name {
@@ -246,12 +235,25 @@ macro_rules! whole {
                 place: deserr::ValuePointerRef<'_>,
             ) -> Result<Self, E> {
                 let problem: Option<&str> = [$($problem)?].into_iter().next();
-                $crate::domain::validation::read_whole(value, $accepted, problem, place)
+                $crate::domain::validation::read_via_serde(value, $accepted, problem, place)
             }
         }
     };
 }
-pub(crate) use whole;
+pub(super) use via_serde;
+
+/// Joins names for people: `"Negroni" or "Negroni Sbagliato"`. None without names.
+pub fn alternatives(names: &[String]) -> Option<String> {
+    let quoted = |name: &String| format!("\"{name}\"");
+    match names {
+        [] => None,
+        [name] => Some(quoted(name)),
+        [others @ .., last] => {
+            let others: Vec<_> = others.iter().map(quoted).collect();
+            Some(format!("{} or {}", others.join(", "), quoted(last)))
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -288,5 +290,14 @@ mod tests {
             ControlFlow::Break(errors) => assert_eq!(errors.into_vec().len(), <FieldErrors>::CAPACITY),
             ControlFlow::Continue(errors) => panic!("went on after {errors:?}"),
         }
+    }
+
+    #[test]
+    fn several_names_are_told_as_a_choice() {
+        let choice =
+            |names: &[&str]| alternatives(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(choice(&[]), None);
+        assert_eq!(choice(&["A"]).as_deref(), Some("\"A\""));
+        assert_eq!(choice(&["A", "B", "C"]).as_deref(), Some("\"A\", \"B\" or \"C\""));
     }
 }

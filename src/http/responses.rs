@@ -5,7 +5,7 @@ use crate::{
         Timestamp,
         account::{Email, Role, User},
         ids::{OrderId, RecipeId, UserId},
-        order::{HistoryEntry, Line, NewOrder, Order},
+        order::{HistoryEntry, NewOrder, Order, OrderLine},
         order_state::Status,
         priority,
         recipe::{Build, Ingredients, Recipe},
@@ -35,7 +35,7 @@ pub struct OrderView {
     #[schema(required)]
     status_reason: Option<Note>,
     /// What to make: 1 to 20 lines.
-    items: Vec<Line>,
+    items: Vec<OrderLine>,
     /// Where to.
     #[schema(required)]
     table: Option<Table>,
@@ -274,17 +274,17 @@ pub struct RecipeView<'a> {
 }
 
 impl<'a> From<&'a Recipe> for RecipeView<'a> {
-    fn from(Recipe { id, formula, available, created_at, updated_at, .. }: &'a Recipe) -> Self {
+    fn from(Recipe { id, spec, available, created_at, updated_at, .. }: &'a Recipe) -> Self {
         Self {
             id: *id,
-            name: &formula.name,
-            build: formula.build,
-            glass: &formula.glass,
-            ingredients: &formula.ingredients,
-            garnish: formula.garnish.as_ref(),
-            method: &formula.method,
-            preparation_seconds: formula.seconds(),
-            priority: priority::priority(formula.seconds()),
+            name: &spec.name,
+            build: spec.build,
+            glass: &spec.glass,
+            ingredients: &spec.ingredients,
+            garnish: spec.garnish.as_ref(),
+            method: &spec.method,
+            preparation_seconds: spec.seconds(),
+            priority: priority::priority(spec.seconds()),
             available: *available,
             created_at: *created_at,
             updated_at: *updated_at,

@@ -89,7 +89,7 @@ impl AuditTrail {
             if filter.admits_moves() {
                 page.extend(order_moves::entries(conn, &filter, after, limit).await?);
             }
-            page.sort_unstable_by_key(|entry| Reverse(entry.place()));
+            page.sort_unstable_by_key(|entry| Reverse(entry.page_key()));
             page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(page)
         });

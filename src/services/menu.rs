@@ -131,7 +131,7 @@ impl Menu {
     /// Finds the recipes that have this name in any case, or had it when they were archived; if there are
     /// none, those with the name that a loose search on the menu finds.
     pub async fn called(&self, name: Name) -> Result<Vec<RecipeId>, DatabaseError> {
-        let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.formula.name.clone());
+        let loose = self.current().find_loose(name.as_str()).map(|recipe| recipe.spec.name.clone());
         let read = self.store.read(async move |conn| {
             let exact = recipes::called(conn, &name).await?;
             match loose {
@@ -146,14 +146,14 @@ impl Menu {
     pub async fn add(
         &self,
         by: UserId,
-        formula: RecipeSpec,
+        spec: RecipeSpec,
         key: Option<IdempotentRequest<Recipe>>,
     ) -> Result<IdempotencyOutcome<Recipe>, MenuError> {
-        let recipe = new_recipe(formula);
+        let recipe = new_recipe(spec);
         self.change(async move |conn| {
             once(conn, key, async move |conn| {
                 recipes::add(conn, &recipe).await?;
-                let changes = Changes::added(&recipe.formula);
+                let changes = Changes::added(&recipe.spec);
                 audit::record(conn, by, Action::RecipeAdded, recipe.id, changes).await?;
                 Ok(recipe)
             })
@@ -163,15 +163,15 @@ impl Menu {
     }
 
     /// Adds the recipes whose names are not on the menu, all or none, for an operator. Returns their number.
-    pub async fn add_missing(&self, formulas: Vec<RecipeSpec>) -> store::Result<usize> {
+    pub async fn add_missing(&self, specs: Vec<RecipeSpec>) -> store::Result<usize> {
         let added = self
             .store
             .write(async move |conn| {
                 let mut added = 0;
-                for formula in formulas {
-                    let recipe = new_recipe(formula);
+                for spec in specs {
+                    let recipe = new_recipe(spec);
                     if recipes::add_if_missing(conn, &recipe).await? {
-                        let changes = Changes::added(&recipe.formula);
+                        let changes = Changes::added(&recipe.spec);
                         audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
                         added += 1;
                     }
@@ -193,15 +193,15 @@ impl Menu {
         draft: RecipeDraft,
         condition: Precondition,
     ) -> Result<Recipe, MenuError> {
-        let (formula, read_only) = draft.into_parts();
+        let (spec, read_only) = draft.into_parts();
         self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
             let differing = read_only.differing(&before);
             if !differing.is_empty() {
                 return Err(MenuError::ReadOnly(differing));
             }
-            let formula = formula.in_place_of(&before.formula);
-            let after = recipes::replace(conn, id, &formula, now()).await?;
-            let changes = Changes::between(&before.formula, &formula);
+            let spec = spec.in_place_of(&before.spec);
+            let after = recipes::replace(conn, id, &spec, now()).await?;
+            let changes = Changes::between(&before.spec, &spec);
             audit::record_if_changed(conn, by, Action::RecipeReplaced, id, changes).await?;
             after.ok_or(MenuError::Unknown)
         })
@@ -227,7 +227,7 @@ impl Menu {
 
     pub async fn archive(&self, by: UserId, id: RecipeId, condition: Precondition) -> Result<(), MenuError> {
         self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
-            let changes = Changes::removed(&before.formula);
+            let changes = Changes::removed(&before.spec);
             audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
             recipes::archive(conn, id, now()).await?.then_some(()).ok_or(MenuError::Unknown)
         })
@@ -246,21 +246,16 @@ impl Menu {
     ) -> Result<T, MenuError> {
         self.change(async move |conn| match recipes::lock(conn, id).await? {
             None => Err(MenuError::Unknown),
-            Some(recipe) if !condition.allows(recipe.stamp()) => Err(MenuError::Outdated(recipe.stamp())),
+            Some(recipe) if !condition.allows(recipe.entity_version()) => {
+                Err(MenuError::Outdated(recipe.entity_version()))
+            }
             Some(recipe) => change((conn, recipe)).await,
         })
         .await
     }
 }
 
-fn new_recipe(formula: RecipeSpec) -> Recipe {
+fn new_recipe(spec: RecipeSpec) -> Recipe {
     let created_at = now();
-    Recipe {
-        id: RecipeId::new_v7(),
-        formula,
-        available: true,
-        created_at,
-        updated_at: created_at,
-        version: 1,
-    }
+    Recipe { id: RecipeId::new_v7(), spec, available: true, created_at, updated_at: created_at, version: 1 }
 }

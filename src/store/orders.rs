@@ -7,7 +7,7 @@ use super::{
 use crate::domain::{
     Timestamp,
     ids::{OrderId, RecipeId, UserId},
-    order::{Drink, Line, NewOrder, Order, Quantity},
+    order::{Drink, NewOrder, Order, OrderLine, Quantity},
     order_state::Status,
     text::{Name, Note, Table},
 };
@@ -46,7 +46,7 @@ struct LineRow {
 }
 
 impl OrderRow {
-    fn with(self, lines: Vec<Line>) -> Order {
+    fn with(self, lines: Vec<OrderLine>) -> Order {
         Order {
             placed: NewOrder {
                 id: self.id,
@@ -121,9 +121,9 @@ pub(super) async fn with_lines(conn: &mut Conn, rows: Vec<OrderRow>) -> Result<V
         .order((order_lines::order_id, order_lines::position))
         .select(LineRow::as_select())
         .load(c))?;
-    let mut lines: HashMap<OrderId, Vec<Line>> = HashMap::with_capacity(rows.len());
+    let mut lines: HashMap<OrderId, Vec<OrderLine>> = HashMap::with_capacity(rows.len());
     for LineRow { order_id, recipe_id, recipe_name, quantity, note } in found {
-        let line = Line { recipe: Drink { id: recipe_id, name: recipe_name }, quantity, note };
+        let line = OrderLine { recipe: Drink { id: recipe_id, name: recipe_name }, quantity, note };
         lines.entry(order_id).or_default().push(line);
     }
     Ok(rows

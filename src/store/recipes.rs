@@ -45,8 +45,8 @@ impl From<RecipeRow> for Recipe {
             updated_at,
             version,
         } = row;
-        let formula = RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds };
-        Self { id, formula, available, created_at, updated_at, version }
+        let spec = RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds };
+        Self { id, spec, available, created_at, updated_at, version }
     }
 }
 
@@ -66,8 +66,8 @@ struct RecipeSpecRow<'a> {
 }
 
 impl<'a> RecipeSpecRow<'a> {
-    fn new(formula: &'a RecipeSpec, updated_at: Timestamp) -> Self {
-        let RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds } = formula;
+    fn new(spec: &'a RecipeSpec, updated_at: Timestamp) -> Self {
+        let RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds } = spec;
         Self {
             name,
             name_key: name.key(),
@@ -84,7 +84,7 @@ impl<'a> RecipeSpecRow<'a> {
 
 /// Adds a recipe. Fails with [`Unique::RecipeName`](super::Unique::RecipeName) if its name is on the menu.
 pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
-    let row = RecipeSpecRow::new(&recipe.formula, recipe.updated_at);
+    let row = RecipeSpecRow::new(&recipe.spec, recipe.updated_at);
     on!(conn, c => diesel::insert_into(recipes::table)
         .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
         .execute(c))?;
@@ -93,7 +93,7 @@ pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
 
 /// Adds a recipe unless its name is on the menu. Returns whether it was added.
 pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
-    let row = RecipeSpecRow::new(&recipe.formula, recipe.updated_at);
+    let row = RecipeSpecRow::new(&recipe.spec, recipe.updated_at);
     Ok(on!(conn, c => diesel::insert_into(recipes::table)
         .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
         .on_conflict_do_nothing()
@@ -121,12 +121,12 @@ pub async fn called(conn: &mut Conn, name: &Name) -> Result<Vec<RecipeId>> {
 pub async fn replace(
     conn: &mut Conn,
     id: RecipeId,
-    formula: &RecipeSpec,
+    spec: &RecipeSpec,
     at: Timestamp,
 ) -> Result<Option<Recipe>> {
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
-        .set((RecipeSpecRow::new(formula, at), recipes::version.eq(recipes::version + 1)))
+        .set((RecipeSpecRow::new(spec, at), recipes::version.eq(recipes::version + 1)))
         .returning(RecipeRow::as_returning())
         .get_result(c))
         .optional()?;

@@ -5,7 +5,7 @@ use super::{
     one_line::OneLine,
 };
 use crate::{
-    config::{LogFormat, Logging},
+    config::{LogArgs, LogFormat},
     domain::now,
 };
 use serde_json::json;
@@ -60,7 +60,7 @@ pub const HELP: &str = "RUST_LOG selects the lines of the log, on standard error
                         For one line per request: warn,shakerqueue=info,access=debug";
 
 /// Starts logging as `RUST_LOG` says; unset: from `info` up, and from `warn` up for libraries.
-pub fn start(logging: Logging) -> LogFlush {
+pub fn start(logging: LogArgs) -> LogFlush {
     let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
     let parsed = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).parse(&directives);
     let is_invalid = parsed.is_err();

@@ -4,7 +4,7 @@
 //! them together with other orders.
 
 use super::{Scope, otlp_client::OtlpClient};
-use crate::config::Tracing;
+use crate::config::TraceArgs;
 pub use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{
     Context, Key, KeyValue, StringValue,
@@ -46,7 +46,7 @@ pub fn is_enabled() -> bool {
 pub struct Traces(Option<SdkTracerProvider>);
 
 /// Starts tracing in a process of this role, if a collector is configured.
-pub fn start(tracing: &Tracing, role: &'static str) -> Result<Traces, String> {
+pub fn start(tracing: &TraceArgs, role: &'static str) -> Result<Traces, String> {
     let Some(endpoint) = tracing.endpoint()? else { return Ok(Traces(None)) };
     let exporter = SpanExporter::builder()
         .with_http()
@@ -226,7 +226,6 @@ impl Span {
         self.0.as_ref().is_some_and(|span| span.is_recording())
     }
 
-    /// Sets an attribute.
     pub fn set(&mut self, key: &'static str, value: impl Into<opentelemetry::Value>) {
         if let Some(span) = &mut self.0 {
             span.set_attribute(KeyValue::new(key, value));

@@ -152,7 +152,7 @@ async fn nothing_is_counted_where_limits_are_off() {
 #[tokio::test]
 async fn limits_that_make_no_sense_are_refused_at_start() {
     for (variable, value, named) in [
-        ("RATE_LIMITS", "beer=1", "there is no beer"),
+        ("RATE_LIMITS", "beer=1", "beer must be one of"),
         ("RATE_LIMITS", "ordering=0", "ordering must be 1 to 10000000"),
         ("RATE_LIMITS", "none", "must be on, off, or NAME=N"),
         ("TRUSTED_PROXIES", "proxy.example", "must be an address or a network"),

@@ -8,7 +8,7 @@ use shakerqueue::{
         account::{Email, Role},
         ids::{OrderId, RecipeId, SessionId, UserId},
         now,
-        order::{Drink, Line, NewOrder, Order, Quantity},
+        order::{Drink, NewOrder, Order, OrderLine, Quantity},
         priority,
         recipe::PreparationSeconds,
         text::{Name, Note, Username},
@@ -51,7 +51,7 @@ impl Cellar {
         let customer = user.id;
         store.write(async move |conn| users::add(conn, &user, "no hash").await).await.unwrap();
         let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
-        let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
+        let drink = Drink { id: menu[0].id, name: menu[0].spec.name.clone() };
         Self { store, customer, drink, database }
     }
 
@@ -67,7 +67,7 @@ impl Cellar {
             id: OrderId::new_v7(),
             customer_id: self.customer,
             placed_by: self.customer,
-            lines: vec![Line { recipe: self.drink.clone(), quantity: Quantity::ONE, note: None }],
+            lines: vec![OrderLine { recipe: self.drink.clone(), quantity: Quantity::ONE, note: None }],
             table: None,
             note: None,
             priority: 1,
@@ -128,7 +128,7 @@ mod lost_connections;
 contract! {
     async fn what_is_recorded_reads_as_it_was_placed(cellar) {
         let mut order = cellar.order();
-        order.lines.push(Line { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
+        order.lines.push(OrderLine { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
         order.note = Note::try_from("for the terrace").ok();
         let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
         let [RecordOutcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };

@@ -1,7 +1,7 @@
 //! JSON bodies: bounded in size and time, with errors that name the field.
 
 use super::json_errors::JsonBody;
-use crate::domain::{encoding::without_bom, json_object::JsonObject};
+use crate::domain::json::{JsonObject, without_bom};
 use crate::http::problem::Problem;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};

@@ -3,8 +3,8 @@
 use crate::{
     domain::{
         FieldError,
-        encoding::utf8,
-        unique_keys::repeated_keys,
+        json::repeated_keys,
+        json::utf8,
         validation::{FieldErrors, FieldPath},
     },
     http::problem::Problem,

@@ -1,20 +1,20 @@
 //! Property tests of cursors and queries.
 
 use super::*;
-use crate::domain::proptests::{moment, nearly, nearly_one_of, within};
+use crate::domain::proptests::{nearly, nearly_one_of, timestamp, within};
 use actix_web::{http::Uri, test::TestRequest};
 use proptest::prelude::*;
 
 proptest! {
     #[test]
-    fn any_cursor_leads_back_to_its_place(list in "[a-z]", at in moment(), id in any::<u128>()) {
+    fn any_cursor_leads_back_to_its_place(list in "[a-z]", at in timestamp(), id in any::<u128>()) {
         let (list, id) = (list.chars().next().unwrap(), Uuid::from_u128(id));
         prop_assert_eq!(read_cursor(list, "0f3a", &cursor(list, "0f3a", (at, id))), Some((at, id)));
     }
 
     #[test]
     fn a_spoilt_cursor_is_none(
-        text in nearly((moment(), any::<u128>()).prop_map(|(at, id)| cursor('n', "0f3a", (at, Uuid::from_u128(id))).into_bytes()))
+        text in nearly((timestamp(), any::<u128>()).prop_map(|(at, id)| cursor('n', "0f3a", (at, Uuid::from_u128(id))).into_bytes()))
     ) {
         let Ok(text) = String::from_utf8(text) else { return Ok(()) };
         // What is read is what could have been given out, to the letter.

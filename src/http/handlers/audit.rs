@@ -102,7 +102,7 @@ pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest) -> Result
     }
     let after = query.cursor(LIST)?;
     let mut page = app.trail.page(filter, after, limit + 1).await?;
-    let next = query.cut(&mut page, limit, LIST, Entry::place, None);
+    let next = query.cut(&mut page, limit, LIST, Entry::page_key, None);
     let entries = page.into_iter().map(EntryView::from).collect();
     query::page(&request, next.as_deref(), TrailView { entries, next_cursor: next.clone() }).await
 }

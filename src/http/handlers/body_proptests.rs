@@ -52,9 +52,9 @@ proptest! {
         }
         match within(96, &body, || parse::<RecipeDraft>(&body)) {
             Ok(draft) => {
-                let (formula, _) = draft.into_parts();
-                let again = parse::<RecipeDraft>(&serde_json::to_vec(&formula).unwrap());
-                prop_assert_eq!(again.ok().map(|draft| draft.into_parts().0), Some(formula));
+                let (spec, _) = draft.into_parts();
+                let again = parse::<RecipeDraft>(&serde_json::to_vec(&spec).unwrap());
+                prop_assert_eq!(again.ok().map(|draft| draft.into_parts().0), Some(spec));
             }
             Err(problem) => prop_assert!(is_refused_well(&problem), "{problem:?}"),
         }

@@ -23,7 +23,7 @@ use crate::{
     domain::{
         FieldError,
         ids::{OrderId, RecipeId, UserId},
-        optional::Optional,
+        json::Optional,
         order::{NewOrder, Order},
         order_state::{OrderAction, Status},
         text::{Name, Note, Table},
@@ -91,7 +91,7 @@ pub async fn place(
     };
     response.insert_header((header::LOCATION, format!("/orders/{id}")));
     if let Some(stored) = &stored {
-        preconditions::tag(&mut response, stored.stamp());
+        preconditions::tag(&mut response, stored.entity_version());
     }
     if is_replayed {
         response.insert_header((idempotency::REPLAYED, "true"));
@@ -194,7 +194,7 @@ pub async fn show(
     }
     let view = match order_status {
         OrderStatus::Stored(order) => {
-            let stamp = order.stamp();
+            let stamp = order.entity_version();
             let view = StandingView::Whole(OrderView::from(*order));
             return Ok(prefer::applied_to(preconditions::show(&request, stamp, &view), wait));
         }
@@ -251,7 +251,7 @@ fn claim(order: &Option<Order>) -> StoredResponse {
 }
 
 fn moved(order: &Order) -> StoredResponse {
-    StoredResponse::new(StatusCode::OK, order.stamp(), &OrderView::from(order.clone()))
+    StoredResponse::new(StatusCode::OK, order.entity_version(), &OrderView::from(order.clone()))
 }
 
 /// Whose orders shall be cancelled.

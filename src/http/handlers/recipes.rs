@@ -58,7 +58,7 @@ pub async fn list(
         let search = search.as_ref().map(Search::pattern);
         let wanted = menu.search(search.as_ref()).filter(|recipe| {
             available.is_none_or(|available| recipe.available == available)
-                && build.is_none_or(|build| recipe.formula.build == build)
+                && build.is_none_or(|build| recipe.spec.build == build)
         });
         let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();
         serde_json::to_vec(&MenuView { recipes, next_cursor: None })
@@ -83,7 +83,9 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let menu = app.menu.current();
     match menu.find(&id) {
-        Some(recipe) => Ok(preconditions::show(&request, recipe.stamp(), &RecipeView::from(recipe.as_ref()))),
+        Some(recipe) => {
+            Ok(preconditions::show(&request, recipe.entity_version(), &RecipeView::from(recipe.as_ref())))
+        }
         None => Err(Problem::no_such_recipe(&id, menu.suggestions(&id))),
     }
 }
@@ -103,13 +105,13 @@ pub async fn add(
     request: HttpRequest,
     Json(draft): Json<RecipeDraft>,
 ) -> Result<HttpResponse, Problem> {
-    let formula = draft.into_new().map_err(Problem::of_fields)?;
-    let key = idempotency::once(&request, caller, &formula, |recipe| added(recipe).text())?;
-    idempotency::answer(&app.menu.add(caller.id, formula, key).await?, added)
+    let spec = draft.into_new().map_err(Problem::of_fields)?;
+    let key = idempotency::once(&request, caller, &spec, |recipe| added(recipe).text())?;
+    idempotency::answer(&app.menu.add(caller.id, spec, key).await?, added)
 }
 
 fn added(recipe: &Recipe) -> StoredResponse {
-    let reply = StoredResponse::new(StatusCode::CREATED, recipe.stamp(), &RecipeView::from(recipe));
+    let reply = StoredResponse::new(StatusCode::CREATED, recipe.entity_version(), &RecipeView::from(recipe));
     reply.at(format!("/recipes/{}", recipe.id))
 }
 
@@ -133,7 +135,7 @@ pub async fn replace(
 
 fn changed(recipe: &Recipe) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    preconditions::tag(&mut response, recipe.stamp());
+    preconditions::tag(&mut response, recipe.entity_version());
     response.json(RecipeView::from(recipe))
 }
 

@@ -16,7 +16,7 @@ use crate::http::{
     responses::{UserView, UsersView},
 };
 use crate::{
-    domain::{FieldError, account::Role, ids::UserId, optional::Optional},
+    domain::{FieldError, account::Role, ids::UserId, json::Optional},
     services::accounts::UserFilter,
 };
 use actix_web::{
@@ -68,7 +68,7 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let user = app.accounts.find(user_id(&id)?).await?;
-    Ok(preconditions::show(&request, user.stamp(), &UserView::from(user)))
+    Ok(preconditions::show(&request, user.entity_version(), &UserView::from(user)))
 }
 
 /// What is no id names no account.
@@ -114,6 +114,6 @@ pub async fn change(
     }
     let user = app.accounts.set_access(caller.id, id, role, active, condition).await?;
     let mut response = HttpResponse::Ok();
-    preconditions::tag(&mut response, user.stamp());
+    preconditions::tag(&mut response, user.entity_version());
     Ok(response.json(UserView::from(user)))
 }

@@ -1,7 +1,7 @@
 //! Additions to the types of bodies: fields that count as absent, and fields that only the bar sets.
 
 use super::fields;
-use crate::domain::optional::{blank_pattern, space_pattern};
+use crate::domain::text::patterns::{blank, space};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn read_only_fields(document: &mut Value) {
     body.as_object_mut().map(|body| body.insert("description".into(), about.into()));
 }
 
-/// Lets every field of a body that may be left out be blank text as well as `null`: see [`crate::domain::optional::Optional`].
+/// Lets every field of a body that may be left out be blank text as well as `null`: see [`crate::domain::json::Optional`].
 fn absent_values(document: &mut Value) {
     let mut found = Vec::new();
     for (_, item) in fields(document.get_mut("paths")) {
@@ -57,8 +57,8 @@ fn absent_values(document: &mut Value) {
         return;
     };
     for (name, pattern, about) in [
-        (BLANK, space_pattern(), "Text of nothing but spaces counts as absent, as null does."),
-        (BLANK_NOTE, blank_pattern(), "A note in which nothing is seen counts as absent, as null does."),
+        (BLANK, space(), "Text of nothing but spaces counts as absent, as null does."),
+        (BLANK_NOTE, blank(), "A note in which nothing is seen counts as absent, as null does."),
     ] {
         schemas.insert(name.into(), json!({ "type": "string", "pattern": pattern, "description": about }));
     }

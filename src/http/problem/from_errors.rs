@@ -60,7 +60,7 @@ impl From<TransitionError> for Problem {
                 problem
             }
             TransitionError::Outdated(order) => {
-                let mut problem = Self::outdated("order", order.stamp());
+                let mut problem = Self::outdated("order", order.entity_version());
                 problem.order = Some(Box::new(OrderView::from(*order)));
                 problem
             }

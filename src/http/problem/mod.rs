@@ -4,7 +4,11 @@ mod from_errors;
 pub mod types;
 
 use super::{etag::ETag, request_id::RequestId, responses::OrderView};
-use crate::domain::{FieldError, name_search::alternatives, validation::FieldPath, version::EntityVersion};
+use crate::domain::{
+    FieldError,
+    validation::{FieldPath, alternatives},
+    version::EntityVersion,
+};
 use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},

@@ -147,8 +147,8 @@ impl Accounts {
                 let Some((before, _)) = users::lock(conn, id).await? else {
                     return Err(AccountError::Unknown);
                 };
-                if !condition.allows(before.stamp()) {
-                    return Err(AccountError::Outdated(before.stamp()));
+                if !condition.allows(before.entity_version()) {
+                    return Err(AccountError::Outdated(before.entity_version()));
                 }
                 let stays = role.unwrap_or(before.role) == Role::Admin && active.unwrap_or(before.active);
                 let is_one = before.role == Role::Admin && before.active;

@@ -2,10 +2,12 @@
 
 use crate::domain::{
     ids::RecipeId,
-    name_search::{LooseWords, nearest},
     recipe::Recipe,
-    search::{SearchPattern, SearchableName},
-    text::Name,
+    text::{
+        Name,
+        name_search::{LooseWords, nearest},
+        search::{SearchPattern, SearchableName},
+    },
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,7 +36,7 @@ impl Snapshot {
             let recipe = Arc::new(recipe);
             menu.by_id.insert(recipe.id, Arc::clone(&recipe));
             menu.by_name.insert(key, Arc::clone(&recipe));
-            let name = recipe.formula.name.as_str();
+            let name = recipe.spec.name.as_str();
             if let Some(key) = Name::loose_key_of(name) {
                 menu.by_loose_key.entry(key).or_default().push(Arc::clone(&recipe));
             }
@@ -89,13 +91,13 @@ impl Snapshot {
         }
         let Some(wanted) = Name::spoken_words_of(id_or_name) else { return Vec::new() };
         let found = nearest(&wanted, self.spoken.iter().zip(&self.recipes));
-        found.into_iter().map(|recipe| recipe.formula.name.as_str().to_owned()).collect()
+        found.into_iter().map(|recipe| recipe.spec.name.as_str().to_owned()).collect()
     }
 }
 
 /// Collects the searchable names of a recipe, sharing those that an earlier recipe has.
 fn searchable(recipe: &Recipe, known: &mut HashMap<String, Arc<SearchableName>>) -> Vec<Arc<SearchableName>> {
-    let names = recipe.formula.searched_names().map(Name::as_str);
+    let names = recipe.spec.searched_names().map(Name::as_str);
     let shared = names.map(|name| {
         if let Some(searchable) = known.get(name) {
             return Arc::clone(searchable);

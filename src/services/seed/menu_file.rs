@@ -2,11 +2,10 @@
 
 use crate::domain::{
     FieldError,
-    optional::Optional,
+    json::{Optional, repeated_keys},
     recipe::RecipeSpec,
     recipe_draft::RecipeDraft,
     text::{Name, printable},
-    unique_keys::repeated_keys,
     validation::{FieldErrors, FieldPath},
 };
 use deserr::Deserr;

@@ -6,7 +6,7 @@ use crate::{
     domain::{
         account::{Email, Password, Role, User},
         audit::{Action, Changes},
-        encoding::utf8,
+        json::utf8,
         recipe::RecipeSpec,
         text::{Username, printable},
     },

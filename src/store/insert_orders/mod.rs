@@ -14,7 +14,7 @@ use super::{
 use crate::domain::{
     Timestamp,
     ids::{OrderId, RecipeId, UserId},
-    order::{Drink, Line, MAX_LINES, NewOrder, Quantity},
+    order::{Drink, MAX_LINES, NewOrder, OrderLine, Quantity},
     text::{Name, Note},
 };
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
@@ -125,7 +125,7 @@ pub async fn probe_insert(conn: &mut Conn, at: Timestamp) -> Result<()> {
         return settings::probe_write(conn).await;
     };
     let note = Note::try_from("-".repeat(Note::MAX).as_str()).ok();
-    let line = Line { recipe: Drink { id: recipe, name }, quantity: Quantity::ONE, note: note.clone() };
+    let line = OrderLine { recipe: Drink { id: recipe, name }, quantity: Quantity::ONE, note: note.clone() };
     let id = OrderId::new_v7();
     let order = NewOrder {
         id,

@@ -20,7 +20,7 @@ async fn an_operator_lists_shows_replays_and_discards() {
     assert!(run(&["seed"], &[("DATABASE_URL", &database.url)]).await.status.success());
     let store = database.store();
     let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
-    let recipe = json!({ "id": menu[0].id, "name": menu[0].formula.name });
+    let recipe = json!({ "id": menu[0].id, "name": menu[0].spec.name });
     let customers = store
         .read(async |conn| users::page(conn, users::UserFilter::default(), None, 1).await)
         .await

@@ -60,7 +60,7 @@ on_both! {
             .await;
             let shown = bartender.get("/recipes/Negroni").await.expect(200);
             let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
-            let stored = menu.iter().find(|recipe| recipe.formula.name.as_str() == "Negroni").unwrap();
+            let stored = menu.iter().find(|recipe| recipe.spec.name.as_str() == "Negroni").unwrap();
             assert_eq!(shown["updated_at"], json!(stored.updated_at));
             assert_eq!(shown["available"], stored.available);
         }

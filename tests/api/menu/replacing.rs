@@ -12,8 +12,8 @@ async fn own_seconds(bar: &Bar, name: &str) -> Option<u16> {
     let store = bar.database.store();
     let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
     store.close();
-    let recipe = menu.into_iter().find(|recipe| recipe.formula.name.as_str() == name).expect("the drink");
-    recipe.formula.preparation_seconds.map(PreparationSeconds::get)
+    let recipe = menu.into_iter().find(|recipe| recipe.spec.name.as_str() == name).expect("the drink");
+    recipe.spec.preparation_seconds.map(PreparationSeconds::get)
 }
 
 on_both! {

@@ -7,7 +7,7 @@ use shakerqueue::{
     domain::{
         ids::{OrderId, UserId},
         now,
-        order::{Drink, Line, NewOrder, Quantity},
+        order::{Drink, NewOrder, OrderLine, Quantity},
     },
     services::orders::recorder::record_batch,
     store::recipes,
@@ -29,12 +29,12 @@ async fn last_move(staff: &Person, order: &str) -> (usize, Value) {
 async fn store_late(database: &Database, customer: &str, by: &str, many: usize) -> Vec<OrderId> {
     let store = database.store();
     let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();
-    let drink = Drink { id: menu[0].id, name: menu[0].formula.name.clone() };
+    let drink = Drink { id: menu[0].id, name: menu[0].spec.name.clone() };
     let order = || NewOrder {
         id: OrderId::new_v7(),
         customer_id: UserId(customer.parse().unwrap()),
         placed_by: UserId(by.parse().unwrap()),
-        lines: vec![Line { recipe: drink.clone(), quantity: Quantity::ONE, note: None }],
+        lines: vec![OrderLine { recipe: drink.clone(), quantity: Quantity::ONE, note: None }],
         table: None,
         note: None,
         priority: 1,

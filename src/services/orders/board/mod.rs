@@ -231,7 +231,7 @@ async fn attempt(
     let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
         return Err(TransitionError::Unknown);
     };
-    if !condition.allows(order.stamp()) {
+    if !condition.allows(order.entity_version()) {
         return Err(TransitionError::Outdated(Box::new(order)));
     }
     let mover = if caller.role.is_staff() { OrderActor::Staff } else { OrderActor::Guest };
@@ -246,7 +246,7 @@ async fn attempt(
     // A concurrent transition was faster: report the current status.
     Err(match orders::find(conn, id).await?.map(Box::new) {
         None => TransitionError::Unknown,
-        Some(order) if !condition.allows(order.stamp()) => TransitionError::Outdated(order),
+        Some(order) if !condition.allows(order.entity_version()) => TransitionError::Outdated(order),
         Some(order) => TransitionError::Conflict(order),
     })
 }

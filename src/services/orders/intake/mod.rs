@@ -29,7 +29,7 @@ use crate::{
         FieldError, Timestamp,
         ids::{OrderId, UserId},
         now,
-        order::{Drink, Line, MAX_LINES, NewOrder},
+        order::{Drink, MAX_LINES, NewOrder, OrderLine},
         priority,
         text::Note,
         validation::FieldPath,
@@ -76,7 +76,8 @@ impl Weighter<OrderId, Arc<AcceptedOrder>> for Bytes {
     fn weight(&self, _: &OrderId, accepted: &Arc<AcceptedOrder>) -> u64 {
         let order = &accepted.order;
         let note = |note: &Option<Note>| note.as_ref().map_or(0, |note| note.as_str().len());
-        let line = |line: &Line| size_of::<Line>() + line.recipe.name.as_str().len() + note(&line.note);
+        let line =
+            |line: &OrderLine| size_of::<OrderLine>() + line.recipe.name.as_str().len() + note(&line.note);
         let lines: usize = order.lines.iter().map(line).sum();
         MIN_ORDER_BYTES.max((size_of::<NewOrder>() + lines + note(&order.note)) as u64)
     }
@@ -299,15 +300,15 @@ fn line(
     field: FieldPath,
     item: Item,
     suggests: bool,
-) -> Result<(Line, u16), PlaceOrderError> {
+) -> Result<(OrderLine, u16), PlaceOrderError> {
     let Some(recipe) = menu.find(&item.recipe) else {
         let suggestions = if suggests { menu.suggestions(&item.recipe) } else { Vec::new() };
         return Err(FieldError::not_on_menu(field, &item.recipe, suggestions).into());
     };
     if !recipe.available {
-        return Err(PlaceOrderError::SoldOut(recipe.formula.name.clone()));
+        return Err(PlaceOrderError::SoldOut(recipe.spec.name.clone()));
     }
-    let drink = Drink { id: recipe.id, name: recipe.formula.name.clone() };
-    let line = Line { recipe: drink, quantity: item.quantity(), note: item.note.0 };
-    Ok((line, recipe.formula.seconds()))
+    let drink = Drink { id: recipe.id, name: recipe.spec.name.clone() };
+    let line = OrderLine { recipe: drink, quantity: item.quantity(), note: item.note.0 };
+    Ok((line, recipe.spec.seconds()))
 }

@@ -3,11 +3,9 @@
 use crate::domain::{
     FieldError,
     ids::{RecipeId, UserId},
-    json_object::JsonObject,
-    optional::Optional,
-    order::{Drink, Line, NewOrder, Quantity, is_same_text},
-    table_label::TableLabel,
-    text::{Name, Note, Table},
+    json::{JsonObject, Optional},
+    order::{Drink, NewOrder, OrderLine, Quantity, is_same_text},
+    text::{Name, Note, Table, TableLabel},
     validation::FieldPath,
 };
 use deserr::Deserr;
@@ -83,11 +81,11 @@ impl AskedLine<'_> {
     /// Returns whether this line asks for the line `earlier`; `found` is the drink that the menu now has for
     /// it. An id is the same drink whatever its name. A name may lead to another drink since, or another name
     /// to the same one.
-    fn repeats(&self, found: Option<&Drink>, earlier: &Line) -> bool {
+    fn repeats(&self, found: Option<&Drink>, earlier: &OrderLine) -> bool {
         let drink = &earlier.recipe;
         let is_found = match self.recipe.parse::<RecipeId>() {
             Ok(id) => id == drink.id,
-            Err(_) => found.is_some_and(|found| found.is_called_as(drink)),
+            Err(_) => found.is_some_and(|found| found.is_same_drink(drink)),
         };
         // Either key led to it, whatever else was on the menu then.
         let is_called_so = Name::key_of(self.recipe) == drink.name.key()
@@ -115,7 +113,7 @@ impl Request {
     /// the menu still has all of it.
     pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
         let lines = self.lines();
-        let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &Line| &line.recipe);
+        let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &OrderLine| &line.recipe);
         is_same_text(self.table(), earlier.table.as_ref())
             && is_same_text(self.note(), earlier.note.as_ref())
             && lines.len() == earlier.lines.len()

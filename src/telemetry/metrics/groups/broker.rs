@@ -10,7 +10,7 @@ const CONNECTIONS: &[&str] = &["publishing", "consuming"];
 const QUEUES: &[&str] = &["orders", "overrun"];
 
 group! {
-    Broker, broker {
+    BrokerMetrics, broker {
         publishes: ByLabel<IntCounter> = counters(
             "shakerqueue_broker_publishes_total",
             "Orders published to the broker, by outcome.",
@@ -60,7 +60,7 @@ group! {
 }
 
 group! {
-    Worker, worker {
+    WorkerMetrics, worker {
         deliveries: ByLabel<IntCounter> = counters(
             "shakerqueue_worker_deliveries_total",
             "Orders that the broker delivered.",

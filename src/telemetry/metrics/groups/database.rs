@@ -7,7 +7,7 @@ use super::{
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge};
 
 group! {
-    Recorder, recorder {
+    RecorderMetrics, recorder {
         orders: ByLabel<IntCounter> = counters(
             "shakerqueue_recorder_orders_total",
             "Attempts to record an order, by outcome.",
@@ -33,7 +33,7 @@ group! {
 }
 
 group! {
-    Database, database {
+    DatabaseMetrics, database {
         // Only the servers that are configured: others would look as if they were down.
         up: GaugeVec = gauge_vec("shakerqueue_part_up", "1 while this server answers.", &["part"]),
         read_only: IntGauge = int_gauge(

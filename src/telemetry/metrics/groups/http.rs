@@ -8,7 +8,7 @@ use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge};
 use std::{cell::RefCell, time::Duration};
 
 group! {
-    Http, http {
+    HttpMetrics, http {
         requests: HistogramVec = histogram_vec(
             "http_server_request_duration_seconds",
             "Time from the head of a request to the head of its response.",
@@ -88,7 +88,7 @@ pub fn observe_request(method: &'static str, route: &str, status: u16, duration:
 }
 
 group! {
-    Accounts, accounts {
+    AccountsMetrics, accounts {
         logins: ByLabel<IntCounter> = counters(
             "shakerqueue_logins_total",
             "Attempts to sign in, by outcome.",

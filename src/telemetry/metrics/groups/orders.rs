@@ -16,7 +16,7 @@ impl MetricLabel for Status {
 const ON_BOARD: &[&str] = &[Status::Pending.as_str(), Status::InProgress.as_str(), Status::Ready.as_str()];
 
 group! {
-    Intake, intake {
+    IntakeMetrics, intake {
         accepted: ByLabel<IntCounter> = counters(
             "shakerqueue_orders_accepted_total",
             "Orders that were accepted, by what keeps them.",
@@ -42,7 +42,7 @@ group! {
 }
 
 group! {
-    Waiting, waiting {
+    WaitingMetrics, waiting {
         oldest: Gauge = gauge(
             "shakerqueue_orders_oldest_waiting_seconds",
             "Age of the oldest order that this process accepted or holds and that is not recorded yet.",
@@ -51,7 +51,7 @@ group! {
 }
 
 group! {
-    Board, board {
+    BoardMetrics, board {
         orders: ByLabel<Gauge> = gauges(
             "shakerqueue_orders",
             "Orders on the board, counted up to 10,000 each.",
@@ -72,7 +72,7 @@ group! {
 }
 
 group! {
-    Transitions, transitions {
+    TransitionsMetrics, transitions {
         orders: ByLabel<IntCounter> = counters(
             "shakerqueue_order_moves_total",
             "Transitions of orders, by their new status.",

@@ -1,4 +1,4 @@
-//! The process itself.
+//! Version, processor time and memory of the process.
 
 use super::{
     super::families::{gauge_vec, register},
@@ -7,7 +7,7 @@ use super::{
 use prometheus::GaugeVec;
 
 group! {
-    Process, process {
+    ProcessMetrics, process {
         build: GaugeVec = {
             #[cfg(target_os = "linux")]
             register(prometheus::process_collector::ProcessCollector::for_self());

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::{
     ids::RecipeId,
     now,
-    order::{Drink, Line, Quantity},
+    order::{Drink, OrderLine, Quantity},
 };
 use chrono::TimeDelta;
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn aged(hours: i64) -> UserId {
 }
 
 fn order(customer_id: UserId, drinks: i64) -> NewOrder {
-    let line = |quantity| Line {
+    let line = |quantity| OrderLine {
         recipe: Drink { id: RecipeId::new_v7(), name: "Negroni".try_into().unwrap() },
         quantity: Quantity::try_from(quantity).unwrap(),
         note: None,

@@ -1,36 +1,34 @@
-//! Reads JSON text as editors and scripts save it: with a byte order mark, and sometimes in another encoding than UTF-8.
+//! JSON text as editors and scripts save it: with a byte order mark, or in another encoding than UTF-8.
 
 use std::str;
 
-/// The mark that some programs put at the head of a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Text that is not UTF-8. Readable after its name: `The body is UTF-16 and must be UTF-8`.
+/// Readable after the name of the text: `The body is UTF-16 and must be UTF-8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodingError {
-    /// The encoding that Notepad and PowerShell call Unicode.
+    /// Notepad and PowerShell call it Unicode.
     #[error("is UTF-16 and must be UTF-8")]
     Utf16,
-    /// The encoding in which each character takes four bytes.
     #[error("is UTF-32 and must be UTF-8")]
     Utf32,
     /// Another encoding, such as Windows-1252.
     #[error("must be UTF-8, and line {line} has bytes that are not")]
     Other {
-        /// The first line with such bytes, counted from 1.
+        /// The first line with invalid bytes, counted from 1.
         line: usize,
     },
 }
 
-/// Cuts off a byte order mark (RFC 8259, 8.1: a reader may ignore it).
+/// Removes a byte order mark, which a reader may ignore (RFC 8259, 8.1).
 pub fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Reads JSON text as UTF-8, without a byte order mark.
+/// Checks that JSON text is UTF-8, and removes a byte order mark.
 pub fn utf8(text: &[u8]) -> Result<&str, EncodingError> {
-    // Its first character is a mark or of ASCII, which takes four bytes there, all but one of them 0. Before UTF-16, whose
-    // mark is the first half of one of these.
+    // JSON begins with a mark or an ASCII character: of its four bytes all but one are 0. Checked before UTF-16, whose mark is the
+    // first half of one of these.
     if matches!(
         text,
         [0, 0, 0xfe, 0xff, ..]
@@ -40,7 +38,6 @@ pub fn utf8(text: &[u8]) -> Result<&str, EncodingError> {
     ) {
         return Err(EncodingError::Utf32);
     }
-    // The same in two bytes, one of them 0.
     if matches!(text, [0xfe, 0xff, ..] | [0xff, 0xfe, ..] | [0, 1..=u8::MAX, ..] | [1..=u8::MAX, 0, ..]) {
         return Err(EncodingError::Utf16);
     }

@@ -1,28 +1,27 @@
-//! Searches for a part of a text, whatever its case and accents. Decided here, because databases differ in what they know of cases.
+//! Searches for part of a text, whatever its case and accents. Not done by the databases, which fold cases in different ways.
 
 use super::{
     name_search::{LooseWords, loose_key, unaccented},
     unicode::caseless,
 };
 
-/// Shorter searches are not looked for across the borders of words: they begin too many of them, in characters.
+/// In characters. Shorter terms match only within a word: too many words begin with them.
 const MIN_LOOSE_CHARS: usize = 3;
 
-/// A search that is made ready to be looked for in many texts.
+/// A search term, prepared for many texts.
 pub struct SearchPattern(Wanted);
 
 enum Wanted {
-    /// Nothing is left of it without apostrophes and dashes, and nothing would be in every text.
+    /// Without apostrophes and dashes nothing is left, which would match every text.
     Punctuation(String),
     Folded {
         unaccented: String,
-        /// Its letters, digits and symbols, if they are enough.
+        /// Letters, digits and symbols only, if there are [`MIN_LOOSE_CHARS`].
         loose: Option<String>,
     },
 }
 
 impl SearchPattern {
-    /// Folds what is looked for.
     pub fn of(search: &str) -> Self {
         let unaccented = unaccented(search);
         if unaccented.is_empty() {
@@ -32,7 +31,7 @@ impl SearchPattern {
         Self(Wanted::Folded { unaccented, loose })
     }
 
-    /// Looks into each of these texts.
+    /// Returns true if one of these texts contains the term.
     pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
         texts.into_iter().any(|text| match &self.0 {
             Wanted::Punctuation(wanted) => caseless(text).contains(wanted),
@@ -40,7 +39,7 @@ impl SearchPattern {
         })
     }
 
-    /// Looks into a text that was made ready, where punctuation and spaces don't count from the beginning of a word on.
+    /// The same for a prepared name, in which punctuation and spaces after the beginning of a word are ignored.
     pub fn is_in_name(&self, name: &SearchableName) -> bool {
         match &self.0 {
             Wanted::Punctuation(wanted) => caseless(&name.text).contains(wanted),
@@ -52,7 +51,7 @@ impl SearchPattern {
     }
 }
 
-/// A name that is made ready for many searches.
+/// A name, prepared for many searches.
 #[derive(Debug)]
 pub struct SearchableName {
     text: String,
@@ -61,7 +60,6 @@ pub struct SearchableName {
 }
 
 impl SearchableName {
-    /// Folds a name.
     pub fn of(name: &str) -> Self {
         Self { text: name.to_owned(), unaccented: unaccented(name), words: LooseWords::of(name) }
     }

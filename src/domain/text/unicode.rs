@@ -1,4 +1,4 @@
-//! Rules on text by the properties of Unicode: forms in which equal texts are equal bytes, and characters that nobody sees.
+//! Unicode: normal forms, in which equal texts are equal bytes, and classes of characters, such as invisible ones.
 
 use icu_casemap::CaseMapperBorrowed;
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
@@ -9,7 +9,7 @@ use icu_properties::{
         GeneralCategoryGroup, Script,
     },
 };
-use std::{borrow::Cow, fmt::Write, ops::RangeInclusive, sync::LazyLock};
+use std::borrow::Cow;
 
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
@@ -22,10 +22,9 @@ const INVISIBLE: GeneralCategoryGroup = GeneralCategoryGroup::Control
     .union(GeneralCategoryGroup::PrivateUse)
     .union(GeneralCategoryGroup::LineSeparator)
     .union(GeneralCategoryGroup::ParagraphSeparator);
-/// Symbols and a mark that show nothing, which their categories don't tell: a pattern of no dots, a note without a head, the
-/// filler of a script, and the place of an object that the text has lost.
+/// Characters that show nothing, though their categories say otherwise: the Braille pattern without dots, a musical null
+/// notehead, the Khitan script's filler, and the object replacement character.
 const BLANKS: [char; 4] = ['\u{2800}', '\u{1d159}', '\u{16fe4}', '\u{fffc}'];
-/// The sign for a character that could not be read.
 const REPLACEMENT: char = '\u{fffd}';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
@@ -52,58 +51,56 @@ const JOINING_SCRIPTS: [Script; 17] = [
     Script::Tibetan,
 ];
 
-/// The composed form (NFC): what looks the same because it is made of the same is the same.
+/// The composed form (NFC): equal for texts that differ only in how letters and marks are combined.
 pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { NFC.normalize(text) }
 }
 
-/// The composed form without what is only another way to show the same, such as width (NFKC).
+/// The composed form without compatibility variants, such as full width (NFKC).
 pub fn compatible(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { NFKC.normalize(text) }
 }
 
-/// The form in which each letter stands before its marks (NFD).
+/// The decomposed form (NFD): each letter is followed by its marks.
 pub fn decomposed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { NFD.normalize(text) }
 }
 
-/// What two texts share that differ only in case, width, ligatures, what nobody sees, or the kind and
-/// number of spaces: NFKC with full case folding.
+/// A key that is equal for texts that differ only in case, width, ligatures, invisible characters, or the kind and number of
+/// spaces: NFKC with full case folding.
 pub fn caseless(text: &str) -> String {
     let folded = if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
         let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let text: String = text.chars().filter(|character| !ignorable.contains(*character)).collect();
-        // Folding can undo the normal form, and the form can bring what folds further (Unicode 3.13, D146).
+        // Folding can undo the normal form, and normalizing can yield characters that fold further (Unicode 3.13, D146).
         let once = CASES.fold_string(&NFKC.normalize(&text)).into_owned();
         NFKC.normalize(&CASES.fold_string(&NFKC.normalize(&once))).into_owned()
     };
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Marks above or below a letter that people leave out when they type: those that any script may use, and the optional
-/// vowels of Hebrew and Arabic. Not those that make another letter, as in Japanese, Thai or Hindi.
+/// Marks that people leave out when they type: those that any script may use, and the optional vowels of Hebrew and Arabic. Not
+/// those that make another letter, as in Japanese, Thai or Hindi.
 pub fn is_accent(mark: char) -> bool {
     !matches!(mark, '\u{3099}' | '\u{309a}')
         && category(mark) == GeneralCategory::NonspacingMark
         && matches!(script(mark), Script::Inherited | Script::Hebrew | Script::Arabic)
 }
 
-/// Hyphens and dashes.
 pub fn is_dash(character: char) -> bool {
     category(character) == GeneralCategory::DashPunctuation
 }
 
-/// Punctuation, and accents that stand alone.
+/// Punctuation, and accents without a letter.
 pub fn is_punctuation(character: char) -> bool {
     GeneralCategoryGroup::Punctuation
         .union(GeneralCategoryGroup::ModifierSymbol)
         .contains(category(character))
 }
 
-/// Letters with a stroke, and joined ones, which no normal form takes apart: the letters that stand for them where a
-/// keyboard has only those.
+/// Replaces letters with a stroke, and ligatures, which no normal form decomposes, by the letters that people type instead.
 pub fn without_stroke(letter: char) -> Option<&'static str> {
     Some(match letter {
         'ø' => "o",
@@ -119,12 +116,12 @@ pub fn without_stroke(letter: char) -> Option<&'static str> {
     })
 }
 
-/// Characters that end a line without being `\n`: a carriage return, what word processors put for a line break, and Unicode's.
+/// Line breaks other than `\n`: the carriage return, those of word processors, and Unicode's.
 pub fn is_line_break(character: char) -> bool {
     matches!(character, '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Characters that nobody sees, where nothing beside them needs them. Tab and line feed are among them.
+/// Characters that show nothing, unless a neighbour needs them (see [`marked`]). Tab and line feed are among them.
 pub fn is_invisible(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -135,28 +132,28 @@ pub fn is_invisible(character: char) -> bool {
         || is_noncharacter(character)
 }
 
-/// Code points that will never be characters (Unicode 23.7): programs use them as they like, and show nothing.
+/// Code points that will never be characters (Unicode 23.7) and show nothing.
 fn is_noncharacter(character: char) -> bool {
     let code = u32::from(character);
     matches!(code, 0xfdd0..=0xfdef) || code & 0xfffe == 0xfffe
 }
 
-/// Returns whether a text has nothing but spaces and line breaks.
+/// Returns true for text of spaces and line breaks only, also for none.
 pub fn is_space(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
-/// Returns whether nothing of a text is seen: it is empty, or all of it is spaces and invisible characters.
+/// Returns true for text of spaces and invisible characters only, also for none.
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_blank_character)
 }
 
-fn is_blank_character(character: char) -> bool {
+pub fn is_blank_character(character: char) -> bool {
     character.is_whitespace() || is_invisible(character)
 }
 
-/// Characters that show something by themselves: not those that are never seen, not the marks that change the character before
-/// them, and not the sign for one that was lost. Those that Unicode does not know yet are taken for emoji.
+/// Characters that are visible alone: not invisible ones, not marks on the character before them, and not the replacement
+/// character. Unassigned ones are taken for new emoji.
 pub fn is_visible_alone(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_graphic();
@@ -166,8 +163,8 @@ pub fn is_visible_alone(character: char) -> bool {
         && !GeneralCategoryGroup::Mark.contains(category(character))
 }
 
-/// Each character of a text, and whether it is invisible and nothing beside it needs it: emoji are put together by joiners and
-/// selectors, and some scripts write words apart with them.
+/// Marks each character that is invisible and that no neighbour needs: emoji are composed with joiners and selectors, and some
+/// scripts separate letters with them.
 pub fn marked(text: &str) -> Vec<(char, bool)> {
     let characters: Vec<char> = text.chars().collect();
     let mut marked = Vec::with_capacity(characters.len());
@@ -184,12 +181,12 @@ fn is_needed(character: char, before: &[char], next: Option<char>) -> bool {
     match character {
         ZERO_WIDTH_JOINER => joins_letters(last, next) || joins_emoji(before, next),
         ZERO_WIDTH_NON_JOINER => joins_letters(last, next),
-        // As text or as a picture.
+        // Variation selectors: text or picture.
         '\u{fe0e}' | '\u{fe0f}' => CodePointSetData::new::<Emoji>().contains(last),
-        // Which form of an ideograph.
+        // Variants of an ideograph.
         '\u{e0100}'..='\u{e01ef}' => script(last) == Script::Han,
         '\u{180b}'..='\u{180d}' | '\u{180f}' => script(last) == Script::Mongolian,
-        // Of a region, in the flag that it makes.
+        // Tags, in the flag of a region.
         '\u{e0020}'..='\u{e007f}' => last_but(before, is_tag) == Some(BLACK_FLAG),
         _ => false,
     }
@@ -210,9 +207,9 @@ fn joins_emoji(before: &[char], next: Option<char>) -> bool {
         && next.is_some_and(|next| pictographs.contains(next))
 }
 
-/// The last character but for those that only change it.
-fn last_but(characters: &[char], changes: impl Fn(char) -> bool) -> Option<char> {
-    characters.iter().rev().copied().find(|character| !changes(*character))
+/// The last character that is no modifier of another.
+fn last_but(characters: &[char], is_modifier: impl Fn(char) -> bool) -> Option<char> {
+    characters.iter().rev().copied().find(|character| !is_modifier(*character))
 }
 
 fn is_tag(character: char) -> bool {
@@ -225,43 +222,6 @@ fn category(character: char) -> GeneralCategory {
 
 fn script(character: char) -> Script {
     CodePointMapData::<Script>::new().get(character)
-}
-
-/// Characters that texts can't be made of alone, as ranges within the brackets of a regular expression (ECMA-262). Those beyond
-/// U+FFFF are left out: without the flag `u`, which most programs that read such an expression do not set, each is two units,
-/// and a range of them is an error.
-pub struct CharacterRanges {
-    /// The invisible ones.
-    pub invisible: String,
-    /// The invisible ones and spaces.
-    pub blank: String,
-    /// All but those that show something by themselves.
-    pub not_visible_alone: String,
-}
-
-/// The ranges, found once.
-pub static RANGES: LazyLock<CharacterRanges> = LazyLock::new(|| CharacterRanges {
-    invisible: ranges(is_invisible),
-    blank: ranges(is_blank_character),
-    not_visible_alone: ranges(|character| !is_visible_alone(character)),
-});
-
-fn ranges(has: impl Fn(char) -> bool) -> String {
-    let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
-    for unit in (0..=u16::MAX).filter(|unit| char::from_u32((*unit).into()).is_some_and(&has)) {
-        match ranges.last_mut() {
-            Some(last) if last.end().checked_add(1) == Some(unit) => *last = *last.start()..=unit,
-            _ => ranges.push(unit..=unit),
-        }
-    }
-    ranges.iter().fold(String::new(), |mut text, range| {
-        // A string takes whatever is written.
-        let _ = write!(text, "\\u{:04x}", range.start());
-        if range.start() < range.end() {
-            let _ = write!(text, "-\\u{:04x}", range.end());
-        }
-        text
-    })
 }
 
 #[cfg(test)]

@@ -1,15 +1,8 @@
 //! Fields of bodies and files that may be absent.
 
-use super::{
-    Timestamp,
-    account::Role,
-    ids::{RecipeId, UserId},
-    json_integer::JsonInteger,
-    openapi_schema,
-    order::Quantity,
-    recipe::PreparationSeconds,
-    table_label::TableLabel,
-    text::{Name, Note},
+use super::JsonInteger;
+use crate::domain::text::{
+    Name, Note, TableLabel,
     unicode::{is_blank, is_space},
 };
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
@@ -22,21 +15,20 @@ use serde::{
 };
 use std::{fmt, marker::PhantomData};
 
-/// A field that may be absent. `null`, `""` and text of spaces count as absent, whatever the field's type: forms and serialisers
-/// send them for what nobody filled in, or somebody touched and left. Every field of a body that may be left out is of this type.
+/// A field that may be absent. `null`, `""` and text of spaces count as absent for every type, because forms and serialisers send
+/// them for empty inputs. Every optional field of a body has this type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Optional<T>(pub Option<T>);
 
-/// A type that a field which may be left out can have.
+/// The type of an optional field.
 pub trait MayBeAbsent {
-    /// Tells whether a text counts as absent.
     fn is_absent(text: &str) -> bool {
         is_space(text)
     }
 }
 
-/// Of a note invisible characters are removed, so that nothing is left of one that has no others.
+/// Invisible characters are removed from a note, and may leave nothing.
 impl MayBeAbsent for Note {
     fn is_absent(text: &str) -> bool {
         is_blank(text)
@@ -45,35 +37,11 @@ impl MayBeAbsent for Note {
 
 impl<T> MayBeAbsent for Vec<T> {}
 
-macro_rules! may_be_absent {
-    ($($type:ty),+) => {
-        $(impl MayBeAbsent for $type {})+
-    };
-}
-
-may_be_absent!(
-    bool,
-    String,
-    Role,
-    Timestamp,
-    Name,
-    PreparationSeconds,
-    Quantity,
-    RecipeId,
-    TableLabel,
-    UserId,
-    JsonInteger
-);
-
-/// The text that counts as absent, as a regular expression (ECMA-262).
-pub fn space_pattern() -> String {
-    openapi_schema::space()
-}
-
-/// The text that counts as no note, as a regular expression (ECMA-262).
-pub fn blank_pattern() -> String {
-    openapi_schema::blank()
-}
+impl MayBeAbsent for bool {}
+impl MayBeAbsent for String {}
+impl MayBeAbsent for Name {}
+impl MayBeAbsent for TableLabel {}
+impl MayBeAbsent for JsonInteger {}
 
 impl<T> Default for Optional<T> {
     fn default() -> Self {
@@ -83,8 +51,8 @@ impl<T> Default for Optional<T> {
 
 impl<'de, T: Deserialize<'de> + MayBeAbsent> Deserialize<'de> for Optional<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not `deserialize_any`: of an option Serde takes a missing field for none.
-        deserializer.deserialize_option(Field(PhantomData))
+        // Not `deserialize_any`: only for an option does Serde accept a missing field.
+        deserializer.deserialize_option(OptionalVisitor(PhantomData))
     }
 }
 
@@ -98,15 +66,15 @@ impl<T: Deserr<E> + MayBeAbsent, E: DeserializeError> Deserr<E> for Optional<T> 
     }
 }
 
-struct Field<T>(PhantomData<T>);
+struct OptionalVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Field<T> {
+impl<'de, T: Deserialize<'de>> OptionalVisitor<T> {
     fn read<D: Deserializer<'de>>(value: D) -> Result<Optional<T>, D::Error> {
         T::deserialize(value).map(|value| Optional(Some(value)))
     }
 }
 
-impl<'de, T: Deserialize<'de> + MayBeAbsent> Visitor<'de> for Field<T> {
+impl<'de, T: Deserialize<'de> + MayBeAbsent> Visitor<'de> for OptionalVisitor<T> {
     type Value = Optional<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,7 +125,7 @@ impl<'de, T: Deserialize<'de> + MayBeAbsent> Visitor<'de> for Field<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::validation::FieldErrors;
+    use crate::domain::{order::Quantity, validation::FieldErrors};
     use serde_json::{Value, json};
 
     #[derive(Debug, PartialEq, Deserialize, Deserr)]

@@ -1,9 +1,7 @@
 //! Tables as clients write them: as text or as a number.
 
-use super::{
-    text::Table,
-    validation::{self, whole},
-};
+use super::Table;
+use crate::domain::validation;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
@@ -17,10 +15,10 @@ use utoipa::{
     },
 };
 
-/// The largest number of a table: beyond it JSON's numbers are not the same everywhere (RFC 8259, 6).
+/// Larger integers are not exact in every JSON implementation (RFC 8259, 6).
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
-/// A table in a body: text, or a whole number, which is stored as its digits.
+/// A table in a body: text, or an integer, which is stored as its digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableLabel(pub Table);
 
@@ -30,7 +28,7 @@ impl<'de> Deserialize<'de> for TableLabel {
     }
 }
 
-whole!(TableLabel, validation::TEXT_OR_NUMBER);
+validation::via_serde!(TableLabel, validation::TEXT_OR_NUMBER);
 
 impl PartialSchema for TableLabel {
     fn schema() -> RefOr<Schema> {
@@ -80,7 +78,7 @@ impl Visitor<'_> for TextOrNumber {
         if number.fract() != 0.0 {
             return Err(E::custom("must be text or a whole number"));
         }
-        // Saturating, which is too large all the same.
+        // Saturates, and is too large then as well.
         #[allow(clippy::cast_possible_truncation, reason = "there is nothing behind the point")]
         self.visit_i64(number as i64)
     }

@@ -1,17 +1,17 @@
-//! JSON's whole numbers.
+//! Integers, however JSON writes them.
 
-use super::validation::{self, whole};
+use crate::domain::validation;
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
 use std::fmt;
 
-/// A whole number however it is written: to JSON, and to the API's document, `2.0` is the same number as `2`.
+/// An integer: to JSON, and to the API's document, `2.0` is the same number as `2`.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonInteger(pub i64);
 
-whole!(JsonInteger, validation::NUMBER);
+validation::via_serde!(JsonInteger, validation::NUMBER);
 
 impl<'de> Deserialize<'de> for JsonInteger {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -33,7 +33,7 @@ impl Visitor<'_> for AnyNumber {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<JsonInteger, E> {
-        // What is too large for any of our limits stays too large.
+        // Too large for any of our limits either way.
         Ok(JsonInteger(i64::try_from(number).unwrap_or(i64::MAX)))
     }
 
@@ -41,7 +41,7 @@ impl Visitor<'_> for AnyNumber {
         if number.fract() != 0.0 {
             return Err(E::custom("must be a whole number"));
         }
-        // Saturating, which is what the largest ones shall be.
+        // Saturates, as intended.
         #[allow(clippy::cast_possible_truncation, reason = "there is nothing behind the point")]
         Ok(JsonInteger(number as i64))
     }

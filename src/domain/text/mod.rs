@@ -1,28 +1,35 @@
-//! Text of a bounded length, checked once at the edge.
+//! Text of a bounded length, checked once when it is read.
 
-use super::{
-    name_search::{LooseWords, loose_key},
-    search::SearchPattern,
-    unicode::{caseless, composed, decomposed, is_invisible, is_line_break, is_visible_alone, marked},
-};
+pub mod name_search;
+pub mod patterns;
+pub mod search;
+mod table_label;
+pub(super) mod unicode;
+
+pub use table_label::TableLabel;
+
+use super::{openapi_schema, validation};
+use name_search::{LooseWords, loose_key};
+use search::SearchPattern;
 use serde::{Deserialize, Deserializer, Serialize, de};
+use unicode::{caseless, composed, decomposed, is_invisible, is_line_break, is_visible_alone, marked};
 
-/// Why a text was refused, readable after the field's name.
+/// Readable after the name of the field: `must be …`.
 pub type TextError = String;
 
-/// What may be in a text.
+/// The rules on the characters of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A name: one line, in which every character is seen. What is not is refused, because a name must be what it looks like.
+    /// One line of visible characters. Others are refused, because a name must be what it looks like.
     Line,
-    /// What people write to each other. What is not seen is removed: nobody typed it on purpose, and no drink waits for it.
+    /// Text with line breaks. Invisible characters are removed: nobody types them on purpose.
     Prose,
 }
 
-/// Checks the length in characters and that the text can be shown and stored, cuts off the space around it and composes it (NFC).
+/// Checks length (in characters) and characters, trims the text and composes it (NFC).
 fn checked(text: &str, form: Form, max: usize) -> Result<String, TextError> {
     let too_long = || format!("must be at most {max} characters");
-    // As it was sent, as the API's document counts too.
+    // Counted before trimming, as the API's document does.
     if text.chars().nth(max).is_some() {
         return Err(too_long());
     }
@@ -35,9 +42,9 @@ fn checked(text: &str, form: Form, max: usize) -> Result<String, TextError> {
         return Err("must not be empty".into());
     }
     if form == Form::Line && !text.chars().any(is_visible_alone) {
-        return Err("must have a letter, a digit or another character that can be seen by itself".into());
+        return Err("must have a letter, a digit or another character that is visible by itself".into());
     }
-    // Composing makes a few characters more of some.
+    // Composing turns some characters into more.
     let text = composed(text);
     if text.chars().nth(max).is_some() { Err(too_long()) } else { Ok(text.into_owned()) }
 }
@@ -73,7 +80,7 @@ fn without_invisible(text: &str) -> String {
     marked(&text).into_iter().filter_map(kept).collect()
 }
 
-/// Checks what was taken before, perhaps under rules of an earlier release: what is stored or under way stays as it is.
+/// Checks text that was accepted before, perhaps by the rules of an earlier release: it stays as it is.
 fn stored(text: String, max: usize) -> Result<String, TextError> {
     if text.chars().nth(max).is_some() {
         return Err(format!("must be at most {max} characters"));
@@ -87,18 +94,17 @@ fn stored(text: String, max: usize) -> Result<String, TextError> {
     Ok(text)
 }
 
-/// Text that was taken before: read without the rules on what is taken now.
+/// Text that was accepted before, which is read without the present rules.
 pub trait StoredText: Sized {
-    /// The text as it is.
     fn from_stored(text: String) -> Result<Self, TextError>;
 }
 
-/// Reads text of a message or a row with Serde.
+/// Reads text of a message or a row, for Serde.
 pub fn deserialize_stored<'de, T: StoredText, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::from_stored(String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
-/// Reads text of a message or a row with Serde, if there is one.
+/// Reads optional text of a message or a row, for Serde.
 pub fn deserialize_stored_option<'de, T: StoredText, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -106,26 +112,25 @@ pub fn deserialize_stored_option<'de, T: StoredText, D: Deserializer<'de>>(
     text.map(T::from_stored).transpose().map_err(de::Error::custom)
 }
 
+/// Declares a text with its rules and its limit in characters. Its comment is a description in the API's document.
 macro_rules! text {
-    ($(#[doc = $about:literal])+ $name:ident, $form:ident, $most:literal) => {
+    ($(#[doc = $about:literal])+ $name:ident, $form:ident, $max:literal) => {
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// The most characters it may have.
-            pub const MAX: usize = $most;
+            pub const MAX: usize = $max;
 
-            /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        super::validation::whole!($name);
+        validation::via_serde!($name);
 
-        super::openapi_schema::described!($name: super::openapi_schema::text(concat!($($about),+), Form::$form, Self::MAX));
+        openapi_schema::described!($name: openapi_schema::text(concat!($($about),+), 1, Self::MAX, patterns::accepted(Form::$form)));
 
         impl StoredText for $name {
             fn from_stored(text: String) -> Result<Self, TextError> {
@@ -164,68 +169,67 @@ macro_rules! text {
 }
 
 text!(
-    /// What a guest or bartender adds in words.
+    /// A remark of a guest or a bartender.
     Note, Prose, 200
 );
 text!(
-    /// Where the guest sits.
+    /// The table of the guest, as its number or name.
     Table, Line, 40
 );
 text!(
-    /// How an account is called.
+    /// The name of an account's owner.
     Username, Line, 60
 );
 text!(
-    /// How a drink, a glass, an ingredient or a garnish is called.
+    /// The name of a drink, a glass, an ingredient or a garnish.
     Name, Line, 80
 );
 text!(
-    /// How a drink is made.
+    /// The instructions for making a drink.
     Method, Prose, 1000
 );
 
 text!(
-    /// A search term: some of the characters of a text, whatever their case and accents.
+    /// A search term: part of a text, whatever its case and accents.
     Search, Prose, 80
 );
 
 impl Search {
-    /// Folds what is looked for, once for all texts.
+    /// Prepares the term for many texts.
     pub fn pattern(&self) -> SearchPattern {
         SearchPattern::of(&self.0)
     }
 }
 
 impl Name {
-    /// The key that a name is found by: names that differ only in case, width or spaces are one.
+    /// The unique key of a name: names that differ only in case, width or spaces have one key.
     pub fn key(&self) -> String {
         Self::key_of(&self.0)
     }
 
-    /// The key that a name would have.
     pub fn key_of(name: &str) -> String {
         caseless(name)
     }
 
-    /// The key that a name is found by where no other has it: without accents, apostrophes, dashes and spaces. None where
-    /// nothing is left, and for what is longer than any name.
+    /// A key without accents, apostrophes, dashes and spaces, for names that no [`key`](Self::key) finds. None if nothing is left,
+    /// or if the text is longer than any name.
     pub fn loose_key_of(name: &str) -> Option<String> {
         Self::can_be(name).then(|| loose_key(name)).filter(|key| !key.is_empty())
     }
 
-    /// The words by which names are suggested for one that is on no menu. None for what is longer than any name.
+    /// The words for which similar names are suggested. None if the text is longer than any name.
     pub fn spoken_words_of(name: &str) -> Option<LooseWords> {
         Self::can_be(name).then(|| LooseWords::spoken(name))
     }
 
-    /// Tells what may be a name from what is too long for one. Decomposed, and with space around it, a name is longer than it is.
+    /// Allows for a name that is decomposed or has space around it, and so has more characters than it counts.
     fn can_be(name: &str) -> bool {
         name.chars().nth(2 * Self::MAX).is_none()
     }
 }
 
 impl Table {
-    /// The table as it may stand in a row: earlier releases stored it as it was sent, and some devices send it decomposed.
+    /// The forms that a row may have: earlier releases did not compose the text, and some devices send it decomposed.
     pub fn stored_forms(&self) -> Vec<Self> {
         match decomposed(&self.0) {
             form if form == self.0 => vec![self.clone()],
@@ -234,10 +238,10 @@ impl Table {
     }
 }
 
-/// A character as it is, or how it is written if it would not print or would change how others around it do.
+/// Escapes a character that is invisible or changes how its neighbours are shown.
 pub fn printable(character: char) -> impl Iterator<Item = char> {
-    let written = is_invisible(character).then(|| character.escape_default());
-    written.is_none().then_some(character).into_iter().chain(written.into_iter().flatten())
+    let escaped = is_invisible(character).then(|| character.escape_default());
+    escaped.is_none().then_some(character).into_iter().chain(escaped.into_iter().flatten())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! JSON objects that are objects.
+//! Values that must be JSON objects.
 
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{
@@ -7,15 +7,14 @@ use serde::{
 };
 use std::{fmt, marker::PhantomData};
 
-/// A value that must be written as an object. What Serde derives for a struct also takes an array of its fields in their order, and
-/// an API that did so would read sense into nonsense.
+/// A struct that must be written as an object: what Serde derives also accepts an array of its fields in their order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(OfFields(PhantomData))
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
@@ -25,9 +24,9 @@ impl<T: Deserr<E>, E: DeserializeError> Deserr<E> for JsonObject<T> {
     }
 }
 
-struct OfFields<T>(PhantomData<T>);
+struct ObjectVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OfFields<T> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     type Value = JsonObject<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

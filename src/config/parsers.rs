@@ -1,8 +1,31 @@
-//! Addresses to listen on, and what is wrong with one that can't be.
+//! Parsers of single values, for clap.
 
-use std::net::SocketAddr;
+use secrecy::SecretString;
+use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
-/// Reads an IP address with a port. The system chooses the port where it is 0.
+/// Accepts an empty path, as an unset variable may have.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
+pub fn path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(text))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
+pub fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+pub fn ratio(text: &str) -> Result<f64, &'static str> {
+    text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).ok_or("must be 0 to 1")
+}
+
+pub fn count<const MIN: usize, const MAX: usize>(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (MIN..=MAX).contains(&count) => Ok(count),
+        _ => Err(format!("must be {MIN} to {MAX}")),
+    }
+}
+
+/// Reads an IP address with a port. With port 0 the system chooses one.
 pub fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| match text.rsplit_once(':') {
         Some((ip, port)) if port.parse::<u16>().is_err() && is_ip(ip) => {
@@ -15,7 +38,7 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     })
 }
 
-/// Tells whether a port could follow: an IPv6 address needs brackets.
+/// Accepts IPv6 addresses only in brackets, as they are before a port.
 fn is_ip(text: &str) -> bool {
     format!("{text}:0").parse::<SocketAddr>().is_ok()
 }

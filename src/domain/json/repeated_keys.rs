@@ -1,6 +1,6 @@
-//! Finds fields that an object has twice: two readers could take either of them for the one that counts (RFC 8259, 4).
+//! Finds keys that an object has twice, of which readers may take either (RFC 8259, 4).
 
-use super::validation::{FieldError, FieldPath};
+use crate::domain::validation::{FieldError, FieldPath};
 use deserr::ValuePointerRef;
 use serde::{
     Deserializer,
@@ -8,7 +8,7 @@ use serde::{
 };
 use std::{cell::RefCell, collections::HashSet, fmt};
 
-/// The fields of a JSON text that are given again, `max` at most. None of what is no JSON.
+/// Returns an error for each repeated key of a JSON text, at most `max`. None if the text is not JSON.
 pub fn repeated_keys(json: &[u8], max: usize) -> Vec<FieldError> {
     let found = RefCell::new(Vec::new());
     let element = Element { place: ValuePointerRef::Origin, found: &found, max };
@@ -16,7 +16,6 @@ pub fn repeated_keys(json: &[u8], max: usize) -> Vec<FieldError> {
     if read.is_ok() { found.into_inner() } else { Vec::new() }
 }
 
-/// A value of any kind.
 struct Element<'a> {
     place: ValuePointerRef<'a>,
     found: &'a RefCell<Vec<FieldError>>,

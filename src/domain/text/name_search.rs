@@ -1,28 +1,27 @@
-//! Finds names that are typed in another way than they are written: without accents, with other apostrophes, misspelled.
+//! Finds names that are typed differently: without accents, with other apostrophes, or misspelled.
 
 use super::unicode::{caseless, composed, decomposed, is_accent, is_dash, is_punctuation, without_stroke};
 
-/// Names that are suggested at most.
 pub const MAX_SUGGESTIONS: usize = 3;
-/// Keys that one search for suggestions compares at most: each comparison costs the product of two lengths.
+/// Limit on comparisons of one search: each costs the product of two lengths.
 const MAX_COMPARISONS: usize = 500;
-/// Longer keys are compared with nothing, in characters.
+/// In characters. Longer keys are not compared.
 const MAX_KEY_CHARS: usize = 50;
-/// Shorter keys are in too many names for that to mean anything, in characters.
+/// In characters. Shorter keys are part of too many names.
 const MIN_PART_CHARS: usize = 3;
-/// One typing error in so many characters is forgiven.
+/// Characters for each typing error that is tolerated.
 const CHARS_PER_ERROR: usize = 3;
-/// Typing errors that are forgiven in the beginning of a name, which is like more names than a whole one.
+/// Fewer than in a whole name, because more names have a similar beginning.
 const MAX_BEGINNING_ERRORS: usize = 1;
-/// Words that one writes and another leaves out, or writes as the sign `&`, which is punctuation.
+/// Words that some people leave out, or write as `&`, which is punctuation.
 const JOINING_WORDS: [&str; 3] = ["and", "n", "+"];
 
-/// Folds a text for searches: no case, no accents, no apostrophes, and spaces for dashes.
+/// Folds text for searches: lower case, no accents or apostrophes, and spaces for dashes.
 pub fn unaccented(text: &str) -> String {
     let folded: String = if text.is_ascii() {
         text.to_ascii_lowercase()
     } else {
-        // Before the compatible form makes a space and an accent of U+00B4.
+        // First, because normalizing turns U+00B4 into a space and an accent.
         let text: String = text.chars().filter(|character| !is_apostrophe(*character)).collect();
         let letters = decomposed(&caseless(&text)).chars().filter(|character| !is_accent(*character)).fold(
             String::with_capacity(text.len()),
@@ -34,7 +33,7 @@ pub fn unaccented(text: &str) -> String {
                 letters
             },
         );
-        // What is no accent, such as the marks of Japanese and the letters of a Korean syllable, is part of its letter.
+        // Composes what is part of its letter: marks of Japanese, or the letters of a Korean syllable.
         composed(&letters).into_owned()
     };
     let folded: String = folded
@@ -45,8 +44,7 @@ pub fn unaccented(text: &str) -> String {
     folded.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Folds a name to its letters, digits and symbols, as [`unaccented`] does and without spaces and punctuation. Empty for a name
-/// that has none of them.
+/// The [`unaccented`] name without spaces and punctuation, which may leave nothing.
 pub fn loose_key(name: &str) -> String {
     unaccented(name).chars().filter(|character| !is_between_words(*character)).collect()
 }
@@ -55,7 +53,7 @@ fn is_between_words(character: char) -> bool {
     character.is_whitespace() || is_punctuation(character)
 }
 
-/// A [`loose_key`] that knows where the words of its name end.
+/// A [`loose_key`] with the positions at which words end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LooseWords {
     key: String,
@@ -64,12 +62,11 @@ pub struct LooseWords {
 }
 
 impl LooseWords {
-    /// All words of a name.
     pub fn of(name: &str) -> Self {
         Self::joined(unaccented(name).split(is_between_words))
     }
 
-    /// The words of a name without those that only join others, unless it has no other ones.
+    /// The words of a name without [`JOINING_WORDS`], unless it has no others.
     pub fn spoken(name: &str) -> Self {
         let name = unaccented(name);
         let words = name.split(is_between_words);
@@ -85,13 +82,13 @@ impl LooseWords {
         })
     }
 
-    /// Tells whether these letters, of one word or of several, are where a word begins.
+    /// Returns true if the key has these letters where a word begins. They may span several words.
     pub fn has_at_word(&self, letters: &str) -> bool {
         let mut starts = std::iter::once(0).chain(self.word_ends.iter().copied());
         starts.any(|start| self.key.get(start..).is_some_and(|rest| rest.starts_with(letters)))
     }
 
-    /// The beginning, up to the end of a word, whose length is nearest to this one.
+    /// The beginning of the key, up to the end of a word, whose length is closest to this one.
     fn beginning(&self, length: usize) -> Option<&str> {
         let beginnings = self.word_ends.iter().filter_map(|end| self.key.get(..*end));
         let beginnings = beginnings.filter(|beginning| beginning.len() < self.key.len());
@@ -99,7 +96,7 @@ impl LooseWords {
     }
 }
 
-/// Apostrophes, and what stands for one on some keyboards or in some scripts.
+/// Apostrophes, and their substitutes on some keyboards and in some scripts.
 fn is_apostrophe(character: char) -> bool {
     matches!(
         character,
@@ -118,8 +115,8 @@ fn is_apostrophe(character: char) -> bool {
     )
 }
 
-/// Finds the names that are nearest to `wanted`, best first: a few typing errors away; else one part of the other, or one typing
-/// error from what a name begins with.
+/// Finds the names that are most similar to `wanted`, best first: those with few typing errors; then those of which one is part
+/// of the other, or whose beginning has at most one typing error.
 pub fn nearest<'n, T>(wanted: &LooseWords, names: impl IntoIterator<Item = (&'n LooseWords, T)>) -> Vec<T> {
     let length = wanted.key.chars().count();
     if !(1..=MAX_KEY_CHARS).contains(&length) {
@@ -133,25 +130,24 @@ pub fn nearest<'n, T>(wanted: &LooseWords, names: impl IntoIterator<Item = (&'n 
             break;
         }
     }
-    // Stable: of those that are as near, in the order in which they came.
+    // Stable: equally similar names keep their order.
     found.sort_by_key(|(errors, _)| *errors);
     found.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name).collect()
 }
 
 struct NearestSearch<'w> {
     wanted: &'w str,
-    /// In characters.
     length: usize,
     comparisons: usize,
 }
 
 impl NearestSearch<'_> {
-    /// Counts the typing errors between a name and what is wanted, if they are few enough.
+    /// The number of typing errors, if there are few enough.
     fn errors(&mut self, name: &LooseWords) -> Option<usize> {
         let max_errors = (self.length / CHARS_PER_ERROR).max(1);
         if self.is_part(&name.key) {
             self.comparisons += 1;
-            // Behind all that is merely misspelled.
+            // After all that are only misspelled.
             return Some(max_errors);
         }
         let whole = self.compare(&name.key, max_errors);
@@ -167,7 +163,7 @@ impl NearestSearch<'_> {
         key != self.wanted && is_long_enough && (key.contains(self.wanted) || self.wanted.contains(key))
     }
 
-    /// Compares only what the lengths leave a chance.
+    /// Compares only keys whose lengths are close enough.
     fn compare(&mut self, key: &str, max_errors: usize) -> Option<usize> {
         let length = key.chars().count();
         if length > MAX_KEY_CHARS || length.abs_diff(self.length) > max_errors {
@@ -175,19 +171,6 @@ impl NearestSearch<'_> {
         }
         self.comparisons += 1;
         Some(strsim::osa_distance(self.wanted, key)).filter(|errors| *errors <= max_errors)
-    }
-}
-
-/// Names to choose from, for people: `"Negroni" or "Negroni Sbagliato"`. None without names.
-pub fn alternatives(names: &[String]) -> Option<String> {
-    let quoted = |name: &String| format!("\"{name}\"");
-    match names {
-        [] => None,
-        [name] => Some(quoted(name)),
-        [others @ .., last] => {
-            let others: Vec<_> = others.iter().map(quoted).collect();
-            Some(format!("{} or {}", others.join(", "), quoted(last)))
-        }
     }
 }
 
@@ -324,14 +307,5 @@ mod tests {
         let names = many.iter().map(|key| (key, ())).inspect(|_| looked_at += 1);
         assert_eq!(nearest(&LooseWords::of("whisky"), names).len(), MAX_SUGGESTIONS);
         assert_eq!(looked_at, MAX_COMPARISONS);
-    }
-
-    #[test]
-    fn several_names_are_told_as_a_choice() {
-        let choice =
-            |names: &[&str]| alternatives(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(choice(&[]), None);
-        assert_eq!(choice(&["A"]).as_deref(), Some("\"A\""));
-        assert_eq!(choice(&["A", "B", "C"]).as_deref(), Some("\"A\", \"B\" or \"C\""));
     }
 }
