@@ -1,24 +1,17 @@
 //! Responses that the framework makes by itself: as text or without a body, where all others are problems.
 
-use super::Answer;
 use crate::http::problem::Problem;
 use actix_web::{
     HttpResponse, ResponseError,
-    body::BoxBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceResponse,
     http::{
         Method, StatusCode,
         header::{self, HeaderValue},
     },
-    middleware::Next,
 };
 
-/// Turns the framework's errors into problems, and answers `OPTIONS`.
-pub async fn explain(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
-    next.call(request).await.map(explained)
-}
-
-fn explained(response: ServiceResponse) -> ServiceResponse {
+/// Turns an error of the framework into a problem, or into the response to `OPTIONS`.
+pub fn explain(response: ServiceResponse) -> ServiceResponse {
     let status = response.status();
     // Handlers answer JSON of one kind or another.
     let media_type = response.headers().get(header::CONTENT_TYPE);

@@ -19,10 +19,11 @@ use crate::config::Origin;
 use actix_web::{
     App, Error,
     body::BoxBody,
-    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::HeaderMap,
     middleware::{Compat, Condition, Next, from_fn},
 };
+use futures_util::TryFutureExt;
 use std::cell::Cell;
 
 /// The outcome of a middleware. Only a panic is an error: there is no request left for which a response could be made.
@@ -48,7 +49,7 @@ where
         .wrap(from_fn(rate_limit::apply))
         .wrap(Compat::new(cors::layer(origins)))
         .wrap(Compat::new(Condition::new(!origins.is_empty(), from_fn(cors::limit_preflights))))
-        .wrap(from_fn(framework_errors::explain))
+        .wrap_fn(|request, next| next.call(request).map_ok(framework_errors::explain))
         .wrap(from_fn(security_headers::add))
         .wrap(from_fn(access_log::record))
         .wrap(from_fn(request_id::assign))
