@@ -3,12 +3,11 @@
 use crate::{
     openapi::{Operation, document, misfit, operations, resolved},
     support::{
-        Bar, Person,
-        database::Kind,
-        on_both,
+        Bar, DatabaseKind, Person, PostgreSql, Sqlite,
         person::{id, send},
     },
 };
+use rstest::rstest;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -59,7 +58,7 @@ async fn is_taken(bar: &Bar, admin: &Person, operation: &Operation, mut body: Va
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_every_field_of_every_body_nothing_and_spaces_are_as_if_it_were_left_out() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (admin, document) = (bar.admin().await, document());
     let (mut tried, mut taken) = (0, 0);
     for operation in operations(&document) {
@@ -91,56 +90,77 @@ async fn of_every_field_of_every_body_nothing_and_spaces_are_as_if_it_were_left_
     bar.close().await;
 }
 
-on_both! {
-    async fn an_order_with_empty_fields_is_an_order_without_them(bar) {
-        let (guest, staff) = (bar.guest().await, bar.employee().await);
-        for nothing in [Value::Null, json!(""), json!(" "), json!("\u{a0}\t")] {
-            let one = json!({ "recipe": "Negroni", "items": nothing, "quantity": nothing, "table": nothing,
-                "note": nothing, "customer_id": nothing });
-            let line = json!({ "recipe": "Negroni", "quantity": nothing, "note": nothing });
-            let several = json!({ "items": [line], "recipe": nothing, "quantity": nothing, "table": nothing, "note": nothing });
-            for order in [one, several] {
-                let order = guest.post("/orders", order).await.expect(201);
-                assert_eq!((&order["table"], &order["note"]), (&Value::Null, &Value::Null));
-                assert_eq!((&order["items"][0]["quantity"], &order["items"][0]["note"]), (&json!(1), &Value::Null));
-                let cancelled = guest.post(&format!("/orders/{}/cancel", id(&order)), json!({ "reason": nothing })).await;
-                assert_eq!(cancelled.expect(200)["status_reason"], Value::Null);
-            }
-            let order = guest.order("Negroni").await;
-            let failed = staff.post(&format!("/orders/{}/fail", id(&order)), json!({ "reason": nothing })).await;
-            assert_eq!(failed.expect_problem(422, "invalid")["errors"][0]["field"], "reason");
-        }
-    }
-
-    async fn a_note_in_which_nothing_is_seen_is_none(bar) {
-        let guest = bar.guest().await;
-        let document = document();
-        let operation = operations(&document).into_iter().find(|operation| operation.path == "/orders" && operation.method == "POST");
-        let operation = operation.expect("orders are placed");
-        for note in ["\u{200b}", " \u{3164}\u{202e}\n", "\u{fffc}\u{fffe}"] {
-            let body = json!({ "items": [{ "recipe": "Negroni", "note": note }], "note": note });
-            assert_eq!(misfit(&document, operation.body().unwrap(), &body), None, "{note:?}");
-            let order = guest.post("/orders", body).await.expect(201);
-            assert_eq!((&order["note"], &order["items"][0]["note"]), (&Value::Null, &Value::Null), "{note:?}");
-            let cancelled = guest.post(&format!("/orders/{}/cancel", id(&order)), json!({ "reason": note })).await;
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_with_empty_fields_is_an_order_without_them(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, staff) = (bar.guest().await, bar.employee().await);
+    for nothing in [Value::Null, json!(""), json!(" "), json!("\u{a0}\t")] {
+        let one = json!({ "recipe": "Negroni", "items": nothing, "quantity": nothing, "table": nothing,
+            "note": nothing, "customer_id": nothing });
+        let line = json!({ "recipe": "Negroni", "quantity": nothing, "note": nothing });
+        let several = json!({ "items": [line], "recipe": nothing, "quantity": nothing, "table": nothing, "note": nothing });
+        for order in [one, several] {
+            let order = guest.post("/orders", order).await.expect(201);
+            assert_eq!((&order["table"], &order["note"]), (&Value::Null, &Value::Null));
+            assert_eq!(
+                (&order["items"][0]["quantity"], &order["items"][0]["note"]),
+                (&json!(1), &Value::Null)
+            );
+            let cancelled =
+                guest.post(&format!("/orders/{}/cancel", id(&order)), json!({ "reason": nothing })).await;
             assert_eq!(cancelled.expect(200)["status_reason"], Value::Null);
         }
-        // A repeat is the same, whatever its client sends for nothing.
-        let first = guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "note": " " })).await.expect(201);
-        let again = guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "table": "\u{a0}" })).await.expect(201);
-        assert_eq!(id(&again), id(&first));
+        let order = guest.order("Negroni").await;
+        let failed = staff.post(&format!("/orders/{}/fail", id(&order)), json!({ "reason": nothing })).await;
+        assert_eq!(failed.expect_problem(422, "invalid")["errors"][0]["field"], "reason");
     }
+    bar.close().await;
+}
 
-    async fn a_table_may_be_a_number(bar) {
-        let (guest, staff) = (bar.guest().await, bar.employee().await);
-        let order = |table: Value| json!({ "recipe": "Negroni", "table": table });
-        for (sent, stored) in [(json!(0), "0"), (json!(12.0), "12"), (json!("Bar 4"), "Bar 4")] {
-            assert_eq!(guest.post("/orders", order(sent)).await.expect(201)["table"], stored);
-        }
-        let first = guest.post_once("k", "/orders", order(json!(4))).await.expect(201);
-        let again = guest.post_once("k", "/orders", order(json!("4"))).await.expect(201);
-        assert_eq!((id(&again), &first["table"]), (id(&first), &json!("4")));
-        let found = staff.get("/orders?table=4").await.expect(200);
-        assert_eq!(found["orders"].as_array().unwrap().len(), 1);
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_in_which_nothing_is_seen_is_none(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let guest = bar.guest().await;
+    let document = document();
+    let operation = operations(&document)
+        .into_iter()
+        .find(|operation| operation.path == "/orders" && operation.method == "POST");
+    let operation = operation.expect("orders are placed");
+    for note in ["\u{200b}", " \u{3164}\u{202e}\n", "\u{fffc}\u{fffe}"] {
+        let body = json!({ "items": [{ "recipe": "Negroni", "note": note }], "note": note });
+        assert_eq!(misfit(&document, operation.body().unwrap(), &body), None, "{note:?}");
+        let order = guest.post("/orders", body).await.expect(201);
+        assert_eq!((&order["note"], &order["items"][0]["note"]), (&Value::Null, &Value::Null), "{note:?}");
+        let cancelled =
+            guest.post(&format!("/orders/{}/cancel", id(&order)), json!({ "reason": note })).await;
+        assert_eq!(cancelled.expect(200)["status_reason"], Value::Null);
     }
+    // A repeat is the same, whatever its client sends for nothing.
+    let first =
+        guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "note": " " })).await.expect(201);
+    let again =
+        guest.post_once("b", "/orders", json!({ "recipe": "Negroni", "table": "\u{a0}" })).await.expect(201);
+    assert_eq!(id(&again), id(&first));
+    bar.close().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_may_be_a_number(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (guest, staff) = (bar.guest().await, bar.employee().await);
+    let order = |table: Value| json!({ "recipe": "Negroni", "table": table });
+    for (sent, stored) in [(json!(0), "0"), (json!(12.0), "12"), (json!("Bar 4"), "Bar 4")] {
+        assert_eq!(guest.post("/orders", order(sent)).await.expect(201)["table"], stored);
+    }
+    let first = guest.post_once("k", "/orders", order(json!(4))).await.expect(201);
+    let again = guest.post_once("k", "/orders", order(json!("4"))).await.expect(201);
+    assert_eq!((id(&again), &first["table"]), (id(&first), &json!("4")));
+    let found = staff.get("/orders?table=4").await.expect(200);
+    assert_eq!(found["orders"].as_array().unwrap().len(), 1);
+    bar.close().await;
 }

@@ -2,7 +2,8 @@
 //! open their bars by it (`support/bar.rs`, `support/installation.rs`). Here is that it is not more, and how it is made.
 
 use crate::support::{
-    database::{APP_PASSWORD, Database, Kind},
+    PostgreSql,
+    database::{APP_PASSWORD, Database},
     executable::run,
 };
 use std::process::Output;
@@ -43,7 +44,7 @@ fn refusal(output: &Output) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_can_change_nothing_but_rows() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let app = app(&database).await;
     let is_denied = [SqlState::INSUFFICIENT_PRIVILEGE];
     for statement in [
@@ -86,7 +87,7 @@ async fn it_can_change_nothing_but_rows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_may_use_every_table_and_those_of_later_migrations() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     as_owner(&database, "CREATE TABLE later (id BIGSERIAL PRIMARY KEY, note TEXT)").await;
     let app = app(&database).await;
     let use_it = "INSERT INTO later (note) VALUES ('a'); UPDATE later SET note = 'b'; DELETE FROM later";
@@ -101,7 +102,7 @@ async fn it_may_use_every_table_and_those_of_later_migrations() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn making_it_again_changes_its_password_and_takes_away_what_it_got_since() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     // Of its numbers it may only take the next one.
     let more = format!(
         "CREATE TABLE later (id BIGSERIAL PRIMARY KEY); REVOKE ALL ON later_id_seq FROM {0}; GRANT UPDATE ON later_id_seq TO {0};
@@ -146,7 +147,7 @@ async fn an_owner_that_is_no_superuser_can_make_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_that_is_more_is_refused_and_stays_as_it_is() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let name = database.name();
     for (make, unmake, named) in [
         ("ALTER ROLE app CREATEDB", "ALTER ROLE app NOCREATEDB", "administrator"),
@@ -176,7 +177,7 @@ async fn a_role_that_is_more_is_refused_and_stays_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_can_not_be_made_is_refused_with_a_sentence() {
-    let (file, server) = (Database::file(), Database::new(Kind::Postgres).await);
+    let (file, server) = (Database::file(), Database::new(PostgreSql).await);
     for (database, name, password, named) in [
         (&file, "bar_app", "a password", "SQLite"),
         (&server, "bar_app", "", "APP_ROLE_PASSWORD"),

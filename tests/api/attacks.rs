@@ -1,18 +1,13 @@
 //! What only an attacker sends.
 
-use crate::support::{
-    Bar,
-    database::{Database, Kind},
-    person::send,
-    raw::Raw,
-};
+use crate::support::{Bar, Sqlite, database::Database, person::send, raw::Raw};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_path_that_is_written_in_another_way_is_under_the_same_limit() {
     let limits = "login-address=3,registration-address=1,writing-address=100";
-    let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &["--rate-limits", limits]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--rate-limits", limits]).await;
     let ask = async |path: &str| {
         let account = json!({ "email": "nobody@bar.example", "password": "a good password" });
         bar.stranger().post(path, account).await
@@ -70,7 +65,7 @@ pub fn requests() -> (Vec<String>, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_read() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     for headers in DOUBTFUL {
         let mut raw = Raw::open(&bar.url).await;
         raw.send(doubtful(headers).as_bytes()).await;
@@ -130,8 +125,7 @@ fn with_field(body: &Value, key: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_with_any_field_is_answered_and_keeps_no_thread() {
     let bar =
-        Bar::open_on(Database::new(Kind::Sqlite).await, &["--http-threads", "1", "--rate-limits", "off"])
-            .await;
+        Bar::open_on(Database::new(Sqlite).await, &["--http-threads", "1", "--rate-limits", "off"]).await;
     let admin = bar.admin().await;
     for (method, path, body) in bodies() {
         for (key, body) in

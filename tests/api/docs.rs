@@ -1,6 +1,6 @@
 //! The page at `/docs`: all of it comes from us. That it works in a browser, `make check-api` looks at.
 
-use crate::support::{Bar, database::Kind, person::send};
+use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;
 
 /// What the page loads and leads to.
@@ -15,7 +15,7 @@ fn named(page: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_and_all_that_it_names_come_from_us() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let anyone = bar.stranger();
     let page = anyone.get("/docs").await;
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
@@ -51,7 +51,7 @@ async fn the_page_and_all_that_it_names_come_from_us() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_runs_nothing_but_our_own_scripts() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let page = bar.stranger().get("/docs").await;
     let policy: Vec<_> = page.header("content-security-policy").unwrap().split("; ").collect();
     assert!(policy.contains(&"default-src 'none'") && policy.contains(&"script-src 'self'"), "{policy:?}");
@@ -65,7 +65,7 @@ async fn the_page_runs_nothing_but_our_own_scripts() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_parts_travel_compressed_to_those_who_say_that_they_can_read_that() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let path = "/docs/swagger-ui-bundle.js";
     let asks = |encoding: &str| bar.stranger().request(Method::GET, path).header("Accept-Encoding", encoding);
     let length = |answer: &crate::support::person::Answer| {

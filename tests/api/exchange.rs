@@ -3,12 +3,7 @@
 mod browsers;
 mod problems;
 
-use crate::support::{
-    Bar,
-    database::{Database, Kind},
-    executable::Role,
-    person::send,
-};
+use crate::support::{Bar, PostgreSql, Sqlite, database::Database, executable::Role, person::send};
 use reqwest::Method;
 use serde_json::json;
 use std::fs::{self, File};
@@ -27,7 +22,7 @@ const ASKED: [(&str, &str, u16); 8] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_has_an_id_of_its_own() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let mut ids = Vec::new();
     for (method, path, status) in ASKED {
         let answer = send(bar.stranger().request(method.parse().unwrap(), path)).await;
@@ -44,7 +39,7 @@ async fn each_request_has_an_id_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clients_own_id_is_kept_where_it_is_harmless() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let longest = "x".repeat(64);
     let too_long = "x".repeat(65);
     for (given, kept) in [
@@ -68,7 +63,7 @@ async fn a_clients_own_id_is_kept_where_it_is_harmless() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_names_the_request_that_failed_here() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let log = tempfile::NamedTempFile::new().unwrap();
     let environment = [
         ("DATABASE_URL", database.url.as_str()),
@@ -94,7 +89,7 @@ async fn the_log_names_the_request_that_failed_here() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn head_is_get_without_the_body() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let employee = bar.employee().await;
     for path in [
         "/healthz",
@@ -122,7 +117,7 @@ async fn head_is_get_without_the_body() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn options_lists_the_methods() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     for (path, methods) in [
         ("/orders", "GET, HEAD, POST, OPTIONS"),
         ("/orders/7/start", "POST, OPTIONS"),
@@ -138,7 +133,7 @@ async fn options_lists_the_methods() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_would_not_read_json_is_told_before_anything_is_done() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let order = |accept: &str| {
         let request = guest.request(Method::POST, "/orders").header("Accept", accept);
@@ -162,7 +157,7 @@ async fn who_would_not_read_json_is_told_before_anything_is_done() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_a_list_are_linked() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let mut placed = Vec::new();
     for _ in 0..5 {

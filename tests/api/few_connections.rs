@@ -1,8 +1,8 @@
 //! A server that lets in few, or a pool that has few connections: requests wait for their turn instead of being refused.
 
 use crate::support::{
-    Bar,
-    database::{APP_PASSWORD, Database, Kind},
+    Bar, PostgreSql,
+    database::{APP_PASSWORD, Database},
     eventually,
     executable::run,
     person::send,
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_with_a_connection_limit_serves_all_who_come_at_once() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let limit = format!("ALTER ROLE {} CONNECTION LIMIT 2", database.name());
     database.client().await.batch_execute(&limit).await.expect("a limit");
     let bar = Bar::open_on(database, &[]).await;
@@ -35,7 +35,7 @@ async fn a_role_with_a_connection_limit_serves_all_who_come_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_waits_for_the_only_connection_for_as_long_as_its_work_may_take() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let bar = Bar::open_on(database, &["--database-connections", "1"]).await;
     let (guest, admin) = (bar.customer().await, bar.admin().await);
     let mut holder = bar.database.client().await;
@@ -65,7 +65,7 @@ async fn a_request_waits_for_the_only_connection_for_as_long_as_its_work_may_tak
 async fn an_order_that_gets_no_connection_is_not_recorded_and_never_will_be() {
     // Without a broker, and with one that is away.
     for flags in [&[][..], &["--amqp-url", "amqp://guest:guest@127.0.0.1:9/%2f"]] {
-        let bar = Bar::open_on(Database::new(Kind::Postgres).await, flags).await;
+        let bar = Bar::open_on(Database::new(PostgreSql).await, flags).await;
         let guest = bar.guest().await;
         bar.database.limit_sessions(0).await;
         for prefer in ["wait=0", "wait=10"] {
@@ -88,7 +88,7 @@ async fn an_order_that_gets_no_connection_is_not_recorded_and_never_will_be() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_guests_were_told_is_true_also_when_a_connection_comes_as_they_give_up() {
-    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &[]).await;
+    let bar = Bar::open_on(Database::new(PostgreSql).await, &[]).await;
     let guest = bar.guest().await;
     bar.database.limit_sessions(0).await;
     let guests = (0..12_u32).map(|number| {
@@ -127,7 +127,7 @@ async fn what_guests_were_told_is_true_also_when_a_connection_comes_as_they_give
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_outcome_of_an_order_whose_transaction_has_begun_is_unknown() {
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let guest = bar.guest().await;
     let mut holder = bar.database.client().await;
     let lock = holder.transaction().await.expect("a transaction");
@@ -143,7 +143,7 @@ async fn the_outcome_of_an_order_whose_transaction_has_begun_is_unknown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_is_not_asked_whether_it_is_there_by_what_only_waits_for_a_connection() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let (line, url) = Proxy::before(&database.app_url).await;
     let bar = Bar::open_on(Database::at(url), &[]).await;
     let guest = bar.guest().await;
@@ -162,7 +162,7 @@ async fn the_server_is_not_asked_whether_it_is_there_by_what_only_waits_for_a_co
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_connection_learns_from_the_others_that_the_server_is_gone() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let (line, url) = Proxy::before(&database.app_url).await;
     let bar = Bar::open_on(Database::at(url), &["--database-connections", "1"]).await;
     let guest = bar.guest().await;

@@ -5,9 +5,9 @@ use crate::{
     metrics::becomes,
     races::contiguous,
     support::{
-        Bar, Person,
+        Bar, Person, PostgreSql,
         broker::{self, Prefix},
-        database::{Database, Kind},
+        database::Database,
         eventually,
         executable::Role,
         installation::Installation,
@@ -139,7 +139,7 @@ async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_
 async fn without_a_database_to_ask_an_order_under_a_key_is_taken_all_the_same() {
     let prefix = Prefix::new();
     let flags = ["--amqp-url", &broker::url(), "--queue-prefix", &prefix.name];
-    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let bar = Bar::open_on(Database::new(PostgreSql).await, &flags).await;
     let guest: Person = bar.guest().await;
     let up = async || (bar.stranger().get("/readyz").await.body["parts"]["broker"] == "up").then_some(());
     eventually("the broker to be up", up).await;

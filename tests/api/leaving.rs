@@ -1,6 +1,7 @@
 //! Clients that go away in the middle of a request leave nothing half done, and nothing open.
 
-use crate::support::{Bar, database::Kind, eventually, on_both, person::id, raw::Raw};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, eventually, person::id, raw::Raw};
+use rstest::rstest;
 use serde_json::json;
 
 /// More than the connections to the database and the threads that answer together.
@@ -26,55 +27,66 @@ async fn leave_after(bar: &Bar, bytes: &[u8], politely: bool) {
     }
 }
 
-on_both! {
-    async fn of_an_order_whose_guest_left_all_is_there_or_nothing(bar) {
-        let (guest, bartender) = (bar.guest().await, bar.employee().await);
-        let body = json!({ "items": [{ "recipe": "Negroni" }, { "recipe": "Mojito" }], "table": "7" }).to_string();
-        let whole = request("POST", "/orders", guest.token(), &body);
-        for number in 0..LEAVERS {
-            // At any point of the request, and often right after its end.
-            let end = whole.len() - (number * 37) % whole.len() * (number % 2);
-            leave_after(bar, &whole[..end], number % 3 == 0).await;
-        }
-        // As many as threads and connections are needed to see that none of them is stuck.
-        for _ in 0..LEAVERS {
-            bartender.post("/orders", json!({ "recipe": "Americano" })).await.expect(201);
-        }
-        let orders = bartender.get("/orders?table=7&limit=100").await.expect(200);
-        let orders = orders["orders"].as_array().unwrap();
-        assert!(orders.len() <= LEAVERS, "{}", orders.len());
-        for order in orders {
-            assert_eq!(order["items"].as_array().unwrap().len(), 2, "{order}");
-            let history = bartender.get(&format!("/orders/{}/history", id(order))).await.expect(200);
-            assert_eq!(history["history"].as_array().unwrap().len(), 1, "{history}");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_order_whose_guest_left_all_is_there_or_nothing(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    let body =
+        json!({ "items": [{ "recipe": "Negroni" }, { "recipe": "Mojito" }], "table": "7" }).to_string();
+    let whole = request("POST", "/orders", guest.token(), &body);
+    for number in 0..LEAVERS {
+        // At any point of the request, and often right after its end.
+        let end = whole.len() - (number * 37) % whole.len() * (number % 2);
+        leave_after(&bar, &whole[..end], number % 3 == 0).await;
     }
+    // As many as threads and connections are needed to see that none of them is stuck.
+    for _ in 0..LEAVERS {
+        bartender.post("/orders", json!({ "recipe": "Americano" })).await.expect(201);
+    }
+    let orders = bartender.get("/orders?table=7&limit=100").await.expect(200);
+    let orders = orders["orders"].as_array().unwrap();
+    assert!(orders.len() <= LEAVERS, "{}", orders.len());
+    for order in orders {
+        assert_eq!(order["items"].as_array().unwrap().len(), 2, "{order}");
+        let history = bartender.get(&format!("/orders/{}/history", id(order))).await.expect(200);
+        assert_eq!(history["history"].as_array().unwrap().len(), 1, "{history}");
+    }
+    bar.close().await;
+}
 
-    async fn a_bartender_who_leaves_moves_an_order_wholly_or_not_at_all(bar) {
-        let (guest, bartender) = (bar.guest().await, bar.employee().await);
-        for number in 0..LEAVERS / 2 {
-            let order = guest.order("Negroni").await;
-            let start = request("POST", &format!("/orders/{}/start", id(&order)), bartender.token(), "");
-            leave_after(bar, &start, number % 2 == 0).await;
-            leave_after(bar, &request("POST", "/orders/next", bartender.token(), ""), number % 3 == 0).await;
-        }
-        let orders = bartender.get("/orders?limit=100").await.expect(200);
-        for order in orders["orders"].as_array().unwrap() {
-            // A move of somebody who left may still come between the two questions, once or twice.
-            eventually("the history to end where the order stands", async || {
-                let history = bartender.get(&format!("/orders/{}/history", id(order))).await.expect(200);
-                let moves = history["history"].as_array().unwrap();
-                (moves.last().unwrap()["to"] == bartender.sees(order).await.expect(200)["status"]).then_some(())
-            })
-            .await;
-        }
-        while bartender.claim().await.is_some() {}
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bartender_who_leaves_moves_an_order_wholly_or_not_at_all(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    for number in 0..LEAVERS / 2 {
+        let order = guest.order("Negroni").await;
+        let start = request("POST", &format!("/orders/{}/start", id(&order)), bartender.token(), "");
+        leave_after(&bar, &start, number % 2 == 0).await;
+        leave_after(&bar, &request("POST", "/orders/next", bartender.token(), ""), number % 3 == 0).await;
     }
+    let orders = bartender.get("/orders?limit=100").await.expect(200);
+    for order in orders["orders"].as_array().unwrap() {
+        // A move of somebody who left may still come between the two questions, once or twice.
+        eventually("the history to end where the order stands", async || {
+            let history = bartender.get(&format!("/orders/{}/history", id(order))).await.expect(200);
+            let moves = history["history"].as_array().unwrap();
+            (moves.last().unwrap()["to"] == bartender.sees(order).await.expect(200)["status"]).then_some(())
+        })
+        .await;
+    }
+    while bartender.claim().await.is_some() {}
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connection_and_no_transaction_stays_open() {
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
     let order = guest.order("Negroni").await;
     // Held by somebody else, so that all who want to move it wait in the middle of a transaction when they leave.

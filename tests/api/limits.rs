@@ -4,8 +4,8 @@ mod addresses;
 mod nobody;
 
 use crate::support::{
-    Bar,
-    database::{Database, Kind},
+    Bar, Sqlite,
+    database::Database,
     eventually,
     executable::run,
     person::{Answer, send},
@@ -16,7 +16,7 @@ use serde_json::json;
 /// A bar with these limits.
 async fn with_limits(limits: &str, more: &[&str]) -> Bar {
     let flags = [&["--rate-limits", limits], more].concat();
-    Bar::open_on(Database::new(Kind::Sqlite).await, &flags).await
+    Bar::open_on(Database::new(Sqlite).await, &flags).await
 }
 
 /// What an answer says is left: names and numbers.

@@ -2,8 +2,12 @@
 
 use crate::{
     audit::{is_sqlite, sql},
-    support::{Person, broker, eventually, installation::Installation, on_both, person::id},
+    support::{
+        Bar, DatabaseKind, Person, PostgreSql, Sqlite, broker, eventually, installation::Installation,
+        person::id,
+    },
 };
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{
@@ -45,30 +49,37 @@ async fn stays(person: &Person, order: &Value, status: &str) {
     }
 }
 
-on_both! {
-    async fn without_a_broker_an_order_that_is_deleted_is_gone_at_once(bar) {
-        let (guest, other, staff) = (bar.guest().await, bar.guest().await, bar.employee().await);
-        let order = guest.order("Negroni").await;
-        let keyed = guest.post_once("k", "/orders", json!({ "recipe": "Negroni" })).await.expect(201);
-        let documentation = include_str!("../../docs/maintenance.md");
-        let blocks = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
-        let clean_up = blocks.filter(|block| block.contains("DELETE FROM orders"));
-        let clean_up = clean_up.map(str::to_owned).nth(usize::from(is_sqlite(bar))).expect("two of them");
-        for order in [&order, &keyed] {
-            staff.moves(order, "fail").await.expect(422);
-            staff.post(&format!("/orders/{}/fail", id(order)), json!({ "reason": "no ice" })).await.expect(200);
-        }
-        sql(&bar.database, "UPDATE orders SET placed_at = '2019-01-01 12:00:00.000000+00:00'").await.unwrap();
-        sql(&bar.database, &clean_up).await.unwrap();
-        for order in [&order, &keyed] {
-            for person in [&guest, &staff] {
-                person.sees(order).await.expect_problem(404, "no-longer-stored");
-                person.get(&format!("/orders/{}/history", id(order))).await.expect_problem(404, "no-longer-stored");
-                person.moves(order, "cancel").await.expect_problem(404, "no-longer-stored");
-            }
-            other.sees(order).await.expect_problem(404, "not-found");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_an_order_that_is_deleted_is_gone_at_once(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, other, staff) = (bar.guest().await, bar.guest().await, bar.employee().await);
+    let order = guest.order("Negroni").await;
+    let keyed = guest.post_once("k", "/orders", json!({ "recipe": "Negroni" })).await.expect(201);
+    let documentation = include_str!("../../docs/maintenance.md");
+    let blocks = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
+    let clean_up = blocks.filter(|block| block.contains("DELETE FROM orders"));
+    let clean_up = clean_up.map(str::to_owned).nth(usize::from(is_sqlite(&bar))).expect("two of them");
+    for order in [&order, &keyed] {
+        staff.moves(order, "fail").await.expect(422);
+        staff.post(&format!("/orders/{}/fail", id(order)), json!({ "reason": "no ice" })).await.expect(200);
     }
+    sql(&bar.database, "UPDATE orders SET placed_at = '2019-01-01 12:00:00.000000+00:00'").await.unwrap();
+    sql(&bar.database, &clean_up).await.unwrap();
+    for order in [&order, &keyed] {
+        for person in [&guest, &staff] {
+            person.sees(order).await.expect_problem(404, "no-longer-stored");
+            person
+                .get(&format!("/orders/{}/history", id(order)))
+                .await
+                .expect_problem(404, "no-longer-stored");
+            person.moves(order, "cancel").await.expect_problem(404, "no-longer-stored");
+        }
+        other.sees(order).await.expect_problem(404, "not-found");
+    }
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,13 @@
 //! Many at once, at several instances: one wins, and nothing happens twice.
 
 use crate::support::{
-    Person, eventually,
+    Bar, DatabaseKind, Person, PostgreSql, Sqlite, eventually,
     installation::Installation,
-    on_both,
     person::{Answer, id, send},
 };
 use futures_util::future::join_all;
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -26,38 +26,47 @@ pub async fn contiguous(person: &Person, order: &Value) -> Vec<Value> {
     moves
 }
 
-on_both! {
-    async fn of_fifty_bartenders_who_start_one_order_one_has_it(bar) {
-        let (guest, bartender) = (bar.guest().await, bar.employee().await);
-        let order = guest.order("Negroni").await;
-        let answers = join_all((0..50).map(|_| bartender.moves(&order, "start"))).await;
-        let winners = answers.iter().filter(|answer| answer.status == 200).count();
-        assert_eq!(winners, 1);
-        for loser in answers.into_iter().filter(|answer| answer.status != 200) {
-            assert_eq!(loser.expect_problem(409, "illegal-move")["order"]["status"], "in_progress");
-        }
-        assert_eq!(contiguous(&bartender, &order).await.len(), 2);
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_fifty_bartenders_who_start_one_order_one_has_it(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    let order = guest.order("Negroni").await;
+    let answers = join_all((0..50).map(|_| bartender.moves(&order, "start"))).await;
+    let winners = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(winners, 1);
+    for loser in answers.into_iter().filter(|answer| answer.status != 200) {
+        assert_eq!(loser.expect_problem(409, "illegal-move")["order"]["status"], "in_progress");
     }
+    assert_eq!(contiguous(&bartender, &order).await.len(), 2);
+    bar.close().await;
+}
 
-    async fn undo_against_complete_has_one_winner(bar) {
-        let (guest, bartender) = (bar.guest().await, bar.employee().await);
-        for _ in 0..10 {
-            let order = guest.order("Negroni").await;
-            bartender.moves(&order, "start").await.expect(200);
-            bartender.moves(&order, "ready").await.expect(200);
-            let (undone, completed) = tokio::join!(bartender.moves(&order, "undo"), bartender.moves(&order, "complete"));
-            let now = bartender.sees(&order).await.expect(200);
-            let moves = contiguous(&bartender, &order).await;
-            match (undone.status, completed.status) {
-                // Undone, and what is in progress can't be completed.
-                (200, 409) => assert_eq!((&now["status"], moves.len()), (&json!("in_progress"), 4)),
-                // Completed, and the undoing came too late for what it had seen, or undid the completion after it.
-                (409, 200) => assert_eq!((&now["status"], moves.len()), (&json!("completed"), 4)),
-                (200, 200) => assert_eq!((&now["status"], moves.len()), (&json!("ready"), 5)),
-                other => panic!("{other:?}: {now}"),
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn undo_against_complete_has_one_winner(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    for _ in 0..10 {
+        let order = guest.order("Negroni").await;
+        bartender.moves(&order, "start").await.expect(200);
+        bartender.moves(&order, "ready").await.expect(200);
+        let (undone, completed) =
+            tokio::join!(bartender.moves(&order, "undo"), bartender.moves(&order, "complete"));
+        let now = bartender.sees(&order).await.expect(200);
+        let moves = contiguous(&bartender, &order).await;
+        match (undone.status, completed.status) {
+            // Undone, and what is in progress can't be completed.
+            (200, 409) => assert_eq!((&now["status"], moves.len()), (&json!("in_progress"), 4)),
+            // Completed, and the undoing came too late for what it had seen, or undid the completion after it.
+            (409, 200) => assert_eq!((&now["status"], moves.len()), (&json!("completed"), 4)),
+            (200, 200) => assert_eq!((&now["status"], moves.len()), (&json!("ready"), 5)),
+            other => panic!("{other:?}: {now}"),
         }
     }
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

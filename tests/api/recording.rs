@@ -1,7 +1,8 @@
 //! The recorder's contract, on both databases: what may be given twice, and what must not hold back what.
 
-use crate::support::database::{Database, Kind};
+use crate::support::{DatabaseKind, PostgreSql, Sqlite, database::Database};
 use chrono::TimeDelta;
+use rstest::rstest;
 use shakerqueue::{
     domain::{
         Timestamp,
@@ -35,10 +36,10 @@ struct Cellar {
 }
 
 impl Cellar {
-    async fn new(kind: Kind) -> Self {
+    async fn new(kind: DatabaseKind) -> Self {
         let database = Database::new(kind).await;
         let store = database.store();
-        if kind == Kind::Sqlite {
+        if kind == Sqlite {
             store.migrate().await.unwrap();
         }
         let (menu, accounts) = (seed::house_menu().unwrap(), seed::demo_accounts().unwrap());
@@ -100,132 +101,152 @@ fn timeless(outcome: RecordOutcome) -> RecordOutcome {
     if matches!(outcome, RecordOutcome::Recorded(_)) { RECORDED } else { outcome }
 }
 
-/// Each scenario on both databases.
-macro_rules! contract {
-    ($(async fn $name:ident($cellar:ident) $body:block)+) => {
-        $(mod $name {
-            use super::*;
-
-            async fn scenario($cellar: Cellar) $body
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                scenario(Cellar::new(Kind::Sqlite).await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn postgres() {
-                scenario(Cellar::new(Kind::Postgres).await).await;
-            }
-        })+
-    };
-}
-
 mod given_up;
 mod letters;
 mod lost_connections;
 
-contract! {
-    async fn what_is_recorded_reads_as_it_was_placed(cellar) {
-        let mut order = cellar.order();
-        order.lines.push(OrderLine { recipe: cellar.drink.clone(), quantity: 20.try_into().unwrap(), note: Note::try_from("dry").ok() });
-        order.note = Note::try_from("for the terrace").ok();
-        let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
-        let [RecordOutcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
-        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
-        assert_eq!(stored, Order::recorded(order, at), "as its guest was told");
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_reads_as_it_was_placed(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let cellar = Cellar::new(database).await;
+    let mut order = cellar.order();
+    order.lines.push(OrderLine {
+        recipe: cellar.drink.clone(),
+        quantity: 20.try_into().unwrap(),
+        note: Note::try_from("dry").ok(),
+    });
+    order.note = Note::try_from("for the terrace").ok();
+    let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
+    let [RecordOutcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
+    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    assert_eq!(stored, Order::recorded(order, at), "as its guest was told");
+}
 
-    async fn an_order_that_comes_again_is_one_order(cellar) {
-        let batch = cellar.orders(500);
-        assert_eq!(cellar.record(&batch).await, vec![RECORDED; 500]);
-        assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::AlreadyThere; 500]);
-        let order = cellar.order();
-        let twice = [order.clone(), order.clone()];
-        assert_eq!(cellar.record(&twice).await, [RECORDED, RecordOutcome::AlreadyThere]);
-        let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
-        assert_eq!(history.len(), 1);
-        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
-        assert_eq!(stored.placed.lines.len(), 1);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_comes_again_is_one_order(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let cellar = Cellar::new(database).await;
+    let batch = cellar.orders(500);
+    assert_eq!(cellar.record(&batch).await, vec![RECORDED; 500]);
+    assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::AlreadyThere; 500]);
+    let order = cellar.order();
+    let twice = [order.clone(), order.clone()];
+    assert_eq!(cellar.record(&twice).await, [RECORDED, RecordOutcome::AlreadyThere]);
+    let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
+    assert_eq!(history.len(), 1);
+    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    assert_eq!(stored.placed.lines.len(), 1);
+}
 
-    async fn an_order_whose_drink_was_renamed_meanwhile_is_the_same_order(cellar) {
-        let first = cellar.order();
-        let mut renamed = first.clone();
-        renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
-        assert_ne!(renamed.fingerprint(), first.fingerprint());
-        assert_eq!(cellar.record(&[first.clone(), renamed.clone()]).await, [RECORDED, RecordOutcome::AlreadyThere]);
-        assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![RecordOutcome::AlreadyThere; 2]);
-        renamed.lines[0].recipe.id = RecipeId::new_v7();
-        assert_eq!(cellar.record(&[renamed]).await, [RecordOutcome::KeyReused]);
-        let stored = cellar.bar().find(cellar.bartender(), first.id).await.unwrap().unwrap();
-        assert_eq!(stored.placed, first, "as it was ordered");
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_whose_drink_was_renamed_meanwhile_is_the_same_order(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let first = cellar.order();
+    let mut renamed = first.clone();
+    renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
+    assert_ne!(renamed.fingerprint(), first.fingerprint());
+    assert_eq!(
+        cellar.record(&[first.clone(), renamed.clone()]).await,
+        [RECORDED, RecordOutcome::AlreadyThere]
+    );
+    assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![RecordOutcome::AlreadyThere; 2]);
+    renamed.lines[0].recipe.id = RecipeId::new_v7();
+    assert_eq!(cellar.record(&[renamed]).await, [RecordOutcome::KeyReused]);
+    let stored = cellar.bar().find(cellar.bartender(), first.id).await.unwrap().unwrap();
+    assert_eq!(stored.placed, first, "as it was ordered");
+}
 
-    async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(cellar) {
-        let first = cellar.order();
-        let (mut second, mut strange) = (first.clone(), first.clone());
-        second.note = Note::try_from("another one").ok();
-        strange.customer_id = cellar.somebody_else().await;
-        let batch = [first.clone(), second.clone(), strange.clone()];
-        assert_eq!(cellar.record(&batch).await, [RECORDED, RecordOutcome::KeyReused, RecordOutcome::Conflict]);
-        let batch = [strange, second, first];
-        assert_eq!(cellar.record(&batch).await, [RecordOutcome::Conflict, RecordOutcome::KeyReused, RecordOutcome::AlreadyThere]);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let first = cellar.order();
+    let (mut second, mut strange) = (first.clone(), first.clone());
+    second.note = Note::try_from("another one").ok();
+    strange.customer_id = cellar.somebody_else().await;
+    let batch = [first.clone(), second.clone(), strange.clone()];
+    assert_eq!(cellar.record(&batch).await, [RECORDED, RecordOutcome::KeyReused, RecordOutcome::Conflict]);
+    let batch = [strange, second, first];
+    assert_eq!(
+        cellar.record(&batch).await,
+        [RecordOutcome::Conflict, RecordOutcome::KeyReused, RecordOutcome::AlreadyThere]
+    );
+}
 
-    async fn what_can_not_be_stored_does_not_hold_back_the_others(cellar) {
-        let mut batch = cellar.orders(200);
-        batch[57].customer_id = UserId::new_v7();
-        batch[123].lines[0].recipe.id = RecipeId::new_v7();
-        let outcomes = cellar.record(&batch).await;
-        for (at, outcome) in outcomes.iter().enumerate() {
-            match at {
-                57 | 123 => assert!(matches!(outcome, RecordOutcome::Refused(_)), "{at}: {outcome:?}"),
-                _ => assert_eq!(*outcome, RECORDED, "{at}"),
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_stored_does_not_hold_back_the_others(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let mut batch = cellar.orders(200);
+    batch[57].customer_id = UserId::new_v7();
+    batch[123].lines[0].recipe.id = RecipeId::new_v7();
+    let outcomes = cellar.record(&batch).await;
+    for (at, outcome) in outcomes.iter().enumerate() {
+        match at {
+            57 | 123 => assert!(matches!(outcome, RecordOutcome::Refused(_)), "{at}: {outcome:?}"),
+            _ => assert_eq!(*outcome, RECORDED, "{at}"),
         }
-        let refused = cellar.bar().find(cellar.bartender(), batch[123].id).await.unwrap();
-        assert_eq!(refused, None, "nothing of it is half stored");
     }
+    let refused = cellar.bar().find(cellar.bartender(), batch[123].id).await.unwrap();
+    assert_eq!(refused, None, "nothing of it is half stored");
+}
 
-    async fn batches_with_the_same_orders_at_once_store_each_once(cellar) {
-        let batch = cellar.orders(100);
-        let recording: Vec<_> = (0..8).map(|number| {
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_with_the_same_orders_at_once_store_each_once(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let batch = cellar.orders(100);
+    let recording: Vec<_> = (0..8)
+        .map(|number| {
             let store = cellar.store.clone();
             let mut batch = batch.clone();
             batch.rotate_left(number * 13);
             tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await })
-        }).collect();
-        let mut outcomes = Vec::new();
-        for task in recording {
-            outcomes.extend(task.await.unwrap().into_iter().map(timeless));
-        }
-        let recorded = outcomes.iter().filter(|outcome| **outcome == RECORDED).count();
-        let there = outcomes.iter().filter(|outcome| **outcome == RecordOutcome::AlreadyThere).count();
-        assert_eq!((recorded, there), (100, 700));
+        })
+        .collect();
+    let mut outcomes = Vec::new();
+    for task in recording {
+        outcomes.extend(task.await.unwrap().into_iter().map(timeless));
     }
+    let recorded = outcomes.iter().filter(|outcome| **outcome == RECORDED).count();
+    let there = outcomes.iter().filter(|outcome| **outcome == RecordOutcome::AlreadyThere).count();
+    assert_eq!((recorded, there), (100, 700));
+}
 
-    async fn nothing_starves_however_many_quick_orders_come(cellar) {
-        let began = now();
-        let at = |seconds: i64, takes: u16| {
-            let placed_at = began + TimeDelta::seconds(seconds);
-            NewOrder { placed_at, due_at: priority::due(placed_at, takes), ..cellar.order() }
-        };
-        let slow = at(0, PreparationSeconds::MAX);
-        // One quick order a second, for a quarter of an hour, all of them placed after the slow one.
-        let quick: Vec<_> = (1..900).map(|second| at(second, 15)).collect();
-        cellar.record(&quick).await;
-        cellar.record(std::slice::from_ref(&slow)).await;
-        let (bar, bartender) = (cellar.bar(), cellar.bartender());
-        let mut before = 0;
-        loop {
-            match bar.next(bartender, None).await.unwrap() {
-                IdempotencyOutcome::Executed(Some(order)) if order.placed.id == slow.id => break,
-                IdempotencyOutcome::Executed(Some(_)) => before += 1,
-                other => panic!("{other:?}"),
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_starves_however_many_quick_orders_come(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let began = now();
+    let at = |seconds: i64, takes: u16| {
+        let placed_at = began + TimeDelta::seconds(seconds);
+        NewOrder { placed_at, due_at: priority::due(placed_at, takes), ..cellar.order() }
+    };
+    let slow = at(0, PreparationSeconds::MAX);
+    // One quick order a second, for a quarter of an hour, all of them placed after the slow one.
+    let quick: Vec<_> = (1..900).map(|second| at(second, 15)).collect();
+    cellar.record(&quick).await;
+    cellar.record(std::slice::from_ref(&slow)).await;
+    let (bar, bartender) = (cellar.bar(), cellar.bartender());
+    let mut before = 0;
+    loop {
+        match bar.next(bartender, None).await.unwrap() {
+            IdempotencyOutcome::Executed(Some(order)) if order.placed.id == slow.id => break,
+            IdempotencyOutcome::Executed(Some(_)) => before += 1,
+            other => panic!("{other:?}"),
         }
-        // Those placed up to 585 s after it are due before it; on equal terms the smaller id goes first.
-        assert!((584..=585).contains(&before), "{before} orders overtook it");
     }
+    // Those placed up to 585 s after it are due before it; on equal terms the smaller id goes first.
+    assert!((584..=585).contains(&before), "{before} orders overtook it");
 }

@@ -1,6 +1,6 @@
 //! Clients that take their time, and heads that are too large.
 
-use crate::support::{Bar, database::Kind, raw::Raw};
+use crate::support::{Bar, Sqlite, raw::Raw};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -26,7 +26,7 @@ async fn dribble(raw: &mut Raw, bytes: &[u8]) -> (String, Duration) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_comes_byte_by_byte_is_cut() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let mut first = Raw::open(&bar.url).await;
     let mut second = Raw::open(&bar.url).await;
     second.send(b"GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n").await;
@@ -46,7 +46,7 @@ async fn a_head_that_comes_byte_by_byte_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_says_nothing_is_cut() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let mut raw = Raw::open(&bar.url).await;
     let mut answer = Vec::new();
     let ended = timeout(LATE, async { while raw.more(&mut answer).await {} }).await;
@@ -56,7 +56,7 @@ async fn a_client_that_says_nothing_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_nobody_waits_for_keeps_no_connection() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     // Not signed in: answered before the body is looked at, of which there is always more.
     let mut chunked = Raw::open(&bar.url).await;
     chunked.send(b"POST /orders HTTP/1.1\r\nHost: bar\r\nTransfer-Encoding: chunked\r\n\r\n").await;
@@ -72,7 +72,7 @@ async fn a_body_that_nobody_waits_for_keeps_no_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_comes_byte_by_byte_is_cut() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let mut raw = Raw::open(&bar.url).await;
     let head = format!(
@@ -88,7 +88,7 @@ async fn a_body_that_comes_byte_by_byte_is_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_hold_up_nobody() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let mut slow = Vec::new();
     for _ in 0..300 {
@@ -102,7 +102,7 @@ async fn slow_clients_hold_up_nobody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_that_is_too_large_is_refused() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let header = |size: usize| format!("X-Long: {}\r\n", "x".repeat(size));
     let path = |size: usize| format!("/recipes?{}", "x".repeat(size));
     // With Host these are one header more.
@@ -134,7 +134,7 @@ async fn a_head_that_is_too_large_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_http_is_refused_and_the_next_is_served() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     for request in [
         "rubbish\r\n\r\n",
         "GET\r\n\r\n",

@@ -1,11 +1,6 @@
 //! What PostgreSQL's error codes mean for those who order: what may pass is worth another attempt, and what can't is not.
 
-use crate::support::{
-    Bar, Person,
-    database::{Database, Kind},
-    eventually,
-    installation::Installation,
-};
+use crate::support::{Bar, Person, PostgreSql, database::Database, eventually, installation::Installation};
 use serde_json::json;
 
 /// Fails for each order whose note is a code, with that code, in words of no language that a program could look for.
@@ -17,7 +12,7 @@ const FAIL_BY_NOTE: &str = "
     CREATE TRIGGER fail_by_note BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fail_by_note()";
 
 async fn failing_by_note() -> Database {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     database.client().await.batch_execute(FAIL_BY_NOTE).await.expect("a trigger");
     database
 }

@@ -1,12 +1,6 @@
 //! Clients that ask and don't read what they are answered.
 
-use crate::support::{
-    Bar, Person,
-    database::{Database, Kind},
-    eventually,
-    executable::Role,
-    raw::Raw,
-};
+use crate::support::{Bar, Person, Sqlite, database::Database, eventually, executable::Role, raw::Raw};
 use reqwest::Client;
 use serde_json::json;
 #[cfg(target_os = "linux")]
@@ -191,7 +185,7 @@ async fn requests_behind_an_answer_that_nobody_reads_are_not_answered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_in_a_pipeline_are_all_answered() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let mut raw = Raw::open(&bar.url).await;
     let requests: String = (0..400)
         .map(|number| match number % 3 {
@@ -228,7 +222,7 @@ async fn is_kept(raw: &mut Raw) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_has_a_quarter_of_the_connections() {
     let flags = ["--rate-limits", "on", "--http-connections", "12"];
-    let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &flags).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &flags).await;
     let mut kept = Vec::new();
     for _ in 0..3 {
         let mut raw = Raw::open(&bar.url).await;
@@ -263,7 +257,7 @@ async fn a_trusted_proxy_and_load_tests_have_all_connections() {
         ["--rate-limits", "off", "--trusted-proxies", ""],
     ] {
         let flags = [&flags[..], &["--http-connections", "12"]].concat();
-        let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &flags).await;
+        let bar = Bar::open_on(Database::new(Sqlite).await, &flags).await;
         let mut kept = Vec::new();
         for _ in 0..10 {
             let mut raw = Raw::open(&bar.url).await;

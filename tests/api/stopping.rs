@@ -1,9 +1,9 @@
 //! Stopping and losing parts: what was answered is kept.
 
 use crate::support::{
-    Bar, Person,
+    Bar, Person, PostgreSql,
     broker::{self, Prefix},
-    database::{Database, Kind},
+    database::Database,
     eventually,
     executable::Role,
     person::{id, send},
@@ -73,7 +73,7 @@ async fn orders_are_recorded_directly_while_the_broker_is_away() {
     let prefix = Prefix::new();
     let (proxy, broker) = Proxy::before(&broker::url()).await;
     let flags = ["--amqp-url", broker.as_str(), "--queue-prefix", &prefix.name];
-    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let bar = Bar::open_on(Database::new(PostgreSql).await, &flags).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
     let becomes = async |status: &'static str| {
         eventually("the broker to come or go", async || {
@@ -108,7 +108,7 @@ async fn orders_are_recorded_directly_while_the_broker_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_can_be_taken_when_neither_part_is_up() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let bar = Bar::open_on(database, &["--amqp-url", "amqp://guest:guest@127.0.0.1:9/%2f"]).await;
     let guest = bar.guest().await;
     guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(201);
@@ -142,7 +142,7 @@ async fn nothing_can_be_taken_when_neither_part_is_up() {
 async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
     let prefix = Prefix::new();
     let flags = ["--amqp-url", &broker::url(), "--queue-prefix", &prefix.name];
-    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let bar = Bar::open_on(Database::new(PostgreSql).await, &flags).await;
     let guest = bar.guest().await;
     let up = async || (bar.stranger().get("/readyz").await.body["parts"]["broker"] == "up").then_some(());
     eventually("the broker to be up", up).await;
@@ -157,7 +157,7 @@ async fn who_waits_for_an_order_to_be_stored_is_answered_when_the_bar_closes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_is_not_waited_for() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let (line, url) = Proxy::before(&database.url).await;
     let bar = Bar::open_on(Database::at(url), &[]).await;
     let bartender = bar.employee().await;

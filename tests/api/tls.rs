@@ -3,8 +3,8 @@
 mod certificates;
 
 use crate::support::{
-    Bar, WAIT_TIMEOUT,
-    database::{Database, Kind},
+    Bar, Sqlite, WAIT_TIMEOUT,
+    database::Database,
     executable::{Role, run},
     person::Answer,
     raw::Raw,
@@ -68,7 +68,7 @@ impl Files {
         let (certificate, key) = (self.certificate(), self.key());
         let flags =
             ["--tls-cert-file", certificate.to_str().unwrap(), "--tls-key-file", key.to_str().unwrap()];
-        Bar::open_on(Database::new(Kind::Sqlite).await, &flags).await
+        Bar::open_on(Database::new(Sqlite).await, &flags).await
     }
 }
 
@@ -144,7 +144,7 @@ async fn all_of_it_works_over_tls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_certificate_browsers_are_not_told_to_use_it() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     assert_eq!(bar.stranger().get("/recipes").await.header("strict-transport-security"), None);
     bar.close().await;
 }

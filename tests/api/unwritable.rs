@@ -1,9 +1,9 @@
 //! A database that answers and keeps nothing: its disk is full, or it is a standby. Who asks is told, and sent elsewhere.
 
 use crate::support::{
-    Bar, Person,
+    Bar, Person, PostgreSql,
     bar::SECRET,
-    database::{Database, Kind},
+    database::Database,
     eventually,
     executable::{Role, shakerqueue},
     installation::Installation,
@@ -23,7 +23,7 @@ async fn database_reads(asker: &Person, state: &str, status: u16) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_serve_whose_database_became_a_standby_is_not_ready() {
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let guest = bar.guest().await;
     let place = async || guest.post("/orders", json!({ "recipe": "Negroni" })).await;
     place().await.expect(201);
@@ -49,7 +49,7 @@ async fn a_serve_whose_database_became_a_standby_is_not_ready() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_menu_and_accounts_is_told_of_as_well() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let environment = [
         ("DATABASE_URL", database.url.as_str()),
         ("JWT_SECRET", SECRET),

@@ -1,8 +1,8 @@
 //! Clients and proxies that ask to change to another protocol, and others whose words about the connection matter.
 
 use crate::support::{
-    Bar, Person, WAIT_TIMEOUT,
-    database::{Database, Kind},
+    Bar, Person, Sqlite, WAIT_TIMEOUT,
+    database::Database,
     nginx::Nginx,
     person::{Answer, send},
     raw::Raw,
@@ -38,7 +38,7 @@ async fn goes_on(raw: &mut Raw, answer: &Answer) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_asks_for_another_protocol_is_an_order_and_the_connection_ends_as_it_says() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let length = format!("Content-Length: {}\r\n\r\n{ORDER}", ORDER.len());
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{ORDER}\r\n0\r\n\r\n", ORDER.len());
@@ -92,8 +92,7 @@ async fn an_order_that_asks_for_another_protocol_is_an_order_and_the_connection_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_answered_to_such_a_request_the_connection_ends_as_it_says() {
-    let bar =
-        Bar::open_on(Database::new(Kind::Sqlite).await, &["--cors-origins", "https://bar.example"]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--cors-origins", "https://bar.example"]).await;
     for (request, status) in [
         ("GET /recipes", 200),
         ("GET /orders", 401),
@@ -147,7 +146,7 @@ async fn whatever_is_answered_to_such_a_request_the_connection_ends_as_it_says()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_body_of_such_a_request_is_read_to_its_length_and_no_further() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let head = head("1.1", guest.token(), "Connection: upgrade\r\nUpgrade: websocket\r\n");
     // In two pieces, and with something behind it.
@@ -182,7 +181,7 @@ async fn until_end(raw: &mut Raw) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_ends_by_itself() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let order = |headers: &str, length: usize| {
         format!("{}Content-Length: {length}\r\n\r\n{ORDER}", head("1.1", guest.token(), headers))
@@ -243,7 +242,7 @@ async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_e
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_ends_the_connection_is_answered_behind_others() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     for path in ["/healthz", "/recipes", "/recipes?q=gin"] {
         let get = |headers: &str| format!("GET {path} HTTP/1.1\r\nHost: bar\r\n{headers}\r\n");
         let mut raw = Raw::open(&bar.url).await;
@@ -256,7 +255,7 @@ async fn a_request_that_ends_the_connection_is_answered_behind_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     for headers in ["", "Connection: upgrade\r\n", "Connection: upgrade\r\nUpgrade: websocket\r\n"] {
         let mut raw = Raw::open(&bar.url).await;
@@ -290,7 +289,7 @@ const NGINX_LINES: [&str; 4] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_order_is_lost_behind_nginx() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     for lines in NGINX_LINES {
         let Some(nginx) = Nginx::before(&bar.url, lines).await else {

@@ -1,9 +1,9 @@
 //! `Prefer: wait=N`, by many clients at once.
 
 use crate::support::{
-    Bar,
+    Bar, PostgreSql,
     broker::{self, Prefix},
-    database::{Database, Kind},
+    database::Database,
     eventually,
     installation::Installation,
     person::{id, send},
@@ -22,7 +22,7 @@ const TRANSACTIONS: &str =
 async fn two_hundred_who_wait_ask_the_database_no_more_often_than_one() {
     let prefix = Prefix::new();
     let flags = ["--amqp-url", &broker::url(), "--queue-prefix", &prefix.name];
-    let bar = Bar::open_on(Database::new(Kind::Postgres).await, &flags).await;
+    let bar = Bar::open_on(Database::new(PostgreSql).await, &flags).await;
     let guest = bar.guest().await;
     let up = async || (bar.stranger().get("/readyz").await.body["parts"]["broker"] == "up").then_some(());
     eventually("the broker to be up", up).await;

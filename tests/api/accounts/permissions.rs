@@ -1,6 +1,6 @@
 //! Who may call what: every route of the API, asked by everybody.
 
-use crate::support::{Bar, database::Kind, person::send};
+use crate::support::{Bar, Sqlite, person::send};
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// From whom upwards a route may be called.
@@ -60,7 +60,7 @@ const ROUTES: &[(&str, &str, Who)] = &[
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_route_lets_in_those_it_is_for_and_nobody_else() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let everybody = [
         (All, bar.stranger()),
         (SignedIn, bar.customer().await),

@@ -1,53 +1,74 @@
 //! Registering.
 
 use super::{login, registration, tells_no_hash};
-use crate::support::{Bar, database::Kind, on_both};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
+use rstest::rstest;
 use serde_json::{Value, json};
 
-on_both! {
-    async fn who_registers_is_a_customer_and_signed_in(bar) {
-        let answer = bar.stranger().post("/register", registration("Ana", "Ana@Bar.Example", "a good password")).await;
-        tells_no_hash(&answer.text);
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "nobody keeps a token for others");
-        let answer = answer.expect(201);
-        let user = &answer["user"];
-        assert_eq!((&user["username"], &user["role"], &user["active"]), (&json!("Ana"), &json!("customer"), &json!(true)));
-        assert!(user["created_at"].as_str().unwrap().ends_with('Z'), "{user}");
-        let me = bar.holder_of(answer["token"].as_str().unwrap()).get("/me").await;
-        tells_no_hash(&me.text);
-        assert_eq!(&me.expect(200), user);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_registers_is_a_customer_and_signed_in(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let answer =
+        bar.stranger().post("/register", registration("Ana", "Ana@Bar.Example", "a good password")).await;
+    tells_no_hash(&answer.text);
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "nobody keeps a token for others");
+    let answer = answer.expect(201);
+    let user = &answer["user"];
+    assert_eq!(
+        (&user["username"], &user["role"], &user["active"]),
+        (&json!("Ana"), &json!("customer"), &json!(true))
+    );
+    assert!(user["created_at"].as_str().unwrap().ends_with('Z'), "{user}");
+    let me = bar.holder_of(answer["token"].as_str().unwrap()).get("/me").await;
+    tells_no_hash(&me.text);
+    assert_eq!(&me.expect(200), user);
+    bar.close().await;
+}
 
-    async fn an_address_has_one_account_whatever_its_case(bar) {
-        let password = "a good password";
-        bar.stranger().post("/register", registration("Ana", "Ana@Bar.Example", password)).await.expect(201);
-        for email in ["Ana@Bar.Example", "ana@bar.example", "ANA@BAR.EXAMPLE", " ana@bar.example "] {
-            bar.stranger().post("/register", registration("Ben", email, "another password")).await.expect_problem(409, "email-taken");
-            assert_eq!(login(bar, email, password).await.expect(200)["user"]["username"], "Ana");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_has_one_account_whatever_its_case(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let password = "a good password";
+    bar.stranger().post("/register", registration("Ana", "Ana@Bar.Example", password)).await.expect(201);
+    for email in ["Ana@Bar.Example", "ana@bar.example", "ANA@BAR.EXAMPLE", " ana@bar.example "] {
+        bar.stranger()
+            .post("/register", registration("Ben", email, "another password"))
+            .await
+            .expect_problem(409, "email-taken");
+        assert_eq!(login(&bar, email, password).await.expect(200)["user"]["username"], "Ana");
     }
+    bar.close().await;
+}
 
-    async fn of_many_who_want_one_address_one_gets_it(bar) {
-        let asking: Vec<_> = (0..10).map(|n| {
-            let (stranger, wish) = (bar.stranger(), registration(&n.to_string(), "ana@bar.example", "a good password"));
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_want_one_address_one_gets_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let asking: Vec<_> = (0..10)
+        .map(|n| {
+            let (stranger, wish) =
+                (bar.stranger(), registration(&n.to_string(), "ana@bar.example", "a good password"));
             tokio::spawn(async move { stranger.post("/register", wish).await })
-        }).collect();
-        let mut got = 0;
-        for answer in asking {
-            let answer = answer.await.unwrap();
-            if answer.status == 201 {
-                got += 1;
-            } else {
-                answer.expect_problem(409, "email-taken");
-            }
+        })
+        .collect();
+    let mut got = 0;
+    for answer in asking {
+        let answer = answer.await.unwrap();
+        if answer.status == 201 {
+            got += 1;
+        } else {
+            answer.expect_problem(409, "email-taken");
         }
-        assert_eq!(got, 1);
     }
+    assert_eq!(got, 1);
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_registration_is_refused_and_its_wrong_field_named() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let with = |field: &str, value: Value| {
         let mut registration = registration("Ana", "ana@bar.example", "a good password");
         registration[field] = value;

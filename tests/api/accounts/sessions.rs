@@ -3,15 +3,11 @@
 mod ending;
 
 use super::{email, login};
-use crate::support::{
-    Bar, Person,
-    database::{Database, Kind},
-    on_both,
-    person::Answer,
-};
+use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, database::Database, person::Answer};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use rstest::rstest;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::ids::SessionId,
@@ -92,92 +88,121 @@ async fn keep(bar: &Bar, session: Session) {
     store.close();
 }
 
-on_both! {
-    async fn a_session_goes_on_with_new_tokens(bar) {
-        let email = guest(bar).await;
-        let signed_in = login(bar, &email, "a good password").await.expect(200);
-        assert_eq!(signed_in["expires_in"], 15 * 60);
-        let (first, answer) = {
-            let first = Visit::new(bar, &signed_in);
-            let answer = first.refresh(bar).await;
-            (first, answer)
-        };
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
-        let second = Visit::new(bar, &answer.body);
-        assert_eq!((&answer.body["user"], &answer.body["expires_in"]), (&signed_in["user"], &signed_in["expires_in"]));
-        assert_ne!(first.refresh_token, second.refresh_token);
-        assert_eq!(first.claims()["sid"], second.claims()["sid"]);
-        // An access token lasts until it expires.
-        for visit in [&first, &second] {
-            visit.person.get("/me").await.expect(200);
-        }
-        second.next(bar).await.goes_on(bar).await;
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_with_new_tokens(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let email = guest(&bar).await;
+    let signed_in = login(&bar, &email, "a good password").await.expect(200);
+    assert_eq!(signed_in["expires_in"], 15 * 60);
+    let (first, answer) = {
+        let first = Visit::new(&bar, &signed_in);
+        let answer = first.refresh(&bar).await;
+        (first, answer)
+    };
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let second = Visit::new(&bar, &answer.body);
+    assert_eq!(
+        (&answer.body["user"], &answer.body["expires_in"]),
+        (&signed_in["user"], &signed_in["expires_in"])
+    );
+    assert_ne!(first.refresh_token, second.refresh_token);
+    assert_eq!(first.claims()["sid"], second.claims()["sid"]);
+    // An access token lasts until it expires.
+    for visit in [&first, &second] {
+        visit.person.get("/me").await.expect(200);
     }
+    second.next(&bar).await.goes_on(&bar).await;
+    bar.close().await;
+}
 
-    async fn a_lost_answer_and_two_windows_at_once_sign_nobody_out(bar) {
-        let first = Visit::begin(bar, &guest(bar).await).await;
-        let answers = join_all((0..8).map(|_| first.refresh(bar))).await;
-        let next: Vec<_> = answers.into_iter().map(|answer| Visit::new(bar, &answer.expect(200))).collect();
-        assert!(next.iter().all(|visit| visit.refresh_token == next[0].refresh_token));
-        for visit in &next {
-            visit.person.get("/me").await.expect(200);
-        }
-        next[0].goes_on(bar).await;
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_and_two_windows_at_once_sign_nobody_out(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let first = Visit::begin(&bar, &guest(&bar).await).await;
+    let answers = join_all((0..8).map(|_| first.refresh(&bar))).await;
+    let next: Vec<_> = answers.into_iter().map(|answer| Visit::new(&bar, &answer.expect(200))).collect();
+    assert!(next.iter().all(|visit| visit.refresh_token == next[0].refresh_token));
+    for visit in &next {
+        visit.person.get("/me").await.expect(200);
     }
+    next[0].goes_on(&bar).await;
+    bar.close().await;
+}
 
-    async fn but_not_for_long(bar) {
-        let first = Visit::begin(bar, &guest(bar).await).await;
-        let second = first.next(bar).await;
-        let mut session = second.stored(bar).await;
-        session.rotated_at = session.rotated_at - TimeDelta::seconds(30);
-        keep(bar, session).await;
-        first.refresh(bar).await.expect_problem(401, "session-ended");
-        second.has_ended(bar).await;
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn but_not_for_long(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let first = Visit::begin(&bar, &guest(&bar).await).await;
+    let second = first.next(&bar).await;
+    let mut session = second.stored(&bar).await;
+    session.rotated_at = session.rotated_at - TimeDelta::seconds(30);
+    keep(&bar, session).await;
+    first.refresh(&bar).await.expect_problem(401, "session-ended");
+    second.has_ended(&bar).await;
+    bar.close().await;
+}
 
-    async fn a_new_token_has_the_role_of_now(bar) {
-        let email = guest(bar).await;
-        let visit = Visit::begin(bar, &email).await;
-        assert_eq!(visit.claims()["role"], "customer");
-        let id = visit.person.get("/me").await.expect(200)["id"].as_str().unwrap().to_owned();
-        bar.admin().await.patch(&format!("/users/{id}"), json!({ "role": "employee" })).await.expect(200);
-        let answer = visit.refresh(bar).await.expect(200);
-        assert_eq!(answer["user"]["role"], "employee");
-        assert_eq!(Visit::new(bar, &answer).claims()["role"], "employee");
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_token_has_the_role_of_now(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let email = guest(&bar).await;
+    let visit = Visit::begin(&bar, &email).await;
+    assert_eq!(visit.claims()["role"], "customer");
+    let id = visit.person.get("/me").await.expect(200)["id"].as_str().unwrap().to_owned();
+    bar.admin().await.patch(&format!("/users/{id}"), json!({ "role": "employee" })).await.expect(200);
+    let answer = visit.refresh(&bar).await.expect(200);
+    assert_eq!(answer["user"]["role"], "employee");
+    assert_eq!(Visit::new(&bar, &answer).claims()["role"], "employee");
+    bar.close().await;
+}
 
-    async fn no_refresh_token_is_stored(bar) {
-        let first = Visit::begin(bar, &guest(bar).await).await;
-        let second = first.next(bar).await;
-        let stored = format!("{:?}", second.stored(bar).await);
-        for visit in [first, second] {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(&visit.refresh_token).unwrap();
-            let secret = format!("{:?}", &bytes[16..]);
-            assert!(!stored.contains(&secret[1..secret.len() - 1]), "{stored}");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_refresh_token_is_stored(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let first = Visit::begin(&bar, &guest(&bar).await).await;
+    let second = first.next(&bar).await;
+    let stored = format!("{:?}", second.stored(&bar).await);
+    for visit in [first, second] {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&visit.refresh_token).unwrap();
+        let secret = format!("{:?}", &bytes[16..]);
+        assert!(!stored.contains(&secret[1..secret.len() - 1]), "{stored}");
     }
+    bar.close().await;
+}
 
-    async fn what_is_no_refresh_token_is_refused(bar) {
-        let good = Visit::begin(bar, &guest(bar).await).await;
-        let malformed = ["", "rubbish", &good.refresh_token[1..], &format!("{}=", good.refresh_token), good.person.token()].map(Value::from);
-        for value in malformed.into_iter().chain([Value::Null, json!(7), json!([good.refresh_token])]) {
-            let answer = bar.stranger().post("/token/refresh", json!({ "refresh_token": value })).await;
-            let problem = answer.expect_problem(422, "invalid");
-            assert_eq!(problem["errors"][0]["pointer"], "#/refresh_token", "{value}: {problem}");
-        }
-        let other = BASE64_URL_SAFE_NO_PAD.encode([7; 48]);
-        let refused = refresh(bar, &other).await;
-        assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
-        refused.expect_problem(401, "session-ended");
-        // A refresh token signs nobody in, and an access token gets no other.
-        bar.holder_of(&good.refresh_token).get("/me").await.expect_problem(401, "not-signed-in");
-        good.goes_on(bar).await;
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_refresh_token_is_refused(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let good = Visit::begin(&bar, &guest(&bar).await).await;
+    let malformed =
+        ["", "rubbish", &good.refresh_token[1..], &format!("{}=", good.refresh_token), good.person.token()]
+            .map(Value::from);
+    for value in malformed.into_iter().chain([Value::Null, json!(7), json!([good.refresh_token])]) {
+        let answer = bar.stranger().post("/token/refresh", json!({ "refresh_token": value })).await;
+        let problem = answer.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], "#/refresh_token", "{value}: {problem}");
     }
+    let other = BASE64_URL_SAFE_NO_PAD.encode([7; 48]);
+    let refused = refresh(&bar, &other).await;
+    assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+    refused.expect_problem(401, "session-ended");
+    // A refresh token signs nobody in, and an access token gets no other.
+    bar.holder_of(&good.refresh_token).get("/me").await.expect_problem(401, "not-signed-in");
+    good.goes_on(&bar).await;
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_outlive_a_restart_and_another_secret() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let email = guest(&bar).await;
     let (visit, ended) = (Visit::begin(&bar, &email).await, Visit::begin(&bar, &email).await);
     ended.person.ask("/logout").await.expect(204);

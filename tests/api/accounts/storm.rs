@@ -1,15 +1,12 @@
 //! More who sign in than passwords can be looked at.
 
-use crate::support::{
-    Bar,
-    database::{Database, Kind},
-};
+use crate::support::{Bar, Sqlite, database::Database};
 use futures_util::future::join_all;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_logins_is_told_to_come_again_and_orders_are_taken() {
-    let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &["--bcrypt-cost", "8"]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--bcrypt-cost", "8"]).await;
     let guest = bar.guest().await;
     let stranger = bar.stranger();
     let logins = (0..300).map(|number| {

@@ -1,7 +1,8 @@
 //! How long a wrong password takes: no longer or shorter for an account that is there than for one that is not.
 
 use super::{COUNTING, registration, stranger_at};
-use crate::support::{Bar, Person, on_both};
+use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite};
+use rstest::rstest;
 use serde_json::json;
 use std::{
     cmp::Ordering,
@@ -63,28 +64,33 @@ fn told_apart(nobody: &[Duration], other: &[Duration]) -> Option<String> {
     })
 }
 
-on_both! {
-    async fn nobody_learns_from_the_time_whether_there_is_an_account(bar) {
-        // Made at the least cost, and looked at where it has risen.
-        let dearer = Bar::open_on(bar.database.lent(), &[&COUNTING[..], &["--bcrypt-cost", COST]].concat()).await;
-        for (kind, at) in [("current", &dearer), ("outdated", bar)] {
-            for round in 0..ROUNDS {
-                let account = registration("Ana", &format!("{kind}{round}@bar.example"), "five limes and a spoon");
-                at.stranger().post("/register", account).await.expect(201);
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_learns_from_the_time_whether_there_is_an_account(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    // Made at the least cost, and looked at where it has risen.
+    let dearer = Bar::open_on(bar.database.lent(), &[&COUNTING[..], &["--bcrypt-cost", COST]].concat()).await;
+    for (kind, at) in [("current", &dearer), ("outdated", &bar)] {
+        for round in 0..ROUNDS {
+            let account =
+                registration("Ana", &format!("{kind}{round}@bar.example"), "five limes and a spoon");
+            at.stranger().post("/register", account).await.expect(201);
         }
-        for (password, first) in WRONG.into_iter().zip([1, 1 + MAX_ATTEMPTS]) {
-            let mut told: Vec<Vec<String>> = Vec::new();
-            for number in first..first + MAX_ATTEMPTS {
-                let [nobody, known @ ..] = measure(&dearer, number, password).await;
-                told.push(known.iter().filter_map(|times| told_apart(&nobody, times)).collect());
-                if told.last().is_some_and(Vec::is_empty) {
-                    break;
-                }
-            }
-            let by_chance = told.len() < usize::from(MAX_ATTEMPTS) || told.last().is_some_and(Vec::is_empty);
-            assert!(by_chance, "{password:?}, each time: {told:?}");
-        }
-        dearer.close().await;
     }
+    for (password, first) in WRONG.into_iter().zip([1, 1 + MAX_ATTEMPTS]) {
+        let mut told: Vec<Vec<String>> = Vec::new();
+        for number in first..first + MAX_ATTEMPTS {
+            let [nobody, known @ ..] = measure(&dearer, number, password).await;
+            told.push(known.iter().filter_map(|times| told_apart(&nobody, times)).collect());
+            if told.last().is_some_and(Vec::is_empty) {
+                break;
+            }
+        }
+        let by_chance = told.len() < usize::from(MAX_ATTEMPTS) || told.last().is_some_and(Vec::is_empty);
+        assert!(by_chance, "{password:?}, each time: {told:?}");
+    }
+    dearer.close().await;
+    bar.close().await;
 }

@@ -2,15 +2,12 @@
 
 use super::account;
 use crate::support::{
-    Bar,
-    bar::SECRET,
-    database::{Database, Kind},
-    eventually,
-    person::send,
+    Bar, DatabaseKind, PostgreSql, Sqlite, bar::SECRET, database::Database, eventually, person::send,
 };
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -135,7 +132,7 @@ fn forged(account: &str) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_holds_no_good_token_is_not_signed_in() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let account = account(&bar.customer().await).await;
     let good = signed(&claims(&account), Algorithm::HS256, SECRET);
     // Otherwise all others might be refused for a reason of their own.
@@ -172,7 +169,7 @@ async fn who_holds_no_good_token_is_not_signed_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scheme_may_be_written_in_any_case() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let customer = bar.customer().await;
     for scheme in ["bearer", "BEARER"] {
         let header = format!("{scheme} {}", customer.token());
@@ -181,20 +178,24 @@ async fn a_scheme_may_be_written_in_any_case() {
     bar.close().await;
 }
 
-crate::support::on_both! {
-    async fn a_token_of_an_account_that_is_not_here_is_none(bar) {
-        let nobody = claims("00000000-0000-7000-8000-000000000000");
-        let nobody = bar.holder_of(&signed(&nobody, Algorithm::HS256, SECRET));
-        nobody.get("/me").await.expect_problem(401, "not-signed-in");
-        nobody.post("/orders", json!({ "recipe": "Negroni" })).await.expect_problem(401, "not-signed-in");
-        assert_eq!(bar.employee().await.get("/orders").await.expect(200)["orders"], json!([]));
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_an_account_that_is_not_here_is_none(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let nobody = claims("00000000-0000-7000-8000-000000000000");
+    let nobody = bar.holder_of(&signed(&nobody, Algorithm::HS256, SECRET));
+    nobody.get("/me").await.expect_problem(401, "not-signed-in");
+    nobody.post("/orders", json!({ "recipe": "Negroni" })).await.expect_problem(401, "not-signed-in");
+    assert_eq!(bar.employee().await.get("/orders").await.expect(200)["orders"], json!([]));
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_is_replaced_without_signing_anybody_out() {
     const NEW: &str = "the secret of the next quarter, long enough";
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let with = async |flags: &[&str]| Bar::open_on(database.lent(), flags).await;
     // As they run beside each other while an operator goes from one to the next.
     let old = with(&[]).await;
@@ -217,7 +218,7 @@ async fn a_secret_is_replaced_without_signing_anybody_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_was_looked_at_before_expires_like_any_other() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let mut claims = claims(&account(&bar.customer().await).await);
     // Clocks may differ by 5 s, so that it counts for 2 s more.
     claims["exp"] = json!(claims["iat"].as_u64().unwrap() - 3);

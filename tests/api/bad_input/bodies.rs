@@ -2,13 +2,12 @@
 
 use super::{Case, are_refused, count, refuses};
 use crate::support::{
-    Bar, Person,
-    database::Kind,
-    on_both,
+    Bar, DatabaseKind, Person, PostgreSql, Sqlite,
     person::{id, send},
     raw::Raw,
 };
 use reqwest::Method;
+use rstest::rstest;
 
 /// The most bytes of a body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -25,7 +24,7 @@ fn order_of(bytes: usize) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_no_order_is_refused() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let cases: [Case<&[u8]>; 19] = [
         (b"", 400, "malformed-request", ""),
@@ -56,7 +55,7 @@ async fn a_body_that_is_no_order_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_byte_order_mark_is_no_part_of_a_body_and_other_encodings_are_named() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let placed = send(order(&guest, "\u{feff}{\"recipe\":\"Piña Colada\"}")).await.expect(201);
     let reason = "\u{feff}{\"reason\":\"too\\r\\nlate\"}";
@@ -101,7 +100,7 @@ async fn a_byte_order_mark_is_no_part_of_a_body_and_other_encodings_are_named() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deep_nesting_is_refused_and_overflows_no_stack() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let deep = "[".repeat(10_000);
     for body in [
@@ -123,7 +122,7 @@ async fn deep_nesting_is_refused_and_overflows_no_stack() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_of_another_kind_is_refused() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let body = r#"{"recipe":"Negroni"}"#;
     let typed = |kind: &str| guest.request(Method::POST, "/orders").header("Content-Type", kind).body(body);
@@ -150,7 +149,7 @@ async fn a_body_of_another_kind_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_may_have_64_kib_and_not_one_byte_more() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     send(order(&guest, order_of(MAX_BODY_BYTES))).await.expect(201);
     are_refused(&bar, [(order(&guest, order_of(MAX_BODY_BYTES + 1)), 413, "too-large", "")]).await;
@@ -166,7 +165,7 @@ fn head(guest: &Person, more: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_announced_as_too_large_is_refused_before_it_comes() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     for length in [MAX_BODY_BYTES + 1, 10_000_000_000] {
         let mut raw = Raw::open(&bar.url).await;
@@ -180,7 +179,7 @@ async fn a_body_announced_as_too_large_is_refused_before_it_comes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunked_body_is_cut_off_where_it_is_too_large() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     for (bytes, too_large) in
         [(MAX_BODY_BYTES, false), (MAX_BODY_BYTES + 1, true), (MAX_BODY_BYTES * 4, true)]
@@ -204,29 +203,31 @@ async fn a_chunked_body_is_cut_off_where_it_is_too_large() {
     bar.close().await;
 }
 
-on_both! {
-    async fn of_a_body_that_ends_early_nothing_is_stored(bar) {
-        let guest = bar.guest().await;
-        let whole = r#"{"recipe":"Negroni"}"#;
-        // The second is a whole order as it stands, and yet not what was announced.
-        for sent in [&whole[..12], whole] {
-            for head in [
-                head(&guest, "Content-Length: 100\r\n"),
-                // A chunk of 100 bytes that never comes to its end.
-                head(&guest, "Transfer-Encoding: chunked\r\n") + "64\r\n",
-            ] {
-                let mut raw = Raw::open(&bar.url).await;
-                raw.send(head.as_bytes()).await;
-                raw.send(sent.as_bytes()).await;
-                raw.hang_up().await;
-                // Who hung up need not be answered.
-                if let Some(answer) = raw.answer().await {
-                    assert_eq!(refuses(&answer, 400, "malformed-request", ""), Ok(()));
-                }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_body_that_ends_early_nothing_is_stored(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let guest = bar.guest().await;
+    let whole = r#"{"recipe":"Negroni"}"#;
+    // The second is a whole order as it stands, and yet not what was announced.
+    for sent in [&whole[..12], whole] {
+        for head in [
+            head(&guest, "Content-Length: 100\r\n"),
+            // A chunk of 100 bytes that never comes to its end.
+            head(&guest, "Transfer-Encoding: chunked\r\n") + "64\r\n",
+        ] {
+            let mut raw = Raw::open(&bar.url).await;
+            raw.send(head.as_bytes()).await;
+            raw.send(sent.as_bytes()).await;
+            raw.hang_up().await;
+            // Who hung up need not be answered.
+            if let Some(answer) = raw.answer().await {
+                assert_eq!(refuses(&answer, 400, "malformed-request", ""), Ok(()));
             }
         }
-        assert_eq!(count(bar).await, 0);
-        guest.order("Negroni").await;
-        assert_eq!(count(bar).await, 1, "the bar lives on");
     }
+    assert_eq!(count(&bar).await, 0);
+    guest.order("Negroni").await;
+    assert_eq!(count(&bar).await, 1, "the bar lives on");
+    bar.close().await;
 }

@@ -1,8 +1,9 @@
 //! Lists that are asked for in a wrong way.
 
 use super::are_refused;
-use crate::support::{Bar, database::Kind, on_both};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use reqwest::Method;
+use rstest::rstest;
 
 /// What is no place in a list, whatever the list: rubbish, and what is left of a good cursor that someone played with.
 fn rubbish(good: &str) -> Vec<String> {
@@ -27,41 +28,43 @@ fn rubbish(good: &str) -> Vec<String> {
     .into()
 }
 
-on_both! {
-    async fn a_cursor_must_be_one_that_the_list_gave(bar) {
-        let (guest, bartender, admin) = (bar.guest().await, bar.employee().await, bar.admin().await);
-        for _ in 0..2 {
-            guest.order("Negroni").await;
-        }
-        let lists = [
-            (&guest, "/orders?"),
-            (&bartender, "/orders?status=pending&"),
-            (&admin, "/users?"),
-            // Another list than without the conditions.
-            (&bartender, "/orders?drink=negroni&"),
-            (&bartender, "/orders?drink=negroni&status=pending&"),
-            (&admin, "/users?q=example&active=true&"),
-        ];
-        let mut cursors = Vec::new();
-        for (who, path) in lists {
-            let page = who.get(&format!("{path}limit=1")).await.expect(200);
-            cursors.push(page["next_cursor"].as_str().expect("a cursor").to_owned());
-        }
-        let mut cases = Vec::new();
-        for (at, (who, path)) in lists.into_iter().enumerate() {
-            let others = cursors.iter().filter(|cursor| **cursor != cursors[at]).cloned();
-            for cursor in rubbish(&cursors[at]).into_iter().chain(others) {
-                let request = who.request(Method::GET, &format!("{path}cursor={cursor}"));
-                cases.push((request, 422, "invalid", "cursor"));
-            }
-        }
-        are_refused(bar, cases).await;
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_must_be_one_that_the_list_gave(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender, admin) = (bar.guest().await, bar.employee().await, bar.admin().await);
+    for _ in 0..2 {
+        guest.order("Negroni").await;
     }
+    let lists = [
+        (&guest, "/orders?"),
+        (&bartender, "/orders?status=pending&"),
+        (&admin, "/users?"),
+        // Another list than without the conditions.
+        (&bartender, "/orders?drink=negroni&"),
+        (&bartender, "/orders?drink=negroni&status=pending&"),
+        (&admin, "/users?q=example&active=true&"),
+    ];
+    let mut cursors = Vec::new();
+    for (who, path) in lists {
+        let page = who.get(&format!("{path}limit=1")).await.expect(200);
+        cursors.push(page["next_cursor"].as_str().expect("a cursor").to_owned());
+    }
+    let mut cases = Vec::new();
+    for (at, (who, path)) in lists.into_iter().enumerate() {
+        let others = cursors.iter().filter(|cursor| **cursor != cursors[at]).cloned();
+        for cursor in rubbish(&cursors[at]).into_iter().chain(others) {
+            let request = who.request(Method::GET, &format!("{path}cursor={cursor}"));
+            cases.push((request, 422, "invalid", "cursor"));
+        }
+    }
+    are_refused(&bar, cases).await;
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parameters_are_known_given_once_and_within_bounds() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let admin = bar.admin().await;
     let long = format!("/orders?table={}", "t".repeat(41));
     let long_drink = format!("/orders?drink={}", "d".repeat(81));

@@ -1,8 +1,9 @@
 //! Orders that can't be placed, and moves that can't be made.
 
 use super::{Case, are_refused};
-use crate::support::{Bar, database::Kind, on_both, person::id};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};
 use reqwest::Method;
+use rstest::rstest;
 use serde_json::{Value, json};
 
 /// An order whose second line is this.
@@ -62,7 +63,7 @@ fn wrong_orders() -> Vec<Case<Value>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_order_is_refused_and_its_wrong_field_named() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let cases = wrong_orders().into_iter().map(|(order, status, kind, field)| {
         (guest.request(Method::POST, "/orders").json(&order), status, kind, field)
@@ -73,7 +74,7 @@ async fn a_wrong_order_is_refused_and_its_wrong_field_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_can_be_reached() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let line = json!({ "recipe": "Negroni", "quantity": 20, "note": "ñ".repeat(200) });
     let order = json!({ "items": vec![line; 20], "table": "t".repeat(40), "note": "n".repeat(200) });
@@ -83,7 +84,7 @@ async fn limits_can_be_reached() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_is_wrong_is_named_at_once() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let pointers = async |order: Value| {
         let problem = guest.post("/orders", order).await.expect_problem(422, "invalid");
@@ -105,7 +106,7 @@ async fn all_that_is_wrong_is_named_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_is_not_repeated_at_length() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let long = "x".repeat(60_000);
     let mut stranger = json!({ "recipe": "Negroni" });
@@ -120,7 +121,7 @@ async fn what_is_wrong_is_not_repeated_at_length() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idempotency_key_has_1_to_255_visible_characters() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let longest = "k".repeat(256);
     let keys: [&[u8]; 4] = [b"", longest.as_bytes(), "ñ".as_bytes(), b"k\tk"];
@@ -134,7 +135,7 @@ async fn an_idempotency_key_has_1_to_255_visible_characters() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_move_is_refused_and_its_wrong_field_named() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
     let order = guest.order("Negroni").await;
     let path = |action: &str| format!("/orders/{}/{action}", id(&order));
@@ -164,38 +165,88 @@ async fn a_wrong_move_is_refused_and_its_wrong_field_named() {
     bar.close().await;
 }
 
-on_both! {
-    async fn what_the_database_could_not_store_is_refused_before(bar) {
-        let guest = bar.guest().await;
-        let nul = "no\u{0}ice";
-        let post = |path: &str, body: Value| bar.stranger().request(Method::POST, path).json(&body);
-        let order = |order: Value| guest.request(Method::POST, "/orders").json(&order);
-        are_refused(bar, [
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_database_could_not_store_is_refused_before(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let guest = bar.guest().await;
+    let nul = "no\u{0}ice";
+    let post = |path: &str, body: Value| bar.stranger().request(Method::POST, path).json(&body);
+    let order = |order: Value| guest.request(Method::POST, "/orders").json(&order);
+    are_refused(
+        &bar,
+        [
             (order(json!({ "recipe": "Negroni", "table": nul })), 422, "invalid", "table"),
             (order(json!({ "recipe": nul })), 422, "invalid", "recipe"),
             (guest.request(Method::GET, "/orders?table=no%00ice"), 422, "invalid", "table"),
             (guest.request(Method::GET, "/orders/no%00ice"), 404, "not-found", ""),
             (guest.request(Method::GET, "/recipes/no%00ice"), 404, "not-found", ""),
-            (post("/login", json!({ "email": "a\u{0}@example.com", "password": nul })), 401, "wrong-password", ""),
-            (post("/login", json!({ "email": "user@example.com", "password": nul })), 401, "wrong-password", ""),
-            (post("/register", json!({ "username": nul, "email": "a@example.com", "password": "password123" })), 422, "invalid", "username"),
-            (post("/register", json!({ "username": "a", "email": "a\u{0}@example.com", "password": "password123" })), 422, "invalid", "email"),
-            (post("/register", json!({ "username": "a", "email": "a@example.com", "password": "password\u{0}123" })), 422, "invalid", "password"),
-        ]).await;
-        // Of a note only that is left out.
-        let stored = guest.post("/orders", second(&json!({ "recipe": "Negroni", "note": nul }))).await.expect(201);
-        assert_eq!(stored["items"][1]["note"], "noice");
-    }
+            (
+                post("/login", json!({ "email": "a\u{0}@example.com", "password": nul })),
+                401,
+                "wrong-password",
+                "",
+            ),
+            (
+                post("/login", json!({ "email": "user@example.com", "password": nul })),
+                401,
+                "wrong-password",
+                "",
+            ),
+            (
+                post(
+                    "/register",
+                    json!({ "username": nul, "email": "a@example.com", "password": "password123" }),
+                ),
+                422,
+                "invalid",
+                "username",
+            ),
+            (
+                post(
+                    "/register",
+                    json!({ "username": "a", "email": "a\u{0}@example.com", "password": "password123" }),
+                ),
+                422,
+                "invalid",
+                "email",
+            ),
+            (
+                post(
+                    "/register",
+                    json!({ "username": "a", "email": "a@example.com", "password": "password\u{0}123" }),
+                ),
+                422,
+                "invalid",
+                "password",
+            ),
+        ],
+    )
+    .await;
+    // Of a note only that is left out.
+    let stored =
+        guest.post("/orders", second(&json!({ "recipe": "Negroni", "note": nul }))).await.expect(201);
+    assert_eq!(stored["items"][1]["note"], "noice");
+    bar.close().await;
+}
 
-    async fn a_drink_that_is_sold_out_spoils_the_whole_order(bar) {
-        let (guest, bartender) = (bar.guest().await, bar.employee().await);
-        bartender.put("/recipes/Mojito/availability", json!({ "available": false })).await.expect(200);
-        let orders = [
-            json!({ "recipe": "Mojito" }),
-            second(&json!({ "recipe": "mojito", "quantity": 2 })),
-        ];
-        are_refused(bar, orders.map(|order| (guest.request(Method::POST, "/orders").json(&order), 409, "sold-out", ""))).await;
-        let problem = guest.post("/orders", json!({ "recipe": "mojito" })).await.expect_problem(409, "sold-out");
-        assert!(problem["detail"].as_str().unwrap().contains("Mojito"), "{problem}");
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drink_that_is_sold_out_spoils_the_whole_order(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (guest, bartender) = (bar.guest().await, bar.employee().await);
+    bartender.put("/recipes/Mojito/availability", json!({ "available": false })).await.expect(200);
+    let orders = [json!({ "recipe": "Mojito" }), second(&json!({ "recipe": "mojito", "quantity": 2 }))];
+    are_refused(
+        &bar,
+        orders.map(|order| (guest.request(Method::POST, "/orders").json(&order), 409, "sold-out", "")),
+    )
+    .await;
+    let problem = guest.post("/orders", json!({ "recipe": "mojito" })).await.expect_problem(409, "sold-out");
+    assert!(problem["detail"].as_str().unwrap().contains("Mojito"), "{problem}");
+    bar.close().await;
 }

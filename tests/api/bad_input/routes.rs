@@ -1,14 +1,14 @@
 //! Paths, methods and ids that are not there.
 
 use super::are_refused;
-use crate::support::{Bar, database::Kind, person::send};
+use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_is_a_404_that_says_so() {
     const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let admin = bar.admin().await;
     let nobody = |path: &str| path.replace("NOBODY", NOBODY);
     let paths = [
@@ -59,7 +59,7 @@ async fn what_is_not_there_is_a_404_that_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_method_that_a_resource_does_not_have_is_a_405_that_lists_those_it_has() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let admin = bar.admin().await;
     for (method, path, allowed) in [
         ("GET", "/register", "POST"),

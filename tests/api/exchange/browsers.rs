@@ -2,8 +2,8 @@
 
 use super::ASKED;
 use crate::support::{
-    Bar,
-    database::{Database, Kind},
+    Bar, Sqlite,
+    database::Database,
     executable::run,
     person::{Answer, send},
 };
@@ -13,7 +13,7 @@ use shakerqueue::http;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_tells_browsers_to_be_careful() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     for (method, path, _) in ASKED {
         let answer = send(bar.stranger().request(method.parse().unwrap(), path)).await;
         for (header, value) in [
@@ -55,7 +55,7 @@ const ALLOW_ORIGIN: &str = "access-control-allow-origin";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_other_origin_is_let_in_unless_it_is_named() {
     for flags in [[].as_slice(), &["--cors-origins", ""], &["--cors-origins", " , "]] {
-        let bar = Bar::open_on(Database::new(Kind::Sqlite).await, flags).await;
+        let bar = Bar::open_on(Database::new(Sqlite).await, flags).await;
         for origin in ["https://bar.example", "null", bar.url.as_str()] {
             assert_eq!(preflight(&bar, origin).await.header(ALLOW_ORIGIN), None);
             assert_eq!(read(&bar, origin).await.header(ALLOW_ORIGIN), None);
@@ -67,7 +67,7 @@ async fn no_other_origin_is_let_in_unless_it_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn named_origins_are_let_in() {
     let origins = "https://bar.example,http://localhost:3000";
-    let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &["--cors-origins", origins]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--cors-origins", origins]).await;
     for origin in origins.split(',') {
         let before = preflight(&bar, origin).await;
         assert!([200, 204].contains(&before.status), "{}", before.status);
@@ -120,7 +120,7 @@ fn answered_headers() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apps_and_subdomains_are_let_in_and_nobody_who_looks_like_them() {
     let origins = "capacitor://localhost, ionic://localhost,tauri://localhost,https://*.pub.example,http://*.pub.example:8080";
-    let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &["--cors-origins", origins]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--cors-origins", origins]).await;
     let guest = bar.guest().await;
     for origin in [
         "capacitor://localhost",
@@ -160,8 +160,7 @@ async fn apps_and_subdomains_are_let_in_and_nobody_who_looks_like_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_preflight_is_bounded_as_any_request_is() {
-    let bar =
-        Bar::open_on(Database::new(Kind::Sqlite).await, &["--cors-origins", "https://bar.example"]).await;
+    let bar = Bar::open_on(Database::new(Sqlite).await, &["--cors-origins", "https://bar.example"]).await;
     let asked = |names: usize| {
         let request =
             bar.stranger().request(Method::OPTIONS, "/orders").header("Origin", "https://bar.example");
@@ -181,7 +180,7 @@ async fn a_preflight_is_bounded_as_any_request_is() {
 async fn any_origin_is_let_in_where_all_are_meant() {
     // Others beside it change nothing.
     for origins in ["*", "*,https://bar.example", "https://*.bar.example,*"] {
-        let bar = Bar::open_on(Database::new(Kind::Sqlite).await, &["--cors-origins", origins]).await;
+        let bar = Bar::open_on(Database::new(Sqlite).await, &["--cors-origins", origins]).await;
         for origin in ["https://anywhere.example", "capacitor://localhost", "null"] {
             assert_eq!(preflight(&bar, origin).await.header(ALLOW_ORIGIN), Some("*"), "{origins}");
             assert_eq!(read(&bar, origin).await.header(ALLOW_ORIGIN), Some("*"), "{origins}");

@@ -1,6 +1,6 @@
 //! Problems lead to what explains them, and to what they are about.
 
-use crate::support::{Bar, database::Kind, person::send};
+use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;
 use serde_json::{Value, json};
 use shakerqueue::http;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_type_of_a_problem_leads_to_a_page_about_it() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.stranger();
     let list = guest.get("/problems").await;
     assert_eq!(list.header("content-type"), Some("text/html; charset=utf-8"));
@@ -39,7 +39,7 @@ async fn the_type_of_a_problem_leads_to_a_page_about_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_field_is_pointed_at() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     for (order, pointer) in [
         (json!({ "recipe": 7 }), "#/recipe"),

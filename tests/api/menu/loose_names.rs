@@ -1,8 +1,9 @@
 //! Drinks that are asked for in other letters than the menu's: found where only one can be meant, else suggested.
 
 use super::water_with;
-use crate::support::{Bar, Person, database::Kind, on_both, person::id};
+use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, person::id};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rstest::rstest;
 use serde_json::{Value, json};
 
 fn recipe(name: &str) -> Value {
@@ -21,99 +22,117 @@ async fn found(who: &Person, search: &str) -> Vec<String> {
     names.map(|recipe| recipe["name"].as_str().unwrap().to_owned()).collect()
 }
 
-on_both! {
-    async fn a_drink_is_found_as_a_phone_writes_it(bar) {
-        let (employee, guest) = (bar.employee().await, bar.guest().await);
-        for name in ["Μαστίχα Sour", "Gin\u{a0}Basil Smash", "Smørrebrød Sour"] {
-            employee.post("/recipes", recipe(name)).await.expect(201);
-        }
-        for (typed, name) in [
-            ("Pina Colada", "Piña Colada"),
-            ("Pin\u{303}a-Colada", "Piña Colada"),
-            ("pinacolada", "Piña Colada"),
-            ("Tommy’s Margarita", "Tommy's Margarita"),
-            ("Tommy\u{2bc}s\u{a0}Margarita", "Tommy's Margarita"),
-            ("tommys margarita", "Tommy's Margarita"),
-            ("Dark ’n’ Stormy", "Dark 'n' Stormy"),
-            ("B52", "B-52"),
-            ("VIEUX CARRE", "Vieux Carré"),
-            ("ΜΑΣΤΙΧΑ SOUR", "Μαστίχα Sour"),
-            ("gin basil\u{202f}smash", "Gin\u{a0}Basil Smash"),
-            ("Smorrebrod Sour", "Smørrebrød Sour"),
-        ] {
-            let order = guest.post("/orders", json!({ "recipe": typed })).await.expect(201);
-            assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
-            let order = guest.post("/orders", json!({ "items": [{ "recipe": typed }] })).await.expect(201);
-            assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
-            assert_eq!(guest.get(&path(typed)).await.expect(200)["name"], name, "{typed:?}");
-        }
-        for (search, name) in [
-            ("ΜΑΣ", "Μαστίχα Sour"),
-            ("μας", "Μαστίχα Sour"),
-            ("μαστιχα", "Μαστίχα Sour"),
-            ("pina", "Piña Colada"),
-            ("PIN\u{303}A", "Piña Colada"),
-            ("tommy’s", "Tommy's Margarita"),
-            ("gin basil", "Gin\u{a0}Basil Smash"),
-            ("b 52", "B-52"),
-            ("b52", "B-52"),
-            ("pinacolada", "Piña Colada"),
-            ("PINACOL", "Piña Colada"),
-            ("smorrebrodsour", "Smørrebrød Sour"),
-        ] {
-            assert_eq!(found(&guest, search).await, [name], "{search:?}");
-        }
-        // Of ingredients, too, and from the beginning of a word only.
-        let gins = found(&guest, "old tom gin").await;
-        assert!(!gins.is_empty());
-        assert_eq!(found(&guest, "oldtomgin").await, gins);
-        assert_eq!(found(&guest, "ldtomgin").await, [""; 0]);
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drink_is_found_as_a_phone_writes_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (employee, guest) = (bar.employee().await, bar.guest().await);
+    for name in ["Μαστίχα Sour", "Gin\u{a0}Basil Smash", "Smørrebrød Sour"] {
+        employee.post("/recipes", recipe(name)).await.expect(201);
     }
+    for (typed, name) in [
+        ("Pina Colada", "Piña Colada"),
+        ("Pin\u{303}a-Colada", "Piña Colada"),
+        ("pinacolada", "Piña Colada"),
+        ("Tommy’s Margarita", "Tommy's Margarita"),
+        ("Tommy\u{2bc}s\u{a0}Margarita", "Tommy's Margarita"),
+        ("tommys margarita", "Tommy's Margarita"),
+        ("Dark ’n’ Stormy", "Dark 'n' Stormy"),
+        ("B52", "B-52"),
+        ("VIEUX CARRE", "Vieux Carré"),
+        ("ΜΑΣΤΙΧΑ SOUR", "Μαστίχα Sour"),
+        ("gin basil\u{202f}smash", "Gin\u{a0}Basil Smash"),
+        ("Smorrebrod Sour", "Smørrebrød Sour"),
+    ] {
+        let order = guest.post("/orders", json!({ "recipe": typed })).await.expect(201);
+        assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
+        let order = guest.post("/orders", json!({ "items": [{ "recipe": typed }] })).await.expect(201);
+        assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
+        assert_eq!(guest.get(&path(typed)).await.expect(200)["name"], name, "{typed:?}");
+    }
+    for (search, name) in [
+        ("ΜΑΣ", "Μαστίχα Sour"),
+        ("μας", "Μαστίχα Sour"),
+        ("μαστιχα", "Μαστίχα Sour"),
+        ("pina", "Piña Colada"),
+        ("PIN\u{303}A", "Piña Colada"),
+        ("tommy’s", "Tommy's Margarita"),
+        ("gin basil", "Gin\u{a0}Basil Smash"),
+        ("b 52", "B-52"),
+        ("b52", "B-52"),
+        ("pinacolada", "Piña Colada"),
+        ("PINACOL", "Piña Colada"),
+        ("smorrebrodsour", "Smørrebrød Sour"),
+    ] {
+        assert_eq!(found(&guest, search).await, [name], "{search:?}");
+    }
+    // Of ingredients, too, and from the beginning of a word only.
+    let gins = found(&guest, "old tom gin").await;
+    assert!(!gins.is_empty());
+    assert_eq!(found(&guest, "oldtomgin").await, gins);
+    assert_eq!(found(&guest, "ldtomgin").await, [""; 0]);
+    bar.close().await;
+}
 
-    async fn a_name_as_it_is_written_comes_first_and_where_several_are_like_it_none_is_guessed(bar) {
-        let (employee, guest) = (bar.employee().await, bar.guest().await);
-        let pina = employee.post("/recipes", recipe("Pina Colada")).await.expect(201);
-        for (typed, name) in [("pina colada", "Pina Colada"), ("PIÑA COLADA", "Piña Colada")] {
-            let order = guest.post("/orders", json!({ "recipe": typed })).await.expect(201);
-            assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
-        }
-        let asked = json!({ "recipe": "Pína Coláda" });
-        let problem = guest.post("/orders", asked.clone()).await.expect_problem(422, "invalid");
-        assert_eq!(problem["errors"][0]["suggestions"], json!(["Pina Colada", "Piña Colada"]), "{problem}");
-        guest.get(&path("Pína Coláda")).await.expect_problem(404, "not-found");
-        employee.delete(&format!("/recipes/{}", id(&pina))).await.expect(204);
-        let order = guest.post("/orders", asked).await.expect(201);
-        assert_eq!(order["items"][0]["recipe"]["name"], "Piña Colada");
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_as_it_is_written_comes_first_and_where_several_are_like_it_none_is_guessed(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let (employee, guest) = (bar.employee().await, bar.guest().await);
+    let pina = employee.post("/recipes", recipe("Pina Colada")).await.expect(201);
+    for (typed, name) in [("pina colada", "Pina Colada"), ("PIÑA COLADA", "Piña Colada")] {
+        let order = guest.post("/orders", json!({ "recipe": typed })).await.expect(201);
+        assert_eq!(order["items"][0]["recipe"]["name"], name, "{typed:?}");
     }
+    let asked = json!({ "recipe": "Pína Coláda" });
+    let problem = guest.post("/orders", asked.clone()).await.expect_problem(422, "invalid");
+    assert_eq!(problem["errors"][0]["suggestions"], json!(["Pina Colada", "Piña Colada"]), "{problem}");
+    guest.get(&path("Pína Coláda")).await.expect_problem(404, "not-found");
+    employee.delete(&format!("/recipes/{}", id(&pina))).await.expect(204);
+    let order = guest.post("/orders", asked).await.expect(201);
+    assert_eq!(order["items"][0]["recipe"]["name"], "Piña Colada");
+    bar.close().await;
+}
 
-    async fn what_changes_a_drink_names_it_as_it_is_written(bar) {
-        let employee = bar.employee().await;
-        employee.post("/recipes", recipe("Pina Colada")).await.expect(201);
-        employee.delete(&path("pina colada")).await.expect(204);
-        // Repeated by a client that missed the answer, this must not take the other one off the menu.
-        let problem = employee.delete(&path("pina colada")).await.expect_problem(404, "not-found");
-        assert_eq!(problem["errors"][0]["suggestions"][0], "Piña Colada", "{problem}");
-        employee.put(&path("pina colada"), recipe("Pina Colada")).await.expect_problem(404, "not-found");
-        let availability = format!("{}/availability", path("pina colada"));
-        employee.put(&availability, json!({ "available": false })).await.expect_problem(404, "not-found");
-        assert_eq!(employee.get(&path("Piña Colada")).await.expect(200)["available"], true);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_a_drink_names_it_as_it_is_written(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let employee = bar.employee().await;
+    employee.post("/recipes", recipe("Pina Colada")).await.expect(201);
+    employee.delete(&path("pina colada")).await.expect(204);
+    // Repeated by a client that missed the answer, this must not take the other one off the menu.
+    let problem = employee.delete(&path("pina colada")).await.expect_problem(404, "not-found");
+    assert_eq!(problem["errors"][0]["suggestions"][0], "Piña Colada", "{problem}");
+    employee.put(&path("pina colada"), recipe("Pina Colada")).await.expect_problem(404, "not-found");
+    let availability = format!("{}/availability", path("pina colada"));
+    employee.put(&availability, json!({ "available": false })).await.expect_problem(404, "not-found");
+    assert_eq!(employee.get(&path("Piña Colada")).await.expect(200)["available"], true);
+    bar.close().await;
+}
 
-    async fn lists_of_orders_find_the_drink_too(bar) {
-        let (employee, guest) = (bar.employee().await, bar.guest().await);
-        let order = guest.order("Piña Colada").await;
-        guest.order("Negroni").await;
-        for drink in ["pina colada", "PIN%CC%83A%20COLADA", "pina-colada"] {
-            let listed = employee.get(&format!("/orders?drink={drink}")).await.expect(200);
-            assert_eq!(listed["orders"].as_array().map(Vec::len), Some(1), "{drink}: {listed}");
-            assert_eq!(id(&listed["orders"][0]), id(&order));
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_of_orders_find_the_drink_too(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (employee, guest) = (bar.employee().await, bar.guest().await);
+    let order = guest.order("Piña Colada").await;
+    guest.order("Negroni").await;
+    for drink in ["pina colada", "PIN%CC%83A%20COLADA", "pina-colada"] {
+        let listed = employee.get(&format!("/orders?drink={drink}")).await.expect(200);
+        assert_eq!(listed["orders"].as_array().map(Vec::len), Some(1), "{drink}: {listed}");
+        assert_eq!(id(&listed["orders"][0]), id(&order));
     }
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_is_not_on_the_menu_is_answered_with_those_that_may_be_meant() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let problem =
         guest.post("/orders", json!({ "recipe": "Margerita" })).await.expect_problem(422, "invalid");
@@ -155,7 +174,7 @@ async fn a_name_that_is_not_on_the_menu_is_answered_with_those_that_may_be_meant
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeat_that_names_its_drink_loosely_is_answered_whatever_became_of_the_menu() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (guest, employee) = (bar.guest().await, bar.employee().await);
     let order = json!({ "recipe": "Pina Colada" });
     let first = guest.post_once("a key", "/orders", order.clone()).await.expect(201);

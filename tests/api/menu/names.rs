@@ -1,7 +1,8 @@
 //! Which names are one, and what a name may be made of.
 
 use super::water_with;
-use crate::support::{Bar, database::Kind, on_both};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
+use rstest::rstest;
 use serde_json::{Value, json};
 use shakerqueue::store::recipes;
 
@@ -9,47 +10,75 @@ fn recipe(name: &str) -> Value {
     water_with("name", json!(name))
 }
 
-on_both! {
-    async fn names_that_look_the_same_are_one(bar) {
-            let (employee, guest) = (bar.employee().await, bar.guest().await);
-        let added = employee.post("/recipes", recipe(" Crème  de\u{a0}Pin\u{303}a ")).await.expect(201);
-        assert_eq!(added["name"], "Crème  de\u{a0}Piña");
-        for name in ["Crème de Piña", "CRE\u{300}ME DE PIÑA", "Ｃｒème de Piña"] {
-            employee.post("/recipes", recipe(name)).await.expect_problem(409, "recipe-exists");
-            let order = guest.post("/orders", json!({ "recipe": name })).await.expect(201);
-            assert_eq!(order["items"][0]["recipe"]["id"], added["id"], "{name}");
-        }
-        let found = guest.get("/recipes?q=CRE%CC%80ME%20DE%20PIN%CC%83A").await.expect(200);
-        assert_eq!(found["recipes"].as_array().map(Vec::len), Some(1), "{found}");
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_look_the_same_are_one(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (employee, guest) = (bar.employee().await, bar.guest().await);
+    let added = employee.post("/recipes", recipe(" Crème  de\u{a0}Pin\u{303}a ")).await.expect(201);
+    assert_eq!(added["name"], "Crème  de\u{a0}Piña");
+    for name in ["Crème de Piña", "CRE\u{300}ME DE PIÑA", "Ｃｒème de Piña"] {
+        employee.post("/recipes", recipe(name)).await.expect_problem(409, "recipe-exists");
+        let order = guest.post("/orders", json!({ "recipe": name })).await.expect(201);
+        assert_eq!(order["items"][0]["recipe"]["id"], added["id"], "{name}");
     }
-
-    async fn a_name_is_one_line_of_what_can_be_seen(bar) {
-            let (employee, guest) = (bar.employee().await, bar.guest().await);
-        for name in ["\u{3164}", "Gin\u{ad}Fizz", "Gin\nFizz", "\u{202e}zziF", "a\u{200d}b", "\u{2800}", "\u{1d159}", "\u{e000}",
-            "\u{301}", "\u{93e}\u{20dd}", "\u{fffd}", "\u{fffc}", "Gin\u{fffc}", "Gin\u{fffe}", "\u{fdd0}", "\u{1ffff}"] {
-            let problem = employee.post("/recipes", recipe(name)).await.expect_problem(422, "invalid");
-            assert_eq!(problem["errors"][0]["field"], "name", "{name:?}: {problem}");
-            let order = json!({ "recipe": "Negroni", "table": name });
-            let problem = guest.post("/orders", order).await.expect_problem(422, "invalid");
-            assert_eq!(problem["errors"][0]["field"], "table", "{name:?}: {problem}");
-            let account = json!({ "username": name, "email": "a@bar.example", "password": "seven green limes" });
-            let problem = bar.stranger().post("/register", account).await.expect_problem(422, "invalid");
-            assert_eq!(problem["errors"][0]["field"], "username", "{name:?}: {problem}");
-        }
-        for name in ["👩\u{200d}🍳 Special", "&", "\u{1faea}", "हिन्दी"] {
-            employee.post("/recipes", recipe(name)).await.expect(201);
-        }
-    }
-
-    async fn a_note_loses_what_nobody_sees_and_nothing_else(bar) {
-            let note = "no\u{200b} i\u{fffc}ce\u{fdd0}\r\nfor 👩\u{200d}🍳\u{2028}\u{1faea}\u{0}";
-        let order = json!({ "recipe": "Negroni", "note": note });
-        let order = bar.guest().await.post("/orders", order).await.expect(201);
-        assert_eq!(order["note"], "no ice\nfor 👩\u{200d}🍳\n\u{1faea}");
-    }
+    let found = guest.get("/recipes?q=CRE%CC%80ME%20DE%20PIN%CC%83A").await.expect(200);
+    assert_eq!(found["recipes"].as_array().map(Vec::len), Some(1), "{found}");
+    bar.close().await;
 }
 
-async fn names_get_their_keys_anew(kind: Kind) {
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_one_line_of_what_can_be_seen(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (employee, guest) = (bar.employee().await, bar.guest().await);
+    for name in [
+        "\u{3164}",
+        "Gin\u{ad}Fizz",
+        "Gin\nFizz",
+        "\u{202e}zziF",
+        "a\u{200d}b",
+        "\u{2800}",
+        "\u{1d159}",
+        "\u{e000}",
+        "\u{301}",
+        "\u{93e}\u{20dd}",
+        "\u{fffd}",
+        "\u{fffc}",
+        "Gin\u{fffc}",
+        "Gin\u{fffe}",
+        "\u{fdd0}",
+        "\u{1ffff}",
+    ] {
+        let problem = employee.post("/recipes", recipe(name)).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "name", "{name:?}: {problem}");
+        let order = json!({ "recipe": "Negroni", "table": name });
+        let problem = guest.post("/orders", order).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "table", "{name:?}: {problem}");
+        let account = json!({ "username": name, "email": "a@bar.example", "password": "seven green limes" });
+        let problem = bar.stranger().post("/register", account).await.expect_problem(422, "invalid");
+        assert_eq!(problem["errors"][0]["field"], "username", "{name:?}: {problem}");
+    }
+    for name in ["👩\u{200d}🍳 Special", "&", "\u{1faea}", "हिन्दी"] {
+        employee.post("/recipes", recipe(name)).await.expect(201);
+    }
+    bar.close().await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_loses_what_nobody_sees_and_nothing_else(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let note = "no\u{200b} i\u{fffc}ce\u{fdd0}\r\nfor 👩\u{200d}🍳\u{2028}\u{1faea}\u{0}";
+    let order = json!({ "recipe": "Negroni", "note": note });
+    let order = bar.guest().await.post("/orders", order).await.expect(201);
+    assert_eq!(order["note"], "no ice\nfor 👩\u{200d}🍳\n\u{1faea}");
+    bar.close().await;
+}
+
+async fn names_get_their_keys_anew(kind: DatabaseKind) {
     let bar = Bar::open(kind).await;
     bar.employee().await.post("/recipes", recipe("Piña\u{a0}Spritz")).await.expect(201);
     let database = bar.shut().await;
@@ -88,6 +117,6 @@ async fn names_get_their_keys_anew(kind: Kind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_of_an_earlier_release_get_their_keys_anew() {
-    names_get_their_keys_anew(Kind::Sqlite).await;
-    names_get_their_keys_anew(Kind::Postgres).await;
+    names_get_their_keys_anew(Sqlite).await;
+    names_get_their_keys_anew(PostgreSql).await;
 }

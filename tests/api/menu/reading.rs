@@ -1,47 +1,68 @@
 //! Reading the menu.
 
-use crate::support::{Bar, database::Kind, on_both, person::id};
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
-on_both! {
-    async fn everybody_reads_the_whole_menu(bar) {
-        let menu = bar.stranger().get("/recipes").await.expect(200);
-        let recipes = menu["recipes"].as_array().unwrap();
-        assert!(recipes.len() >= 60, "{} recipes", recipes.len());
-        assert_eq!(menu["next_cursor"], Value::Null);
-        let (mut names, mut ids) = (Vec::new(), HashSet::new());
-        for recipe in recipes {
-            is_whole(recipe);
-            names.push(recipe["name"].as_str().unwrap().to_lowercase());
-            ids.insert(id(recipe));
-        }
-        assert!(names.is_sorted_by(|one, next| one < next), "by name, each once: {names:?}");
-        assert_eq!(ids.len(), recipes.len());
-        assert!(names.contains(&"margarita".into()));
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_reads_the_whole_menu(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let menu = bar.stranger().get("/recipes").await.expect(200);
+    let recipes = menu["recipes"].as_array().unwrap();
+    assert!(recipes.len() >= 60, "{} recipes", recipes.len());
+    assert_eq!(menu["next_cursor"], Value::Null);
+    let (mut names, mut ids) = (Vec::new(), HashSet::new());
+    for recipe in recipes {
+        is_whole(recipe);
+        names.push(recipe["name"].as_str().unwrap().to_lowercase());
+        ids.insert(id(recipe));
     }
+    assert!(names.is_sorted_by(|one, next| one < next), "by name, each once: {names:?}");
+    assert_eq!(ids.len(), recipes.len());
+    assert!(names.contains(&"margarita".into()));
+    bar.close().await;
+}
 
-    async fn a_drink_is_found_by_id_and_by_name_whatever_its_case(bar) {
-        let guest = bar.stranger();
-        let menu = guest.get("/recipes").await.expect(200);
-        for recipe in menu["recipes"].as_array().unwrap() {
-            let name = recipe["name"].as_str().unwrap();
-            for key in [id(recipe), &id(recipe).to_uppercase(), name, &name.to_lowercase(), &name.to_uppercase(), &format!(" {name} ")] {
-                let path = format!("/recipes/{}", utf8_percent_encode(key, NON_ALPHANUMERIC));
-                assert_eq!(&guest.get(&path).await.expect(200), recipe, "{path}");
-            }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drink_is_found_by_id_and_by_name_whatever_its_case(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let guest = bar.stranger();
+    let menu = guest.get("/recipes").await.expect(200);
+    for recipe in menu["recipes"].as_array().unwrap() {
+        let name = recipe["name"].as_str().unwrap();
+        for key in [
+            id(recipe),
+            &id(recipe).to_uppercase(),
+            name,
+            &name.to_lowercase(),
+            &name.to_uppercase(),
+            &format!(" {name} "),
+        ] {
+            let path = format!("/recipes/{}", utf8_percent_encode(key, NON_ALPHANUMERIC));
+            assert_eq!(&guest.get(&path).await.expect(200), recipe, "{path}");
         }
-        let names: Vec<_> = menu["recipes"].as_array().unwrap().iter().map(|recipe| recipe["name"].as_str().unwrap()).collect();
-        assert!(names.contains(&"Piña Colada"), "the hardest name is there");
     }
+    let names: Vec<_> =
+        menu["recipes"].as_array().unwrap().iter().map(|recipe| recipe["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"Piña Colada"), "the hardest name is there");
+    bar.close().await;
+}
 
-    async fn drinks_are_ordered_by_name_whatever_its_case(bar) {
-        let guest = bar.guest().await;
-        for name in ["PIÑA COLADA", "piña colada", "Piña Colada"] {
-            assert_eq!(guest.order(name).await["items"][0]["recipe"]["name"], "Piña Colada");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drinks_are_ordered_by_name_whatever_its_case(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let guest = bar.guest().await;
+    for name in ["PIÑA COLADA", "piña colada", "Piña Colada"] {
+        assert_eq!(guest.order(name).await["items"][0]["recipe"]["name"], "Piña Colada");
     }
+    bar.close().await;
 }
 
 /// All fields of the contract, each of its kind.
@@ -67,7 +88,7 @@ fn is_whole(recipe: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drink_takes_as_long_as_its_build_unless_it_says_otherwise() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let bartender = bar.employee().await;
     for (build, own, seconds, priority) in [
         ("collins", Value::Null, 15, 1),

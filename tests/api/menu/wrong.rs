@@ -1,7 +1,7 @@
 //! Changes of the menu that are refused.
 
 use super::{glass_of_water, water_with};
-use crate::support::{Bar, database::Kind};
+use crate::support::{Bar, Sqlite};
 use serde_json::{Value, json};
 
 /// Recipes by the field that is wrong with them.
@@ -70,7 +70,7 @@ fn wrong_recipes() -> Vec<(Value, &'static str)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_recipe_is_refused_and_its_wrong_field_named() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let bartender = bar.employee().await;
     let before = bartender.get("/recipes").await.expect(200);
     let mut wrong = Vec::new();
@@ -92,7 +92,7 @@ async fn a_wrong_recipe_is_refused_and_its_wrong_field_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drink_is_sold_out_or_not_and_nothing_between() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let bartender = bar.employee().await;
     for (body, field) in [
         (json!({}), "available"),
@@ -113,7 +113,7 @@ async fn a_drink_is_sold_out_or_not_and_nothing_between() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn guests_do_not_change_the_menu() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (guest, stranger) = (bar.guest().await, bar.stranger());
     let before = guest.get("/recipes").await.expect(200);
     for (person, status, problem) in [(&guest, 403, "not-permitted"), (&stranger, 401, "not-signed-in")] {

@@ -1,7 +1,10 @@
 //! An account that is switched off leaves nothing on the board.
 
-use super::{Bar, Database, Kind, fills_up, limited, on_both_limited, regular, regular_token};
-use crate::support::{Person, eventually, installation::Installation, person::id};
+use super::{Bar, Database, fills_up, limited, regular, regular_token};
+use crate::support::{
+    DatabaseKind, Person, PostgreSql, Sqlite, eventually, installation::Installation, person::id,
+};
+use rstest::rstest;
 use serde_json::{Value, json};
 use shakerqueue::{
     domain::{
@@ -55,73 +58,90 @@ async fn pending(staff: &Person, customer: &str) -> usize {
     staff.get(&list).await.expect(200)["orders"].as_array().unwrap().len()
 }
 
-on_both_limited! {
-    async fn it_takes_its_pending_orders_with_it(bar) {
-        let (guest, other, bartender, admin) = (regular(bar).await, regular(bar).await, bar.employee().await, bar.admin().await);
-        let (who, by) = (customer_id(&guest).await, customer_id(&admin).await);
-        let placed = fills_up(&guest).await;
-        let spared = other.order("Negroni").await;
-        bartender.moves(&placed[0], "start").await.expect(200);
-        admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
-        // At once: it is one transaction.
-        assert_eq!(bartender.sees(&placed[0]).await.expect(200)["status"], "in_progress", "somebody works on it");
-        for order in &placed[1..] {
-            assert_eq!(bartender.sees(order).await.expect(200)["status"], "cancelled");
-            let (moves, last) = last_move(&bartender, id(order)).await;
-            assert_eq!((moves, last["by"].as_str(), last["reason"].as_str()), (2, Some(by.as_str()), Some("The account was switched off.")));
-        }
-        assert_eq!(bartender.sees(&spared).await.expect(200)["status"], "pending");
-        let entries = admin.get(&format!("/audit?action=order_moved&actor={by}&limit=100")).await.expect(200);
-        assert_eq!(entries["entries"].as_array().unwrap().len(), 9, "{entries}");
-        // What staff bring back stays.
-        bartender.moves(&placed[1], "undo").await.expect(200);
-        let late = store_late(&bar.database, &who, &who, 1).await;
-        eventually("a late order to be cancelled", async || {
-            (last_move(&bartender, &late[0].to_string()).await.1["to"] == "cancelled").then_some(())
-        }).await;
-        assert_eq!(bartender.sees(&placed[1]).await.expect(200)["status"], "pending");
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_takes_its_pending_orders_with_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = limited(database, &[]).await;
+    let (guest, other, bartender, admin) =
+        (regular(&bar).await, regular(&bar).await, bar.employee().await, bar.admin().await);
+    let (who, by) = (customer_id(&guest).await, customer_id(&admin).await);
+    let placed = fills_up(&guest).await;
+    let spared = other.order("Negroni").await;
+    bartender.moves(&placed[0], "start").await.expect(200);
+    admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
+    // At once: it is one transaction.
+    assert_eq!(bartender.sees(&placed[0]).await.expect(200)["status"], "in_progress", "somebody works on it");
+    for order in &placed[1..] {
+        assert_eq!(bartender.sees(order).await.expect(200)["status"], "cancelled");
+        let (moves, last) = last_move(&bartender, id(order)).await;
+        assert_eq!(
+            (moves, last["by"].as_str(), last["reason"].as_str()),
+            (2, Some(by.as_str()), Some("The account was switched off."))
+        );
     }
+    assert_eq!(bartender.sees(&spared).await.expect(200)["status"], "pending");
+    let entries = admin.get(&format!("/audit?action=order_moved&actor={by}&limit=100")).await.expect(200);
+    assert_eq!(entries["entries"].as_array().unwrap().len(), 9, "{entries}");
+    // What staff bring back stays.
+    bartender.moves(&placed[1], "undo").await.expect(200);
+    let late = store_late(&bar.database, &who, &who, 1).await;
+    eventually("a late order to be cancelled", async || {
+        (last_move(&bartender, &late[0].to_string()).await.1["to"] == "cancelled").then_some(())
+    })
+    .await;
+    assert_eq!(bartender.sees(&placed[1]).await.expect(200)["status"], "pending");
+    bar.close().await;
+}
 
-    async fn what_is_stored_afterwards_is_cancelled(bar) {
-        let (guest, bartender, admin) = (regular(bar).await, bar.employee().await, bar.admin().await);
-        let (who, by, staff) = (customer_id(&guest).await, customer_id(&admin).await, customer_id(&bartender).await);
-        admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
-        let late = store_late(&bar.database, &who, &who, 3).await;
-        // What staff placed for it afterwards, they mean so.
-        let meant = json!({ "id": store_late(&bar.database, &who, &staff, 1).await[0].to_string() });
-        for order in late {
-            let last = eventually("it to be cancelled", async || {
-                let (_, last) = last_move(&bartender, &order.to_string()).await;
-                (last["to"] == "cancelled").then_some(last)
-            }).await;
-            assert_eq!((&last["by"], &last["reason"]), (&json!(by), &json!("The account was switched off.")));
-        }
-        assert_eq!(bartender.sees(&meant).await.expect(200)["status"], "pending");
-        // Once it is switched on again, its orders stay.
-        admin.patch(&format!("/users/{who}"), json!({ "active": true })).await.expect(200);
-        let stays = store_late(&bar.database, &who, &staff, 1).await;
-        assert_eq!(bartender.get(&format!("/orders/{}", stays[0])).await.expect(200)["status"], "pending");
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stored_afterwards_is_cancelled(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = limited(database, &[]).await;
+    let (guest, bartender, admin) = (regular(&bar).await, bar.employee().await, bar.admin().await);
+    let (who, by, staff) =
+        (customer_id(&guest).await, customer_id(&admin).await, customer_id(&bartender).await);
+    admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
+    let late = store_late(&bar.database, &who, &who, 3).await;
+    // What staff placed for it afterwards, they mean so.
+    let meant = json!({ "id": store_late(&bar.database, &who, &staff, 1).await[0].to_string() });
+    for order in late {
+        let last = eventually("it to be cancelled", async || {
+            let (_, last) = last_move(&bartender, &order.to_string()).await;
+            (last["to"] == "cancelled").then_some(last)
+        })
+        .await;
+        assert_eq!((&last["by"], &last["reason"]), (&json!(by), &json!("The account was switched off.")));
     }
+    assert_eq!(bartender.sees(&meant).await.expect(200)["status"], "pending");
+    // Once it is switched on again, its orders stay.
+    admin.patch(&format!("/users/{who}"), json!({ "active": true })).await.expect(200);
+    let stays = store_late(&bar.database, &who, &staff, 1).await;
+    assert_eq!(bartender.get(&format!("/orders/{}", stays[0])).await.expect(200)["status"], "pending");
+    bar.close().await;
+}
 
-    async fn it_may_have_filled_the_board(bar) {
-        let (guest, bartender, admin) = (regular(bar).await, bar.employee().await, bar.admin().await);
-        let who = customer_id(&guest).await;
-        store_late(&bar.database, &who, &who, 1200).await;
-        assert_eq!(pending(&bartender, &who).await, 100, "of a page");
-        admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
-        assert_eq!(pending(&bartender, &who).await, 0);
-        // Again, by staff, at once.
-        admin.patch(&format!("/users/{who}"), json!({ "active": true })).await.expect(200);
-        store_late(&bar.database, &who, &who, 1200).await;
-        let answer = bartender.post("/orders/cancel", json!({ "customer_id": who })).await.expect(200);
-        assert_eq!(answer["cancelled"], 1200);
-        assert_eq!(pending(&bartender, &who).await, 0);
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_may_have_filled_the_board(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = limited(database, &[]).await;
+    let (guest, bartender, admin) = (regular(&bar).await, bar.employee().await, bar.admin().await);
+    let who = customer_id(&guest).await;
+    store_late(&bar.database, &who, &who, 1200).await;
+    assert_eq!(pending(&bartender, &who).await, 100, "of a page");
+    admin.patch(&format!("/users/{who}"), json!({ "active": false })).await.expect(200);
+    assert_eq!(pending(&bartender, &who).await, 0);
+    // Again, by staff, at once.
+    admin.patch(&format!("/users/{who}"), json!({ "active": true })).await.expect(200);
+    store_late(&bar.database, &who, &who, 1200).await;
+    let answer = bartender.post("/orders/cancel", json!({ "customer_id": who })).await.expect(200);
+    assert_eq!(answer["cancelled"], 1200);
+    assert_eq!(pending(&bartender, &who).await, 0);
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_it_its_orders_stay() {
-    let bar: Bar = limited(Kind::Postgres, &[]).await;
+    let bar: Bar = limited(PostgreSql, &[]).await;
     let (guest, bartender, admin) = (regular(&bar).await, bar.employee().await, bar.admin().await);
     let who = customer_id(&guest).await;
     let order = guest.order("Negroni").await;

@@ -1,7 +1,7 @@
 //! Several `serve`, a broker, and a database that is away.
 
 use super::{fills_up, limited, orders, orders_again, regular, regular_token};
-use crate::support::{Person, database::Kind, eventually, installation::Installation};
+use crate::support::{Person, PostgreSql, eventually, installation::Installation};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn fills_all(guests: &[Person]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_at_two_serves_gets_in_as_often_as_is_allowed_at_each() {
-    let bar = limited(Kind::Postgres, &[]).await;
+    let bar = limited(PostgreSql, &[]).await;
     let other = crate::support::Bar::open_on(bar.database.lent(), &["--open-orders", "10"]).await;
     let here = regular(&bar).await;
     let there = here.at(&other.url);
@@ -51,7 +51,7 @@ async fn a_burst_at_two_serves_gets_in_as_often_as_is_allowed_at_each() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_after_the_other_a_guest_has_no_more_at_two_serves_than_at_one() {
-    let bar = limited(Kind::Postgres, &[]).await;
+    let bar = limited(PostgreSql, &[]).await;
     let other = crate::support::Bar::open_on(bar.database.lent(), &["--open-orders", "10"]).await;
     let here = regular(&bar).await;
     let there = here.at(&other.url);

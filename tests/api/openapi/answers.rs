@@ -3,8 +3,7 @@
 use super::{Operation, document, operations, resolved, schema::misfit};
 use crate::dead_letters::{keep, message};
 use crate::support::{
-    Bar, Person,
-    database::Kind,
+    Bar, Person, Sqlite,
     person::{Answer, id, send},
 };
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anyone_can_read_it() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let answer = bar.stranger().get("/openapi.json").await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.text, http::document());
@@ -22,7 +21,7 @@ async fn anyone_can_read_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_operation_answers_everyone_as_it_says() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (guest, employee, admin) = (bar.guest().await, bar.employee().await, bar.admin().await);
     let other = id(&bar.guest().await.get("/me").await.expect(200)).to_owned();
     let document = document();
@@ -66,7 +65,7 @@ async fn each_operation_answers_everyone_as_it_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_operation_succeeds_as_it_says() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let (customer, admin) = (bar.customer().await, bar.admin().await);
     let document = document();
     let mut done = Vec::new();

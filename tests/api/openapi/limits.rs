@@ -1,7 +1,7 @@
 //! What the document says may be sent, may be sent; what it says may not, is refused.
 
 use super::{document, operations, resolved, schema::misfit, within};
-use crate::support::{Bar, database::Kind};
+use crate::support::{Bar, Sqlite};
 use serde_json::{Value, json};
 
 #[test]
@@ -37,7 +37,7 @@ fn every_body_has_an_example_and_no_room_for_unknown_fields() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_limits_in_the_document_are_those_of_the_api() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     let admin = bar.admin().await;
     let document = document();
     let text = |length: usize| "ñ".repeat(length);

@@ -1,11 +1,7 @@
 //! What PostgreSQL counts: scans of whole tables, and entries that were read of indexes.
 
 use super::{PAGE, background, requests};
-use crate::support::{
-    Bar,
-    database::{Database, Kind},
-    eventually,
-};
+use crate::support::{Bar, PostgreSql, database::Database, eventually};
 use tokio_postgres::Client;
 
 /// Filled as for measuring, so that the planner chooses as it will among many.
@@ -49,7 +45,7 @@ async fn counted(client: &Client) -> (i64, i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_reads_more_of_many_orders_than_it_shows() {
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let client = bar.database.client().await;
     client.batch_execute(&FILL.replace("{orders}", ORDERS)).await.expect("orders");
     client.batch_execute(TRAIL).await.expect("a trail");
@@ -96,7 +92,7 @@ async fn no_request_reads_more_of_many_orders_than_it_shows() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operators_own_way_of_cleaning_up_is_kept() {
-    let database = Database::new(Kind::Postgres).await;
+    let database = Database::new(PostgreSql).await;
     let client = database.client().await;
     let cleaning = async || {
         let options = "SELECT reloptions FROM pg_class WHERE oid = 'orders'::regclass";
@@ -114,7 +110,7 @@ async fn an_operators_own_way_of_cleaning_up_is_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_orders_are_deleted_as_documented() {
     const OLD: &str = "orders WHERE placed_at < now() - interval '1 year'";
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let client = bar.database.client().await;
     client.batch_execute(&FILL.replace("{orders}", "15000")).await.expect("orders");
     // One that somebody forgot.

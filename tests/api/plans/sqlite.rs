@@ -1,10 +1,7 @@
 //! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
 
 use super::{background, requests};
-use crate::support::{
-    Bar, Person,
-    database::{Database, Kind},
-};
+use crate::support::{Bar, Person, Sqlite, database::Database};
 use diesel::{
     Connection, QueryableByName, RunQueryDsl, SqliteConnection,
     connection::{Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation},
@@ -138,7 +135,7 @@ async fn no_statement_reads_all_orders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_orders_are_deleted_as_documented() {
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     orders(&bar.customer().await, &bar.employee().await).await;
     let mut conn =
         SqliteConnection::establish(bar.database.url.trim_start_matches("sqlite://")).expect("the file");

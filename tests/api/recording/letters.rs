@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::eventually;
+use rstest::rstest;
 use shakerqueue::{
     domain::{
         dead_letter::{DeadLetter, Resolution},
@@ -55,66 +56,79 @@ impl Cellar {
     }
 }
 
-contract! {
-    async fn recording_an_order_resolves_its_letters_and_no_others(cellar) {
-        let (order, other) = (cellar.order(), cellar.order());
-        assert!(cellar.keep(&order, b"one", Some(&order)).await);
-        assert!(cellar.keep(&order, b"two", None).await);
-        assert!(cellar.keep(&other, b"one", None).await);
-        let mut batch = cellar.orders(20);
-        batch.push(order.clone());
-        assert_eq!(cellar.record(&batch).await, vec![RECORDED; 21]);
-        for payload in [&b"one"[..], b"two"] {
-            assert_eq!(cellar.resolution_of(&order, payload).await, Some(Resolution::Replayed));
-        }
-        assert_eq!(cellar.resolution_of(&other, b"one").await, None);
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recording_an_order_resolves_its_letters_and_no_others(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let (order, other) = (cellar.order(), cellar.order());
+    assert!(cellar.keep(&order, b"one", Some(&order)).await);
+    assert!(cellar.keep(&order, b"two", None).await);
+    assert!(cellar.keep(&other, b"one", None).await);
+    let mut batch = cellar.orders(20);
+    batch.push(order.clone());
+    assert_eq!(cellar.record(&batch).await, vec![RECORDED; 21]);
+    for payload in [&b"one"[..], b"two"] {
+        assert_eq!(cellar.resolution_of(&order, payload).await, Some(Resolution::Replayed));
     }
+    assert_eq!(cellar.resolution_of(&other, b"one").await, None);
+}
 
-    async fn a_letter_of_an_order_that_is_stored_is_not_open(cellar) {
-        let order = cellar.order();
-        cellar.record(std::slice::from_ref(&order)).await;
-        assert!(!cellar.keep(&order, b"one", Some(&order)).await);
-        assert!(!cellar.keep(&order, b"in a newer format", None).await);
-        let mut renamed = order.clone();
-        renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
-        assert!(!cellar.keep(&order, b"under another name", Some(&renamed)).await);
-        assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
-        let another = NewOrder { note: Note::try_from("another one").ok(), ..order.clone() };
-        assert!(cellar.keep(&order, b"of somebody else", Some(&another)).await, "a conflict");
-        // Looking for it has left the order as it was.
-        let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
-        assert_eq!((stored.placed, stored.version), (order, 1));
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_letter_of_an_order_that_is_stored_is_not_open(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    let order = cellar.order();
+    cellar.record(std::slice::from_ref(&order)).await;
+    assert!(!cellar.keep(&order, b"one", Some(&order)).await);
+    assert!(!cellar.keep(&order, b"in a newer format", None).await);
+    let mut renamed = order.clone();
+    renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
+    assert!(!cellar.keep(&order, b"under another name", Some(&renamed)).await);
+    assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
+    let another = NewOrder { note: Note::try_from("another one").ok(), ..order.clone() };
+    assert!(cellar.keep(&order, b"of somebody else", Some(&another)).await, "a conflict");
+    // Looking for it has left the order as it was.
+    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    assert_eq!((stored.placed, stored.version), (order, 1));
+}
 
-    async fn recording_and_keeping_at_once_leave_no_open_letter(cellar) {
-        for _ in 0..20 {
-            let orders = cellar.orders(10);
-            let (store, batch) = (cellar.store.clone(), orders.clone());
-            let recording = tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await });
-            let (store, mut kept) = (cellar.store.clone(), orders.clone());
-            kept.sort_unstable_by_key(|order| order.id);
-            let keeping = tokio::spawn(async move {
-                let keeping = store.write(async move |conn| {
-                    for order in &kept {
-                        keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order)).await?;
-                    }
-                    Ok(())
-                });
-                keeping.await.unwrap();
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recording_and_keeping_at_once_leave_no_open_letter(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let cellar = Cellar::new(database).await;
+    for _ in 0..20 {
+        let orders = cellar.orders(10);
+        let (store, batch) = (cellar.store.clone(), orders.clone());
+        let recording = tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await });
+        let (store, mut kept) = (cellar.store.clone(), orders.clone());
+        kept.sort_unstable_by_key(|order| order.id);
+        let keeping = tokio::spawn(async move {
+            let keeping = store.write(async move |conn| {
+                for order in &kept {
+                    keep_unless_stored(conn, &letter(order, b"one"), b"one", Some(order)).await?;
+                }
+                Ok(())
             });
-            let outcomes: Vec<_> = recording.await.unwrap().into_iter().map(timeless).collect();
             keeping.await.unwrap();
-            assert_eq!(outcomes, vec![RECORDED; 10]);
-            for order in &orders {
-                assert_eq!(cellar.resolution_of(order, b"one").await, Some(Resolution::Replayed));
-            }
+        });
+        let outcomes: Vec<_> = recording.await.unwrap().into_iter().map(timeless).collect();
+        keeping.await.unwrap();
+        assert_eq!(outcomes, vec![RECORDED; 10]);
+        for order in &orders {
+            assert_eq!(cellar.resolution_of(order, b"one").await, Some(Resolution::Replayed));
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     let order = cellar.order();
     let (begun, end) = (CancellationToken::new(), CancellationToken::new());
     let (has_begun, ends) = (begun.clone(), end.clone());
@@ -140,7 +154,7 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     let order = cellar.order();
     let (begun, end) = (CancellationToken::new(), CancellationToken::new());
     let (has_begun, ends) = (begun.clone(), end.clone());

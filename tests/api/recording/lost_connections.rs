@@ -36,7 +36,7 @@ fn strike(times: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_that_meets_a_dead_connection_is_recorded_on_the_next_one() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     end_sessions_that_insert(&cellar, "orders", 1).await;
     assert_eq!(cellar.record(&cellar.orders(10)).await, vec![RECORDED; 10]);
     assert_eq!(cellar.database.count("orders").await, 10);
@@ -44,7 +44,7 @@ async fn a_batch_that_meets_a_dead_connection_is_recorded_on_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_whose_connection_dies_during_the_commit_is_recorded_under_the_same_ids() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     end_sessions_that_commit(&cellar, "orders", 1).await;
     let batch = cellar.orders(10);
     assert_eq!(cellar.record(&batch).await, vec![RECORDED; 10]);
@@ -54,13 +54,13 @@ async fn a_batch_whose_connection_dies_during_the_commit_is_recorded_under_the_s
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_is_tried_twice_and_not_for_ever() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     end_sessions_that_insert(&cellar, "orders", 2).await;
     let batch = cellar.orders(10);
     assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::Retryable; 10]);
     assert_eq!(cellar.record(&batch).await, vec![RECORDED; 10]);
 
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     end_sessions_that_commit(&cellar, "orders", 2).await;
     assert_eq!(
         cellar.record(&cellar.orders(1)).await,
@@ -71,7 +71,7 @@ async fn a_batch_is_tried_twice_and_not_for_ever() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_counts_twice_is_not_made_again_once_its_commit_was_sent() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     let add = async |name: &str| {
         let email = Email::try_from(format!("{name}@example.com").as_str()).unwrap();
         let user = new_user(Username::try_from(name).unwrap(), email, Role::Customer);
@@ -91,7 +91,7 @@ async fn a_change_that_counts_twice_is_not_made_again_once_its_commit_was_sent()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_that_meets_a_dead_connection_reads_on_the_next_one() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     cellar.database.execute("CREATE SEQUENCE strikes").await;
     let end_own_session = || {
         cellar.store.read(async |conn| {
@@ -120,7 +120,7 @@ async fn reading_that_meets_a_dead_connection_reads_on_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_of_a_statement_is_not_tried_again() {
-    let cellar = Cellar::new(Kind::Postgres).await;
+    let cellar = Cellar::new(PostgreSql).await;
     cellar.database.execute("CREATE SEQUENCE strikes").await;
     let failing = cellar.store.write(async |conn| {
         let Conn::Pg(conn) = conn else { panic!("it is PostgreSQL") };

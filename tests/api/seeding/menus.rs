@@ -1,12 +1,7 @@
 //! `seed --menu FILE`: a menu of one's own.
 
 use super::{does, is_untouched, refuses, serve};
-use crate::support::{
-    Bar,
-    bar::SECRET,
-    database::{Database, Kind},
-    executable::run,
-};
+use crate::support::{Bar, Sqlite, bar::SECRET, database::Database, executable::run};
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -197,7 +192,7 @@ async fn all_wrong_entries_are_named_at_once_up_to_twenty() {
 async fn what_one_bar_answers_is_a_menu_for_another() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("menu.json");
-    let bar = Bar::open(Kind::Sqlite).await;
+    let bar = Bar::open(Sqlite).await;
     bar.employee()
         .await
         .put("/recipes/negroni/availability", json!({ "available": false }))

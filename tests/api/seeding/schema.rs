@@ -1,11 +1,7 @@
 //! Databases whose schema is not this version's.
 
 use super::{does, is_untouched, refuses, serve};
-use crate::support::{
-    bar::SECRET,
-    broker,
-    database::{Database, Kind},
-};
+use crate::support::{PostgreSql, Sqlite, bar::SECRET, broker, database::Database};
 use futures_util::future::join_all;
 use shakerqueue::store::users;
 
@@ -48,7 +44,7 @@ async fn serve_can_be_told_to_migrate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_role_touches_a_database_of_a_later_version() {
     let amqp = broker::url();
-    for kind in [Kind::Sqlite, Kind::Postgres] {
+    for kind in [Sqlite, PostgreSql] {
         let database = Database::new(kind).await;
         let url = ("DATABASE_URL", database.url.as_str());
         does(&["migrate"], &[url]).await;
@@ -61,7 +57,7 @@ async fn no_role_touches_a_database_of_a_later_version() {
             vec!["migrate"],
         ];
         let mut environment = vec![url, ("JWT_SECRET", SECRET), ("BIND_ADDR", "127.0.0.1:0")];
-        if kind == Kind::Postgres {
+        if kind == PostgreSql {
             commands.push(vec!["work"]);
             environment.extend([("AMQP_URL", amqp.as_str()), ("QUEUE_PREFIX", "test-ahead")]);
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Person,
-    database::{Database, Kind},
+    database::{Database, DatabaseKind},
 };
 use clap::Parser;
 use serde_json::json;
@@ -37,7 +37,7 @@ pub struct Bar {
 
 impl Bar {
     /// Opens with the demo accounts and the house's menu.
-    pub async fn open(kind: Kind) -> Self {
+    pub async fn open(kind: DatabaseKind) -> Self {
         Self::open_on(Database::new(kind).await, &[]).await
     }
 

@@ -12,9 +12,9 @@ pub const APP_PASSWORD: &str = "letters, digits & more";
 
 /// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum DatabaseKind {
     Sqlite,
-    Postgres,
+    PostgreSql,
 }
 
 /// An empty database with the schema. It goes with its owner.
@@ -28,10 +28,10 @@ pub struct Database {
 }
 
 impl Database {
-    pub async fn new(kind: Kind) -> Self {
+    pub async fn new(kind: DatabaseKind) -> Self {
         match kind {
-            Kind::Sqlite => Self::file(),
-            Kind::Postgres => {
+            DatabaseKind::Sqlite => Self::file(),
+            DatabaseKind::PostgreSql => {
                 let mut database = Self::empty().await;
                 let store = database.store();
                 store.migrate().await.expect("migrations");

@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod raw;
 
 pub use bar::Bar;
+pub use database::DatabaseKind::{self, PostgreSql, Sqlite};
 pub use person::Person;
 
 use std::time::Duration;
@@ -33,33 +34,3 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
     panic!("waited {} s in vain: {what}", WAIT_TIMEOUT.as_secs());
 }
-
-/// Makes of one test two, one on each database: `on_both!(async fn name(bar) { … });`
-macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($bar:ident) $body:block)+) => {
-        $(
-            $(#[$meta])*
-            mod $name {
-                #[allow(unused_imports, reason = "not every scenario needs them")]
-                use super::*;
-
-                async fn scenario($bar: &$crate::support::Bar) $body
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn sqlite() {
-                    let bar = $crate::support::Bar::open($crate::support::database::Kind::Sqlite).await;
-                    scenario(&bar).await;
-                    bar.close().await;
-                }
-
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn postgres() {
-                    let bar = $crate::support::Bar::open($crate::support::database::Kind::Postgres).await;
-                    scenario(&bar).await;
-                    bar.close().await;
-                }
-            }
-        )+
-    };
-}
-pub(crate) use on_both;

@@ -2,8 +2,9 @@
 //! with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
 
 use super::{Block, blocks, folder, run, with};
-use crate::support::on_both;
+use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use regex::Regex;
+use rstest::rstest;
 use std::{fmt::Write, fs, path::Path};
 
 /// Where the documents' bar is.
@@ -26,18 +27,22 @@ fn is_as_said(said: &str, printed: &str) -> bool {
     Regex::new(&format!("^{}$", parts.join(".*?"))).unwrap().is_match(&dense(printed))
 }
 
-on_both! {
-    async fn every_command_in_the_walk_through_does_what_it_says(bar) {
-        let mut blocks = blocks("docs/api.md");
-        assert!(blocks.len() > 15);
-        blocks[0].commands = with(&blocks[0].commands, BAR, &bar.url);
-        let (_kept, folder) = folder();
-        run(&script(&blocks, &folder), &folder, &[]).await;
-        for (at, Block { commands, prints }) in blocks.iter().enumerate() {
-            let printed = fs::read_to_string(folder.join(at.to_string())).unwrap_or_default();
-            assert!(is_as_said(prints, &printed), "\n{commands}\nshould print\n{prints}\nand prints\n{printed}");
-        }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_command_in_the_walk_through_does_what_it_says(
+    #[values(Sqlite, PostgreSql)] database: DatabaseKind,
+) {
+    let bar = Bar::open(database).await;
+    let mut blocks = blocks("docs/api.md");
+    assert!(blocks.len() > 15);
+    blocks[0].commands = with(&blocks[0].commands, BAR, &bar.url);
+    let (_kept, folder) = folder();
+    run(&script(&blocks, &folder), &folder, &[]).await;
+    for (at, Block { commands, prints }) in blocks.iter().enumerate() {
+        let printed = fs::read_to_string(folder.join(at.to_string())).unwrap_or_default();
+        assert!(is_as_said(prints, &printed), "\n{commands}\nshould print\n{prints}\nand prints\n{printed}");
     }
+    bar.close().await;
 }
 
 #[test]

@@ -1,12 +1,7 @@
 //! `docs/maintenance.md`, backups: what comes back is what was there.
 
 use super::{are_here, block, folder, psql::beside, run, shell, with};
-use crate::support::{
-    Bar, Person,
-    database::{Database, Kind},
-    executable::Role,
-    person::id,
-};
+use crate::support::{Bar, Person, PostgreSql, database::Database, executable::Role, person::id};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -55,7 +50,7 @@ async fn a_dump_of_postgresql_is_put_into_a_new_database() {
         return;
     }
     let (_kept, folder) = folder();
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let before = bar.customer().await.order("Margarita").await;
     let dump = block("docs/maintenance.md", "pg_dump").commands;
     let dump = with(&dump, "--dbname shakerqueue ", &format!("--dbname {} ", bar.database.name()));

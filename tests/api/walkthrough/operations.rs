@@ -3,8 +3,9 @@
 use super::{block, folder, run, with};
 use crate::{
     dead_letters::{keep, message},
-    support::{database::Database, on_both, person::id},
+    support::{Bar, DatabaseKind, PostgreSql, Sqlite, database::Database, person::id},
 };
+use rstest::rstest;
 use std::fs;
 use uuid::Uuid;
 
@@ -28,33 +29,35 @@ async fn serve_and_work_get_a_role_of_their_own() {
     assert!(printed.contains(database.name()), "{printed}");
 }
 
-on_both! {
-    async fn an_operator_decides_about_dead_letters(bar) {
-        let (guest, admin) = (bar.guest().await, bar.admin().await);
-        let customer = guest.get("/me").await.expect(200);
-        let recipe = admin.get("/recipes/Negroni").await.expect(200);
-        let order = Uuid::now_v7();
-        let good = keep(&bar.database.store(), Some(order), message(order, id(&customer), &recipe)).await;
-        let bad = keep(&bar.database.store(), None, b"a wet napkin".to_vec()).await;
-        let [good, bad] = [&good, &bad].map(|path| path.rsplit('/').next().expect("an id"));
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_decides_about_dead_letters(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let (guest, admin) = (bar.guest().await, bar.admin().await);
+    let customer = guest.get("/me").await.expect(200);
+    let recipe = admin.get("/recipes/Negroni").await.expect(200);
+    let order = Uuid::now_v7();
+    let good = keep(&bar.database.store(), Some(order), message(order, id(&customer), &recipe)).await;
+    let bad = keep(&bar.database.store(), None, b"a wet napkin".to_vec()).await;
+    let [good, bad] = [&good, &bad].map(|path| path.rsplit('/').next().expect("an id"));
 
-        let commands = block("docs/failures.md", "shakerqueue dead-letters list").commands;
-        let [list, show, replay, discard] = commands.lines().collect::<Vec<_>>()[..] else {
-            panic!("other commands: {commands}")
-        };
-        let (_kept, folder) = folder();
-        let run = async |command: &str| run(command, &folder, &[("DATABASE_URL", &bar.database.url)]).await;
-        let listed = run(list).await;
-        assert!(listed.contains(good) && listed.contains(bad), "{listed}");
-        assert!(run(&with(show, "ID", bad)).await.contains("a wet napkin"));
-        run(&with(replay, "ID...", good)).await;
-        guest.get(&format!("/orders/{order}")).await.expect(200);
-        run(&with(discard, "ID...", bad)).await;
-        assert_eq!(run(list).await.lines().count(), 1, "only the table's head");
-        assert!(list.contains("--all: all"));
-        let all = run("shakerqueue dead-letters list --all").await;
-        assert!(all.contains(good) && all.contains(bad), "{all}");
-        assert!(replay.contains("or --all"));
-        run("shakerqueue dead-letters replay --all").await;
-    }
+    let commands = block("docs/failures.md", "shakerqueue dead-letters list").commands;
+    let [list, show, replay, discard] = commands.lines().collect::<Vec<_>>()[..] else {
+        panic!("other commands: {commands}")
+    };
+    let (_kept, folder) = folder();
+    let run = async |command: &str| run(command, &folder, &[("DATABASE_URL", &bar.database.url)]).await;
+    let listed = run(list).await;
+    assert!(listed.contains(good) && listed.contains(bad), "{listed}");
+    assert!(run(&with(show, "ID", bad)).await.contains("a wet napkin"));
+    run(&with(replay, "ID...", good)).await;
+    guest.get(&format!("/orders/{order}")).await.expect(200);
+    run(&with(discard, "ID...", bad)).await;
+    assert_eq!(run(list).await.lines().count(), 1, "only the table's head");
+    assert!(list.contains("--all: all"));
+    let all = run("shakerqueue dead-letters list --all").await;
+    assert!(all.contains(good) && all.contains(bad), "{all}");
+    assert!(replay.contains("or --all"));
+    run("shakerqueue dead-letters replay --all").await;
+    bar.close().await;
 }

@@ -1,12 +1,7 @@
 //! What documents do in `psql`: copying old orders, then deleting them until none is left.
 
 use super::{are_here, folder, run, shell};
-use crate::support::{
-    Bar,
-    database::{Database, Kind},
-    executable::Role,
-    person::id,
-};
+use crate::support::{Bar, PostgreSql, database::Database, executable::Role, person::id};
 use serde_json::json;
 use std::{fs, path::Path};
 use url::Url;
@@ -42,7 +37,7 @@ async fn old_orders_are_copied_and_then_deleted_until_none_is_left() {
     assert!([COPY, AGAIN].iter().all(|command| document.contains(&format!("`{command}`"))));
     let delete = document.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
 
-    let bar = Bar::open(Kind::Postgres).await;
+    let bar = Bar::open(PostgreSql).await;
     let (guest, staff) = (bar.customer().await, bar.employee().await);
     let (old, new) = (guest.order("Negroni").await, guest.order("Margarita").await);
     for order in [&old, &new] {

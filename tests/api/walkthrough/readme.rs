@@ -1,21 +1,24 @@
 //! `README.md`: the first order, and the first bar on PostgreSQL.
 
 use super::{api::BAR, block, folder, run, shell, with};
-use crate::support::{Person, database::Database, executable::Role, on_both};
+use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, database::Database, executable::Role};
 use reqwest::Client;
+use rstest::rstest;
 
-on_both! {
-    async fn a_guest_orders_and_a_bartender_makes_it(bar) {
-        let commands = with(&block("README.md", "BAR=").commands, BAR, &bar.url);
-        let (_kept, folder) = folder();
-        // The sentence behind it says what else shows the menu.
-        let printed = run(&(commands + "curl -s $BAR/recipes"), &folder, &[]).await;
-        assert!(!printed.contains("/problems/"), "{printed}");
-        let ordered = printed.find(r#""status":"pending""#).expect("an order");
-        let completed = printed.rfind(r#""to":"completed""#).expect("its history");
-        let menu = printed.rfind(r#""name":"Margarita","build":"sour""#).expect("the menu");
-        assert!(ordered < completed && completed < menu, "{printed}");
-    }
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guest_orders_and_a_bartender_makes_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
+    let bar = Bar::open(database).await;
+    let commands = with(&block("README.md", "BAR=").commands, BAR, &bar.url);
+    let (_kept, folder) = folder();
+    // The sentence behind it says what else shows the menu.
+    let printed = run(&(commands + "curl -s $BAR/recipes"), &folder, &[]).await;
+    assert!(!printed.contains("/problems/"), "{printed}");
+    let ordered = printed.find(r#""status":"pending""#).expect("an order");
+    let completed = printed.rfind(r#""to":"completed""#).expect("its history");
+    let menu = printed.rfind(r#""name":"Margarita","build":"sour""#).expect("the menu");
+    assert!(ordered < completed && completed < menu, "{printed}");
+    bar.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
