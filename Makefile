@@ -29,7 +29,7 @@ build: ## Build the release program, target/release/shakerqueue
 	cargo build --profile $(or $(PROFILE),release) --locked
 
 test: ## Run every test, or those of one area (T=orders), with a private PostgreSQL and RabbitMQ
-	tests/with-servers cargo test --locked $(if $(T),--test api $(T))
+	tests/with-servers cargo test --locked $(if $(T),--lib --test api -- $(T))
 
 fuzz: ## Run the property tests with more cases (CASES=n for each; 2 minutes)
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked --lib -- proptests::

@@ -1,6 +1,6 @@
-//! What documents promise is there: links lead somewhere, what covers a requirement exists, and every command is run by something.
+//! Documents keep their promises: links lead somewhere, the tests that a requirement names exist, and commands work.
 
-mod commands;
+pub mod commands;
 mod links;
 mod security;
 
@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: impl AsRef<Path>) -> String {
+pub fn read(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -37,7 +37,7 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
 }
 
 /// Every document for people.
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     files("", "md")
 }
 
@@ -47,6 +47,6 @@ fn name(path: &Path) -> String {
 }
 
 /// What stands between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -1,7 +1,8 @@
 //! Orders that were accepted and are not there: on their way, lost by the broker, or deleted.
 
 use crate::{
-    audit::{is_sqlite, sql},
+    audit::sql,
+    documents::commands::block,
     support::{
         Bar, DatabaseKind, Person, PostgreSql, Sqlite, broker, eventually, installation::Installation,
         person::id,
@@ -58,16 +59,16 @@ async fn without_a_broker_an_order_that_is_deleted_is_gone_at_once(
     let (guest, other, staff) = (bar.guest().await, bar.guest().await, bar.employee().await);
     let order = guest.order("Negroni").await;
     let keyed = guest.post_once("k", "/orders", json!({ "recipe": "Negroni" })).await.expect(201);
-    let documentation = include_str!("../../docs/maintenance.md");
-    let blocks = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
-    let clean_up = blocks.filter(|block| block.contains("DELETE FROM orders"));
-    let clean_up = clean_up.map(str::to_owned).nth(usize::from(is_sqlite(&bar))).expect("two of them");
+    let clean_up = match database {
+        Sqlite => block("CREATE TEMP TABLE old"),
+        PostgreSql => block("DELETE FROM orders USING old"),
+    };
     for order in [&order, &keyed] {
         staff.moves(order, "fail").await.expect(422);
         staff.post(&format!("/orders/{}/fail", id(order)), json!({ "reason": "no ice" })).await.expect(200);
     }
     sql(&bar.database, "UPDATE orders SET placed_at = '2019-01-01 12:00:00.000000+00:00'").await.unwrap();
-    sql(&bar.database, &clean_up).await.unwrap();
+    sql(&bar.database, &clean_up.commands).await.unwrap();
     for order in [&order, &keyed] {
         for person in [&guest, &staff] {
             person.sees(order).await.expect_problem(404, "no-longer-stored");

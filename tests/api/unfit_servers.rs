@@ -1,6 +1,7 @@
 //! Servers that this program can't work with are found out at start, before anything is written, and at once.
 
 use crate::{
+    documents::commands::block,
     support::{
         bar::SECRET,
         broker,
@@ -69,8 +70,7 @@ async fn the_statement_that_the_refusal_names_makes_a_database_that_is_taken() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documents_statement_makes_a_database_that_is_taken() {
-    let document = include_str!("../../docs/setup.md");
-    let statement = document.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
+    let statement = block("CREATE DATABASE").commands;
     let new = Database::reserved();
     let statement = statement.replace("DATABASE bar ", &format!("DATABASE {} ", new.name()));
     let server = Database::empty().await;

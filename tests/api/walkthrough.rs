@@ -1,5 +1,5 @@
-//! Documents do what they say: their commands are run as they stand, in a shell, but for addresses and ids, and what comes back is
-//! compared with what they promise. `documents::commands` looks for `block` and `blocks` here to see which are run.
+//! Documents do what they say: their commands run as they are, in a shell, except for addresses and ids, and what they
+//! print is compared with what the document shows.
 
 mod api;
 mod backups;
@@ -7,50 +7,13 @@ mod operations;
 mod psql;
 mod readme;
 
-use crate::support::WAIT_TIMEOUT;
+use crate::{documents::commands::block, support::WAIT_TIMEOUT};
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::Stdio,
 };
 use tokio::{process::Command, time::timeout};
-
-/// Commands, and the block of another kind behind them: what they print, or a file that they need.
-#[derive(Debug, PartialEq, Eq)]
-struct Block {
-    commands: String,
-    prints: String,
-}
-
-/// The command blocks (`sh`) in a document's text, each with the first block of another kind behind it.
-fn parse(document: &str) -> Vec<Block> {
-    let mut blocks: Vec<Block> = Vec::new();
-    for (at, part) in document.split("```").enumerate() {
-        let (kind, text) = part.split_once('\n').unwrap_or((part, ""));
-        match (at % 2, kind) {
-            (0, _) => {}
-            (_, "sh") => blocks.push(Block { commands: text.to_owned(), prints: String::new() }),
-            _ => {
-                if let Some(last) = blocks.last_mut().filter(|last| last.prints.is_empty()) {
-                    text.clone_into(&mut last.prints);
-                }
-            }
-        }
-    }
-    blocks
-}
-
-/// All command blocks of a document.
-fn blocks(document: &str) -> Vec<Block> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
-    parse(&fs::read_to_string(path).unwrap_or_else(|error| panic!("{document}: {error}")))
-}
-
-/// The command block of a document that begins like this.
-fn block(document: &str, begins: &str) -> Block {
-    let found = blocks(document).into_iter().find(|block| block.commands.starts_with(begins));
-    found.unwrap_or_else(|| panic!("{document} has no commands that begin with {begins:?}"))
-}
 
 /// The text with something else for what stands there for the reader's own.
 fn with(text: &str, theirs: &str, ours: &str) -> String {
@@ -100,15 +63,4 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().to_owned();
     (folder, path)
-}
-
-#[test]
-fn blocks_are_found_with_what_is_behind_them() {
-    assert_eq!(
-        parse("x\n```json\n{}\n```\n```sh\na\n```\n```text\nb\n```\ny\n```json\n[]\n```\n```sh\nc\n```\n"),
-        [
-            Block { commands: "a\n".into(), prints: "b\n".into() },
-            Block { commands: "c\n".into(), prints: String::new() }
-        ]
-    );
 }

@@ -1,6 +1,7 @@
 //! What PostgreSQL counts: scans of whole tables, and entries that were read of indexes.
 
 use super::{PAGE, background, requests};
+use crate::documents::commands::block;
 use crate::support::{Bar, PostgreSql, database::Database, eventually};
 use tokio_postgres::Client;
 
@@ -120,9 +121,8 @@ async fn old_orders_are_deleted_as_documented() {
     let (all, old) = (bar.database.count("orders").await, bar.database.count(OLD).await);
     assert!(old > 5_000, "one batch is not enough");
 
-    let documentation = include_str!("../../../docs/maintenance.md");
-    let statement = documentation.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
-    while client.execute(statement, &[]).await.expect("DELETE") > 0 {}
+    let statement = block("DELETE FROM orders USING old").commands;
+    while client.execute(&statement, &[]).await.expect("DELETE") > 0 {}
     assert_eq!(bar.database.count(OLD).await, 1, "what is not finished stays");
     assert_eq!(bar.database.count("orders").await, all - old + 1);
     for part in ["order_lines", "order_moves"] {

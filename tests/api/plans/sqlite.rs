@@ -1,6 +1,7 @@
 //! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
 
 use super::{background, requests};
+use crate::documents::commands::block;
 use crate::support::{Bar, Person, Sqlite, database::Database};
 use diesel::{
     Connection, QueryableByName, RunQueryDsl, SqliteConnection,
@@ -153,10 +154,7 @@ async fn old_orders_are_deleted_as_documented() {
         "{all}, of which {before} are old, and {gone} finished"
     );
 
-    let documentation = include_str!("../../../docs/maintenance.md");
-    let mut statements = documentation.split("```").filter_map(|block| block.strip_prefix("sql\n"));
-    let statements =
-        statements.find(|block| block.contains("PRAGMA")).expect("SQL").replace("LIMIT 5000", "LIMIT 20");
+    let statements = block("CREATE TEMP TABLE old").commands.replace("LIMIT 5000", "LIMIT 20");
     while count(&mut conn, &finished) > 0 {
         let left = count(&mut conn, &finished);
         conn.batch_execute(&statements).expect("DELETE");

@@ -1,7 +1,8 @@
 //! `docs/api.md`: every command block of it is run, in order, in one shell, and what it prints is compared with the block behind it, or
 //! with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
 
-use super::{Block, blocks, folder, run, with};
+use super::{folder, run, with};
+use crate::documents::commands::{API, Block, blocks};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use regex::Regex;
 use rstest::rstest;
@@ -33,7 +34,7 @@ async fn every_command_in_the_walk_through_does_what_it_says(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = Bar::open(database).await;
-    let mut blocks = blocks("docs/api.md");
+    let mut blocks = blocks(API);
     assert!(blocks.len() > 15);
     blocks[0].commands = with(&blocks[0].commands, BAR, &bar.url);
     let (_kept, folder) = folder();

@@ -30,11 +30,11 @@ async fn a_copy_of_a_sqlite_file_in_use_is_put_back() {
     let token = stranger.post("/login", who).await.expect(200)["token"].as_str().expect("a token").to_owned();
     let guest = stranger.signed_in(&token);
     let before = guest.order("Margarita").await;
-    run(&block("docs/maintenance.md", "sqlite3 shakerqueue.db").commands, &folder, &[]).await;
+    run(&block(".backup copy.db").commands, &folder, &[]).await;
     let after = guest.order("Negroni").await;
     role.stop().await;
 
-    run(&block("docs/maintenance.md", "rm -f shakerqueue.db-wal").commands, &folder, &[]).await;
+    run(&block("rm -f shakerqueue.db-wal").commands, &folder, &[]).await;
     // Its secret was kept, so the token still counts.
     let (role, stranger) = serve(&folder).await;
     let guest = stranger.signed_in(&token);
@@ -52,13 +52,13 @@ async fn a_dump_of_postgresql_is_put_into_a_new_database() {
     let (_kept, folder) = folder();
     let bar = Bar::open(PostgreSql).await;
     let before = bar.customer().await.order("Margarita").await;
-    let dump = block("docs/maintenance.md", "pg_dump").commands;
+    let dump = block("pg_dump").commands;
     let dump = with(&dump, "--dbname shakerqueue ", &format!("--dbname {} ", bar.database.name()));
     beside(&bar.database, &folder, &dump).await;
     let after = bar.customer().await.order("Negroni").await;
 
     let copy = Database::reserved();
-    let restore = with(&block("docs/maintenance.md", "createdb").commands, "restored", copy.name());
+    let restore = with(&block("createdb").commands, "restored", copy.name());
     beside(&bar.database, &folder, &restore).await;
     bar.close().await;
     let restored = Bar::open_on(copy, &[]).await;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_gets_its_own_menu_and_admin() {
-    let block = block("docs/setup.md", "export ADMIN_PASSWORD=");
+    let block = block("export ADMIN_PASSWORD=");
     let (_kept, folder) = folder();
     fs::write(folder.join("menu.json"), &block.prints).unwrap();
     let promised = block.commands.split_once("# ").expect("what it says").1;
@@ -21,7 +21,7 @@ async fn a_bar_gets_its_own_menu_and_admin() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_and_work_get_a_role_of_their_own() {
     let database = Database::empty().await;
-    let commands = block("docs/setup.md", "export APP_ROLE_PASSWORD=").commands;
+    let commands = block("export APP_ROLE_PASSWORD=").commands;
     // One that goes with the database: roles are the whole server's.
     let commands = with(&commands, "shakerqueue_app", database.name());
     let (_kept, folder) = folder();
@@ -41,7 +41,7 @@ async fn an_operator_decides_about_dead_letters(#[values(Sqlite, PostgreSql)] da
     let bad = keep(&bar.database.store(), None, b"a wet napkin".to_vec()).await;
     let [good, bad] = [&good, &bad].map(|path| path.rsplit('/').next().expect("an id"));
 
-    let commands = block("docs/failures.md", "shakerqueue dead-letters list").commands;
+    let commands = block("shakerqueue dead-letters list").commands;
     let [list, show, replay, discard] = commands.lines().collect::<Vec<_>>()[..] else {
         panic!("other commands: {commands}")
     };

@@ -1,6 +1,7 @@
 //! What documents do in `psql`: copying old orders, then deleting them until none is left.
 
-use super::{are_here, folder, run, shell};
+use super::{are_here, block, folder, run, shell};
+use crate::documents::{documents, quoted, read};
 use crate::support::{Bar, PostgreSql, database::Database, executable::Role, person::id};
 use serde_json::json;
 use std::{fs, path::Path};
@@ -33,9 +34,9 @@ async fn old_orders_are_copied_and_then_deleted_until_none_is_left() {
     if !are_here(&["psql"]) {
         return;
     }
-    let document = include_str!("../../../docs/maintenance.md");
-    assert!([COPY, AGAIN].iter().all(|command| document.contains(&format!("`{command}`"))));
-    let delete = document.split("```").find_map(|block| block.strip_prefix("sql\n")).expect("SQL");
+    let documents: String = documents().iter().map(read).collect();
+    assert!([COPY, AGAIN].iter().all(|command| quoted(&documents).any(|span| span == *command)));
+    let delete = block("DELETE FROM orders USING old").commands;
 
     let bar = Bar::open(PostgreSql).await;
     let (guest, staff) = (bar.customer().await, bar.employee().await);

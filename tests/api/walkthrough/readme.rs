@@ -9,7 +9,7 @@ use rstest::rstest;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_orders_and_a_bartender_makes_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let commands = with(&block("README.md", "BAR=").commands, BAR, &bar.url);
+    let commands = with(&block("$BAR/orders/next").commands, BAR, &bar.url);
     let (_kept, folder) = folder();
     // The sentence behind it says what else shows the menu.
     let printed = run(&(commands + "curl -s $BAR/recipes"), &folder, &[]).await;
@@ -24,7 +24,7 @@ async fn a_guest_orders_and_a_bartender_makes_it(#[values(Sqlite, PostgreSql)] d
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bar_on_postgresql_is_seeded_and_served() {
     let database = Database::empty().await;
-    let commands = block("README.md", "export DATABASE_URL=").commands;
+    let commands = block("export DATABASE_URL=").commands;
     let commands = with(&commands, "postgres://USER:PASSWORD@HOST/NAME", &format!("'{}'", database.url));
     // In the shell's place, so that it is the process that is stopped below.
     let commands = with(&commands, "\nshakerqueue serve\n", "\nexec shakerqueue serve\n");
