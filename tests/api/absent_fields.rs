@@ -37,7 +37,7 @@ fn parent<'a, 'p>(body: &'a mut Value, place: &'p str) -> (&'a mut Map<String, V
     (body.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object"), name)
 }
 
-/// Whether an operation takes a body.
+/// Reports if the operation accepts this body.
 async fn is_taken(bar: &Bar, admin: &Person, operation: &Operation, mut body: Value) -> bool {
     let name = match operation.path.split('/').nth(1) {
         Some("orders") => id(&bar.guest().await.order("Margarita").await).to_owned(),

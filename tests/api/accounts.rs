@@ -1,4 +1,4 @@
-//! Who may come in, and what they may do there.
+//! Accounts: registration, login, sessions and permissions.
 
 mod access;
 mod guessing;
@@ -25,13 +25,13 @@ async fn login(bar: &Bar, email: &str, password: &str) -> crate::support::person
     bar.stranger().post("/login", json!({ "email": email, "password": password })).await
 }
 
-/// The same guest once more: with a session of their own.
+/// Signs the guest in again, into another session.
 async fn again(bar: &Bar, email: &str) -> Person {
     let signed_in = login(bar, email, "a good password").await.expect(200);
     bar.holder_of(signed_in["token"].as_str().unwrap())
 }
 
-/// What a guest signs in with.
+/// Returns the e-mail address of a guest.
 async fn email(guest: &Person) -> String {
     guest.get("/me").await.expect(200)["email"].as_str().unwrap().to_owned()
 }

@@ -36,7 +36,7 @@ async fn migrate(url: &str, role: &str, password: &str) -> Output {
     run(&["migrate", "--app-role", role], &environment).await
 }
 
-/// What it says instead of doing it.
+/// Returns the error message of a refused command.
 fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr.clone()).unwrap()

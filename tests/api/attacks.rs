@@ -1,4 +1,4 @@
-//! What only an attacker sends.
+//! Requests that only an attacker sends.
 
 use crate::support::{Bar, Sqlite, database::Database, person::send, raw::Raw};
 use reqwest::Method;
@@ -44,7 +44,7 @@ const DOUBTFUL: [&str; 12] = [
     "X-Folded: a\r\n Transfer-Encoding: chunked",
 ];
 
-/// Such a request, with one behind it that must not be answered.
+/// Builds an ambiguous request, followed by one that must not be answered.
 fn doubtful(headers: &str) -> String {
     let smuggled = "0\r\n\r\nGET /recipes HTTP/1.1\r\nHost: bar\r\n\r\n";
     format!("POST /orders HTTP/1.1\r\nHost: bar\r\n{headers}\r\n\r\n{smuggled}")
@@ -109,7 +109,7 @@ fn bodies() -> Vec<(Method, &'static str, Value)> {
     ]
 }
 
-/// The same body with the field at its top, and within each object that it holds.
+/// Adds the field to the body and, each in a copy, to every object in it.
 fn with_field(body: &Value, key: &str) -> Vec<Value> {
     let inner = ["items", "ingredients"].map(|list| format!("/{list}/0"));
     let places = std::iter::once(String::new()).chain(inner);

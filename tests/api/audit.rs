@@ -29,7 +29,7 @@ fn only(entries: Vec<Value>) -> Value {
     entries.into_iter().next().expect("one")
 }
 
-/// What an entry tells of what is different: `[field, before, after]` of each.
+/// Returns the changes of an entry, each as `[field, before, after]`.
 fn changes(entry: &Value) -> Value {
     let changes = entry["changes"].as_array().expect("changes").iter();
     changes.map(|change| json!([change["field"], change["before"], change["after"]])).collect()

@@ -1,4 +1,4 @@
-//! What the API says to requests that are wrong: the 4xx that names what is wrong. Nothing of them is done, not even half.
+//! Invalid requests: each gets a 4xx that names the fault, and has no effect.
 
 mod bodies;
 mod lists;
@@ -16,7 +16,7 @@ use serde_json::Value;
 /// A wrong request, its status and type of problem, and the field that is named; no field is `""`.
 type Case<Request> = (Request, u16, &'static str, &'static str);
 
-/// What only the inside knows. No client may read any of it.
+/// Words of the implementation that no client may read.
 const INTERNALS: [&str; 9] =
     ["select", "insert", "postgres", "sqlite", "diesel", "bcrypt", "$2", "panicked", "src/"];
 
@@ -43,7 +43,7 @@ async fn are_all_refused(bar: &Bar, cases: Vec<Case<RequestBuilder>>) {
     bartender.get("/healthz").await.expect(200);
 }
 
-/// Whether the answer is this problem, or else how it differs.
+/// Compares the answer with the expected problem.
 fn refuses(answer: &Answer, status: u16, kind: &str, field: &str) -> Result<(), String> {
     let body = &answer.body;
     let named = body["errors"][0]["field"].as_str().unwrap_or_default();
@@ -81,7 +81,6 @@ impl PathAndQuery for reqwest::Url {
     }
 }
 
-/// How many orders there are.
 async fn count(bar: &Bar) -> usize {
     let orders: Value = bar.employee().await.get("/orders").await.expect(200);
     orders["orders"].as_array().expect("orders").len()

@@ -1,4 +1,4 @@
-//! Who changes what they have seen says so, and nobody overwrites what they have not.
+//! Conditional requests: nobody overwrites a version that they have not read.
 
 use crate::support::{
     Bar, DatabaseKind, Person, PostgreSql, Sqlite,
@@ -28,7 +28,7 @@ async fn with(person: &Person, method: Method, path: &str, header: &str, value: 
     send(person.request(method, path).header(header, value)).await
 }
 
-/// That nothing was changed, because it is in the state that this tag names.
+/// Asserts that nothing changed: the ETag is still this one.
 #[track_caller]
 fn is_outdated(answer: Answer, now: &str) -> Value {
     assert_eq!(answer.header("etag"), Some(now), "{answer:?}");

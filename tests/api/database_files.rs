@@ -72,7 +72,7 @@ impl Served {
         self.guest.get("/readyz").await.expect(200);
     }
 
-    /// How often the log says this.
+    /// Counts the lines of the log with these words.
     fn said(&self, words: &str) -> usize {
         self.log.text().lines().filter(|line| line.contains(words)).count()
     }

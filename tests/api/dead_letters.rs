@@ -1,4 +1,4 @@
-//! What could not be stored: seen, replayed and discarded.
+//! Dead letters: listed, shown, replayed and discarded.
 
 mod commands;
 mod oversize;

@@ -3,7 +3,7 @@
 use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;
 
-/// What the page loads and leads to.
+/// Returns the links and sources of the page.
 fn named(page: &str) -> Vec<&str> {
     let attributes = ["src=\"", "href=\""];
     attributes

@@ -36,17 +36,16 @@ fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Every document for people.
 pub fn documents() -> Vec<PathBuf> {
     files("", "md")
 }
 
-/// What a file is called in documents.
+/// Returns the path of a file in the repository, as documents write it.
 fn name(path: &Path) -> String {
     path.strip_prefix(root()).expect("a file of the repository").to_string_lossy().into_owned()
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

@@ -1,4 +1,4 @@
-//! What holds for every request and answer, whichever route.
+//! Rules for every request and response, on all routes.
 
 mod browsers;
 mod problems;

@@ -28,7 +28,7 @@ fn ana(username: &str, password: &str) -> Value {
     json!({ "username": username, "email": "Ana@Bar.Example", "password": password })
 }
 
-/// That an answer is that of an earlier request, in all that counts.
+/// Asserts that an answer replays an earlier one.
 #[track_caller]
 fn repeats(answer: &Answer, first: &Answer) {
     assert_eq!((answer.status, &answer.text), (first.status, &first.text));

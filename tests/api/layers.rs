@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["domain"],
 ];
 
-/// What is forbidden beyond the order of the layers.
+/// Forbidden uses beyond the order of the layers: module, used module, reason.
 const FORBIDDEN: &[(&str, &str, &str)] = &[
     ("http", "broker", "the API does not know that there is a broker"),
     ("http", "store", "the API does not know which database there is"),
@@ -155,19 +155,17 @@ fn word(text: &str) -> Option<String> {
     (!word.is_empty() && word.chars().all(|c| !c.is_uppercase())).then_some(word)
 }
 
-/// Whether a file is part of this module.
 fn is_within(file: &Path, module: &str) -> bool {
     let place =
         file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap().with_extension("");
     place.starts_with(module)
 }
 
-/// Whether a word is in a text.
 fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|found| found == word)
 }
 
-/// Whether a text names a library.
+/// Finds a library by its name at the start of a path.
 fn names(text: &str, library: &str) -> bool {
     text.match_indices(library).any(|(at, _)| {
         let before = text[..at].chars().next_back();

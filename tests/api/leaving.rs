@@ -7,7 +7,6 @@ use serde_json::json;
 /// More than the connections to the database and the threads that answer together.
 const LEAVERS: usize = 60;
 
-/// A request as bytes.
 fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(

@@ -1,4 +1,4 @@
-//! How many requests are answered, and what clients are told about it.
+//! Rate limits, and the headers that tell clients about them.
 
 mod addresses;
 mod nobody;
@@ -19,7 +19,7 @@ async fn with_limits(limits: &str, more: &[&str]) -> Bar {
     Bar::open_on(Database::new(Sqlite).await, &flags).await
 }
 
-/// What an answer says is left: names and numbers.
+/// Parses the `RateLimit` header: names of limits and remaining requests.
 fn left(answer: &Answer) -> Vec<(String, u32)> {
     let header = answer.header("ratelimit").unwrap_or_else(|| panic!("{answer:?}"));
     let items = header.split(", ").map(|item| {

@@ -1,4 +1,4 @@
-//! What lists can be narrowed by, and how they are searched: the same on both databases.
+//! Filters and search of lists, the same on both databases.
 
 use crate::support::{
     Bar, DatabaseKind, Person, PostgreSql, Sqlite,

@@ -24,7 +24,6 @@ fn glass_of_water() -> Value {
     })
 }
 
-/// The same with this field.
 fn water_with(field: &str, value: Value) -> Value {
     let mut recipe = glass_of_water();
     recipe[field] = value;

@@ -1,4 +1,4 @@
-//! What is counted and measured, as Prometheus reads it.
+//! Metrics, as Prometheus reads them.
 
 mod counts;
 mod page;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// One line: its metric with the labels, sorted, as in `name{a="b"}`.
 type Series = BTreeMap<String, f64>;
 
-/// What a process tells.
+/// The metrics of one process.
 #[derive(Debug, Default)]
 struct Scrape {
     /// The kind of each metric.
@@ -21,7 +21,6 @@ struct Scrape {
 }
 
 impl Scrape {
-    /// Asks a process.
     async fn of(url: &str) -> Self {
         let response = Client::new().get(format!("{url}/metrics")).send().await.expect("an answer");
         assert_eq!(response.status(), 200);

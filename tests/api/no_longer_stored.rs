@@ -20,7 +20,7 @@ use tokio::{
 
 /// Queues that are seen empty for a second settle what was accepted before, but for the clocks' tolerance of five.
 const SETTLE: [(&str, &str); 1] = [("QUEUE_SETTLE_SECONDS", "1")];
-/// Longer than that together.
+/// Longer than the settle time and the delays before it.
 const LONG_ENOUGH: Duration = Duration::from_secs(8);
 
 /// Deletes every order, as the documented clean-up deletes old ones.

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-/// What a `serve` on one thread, with `ADMIN_ADDR` and usual settings, needs beside its clients' connections.
+/// Files that a `serve` with one thread, `ADMIN_ADDR` and default settings needs beside its clients' connections.
 const BESIDE: usize = 64 + 3 * 10 + 256 + 2;
 
 fn environment(database: &Database) -> [(&str, &str); 5] {

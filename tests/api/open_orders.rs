@@ -1,4 +1,4 @@
-//! Nobody fills the board: how much a guest may have open, and what becomes of the orders of an account that is switched off.
+//! Limits on the open orders of a guest, and the orders of deactivated accounts.
 
 mod cancelling;
 mod deactivation;

@@ -21,7 +21,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Which roles its token must have, or none if it needs no token.
+    /// Returns the roles that may call it; none if it needs no token.
     fn roles(&self) -> Option<Vec<&str>> {
         let roles = self.is["security"][0]["token"].as_array()?;
         Some(roles.iter().map(|role| role.as_str().unwrap()).collect())
@@ -49,7 +49,6 @@ pub fn operations(document: &Value) -> Vec<Operation> {
     operations.collect()
 }
 
-/// What a reference leads to.
 #[track_caller]
 pub fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {

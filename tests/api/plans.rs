@@ -20,21 +20,20 @@ use shakerqueue::{
     },
 };
 
-/// Entries of a page.
 const PAGE: u64 = 10;
 
-/// How many orders are looked at for a drink.
+/// Orders that a search by drink reads at most.
 const LOOKED_AT: u64 = 5_000;
 
 /// Something that someone asks of the bar.
 struct Asked {
-    /// What it is called when it goes wrong.
+    /// Name in failure messages.
     name: String,
     who: Person,
     path: String,
-    /// None reads.
+    /// Body of a POST; none for a GET.
     posted: Option<Value>,
-    /// What it may read of the orders each time: entries of their indexes.
+    /// Index entries of orders that it may read each time.
     most: u64,
 }
 
@@ -211,7 +210,7 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
     asked
 }
 
-/// What processes ask by themselves about so many customers.
+/// Runs the queries that processes make by themselves.
 async fn background(store: &Store, customers: i64) {
     let reading = store.read(async move |conn| {
         let page = users::page(conn, users::UserFilter::default(), None, customers).await?;

@@ -36,7 +36,6 @@ impl Bar {
         bar
     }
 
-    /// Connects through a proxy.
     async fn behind(proxy: &Proxy, confirm_timeout: Duration) -> Self {
         let bar = Self::at(&at(proxy.address), confirm_timeout);
         bar.until_up().await;
@@ -107,12 +106,11 @@ async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(WAIT_TIMEOUT, future).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
-/// Polls `future` once.
+/// Polls `future` once: true if it is not ready.
 async fn is_pending(future: &mut Pin<Box<impl Future>>) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
-/// Waits until `condition` holds.
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     crate::support::eventually(what, async || condition().await.then_some(())).await;
 }

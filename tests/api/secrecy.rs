@@ -29,7 +29,7 @@ const WRONG_TOKEN: &str = "zq.wrong.token-7319";
 const COLLECTOR_PASSWORD: &str = "zq-collector-7320";
 const COLLECTOR_KEY: &str = "zq-key-7321";
 
-/// Nobody listens there.
+/// URL of a collector that does not exist.
 const COLLECTOR: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
 
 /// A URL with another password, and another user if one is given.

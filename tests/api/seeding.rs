@@ -61,7 +61,7 @@ fn file_of(database: &Database) -> PathBuf {
     Path::new(database.url.strip_prefix("sqlite://").expect("a file")).to_owned()
 }
 
-/// Whether nothing was ever written there: no file beside which it would be, and no table.
+/// Checks that nothing was written: no database file, and no table.
 async fn is_untouched(database: &Database) -> bool {
     if database.url.starts_with("sqlite://") {
         let folder = file_of(database).parent().expect("a folder").to_owned();

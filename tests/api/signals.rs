@@ -5,7 +5,7 @@ use crate::support::{
 };
 use reqwest::Client;
 
-/// What tools that rotate logs or renew certificates send.
+/// Signals that tools send after they rotate logs or renew certificates.
 const RELOADS: [&str; 3] = ["HUP", "USR1", "USR2"];
 
 /// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still

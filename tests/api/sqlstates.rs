@@ -1,4 +1,4 @@
-//! What PostgreSQL's error codes mean for those who order: what may pass is worth another attempt, and what can't is not.
+//! PostgreSQL's error codes: transient errors are retried, permanent ones are not.
 
 use crate::support::{Bar, Person, PostgreSql, database::Database, eventually, installation::Installation};
 use serde_json::json;

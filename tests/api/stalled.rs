@@ -76,7 +76,7 @@ impl Served {
         stalled
     }
 
-    /// What lines of the metrics that begin so add up to.
+    /// Sums the lines of the metrics that begin so.
     async fn metric(&self, line: &str) -> Option<f64> {
         let text = self.admin.get("/metrics").await;
         let lines = text.text.lines().filter(|of| of.starts_with(line));
@@ -213,7 +213,7 @@ async fn requests_in_a_pipeline_are_all_answered() {
     bar.close().await;
 }
 
-/// Whether the server keeps this connection.
+/// Checks that the server has not closed this connection.
 async fn is_kept(raw: &mut Raw) -> bool {
     raw.send(b"GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n").await;
     raw.answer().await.is_some()

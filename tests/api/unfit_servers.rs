@@ -13,7 +13,7 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// What waiting for a database that may yet come up takes.
+/// Time that a role waits for a database at start.
 const STARTUP_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs every role on this database: each must refuse it, at once, with a sentence that has all of these words.

@@ -21,7 +21,8 @@ fn head(version: &str, token: &str, headers: &str) -> String {
     )
 }
 
-/// Whether the connection goes on after an answer, as that said. Without a word it goes on in HTTP/1.1 (RFC 9112, 9.3).
+/// Checks that the connection persists after an answer as its headers say. HTTP/1.1 persists by default (RFC 9112,
+/// section 9.3).
 async fn goes_on(raw: &mut Raw, answer: &Answer) -> bool {
     let said = answer.header("connection").unwrap_or_default().to_lowercase();
     assert!(!said.contains("upgrade"), "it changes to no other protocol: {said}");
@@ -275,7 +276,7 @@ async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
     bar.close().await;
 }
 
-/// What is found in many a configuration of nginx.
+/// Lines of common nginx configurations.
 const NGINX_LINES: [&str; 4] = [
     // For WebSockets, for all requests alike.
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";",

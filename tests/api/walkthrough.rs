@@ -43,7 +43,8 @@ async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Str
     said
 }
 
-/// Whether the databases' own programs are here. `tests/with-servers` says so where they can't be: else a test without them fails.
+/// Checks that programs are installed. If one is missing, it panics, unless `TEST_CLIENTS=optional`
+/// (`tests/with-servers`).
 pub fn are_here(programs: &[&str]) -> bool {
     let is_here = |program: &&str| {
         env::split_paths(&env::var_os("PATH").unwrap_or_default())

@@ -8,7 +8,7 @@ use crate::{
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
-/// What is wrong, with a line for each.
+/// Violations, a line for each.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub lost: usize,

@@ -20,7 +20,7 @@ use tokio::{
 
 /// Enough for PostgreSQL with three small databases, and to spare.
 const MEGABYTES: u32 = 160;
-/// What the holder says when it has it.
+/// Message of the holder once the disk is mounted.
 const MOUNTED: &[u8; 8] = b"mounted\n";
 
 pub struct Disk {
@@ -56,7 +56,7 @@ impl Disk {
         Err(format!("a disk can't be mounted, which takes root: {}", why.trim()).into())
     }
 
-    /// What runs a program so that it sees the disk.
+    /// Returns the command prefix that runs a program in the mount namespace of the disk.
     pub fn inside(&self) -> Vec<String> {
         vec!["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.id), "--".into()]
     }
@@ -82,7 +82,7 @@ impl Disk {
         user.own(&self.seen().join(name))
     }
 
-    /// Leaves no byte.
+    /// Fills the disk completely.
     pub fn fill(&self) -> Result<()> {
         let mut ballast = File::options().create(true).append(true).open(self.seen().join("ballast"))?;
         for size in [1024 * 1024, 4096] {

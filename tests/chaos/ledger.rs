@@ -1,22 +1,22 @@
-//! What was asked of the product and what it answered: the side of the books that the product does not write.
+//! The clients' record of requests and answers, to compare with what the product recorded.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
 
-/// What an answer says about the order.
+/// The meaning of an answer for the order.
 #[derive(Debug, Clone)]
 pub enum Word {
     /// 201 or 202, with the order's id.
     Accepted(u16, String),
-    /// It was not taken, for this reason.
+    /// Not accepted, for this reason.
     Refused(String),
-    /// It may have been taken, for all that this says.
+    /// Perhaps accepted.
     Unknown(String),
 }
 
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Which `serve`.
+    /// Number of the `serve`.
     pub by: usize,
     pub asked: Instant,
     pub took: Duration,
@@ -46,7 +46,7 @@ pub struct Attempt {
     pub answers: Vec<Answer>,
 }
 
-/// What is known of an attempt after all of its answers.
+/// The state of an attempt after all of its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Accepted,
@@ -103,7 +103,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A new attempt's number.
+    /// Adds an attempt and returns its number.
     pub fn open(&mut self, keyed: bool, lines: String) -> usize {
         self.attempts.push(Attempt { keyed, lines, rival: None, answers: Vec::new() });
         self.attempts.len() - 1
@@ -145,7 +145,7 @@ impl Ledger {
         Some((format!("{} {attempt}", note(number)), slowest(attempt)?))
     }
 
-    /// What was answered how often.
+    /// Counts the answers by kind.
     pub fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for answer in self.answers() {

@@ -25,20 +25,19 @@ const GUESTS: usize = 6;
 const BARTENDERS: usize = 2;
 /// A guest's pause between two orders: the machine is to be busy and not drowned, in milliseconds.
 const PAUSE: std::ops::Range<u64> = 10..40;
-/// How often an order under a key is asked for at most, and the pause in between, in milliseconds.
+/// Requests for one order under a key, and the delay between them in milliseconds.
 const MAX_REPEATS: usize = 5;
 const REPEAT_AFTER: std::ops::Range<u64> = 100..700;
-/// How long a guest waits for an answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// People at work.
+/// Guests and bartenders, each a task.
 pub struct Load {
     people: JoinSet<()>,
     counter: Arc<Counter>,
     stop: CancellationToken,
 }
 
-/// What the guests share.
+/// State that the guests share.
 struct Counter {
     serves: [SocketAddr; 2],
     drinks: Vec<String>,
@@ -183,7 +182,7 @@ async fn ask(
     true
 }
 
-/// What the answer says, and whether it is worth asking again.
+/// Sends a request: the meaning of the answer, and true if a retry makes sense.
 async fn heard(request: RequestBuilder) -> (Word, bool) {
     let response = match request.send().await {
         Ok(response) => response,
@@ -206,7 +205,6 @@ async fn heard(request: RequestBuilder) -> (Word, bool) {
     }
 }
 
-/// The innermost reason.
 fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {

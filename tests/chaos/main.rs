@@ -34,11 +34,11 @@ use tokio::time::Instant;
 #[derive(Parser)]
 #[command(name = "chaos")]
 struct Arguments {
-    /// Which faults, by name. Without it: all.
+    /// Names of faults to run (all if not given).
     #[arg(long = "fault", value_name = "NAME", value_delimiter = ',')]
     faults: Vec<String>,
 
-    /// How long each fault lasts.
+    /// Duration of each fault.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
@@ -54,7 +54,7 @@ struct Arguments {
     #[arg(long)]
     keep: bool,
 
-    /// Lists the faults.
+    /// List the faults.
     #[arg(long)]
     list: bool,
 }
@@ -111,7 +111,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// How many faults had violations, or could not be carried through.
+/// Runs the faults, and counts those with violations or errors.
 async fn run(arguments: &Arguments, folder: &Path) -> Result<usize> {
     let chosen = arguments.chosen()?;
     let programs = Programs::found()?;

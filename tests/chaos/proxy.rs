@@ -22,17 +22,17 @@ const CHUNK: usize = 16 * 1024;
 /// A `Query` message of PostgreSQL's protocol: its length, and the statement.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// How a line behaves.
+/// The behaviour of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Line {
     Open,
-    /// What is sent arrives later by this many milliseconds.
+    /// Delays what is sent by milliseconds in this range.
     Late(u64, u64),
     /// At most so many bytes a second in either direction.
     Slow(u32),
     /// Nothing passes. Connections stay, new ones seem to succeed, and what was sent arrives when the line is open again.
     Silent,
-    /// What the server sends waits.
+    /// Holds back what the server sends.
     AnswersHeld,
     /// The connections that were there are closed at the server, and the client is never told. New ones are well.
     HalfOpen,
@@ -146,7 +146,7 @@ impl Way<'_> {
         }
     }
 
-    /// Whether the connection ends here.
+    /// Decides if the connection is cut at these bytes.
     fn cuts(self, line: Line, bytes: &[u8]) -> bool {
         static COMMITS: AtomicU32 = AtomicU32::new(0);
         match self {

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 const WARM_UP: Duration = Duration::from_secs(1);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 
-/// What came of a fault.
+/// The result of a fault.
 pub enum Outcome {
     Ran(Box<Report>),
     /// Not possible here, and why.
@@ -41,7 +41,7 @@ pub struct Report {
     pub caught_up: Option<Duration>,
     pub slowest: Duration,
     pub slowest_attempt: String,
-    /// What was answered how often.
+    /// Numbers of answers by kind.
     pub answers: BTreeMap<String, usize>,
 }
 

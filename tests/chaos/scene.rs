@@ -45,7 +45,7 @@ pub struct Scene {
     pub dead: Vec<String>,
     /// The ids of stored orders whose histories must say that another one came under their key.
     pub reused: Vec<String>,
-    /// What was wrong on the way.
+    /// Findings during the fault.
     pub findings: Vec<String>,
     pub clock: Option<Clock>,
     pub disk: Option<Disk>,

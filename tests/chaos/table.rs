@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed table.
 
 use crate::scenario::{Outcome, Report};
 use std::{fmt::Write, time::Duration};
@@ -24,7 +24,7 @@ pub fn head() -> String {
     line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
-/// What was answered how often, and what took longest: how a fault was felt.
+/// Formats the numbers of answers by kind, and the longest wait.
 pub fn answers(outcome: &Outcome) -> Option<String> {
     let Outcome::Ran(report) = outcome else { return None };
     let kinds: Vec<_> = report.answers.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();

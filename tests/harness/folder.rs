@@ -1,4 +1,4 @@
-//! Where everything is kept that a run leaves.
+//! The folder for data and logs of a run.
 
 use super::Result;
 use std::{

@@ -24,7 +24,7 @@ pub const ROLE: &str = "bar";
 /// Room for the product's 40, and few more.
 const MAX_CONNECTIONS: u32 = 60;
 
-/// How a cluster is made and started, beyond what every one needs.
+/// Additional options of a cluster.
 #[derive(Clone, Copy)]
 pub struct Tuning {
     pub initdb: &'static [&'static str],
@@ -138,7 +138,7 @@ impl Postgres {
         .await?
     }
 
-    /// Whether its first process has ended.
+    /// Checks if its first process has ended.
     pub fn ended(&mut self) -> bool {
         self.server.as_mut().is_none_or(|server| server.ended().is_some())
     }

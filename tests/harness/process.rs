@@ -38,7 +38,7 @@ impl Process {
         }
     }
 
-    /// How it ended, if it did.
+    /// Returns the exit status once it has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }

@@ -12,7 +12,7 @@ use std::{
 };
 use tokio::process::Command;
 
-/// Where the programs are.
+/// Paths of the programs.
 #[derive(Clone)]
 pub struct Programs {
     pub postgres: PathBuf,
@@ -93,7 +93,7 @@ fn id(arguments: &[&str]) -> Result<String> {
     }
 }
 
-/// Whether a program is in the path.
+/// Checks if a program is in `PATH`.
 pub fn has(program: &str) -> bool {
     env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).exists())
 }

@@ -25,7 +25,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// What a client says first.
+/// Protocol header of AMQP 0-9-1, which a client sends first.
 const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
 
 pub struct RabbitMq {
@@ -136,7 +136,7 @@ impl RabbitMq {
         self.server()?.kill().await
     }
 
-    /// A clean end.
+    /// Stops it with SIGTERM.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         self.server()?.signal("TERM");
         self.server()?.wait(WAIT_TIMEOUT).await
@@ -146,7 +146,6 @@ impl RabbitMq {
         self.server.as_mut().ok_or_else(|| "RabbitMQ does not run".into())
     }
 
-    /// Runs `rabbitmqctl`.
     pub async fn control(&self, arguments: &[&str]) -> Result<()> {
         let mut command = self.command(&self.program.with_file_name("rabbitmqctl"));
         let output = timeout(WAIT_TIMEOUT, command.arg("-q").args(arguments).output()).await??;
@@ -177,7 +176,7 @@ impl RabbitMq {
         Ok(timeout(Duration::from_secs(5), opening).await??)
     }
 
-    /// How many messages wait in a queue, without those that somebody holds.
+    /// Counts the ready messages of a queue.
     pub async fn waiting(&self, queue: &str) -> Result<u32> {
         let (connection, channel) = self.connect().await?;
         let asked = QueueDeclareArguments::new(queue).passive(true).finish();

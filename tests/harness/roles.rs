@@ -15,9 +15,8 @@ use std::{
 };
 use tokio::process::Command;
 
-/// Signs the tokens.
 pub const SECRET: &str = "a secret for this harness, long enough for HS256";
-/// What it promises for a stop, and a little more.
+/// Limit on a clean stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Loads come from few people at one address: their requests are counted as everybody's, and never too many.
@@ -63,7 +62,6 @@ impl Role {
         Ok(role)
     }
 
-    /// Starts it, also again.
     pub fn begin(&mut self) -> Result<()> {
         self.process = Some(Process::start(&self.name, command(&[self.does], &self.settings), &self.log)?);
         Ok(())

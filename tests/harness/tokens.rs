@@ -1,4 +1,4 @@
-//! Who is signed in.
+//! Access tokens of the demo accounts.
 
 use super::Result;
 use reqwest::Client;

@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long something that must come may take. What takes longer is a failure.
+/// Limit on waiting for something that must happen.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks until the answer is there, and says how long that took; an error that names what did not come in time.

@@ -10,7 +10,6 @@ async fn change(admin: &Person, account: &str, change: Value) -> crate::support:
     admin.patch(&format!("/users/{account}"), change).await
 }
 
-/// How many accounts could still put things right.
 async fn active_admins(bar: &Bar) -> usize {
     let store = bar.database.store();
     let users = store

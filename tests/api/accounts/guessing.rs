@@ -18,11 +18,11 @@ use shakerqueue::{
 const WRONG: &str = "a wrong password";
 const RIGHT: &str = "a good password";
 
-/// So many wrong passwords cost nothing; by then, on a machine that is slow, the first pauses may be over.
+/// Wrong passwords before throttling starts. On a slow machine the first delays may be over by the tenth.
 const FREE: usize = 5;
 const SLOWED: usize = FREE + 5;
 
-/// Where the bar's guests are, and where somebody else is.
+/// Addresses of the bar's guests and of somebody else.
 const HERE: &str = "127.0.0.1";
 const ELSEWHERE: &str = "203.0.113.7";
 
@@ -52,7 +52,7 @@ async fn until_slowed(mut ask: impl AsyncFnMut() -> Answer, wrong: u16) -> usize
     panic!("{SLOWED} wrong passwords, and no pause");
 }
 
-/// As if somebody at this address had guessed so often, at one of these after the other, from so many seconds ago on.
+/// Records wrong logins from this address, in turn for each of these accounts; the first was `seconds` ago.
 async fn guess(bar: &Bar, emails: &[String], address: &str, attempts: usize, seconds: i64) {
     let guard = LoginThrottle::new(&SECRET.into(), true);
     let guesses: Vec<_> =
@@ -71,7 +71,7 @@ async fn guess(bar: &Bar, emails: &[String], address: &str, attempts: usize, sec
     store.close();
 }
 
-/// As if the longest pause there is for an account had begun.
+/// Records wrong logins until the longest delay for an account has begun.
 async fn exhaust(bar: &Bar, email: &str, address: &str) {
     // As long as all the pauses before the last one take.
     guess(bar, &[email.to_owned()], address, 11, 1 + 2 + 4 + 8 + 16 + 32).await;

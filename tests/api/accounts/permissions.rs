@@ -1,4 +1,4 @@
-//! Who may call what: every route of the API, asked by everybody.
+//! Permissions: each route of the API, requested by each role.
 
 use crate::support::{Bar, Sqlite, person::send};
 use std::{collections::BTreeSet, fs, path::Path};

@@ -15,7 +15,7 @@ use shakerqueue::{
 };
 use uuid::Uuid;
 
-/// Somebody with a session of their own.
+/// A session and its tokens.
 struct Visit {
     person: Person,
     refresh_token: String,
@@ -37,7 +37,7 @@ impl Visit {
         refresh(bar, &self.refresh_token).await
     }
 
-    /// The same session with its next tokens.
+    /// Refreshes the tokens of this session.
     async fn next(&self, bar: &Bar) -> Self {
         Self::new(bar, &self.refresh(bar).await.expect(200))
     }
@@ -53,7 +53,6 @@ impl Visit {
         self.next(bar).await
     }
 
-    /// As it is stored.
     async fn stored(&self, bar: &Bar) -> Session {
         let (id, store) = (self.id(), bar.database.store());
         let found = store.write(async move |conn| sessions::lock(conn, id).await).await;
@@ -76,7 +75,7 @@ async fn refresh(bar: &Bar, token: &str) -> Answer {
     bar.stranger().post("/token/refresh", json!({ "refresh_token": token })).await
 }
 
-/// A guest's address.
+/// Registers a guest and returns the e-mail address.
 async fn guest(bar: &Bar) -> String {
     email(&bar.guest().await).await
 }

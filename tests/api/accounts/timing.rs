@@ -1,4 +1,4 @@
-//! How long a wrong password takes: no longer or shorter for an account that is there than for one that is not.
+//! Timing of wrong passwords: it does not reveal if an account exists.
 
 use super::{COUNTING, registration, stranger_at};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite};
@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often each kind is measured, in turn with the others.
+/// Measurements of each kind, in turn with the others.
 const ROUNDS: usize = 16;
-/// How often all of it is done. A busy machine may favour one kind once; only a defect does so each time.
+/// Repetitions of the whole measurement. A busy machine may favour one kind once; only a defect does so each time.
 const MAX_ATTEMPTS: u8 = 3;
-/// What is known of the accounts whose password is wrong; the first is what the others are compared with.
+/// States of the account whose password is wrong. The others are compared with the first.
 const KINDS: [&str; 3] = ["nobody", "current", "outdated"];
 /// Each step doubles the work.
 const COST: &str = "7";
@@ -52,8 +52,8 @@ fn median(times: &[Duration]) -> f64 {
     times[times.len() / 2].as_secs_f64()
 }
 
-/// What can be told from these times: of two that take as long it is mere chance which one took longer in a round. One in
-/// two thousand times it is the same one in all rounds but one at most, and then it must matter too.
+/// Compares times round by round. If two kinds take equally long, chance decides which is slower in a round:
+/// one time in two thousand it is the same one in all rounds except one. Then the difference must also be large.
 fn told_apart(nobody: &[Duration], other: &[Duration]) -> Option<String> {
     let longer =
         nobody.iter().zip(other).filter(|(nobody, other)| other.cmp(nobody) == Ordering::Greater).count();

@@ -13,11 +13,11 @@ use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
+/// Encoded headers: `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
 const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
 const RS256: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// What stands before the claims of the bar's own tokens.
+/// Builds the header of the bar's own tokens.
 fn own_header(algorithm: Algorithm) -> Header {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(b"shakerqueue key id");
@@ -41,7 +41,7 @@ fn unencoded() -> Header {
     Header { crit: Some(vec!["b64".into()]), ..header }
 }
 
-/// What the bar itself would put into a token, so that each test changes one thing.
+/// Builds the claims of a valid token, so that each test changes one thing.
 fn claims(account: &str) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     json!({

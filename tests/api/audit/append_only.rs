@@ -1,4 +1,4 @@
-//! What was written down stays as it was, also for who may write to the database.
+//! The audit trail is append-only, also for roles that may write to the database.
 
 use super::{entries, is_sqlite, sql};
 use crate::documents::commands::block;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// That an entry says who did what, when, to what, and on which request.
+/// Asserts that an entry has actor, action, time, subject and request id.
 #[track_caller]
 fn says(entry: &Value, actor: &Value, action: &str, kind: &str, subject: &str) {
     let number: Uuid = entry["id"].as_str().unwrap().parse().unwrap();
@@ -270,7 +270,7 @@ async fn no_secret_is_in_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind
     bar.close().await;
 }
 
-/// How many entries of each action an operator left.
+/// Counts the entries of operators by action.
 async fn by_operators(bar: &Bar) -> BTreeMap<String, usize> {
     let admin = bar.admin().await;
     let mut found = BTreeMap::new();

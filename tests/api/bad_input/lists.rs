@@ -5,7 +5,7 @@ use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use reqwest::Method;
 use rstest::rstest;
 
-/// What is no place in a list, whatever the list: rubbish, and what is left of a good cursor that someone played with.
+/// Builds invalid cursors: rubbish, and damaged copies of a good one.
 fn rubbish(good: &str) -> Vec<String> {
     let (list, moment, id) = (&good[..1], &good[1..17], &good[17..]);
     [

@@ -3,7 +3,7 @@
 use super::{documents, read};
 use std::collections::BTreeSet;
 
-/// What a document can be linked to by: its headings, as web pages name them.
+/// Returns the anchors of a document's headings, as GitHub builds them.
 fn anchors(document: &str) -> BTreeSet<String> {
     let headings = document.lines().filter_map(|line| line.strip_prefix('#'));
     headings

@@ -113,7 +113,7 @@ fn begins_with_digit(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// Whether this is how cargo prints a test: words of a path.
+/// Recognises the path of a test as cargo prints it.
 fn is_test(text: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -121,7 +121,7 @@ fn is_test(text: &str) -> bool {
     text.contains("::") && text.split("::").all(is_word)
 }
 
-/// Why there is no such test, if there is none.
+/// Returns the reason if there is no such test.
 fn missing_test(name: &str) -> Option<String> {
     let words: Vec<&str> = name.split("::").collect();
     let (function, modules) = words.split_last()?;
@@ -129,7 +129,7 @@ fn missing_test(name: &str) -> Option<String> {
     reasons.into_iter().collect::<Option<Vec<_>>>().map(|reasons| reasons.join("; "))
 }
 
-/// The same below this folder: a module with a file, modules within that, and a function.
+/// Looks below this folder for a file, the modules in it, and the function.
 fn missing_in(base: &str, modules: &[&str], function: &str) -> Option<String> {
     for depth in (1..=modules.len()).rev() {
         let (file, inner) = modules.split_at(depth);
@@ -246,7 +246,7 @@ fn the_checks_see_what_is_not_there() {
     assert!(is_test("limits::addresses::a_budget") && !is_test("domain") && !is_test("Vec::new"));
 }
 
-/// What `src` must not do, by the words that it would take.
+/// Forbidden actions of `src`, and the words that show them.
 const NEVER: [(&str, &[&str]); 3] = [
     ("starts other programs", &["process::Command"]),
     ("asks other servers", &["reqwest", "hyper::client", "ureq"]),

@@ -1,4 +1,4 @@
-//! What keeps browsers careful, and which other origins' scripts they let in.
+//! Security headers for browsers, and CORS.
 
 use super::ASKED;
 use crate::support::{
@@ -41,7 +41,8 @@ async fn preflight(bar: &Bar, origin: &str) -> Answer {
     send(request.header("Access-Control-Request-Headers", SENT)).await
 }
 
-/// What the API reads, and what libraries in pages add: for traces, error reports and analytics, and against caches.
+/// Headers that the API reads, and those that libraries in pages add for traces, error reports and analytics, and
+/// against caches.
 const SENT: &str = "accept,accept-language,authorization,cache-control,content-type,idempotency-key,if-match,if-none-match,prefer,\
                     x-request-id,baggage,traceparent,tracestate,sentry-trace,b3,x-b3-traceid,uber-trace-id,request-id,newrelic,\
                     x-datadog-trace-id,x-datadog-parent-id,elastic-apm-traceparent,x-requested-with,pragma";

@@ -1,4 +1,4 @@
-//! What is kept under a key is for those who may see it now, whoever they were when they asked first.
+//! Replayed responses are authorised anew: only those who may read them now get them.
 
 use super::water;
 use crate::support::{

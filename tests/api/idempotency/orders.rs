@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-/// That an answer is the order of an earlier request.
+/// Asserts that an answer is the order of an earlier request.
 #[track_caller]
 fn repeats(answer: Answer, first: &Value) {
     assert_eq!(answer.header("idempotency-replayed"), Some("true"), "{answer:?}");

@@ -1,4 +1,4 @@
-//! Who shows no token, or asks for what can't be, spends nothing that guests need who do.
+//! Requests without a token, or to unknown routes, spend nothing of the budgets of signed-in guests.
 
 use super::{left, order, with_limits};
 use crate::support::{
@@ -13,7 +13,7 @@ use jsonwebtoken::{EncodingKey, decode_header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// So few that each kind is used up at once by whatever is counted in it.
+/// Limits so low that each is used up at once.
 const FEW: &str = "ordering-address=3,reading-address=3,writing-address=3,refresh-address=3,login-address=3,\
                    registration-address=3";
 
@@ -45,7 +45,7 @@ fn no_refresh_token() -> Value {
     json!({ "refresh_token": BASE64_URL_SAFE_NO_PAD.encode([7; 48]) })
 }
 
-/// The same token, as it will be in some hours: signed, and expired.
+/// Signs a copy of the token that has expired.
 fn expired(token: &str) -> String {
     let claims = token.split('.').nth(1).expect("claims");
     let mut claims: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();

@@ -13,7 +13,7 @@ use std::{fs, sync::Arc};
 use tempfile::TempDir;
 use tokio_rustls::TlsConnector;
 
-/// What a client may send without being anybody: what can't be read, and what can.
+/// Returns requests that need no account: unreadable ones, and valid ones.
 fn anonymous_requests() -> (Vec<String>, Vec<String>) {
     let (mut malformed, mut others) = attacks::requests();
     malformed.extend(
@@ -63,7 +63,7 @@ async fn send(url: &str, request: String) {
     while raw.more(&mut Vec::new()).await {}
 }
 
-/// What the log says, without times and numbers.
+/// Returns the lines of the log without times and numbers.
 fn told(log: &Log) -> Vec<String> {
     let text = log.text();
     let lines = text.lines().map(|line| line.split_once(' ').map_or(line, |(_, rest)| rest));

@@ -1,4 +1,4 @@
-//! Which names are one, and what a name may be made of.
+//! Equality of names, and their allowed characters.
 
 use super::water_with;
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};

@@ -1,4 +1,4 @@
-//! What `GET` answers of a recipe can be put back.
+//! The answer to `GET` of a recipe can be sent back with `PUT`.
 
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};

@@ -1,4 +1,4 @@
-//! What is asked of the database and the broker when somebody scrapes.
+//! Gauges that query the database and the broker at scrape time.
 
 use super::{Scrape, becomes};
 use crate::support::{eventually, executable::Role, installation::Installation};

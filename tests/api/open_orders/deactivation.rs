@@ -21,7 +21,7 @@ async fn customer_id(guest: &Person) -> String {
     id(&guest.get("/me").await.expect(200)).to_owned()
 }
 
-/// How often an order moved, where it stands, and the last move.
+/// Returns the number of transitions of an order, and the last one.
 async fn last_move(staff: &Person, order: &str) -> (usize, Value) {
     let history = staff.get(&format!("/orders/{order}/history")).await.expect(200);
     let moves = history["history"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! What is answered is what the document says.
+//! Responses agree with the document.
 
 use super::{Operation, document, operations, resolved, schema::misfit};
 use crate::dead_letters::{keep, message};
@@ -168,7 +168,7 @@ async fn call(document: &Value, operation: &Operation, person: &Person, id: &str
     .await
 }
 
-/// That an answer is one of those that the operation says it has.
+/// Asserts that the document has this response of the operation.
 #[track_caller]
 fn agrees(document: &Value, operation: &Operation, answer: &Answer) {
     let what = format!("{} {}: {answer:?}", operation.method, operation.path);

@@ -1,4 +1,4 @@
-//! That the document says all there is to say, and that the copy of it in the repository is this one.
+//! The document is complete, and the copy in the repository is current.
 
 use super::{document, operations, resolved, schema::misfit, within};
 use serde_json::Value;
@@ -94,7 +94,7 @@ fn every_answer_has_an_example_that_shows_all_of_it() {
     }
 }
 
-/// Whether it is an object that is answered with: bodies have rules of their own, and a problem has only what it is about.
+/// Recognises objects of responses. Request bodies have rules of their own, and a problem has only its own fields.
 fn is_answer(name: &str, schema: &Value) -> bool {
     schema["properties"].is_object() && schema["additionalProperties"].is_null() && name != "Problem"
 }

@@ -1,4 +1,4 @@
-//! What generators of clients need: whole schemas, each with a name that they can use, and nothing left open.
+//! Rules for generators of clients: complete schemas with usable names, and no open ends.
 
 use super::{document, operations, within};
 use serde_json::Value;
@@ -17,7 +17,7 @@ fn in_snake_case(name: &str) -> String {
     text
 }
 
-/// Whether nothing of it is said elsewhere.
+/// Recognises a schema without references.
 fn is_whole(schema: &Value) -> bool {
     let combined = COMBINED.iter().any(|keyword| schema[keyword].is_array());
     let anything = schema.as_object().unwrap().keys().all(|keyword| keyword == "description");

@@ -1,4 +1,4 @@
-//! What the document says may be sent, may be sent; what it says may not, is refused.
+//! The API accepts what the document allows, and refuses what it forbids.
 
 use super::{document, operations, resolved, schema::misfit, within};
 use crate::support::{Bar, Sqlite};

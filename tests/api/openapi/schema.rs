@@ -1,4 +1,4 @@
-//! Whether a value is as a schema says. It knows what our document uses and refuses to guess about anything else.
+//! A JSON Schema validator for the keywords of our document. It panics on others.
 
 use super::resolved;
 use chrono::DateTime;
@@ -6,11 +6,11 @@ use regex::Regex;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// What only people read, or what is looked at elsewhere.
+/// Keywords that describe, or that other tests check.
 const REMARKS: &[&str] =
     &["description", "examples", "default", "writeOnly", "readOnly", "title", "properties"];
 
-/// Why a value is not as the schema says.
+/// Returns the first difference between a value and the schema.
 pub fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {
     let schema = resolved(document, schema);
     schema

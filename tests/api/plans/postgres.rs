@@ -1,4 +1,4 @@
-//! What PostgreSQL counts: scans of whole tables, and entries that were read of indexes.
+//! Statistics of PostgreSQL: scans of whole tables, and index entries read.
 
 use super::{PAGE, background, requests};
 use crate::documents::commands::block;
@@ -8,7 +8,8 @@ use tokio_postgres::Client;
 /// Filled as for measuring, so that the planner chooses as it will among many.
 const FILL: &str = include_str!("../../../benches/load/fill.sql");
 const ORDERS: &str = "30000";
-/// What else was changed: half of it by the bartender, long ago, so that an index over all of it would not find it soon.
+/// Adds audit entries, half of them old ones of the bartender, so that an index over all entries would not find
+/// them soon.
 const TRAIL: &str = "INSERT INTO audit_entries (id, at, actor_id, action, subject_kind, subject_id, changes)
     SELECT md5('entry ' || n)::uuid, now() - n * interval '30 min',
            CASE WHEN n > 15000 THEN (SELECT id FROM users WHERE email = 'employee@example.com') ELSE md5('actor ' || n % 50)::uuid END,
@@ -19,7 +20,7 @@ const TRAIL: &str = "INSERT INTO audit_entries (id, at, actor_id, action, subjec
 /// On the board of those.
 const LIVE: u64 = 2_200;
 
-/// So often that PostgreSQL has changed from a plan for the values to one for any.
+/// After so many executions PostgreSQL has changed from custom plans to a generic one.
 const REPEATS: u64 = 7;
 
 /// Scans of whole tables, and entries read of the indexes of orders, so far.

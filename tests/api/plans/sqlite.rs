@@ -1,4 +1,4 @@
-//! How SQLite would run each statement. It plans without looking at the data, so a few orders are enough.
+//! SQLite's plan for each statement. SQLite plans without looking at the data, so a few orders are enough.
 
 use super::{background, requests};
 use crate::documents::commands::block;
@@ -14,10 +14,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// The file whose statements are written down: other tests in this process have theirs.
 static FILE: OnceLock<String> = OnceLock::new();
 
-/// What it was asked.
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Listens to one connection.
+/// Records the statements of one connection.
 #[derive(Default)]
 struct Listener {
     concerned: bool,
@@ -37,7 +36,7 @@ impl Instrumentation for Listener {
     }
 }
 
-/// What it was asked since the last time.
+/// Returns the statements since the last call.
 fn heard() -> Vec<String> {
     std::mem::take(&mut STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -48,7 +47,7 @@ struct Step {
     detail: String,
 }
 
-/// What is wrong with the way in which a statement of a request would be run.
+/// Returns what is wrong with SQLite's plan for a statement of a request.
 fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<String> {
     let plan: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");
     let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();

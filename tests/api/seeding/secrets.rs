@@ -121,7 +121,6 @@ async fn health_tells_who_lives() {
     super::refuses(&["health", "--url", "no address"], &[]).await;
 }
 
-/// Where this person goes.
 fn address(person: &Person) -> String {
     let request = person.request(reqwest::Method::GET, "").build().expect("a request");
     request.url().as_str().trim_end_matches('/').to_owned()

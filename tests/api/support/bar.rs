@@ -26,7 +26,6 @@ struct Flags {
     serving: ServeArgs,
 }
 
-/// An open bar.
 pub struct Bar {
     pub url: String,
     pub database: Database,
@@ -87,7 +86,6 @@ impl Bar {
         self.database
     }
 
-    /// Someone without an account.
     pub fn stranger(&self) -> Person {
         Person::new(&self.http, &self.url, None)
     }

@@ -17,7 +17,6 @@ use uuid::Uuid;
 /// The product's limit of deliveries of a message from the queue of orders.
 const DELIVERY_LIMIT: i64 = 1000;
 
-/// Where the broker is.
 pub fn url() -> String {
     std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL names a RabbitMQ server; `make test` provides one")
 }
@@ -46,7 +45,7 @@ impl Prefix {
         self.broker.publisher().publish(id, body.to_vec()).await.expect("a confirm");
     }
 
-    /// How many messages no worker has yet.
+    /// Counts the messages that no worker holds.
     pub async fn waiting(&self) -> u32 {
         self.until_up().await;
         self.broker.depth(Source::Orders).await.expect("the queue is there").messages
@@ -71,7 +70,7 @@ pub async fn delete_all(prefix: &str) {
     let _ = connection.close().await;
 }
 
-/// How many messages of a queue nobody has; none if there is no such queue.
+/// Counts the messages of a queue that no worker holds; none if there is no such queue.
 pub async fn depth(prefix: &str, queue: &str) -> Option<u32> {
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");

@@ -10,7 +10,6 @@ use uuid::Uuid;
 /// The password of the role that is called as its database.
 pub const APP_PASSWORD: &str = "letters, digits & more";
 
-/// Which database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseKind {
     Sqlite,
@@ -79,7 +78,7 @@ impl Database {
         Self { app_url: url.clone(), url, _file: None, server: Some(Dropped(name.to_owned())) }
     }
 
-    /// It as this role, which has the tests' password.
+    /// Returns the URL for this role, which has the tests' password.
     pub fn url_as(&self, role: &str) -> String {
         let mut url = url::Url::parse(&self.url).expect("a URL");
         url.set_username(role).and_then(|()| url.set_password(Some(APP_PASSWORD))).expect("an account");
@@ -91,7 +90,7 @@ impl Database {
         Self { app_url: url.clone(), url, _file: None, server: None }
     }
 
-    /// The same database for someone else. It goes with its owner, not with who borrowed it.
+    /// Borrows the database: it is dropped with its owner, not with the copy.
     pub fn lent(&self) -> Self {
         Self { app_url: self.app_url.clone(), ..Self::at(self.url.clone()) }
     }
@@ -101,7 +100,6 @@ impl Database {
         self.store_of(if self.server.is_some() { 8 } else { 4 })
     }
 
-    /// The same with so many connections.
     pub fn store_of(&self, connections: usize) -> Store {
         match self.url.strip_prefix("sqlite://") {
             Some(path) => Store::sqlite(path.as_ref(), connections).expect("a store"),
@@ -123,7 +121,6 @@ impl Database {
         store.close();
     }
 
-    /// What it is called on the server.
     pub fn name(&self) -> &str {
         &self.server.as_ref().expect("a database on a server").0
     }
@@ -138,7 +135,6 @@ impl Database {
         admin().await.batch_execute(&statements).await.expect("ALTER DATABASE");
     }
 
-    /// Lets everybody in again.
     pub async fn bring_back(&self) {
         let name = self.name();
         let statement = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true");
@@ -165,7 +161,7 @@ impl Database {
         admin().await.batch_execute(&statements).await.expect("ALTER DATABASE");
     }
 
-    /// How many rows PostgreSQL has of these, such as `orders WHERE …`.
+    /// Counts rows in PostgreSQL, such as `orders WHERE …`.
     pub async fn count(&self, rows: &str) -> i64 {
         self.client()
             .await

@@ -20,7 +20,7 @@ pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command 
     command
 }
 
-/// The same under limits of open files, a soft and a hard one.
+/// Builds a command with a soft and a hard limit on open files.
 pub fn limited(limits: (u32, u32), arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let plain = shakerqueue(arguments, environment);
     let mut command = Command::new("/bin/sh");
@@ -101,29 +101,24 @@ impl Role {
         line.rsplit(' ').next().expect("a URL").to_owned()
     }
 
-    /// Asks it to stop.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Sends it this signal.
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
         let sent = std::process::Command::new("kill").args([format!("-{name}"), pid]).status().expect("kill");
         assert!(sent.success());
     }
 
-    /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// Waits for its end.
     pub async fn ended(mut self) -> ExitStatus {
         timeout(WAIT_TIMEOUT, self.child.wait()).await.expect("an end in time").expect("an exit status")
     }
 
-    /// Ends it without asking.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("it is killed");
     }

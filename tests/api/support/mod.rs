@@ -19,7 +19,7 @@ pub use person::Person;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// How long to wait for something that must happen, on a busy machine.
+/// Limit on waiting for something that must happen, on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Asks until there is an answer. Panics, naming what was waited for, when there is none in time.

@@ -9,7 +9,7 @@ use tokio::{
     time::{Duration, sleep, timeout},
 };
 
-/// How often it is started on another port, where some other process took the one that was free.
+/// Attempts to start on another port, because another process may take the free one first.
 const MAX_STARTS: usize = 5;
 
 /// Ends when this is dropped.

@@ -14,7 +14,6 @@ pub struct Person {
     token: Option<String>,
 }
 
-/// What came back.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -60,12 +59,12 @@ impl Person {
         Self { http: http.clone(), url: url.to_owned(), token: token.map(str::to_owned) }
     }
 
-    /// The same person at another `serve`.
+    /// Returns this person as a client of another `serve`.
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
     }
 
-    /// The same person with this token.
+    /// Returns this person with another token.
     pub fn signed_in(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
@@ -91,27 +90,27 @@ impl Person {
         send(self.request(Method::POST, path).json(&body)).await
     }
 
-    /// Overwrites whatever is there.
+    /// Replaces without a precondition (`If-Match: *`).
     pub async fn put(&self, path: &str, body: Value) -> Answer {
         self.put_if(path, "*", body).await
     }
 
-    /// The same where it is still as this tag says.
+    /// Sends the request with `If-Match`.
     pub async fn put_if(&self, path: &str, tag: &str, body: Value) -> Answer {
         send(self.request(Method::PUT, path).header("If-Match", tag).json(&body)).await
     }
 
-    /// Changes whatever is there.
+    /// Changes without a precondition (`If-Match: *`).
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         self.patch_if(path, "*", body).await
     }
 
-    /// The same where it is still as this tag says.
+    /// Sends the request with `If-Match`.
     pub async fn patch_if(&self, path: &str, tag: &str, body: Value) -> Answer {
         send(self.request(Method::PATCH, path).header("If-Match", tag).json(&body)).await
     }
 
-    /// Posts under an `Idempotency-Key`.
+    /// Posts with an `Idempotency-Key`.
     pub async fn post_once(&self, key: &str, path: &str, body: Value) -> Answer {
         send(self.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
     }
@@ -137,7 +136,7 @@ impl Person {
         answer.body
     }
 
-    /// Claims the next order.
+    /// Claims the next order, if one is waiting.
     pub async fn claim(&self) -> Option<Value> {
         let answer = self.ask("/orders/next").await;
         match answer.status {

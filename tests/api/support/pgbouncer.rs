@@ -16,7 +16,7 @@ pub enum Mode {
     Transaction,
 }
 
-/// It ends with its owner.
+/// A private PgBouncer, which ends with its owner.
 pub struct PgBouncer {
     /// The database by way of it.
     pub url: String,

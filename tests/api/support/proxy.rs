@@ -14,7 +14,7 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     Open,
-    /// What the client sends passes; what the server sends waits.
+    /// Forwards what the client sends, and holds back what the server sends.
     Held,
     /// Every connection is closed, and so is each new one.
     Cut,
@@ -22,7 +22,6 @@ enum Line {
 
 /// The line; dropping it leaves it as it is.
 pub struct Proxy {
-    /// Where it listens.
     pub address: SocketAddr,
     line: watch::Sender<Line>,
     probes: Arc<AtomicUsize>,
@@ -59,7 +58,7 @@ impl Proxy {
         (line, url.into())
     }
 
-    /// How many connections asked PostgreSQL whether it is there.
+    /// Counts the connections that probed PostgreSQL.
     pub fn probes(&self) -> usize {
         self.probes.load(Ordering::Relaxed)
     }

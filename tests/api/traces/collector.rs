@@ -52,12 +52,12 @@ impl Collector {
         Self { endpoint, kept, server: handle }
     }
 
-    /// What a role needs to send its spans here, soon.
+    /// Returns the settings that make a role send its spans here, with a short delay.
     pub fn settings(&self) -> [(&str, &str); 2] {
         [("OTEL_EXPORTER_OTLP_ENDPOINT", &self.endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "100")]
     }
 
-    /// What came so far.
+    /// Returns the spans received so far.
     pub fn spans(&self) -> Vec<Seen> {
         self.kept.lock().expect("no panic").clone()
     }

@@ -8,7 +8,7 @@ use regex::Regex;
 use rstest::rstest;
 use std::{fmt::Write, fs, path::Path};
 
-/// Where the documents' bar is.
+/// URL of the bar in documents.
 pub const BAR: &str = "http://127.0.0.1:8080";
 
 /// One script that keeps what each block prints in a file of its own.
@@ -21,7 +21,7 @@ fn script(blocks: &[Block], folder: &Path) -> String {
     script
 }
 
-/// Whether this was printed, but for spaces and line breaks.
+/// Compares what was printed with the document, without spaces and line breaks.
 fn is_as_said(said: &str, printed: &str) -> bool {
     let dense = |text: &str| text.split_whitespace().collect::<String>();
     let parts: Vec<_> = dense(said).split('…').map(regex::escape).collect();

@@ -13,7 +13,7 @@ async fn serve(folder: &Path) -> (Role, Person) {
     (role, Person::new(&Client::new(), &url, None))
 }
 
-/// Whether the guest's list has the order. (Asked for by its id, one that is missing could still come out of a broker.)
+/// Looks for the order in the guest's list. A request by id could find a missing order in a broker.
 async fn finds(guest: &Person, order: &Value) -> bool {
     let list = guest.get("/orders").await.expect(200);
     list["orders"].as_array().expect("orders").iter().any(|found| id(found) == id(order))

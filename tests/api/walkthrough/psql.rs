@@ -1,4 +1,4 @@
-//! What documents do in `psql`: copying old orders, then deleting them until none is left.
+//! Commands of documents in `psql`: copy old orders, then delete them in batches.
 
 use super::{are_here, block, folder, run, shell};
 use crate::documents::{documents, quoted, read};
@@ -7,7 +7,7 @@ use serde_json::json;
 use std::{fs, path::Path};
 use url::Url;
 
-/// What tells PostgreSQL's own programs where a database is.
+/// Environment variables that tell PostgreSQL's programs where a database is.
 fn variables(database: &Database) -> Vec<(&'static str, String)> {
     let url = Url::parse(&database.url).expect("a URL");
     let word = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();

@@ -1,4 +1,4 @@
-//! What happens to `RabbitMQ`.
+//! Faults of `RabbitMQ`.
 
 use crate::{Result, scene::Scene};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What happens to the clock.
+//! Faults of the clock.
 
 use crate::{Result, scene::Scene};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What happens to PostgreSQL.
+//! Faults of PostgreSQL.
 
 use crate::{
     Result,
@@ -34,7 +34,7 @@ pub async fn frozen(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Somebody else than the product.
+/// A role of another application.
 const GREEDY: &str = "greedy";
 
 pub async fn out_of_connections(scene: &mut Scene, hold: Duration) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What happens to PostgreSQL's disk.
+//! Faults of PostgreSQL's disk.
 
 use crate::{Result, scene::Scene};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What happens to the lines between the product and the servers.
+//! Faults of the connections between the product and the servers.
 
 use crate::{
     Result,

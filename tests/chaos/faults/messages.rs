@@ -1,4 +1,4 @@
-//! What happens to the exchange and the queue of orders.
+//! Faults of the exchange and the queue of orders.
 
 use crate::{Result, harness::wait::WAIT_TIMEOUT, scene::Scene};
 use amqprs::channel::{
@@ -8,7 +8,6 @@ use amqprs::channel::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How often the exchange is deleted.
 const DELETIONS: u32 = 100;
 
 /// Deleting a queue destroys what is in it, whoever was promised what: so it is empty then, and nobody orders.
@@ -24,7 +23,7 @@ pub async fn queue_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Nobody but the product repairs it.
+/// Removes the binding of the queue. Only the product repairs it.
 pub async fn queue_unbound(scene: &mut Scene, hold: Duration) -> Result<()> {
     let orders = scene.orders_queue();
     let (connection, channel) = scene.servers.rabbitmq.connect().await?;
@@ -62,7 +61,7 @@ pub async fn exchange_deleted(scene: &mut Scene, _hold: Duration) -> Result<()> 
     Ok(())
 }
 
-/// Nobody takes from it meanwhile, or it would not stay full.
+/// Fills the queue. Workers stop meanwhile, or it would not stay full.
 pub async fn queue_full(scene: &mut Scene, hold: Duration) -> Result<()> {
     let pattern = format!("^{}$", scene.orders_queue().replace('.', "\\."));
     let full = ["set_policy", "--apply-to", "queues", "full", &pattern, r#"{"max-length":1}"#];

@@ -17,7 +17,7 @@ use crate::{Result, proxy::Line, scene::Scene};
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 
-/// What must be there before a fault can strike.
+/// Servers that a fault needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     Plain,
@@ -31,7 +31,7 @@ type Strike = for<'a> fn(&'a mut Scene, Duration) -> LocalBoxFuture<'a, Result<(
 
 pub struct Fault {
     pub name: &'static str,
-    /// What happens, for the list.
+    /// Description in the list of faults.
     pub what: &'static str,
     pub setting: Setting,
     pub strike: Strike,

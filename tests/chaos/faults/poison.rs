@@ -8,17 +8,16 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// How many of each kind.
+/// Messages of each kind.
 const EACH: usize = 50;
 
 /// Known things that a message may be about.
 struct Known {
     customer: String,
-    /// Somebody else.
     bartender: String,
     recipe: String,
     name: String,
-    /// Orders that are stored.
+    /// Ids of recorded orders.
     orders: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What happens to the product's own processes.
+//! Faults of the product's own processes.
 
 use crate::{Result, harness::roles::Role, scene::Scene};
 use rand::RngExt;

@@ -5,7 +5,7 @@ use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What lines do. Open ones are as frequent as all others, so that something gets through.
+/// States of a connection. Half of them are open, so that something gets through.
 const LINES: [Line; 10] = [
     Line::Open,
     Line::Open,

@@ -1,5 +1,5 @@
-//! Somebody takes away what the product has at the broker, while guests order: in any order, and again while
-//! it is being put back.
+//! Deletes the product's queues, exchanges and bindings while guests order: in any order, and again while they are
+//! declared anew.
 
 use crate::{Result, harness::rabbitmq::RabbitMq, scene::Scene};
 use amqprs::channel::{Channel, ExchangeDeleteArguments, QueueDeleteArguments, QueueUnbindArguments};
@@ -7,7 +7,7 @@ use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What is taken away.
+/// A deletion at the broker.
 #[derive(Debug, Clone, Copy)]
 enum Blow {
     Queue,
@@ -20,7 +20,7 @@ enum Blow {
     VirtualHost,
 }
 
-/// Those of the orders' own queue most often.
+/// Deletions to choose from: those of the orders' own queue are the most frequent.
 const BLOWS: [Blow; 11] = [
     Blow::Queue,
     Blow::Queue,
@@ -46,7 +46,7 @@ pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Resu
     Ok(())
 }
 
-/// Anything, in any order.
+/// Deletes everything, in any order.
 pub async fn everything_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {

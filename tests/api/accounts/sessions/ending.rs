@@ -1,4 +1,4 @@
-//! How sessions end: of an account one, or all, and everywhere.
+//! The end of sessions: one or all of an account, at every `serve`.
 
 use super::{Visit, guest, keep, refresh};
 use crate::{
