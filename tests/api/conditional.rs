@@ -28,7 +28,7 @@ async fn with(person: &Person, method: Method, path: &str, header: &str, value: 
     send(person.request(method, path).header(header, value)).await
 }
 
-/// Asserts that nothing changed: the ETag is still this one.
+/// Asserts that nothing changed: the `ETag` is still this one.
 #[track_caller]
 fn is_outdated(answer: Answer, now: &str) -> Value {
     assert_eq!(answer.header("etag"), Some(now), "{answer:?}");

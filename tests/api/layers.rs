@@ -1,5 +1,6 @@
 //! The layers of `src/lib.rs`: each uses those below it, never one above.
 
+use regex::Regex;
 use std::{
     collections::BTreeMap,
     fs,
@@ -66,6 +67,12 @@ fn no_module_uses_one_above_it() {
                 wrong.push(format!("{}: {module} must not use {used}: {why}", file.display()));
             }
         }
+        for reexport in reexports(&text) {
+            let hidden = FORBIDDEN.iter().filter(|(_, to, _)| *to == reexport && *to != module);
+            wrong.extend(hidden.map(|(from, to, why)| {
+                format!("{}: re-exports {to}, which {from} must not use: {why}", file.display())
+            }));
+        }
         if let Some((_, _, why)) = HIDDEN.iter().find(|(from, to, _)| *from == module && has_word(&text, to))
         {
             wrong.push(format!("{}: {why}", file.display()));
@@ -84,6 +91,20 @@ fn the_check_sees_every_way_to_name_a_module() {
     let text = "use crate::{\n    store::{self, Store},\n    domain::{ids::{OrderId}, order::NewOrder},\n    broker,\n};\nfn f() -> crate::http::App {}";
     assert_eq!(uses(text), ["store", "domain", "broker", "http"]);
     assert!(names("let x = diesel::sql_query(\"\");", "diesel") && !names("the_diesel::x", "diesel"));
+}
+
+#[test]
+fn the_check_sees_modules_that_are_re_exported() {
+    for text in [
+        "pub use crate::store::Error;",
+        "use crate::domain::ids;\npub(crate) use crate::{\n    domain::order,\n    store::{self, Store},\n};",
+        "pub type Error = store::Error;",
+        "#[doc(inline)]\npub use crate::store::users as accounts;",
+    ] {
+        assert!(reexports(text).contains(&"store".to_owned()), "{text}");
+    }
+    let text = "use crate::store::Error;\npub use users::Users;\npub fn f(store: &crate::store::Store) {}";
+    assert!(reexports(text).is_empty());
 }
 
 /// Every source file: its path, its module, and its text without comments.
@@ -129,6 +150,16 @@ fn uses(text: &str) -> Vec<String> {
         }
     }
     used
+}
+
+/// The modules that a text re-exports, by `pub use` or as a type of its own name.
+fn reexports(text: &str) -> Vec<String> {
+    let statement = Regex::new(r"\bpub(?:\([a-z ]+\))?\s+(use|type)\b([^;]*);").unwrap();
+    let modules = |(_, [kind, path]): (&str, [&str; 2])| match kind {
+        "use" => uses(path),
+        _ => path.split(|c: char| !c.is_alphanumeric() && c != '_').filter_map(word).collect(),
+    };
+    statement.captures_iter(text).flat_map(|found| modules(found.extract())).collect()
 }
 
 /// The first word of each entry of a `use` group, up to the brace that closes it.

@@ -13,7 +13,7 @@ async fn end_sessions_that_insert(cellar: &Cellar, table: &str, times: u32) {
     cellar.database.execute(&[strike(times), trigger].concat()).await;
 }
 
-/// Ends sessions as `end_sessions` does, but when the transaction commits.
+/// Ends sessions as `end_sessions_that_insert` does, but when the transaction commits.
 async fn end_sessions_that_commit(cellar: &Cellar, table: &str, times: u32) {
     let trigger = format!(
         "CREATE CONSTRAINT TRIGGER strike AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
