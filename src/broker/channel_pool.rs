@@ -21,7 +21,6 @@ use tokio::runtime::Handle;
 const MAX_POOLED_CHANNELS: usize = 8;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Hands out channels of the current connection.
 #[derive(Clone)]
 pub(super) struct ChannelPool(Option<Pool<ChannelManager>>);
 
@@ -60,7 +59,6 @@ impl ChannelPool {
     }
 }
 
-/// An open channel with its connection.
 pub(super) struct PooledChannel {
     channel: OnRuntime<Channel>,
     live: Arc<Live>,

@@ -35,7 +35,6 @@ const STEADY_PERIOD: Duration = Duration::from_secs(5);
 /// out (at 2,047, unless the server is configured otherwise).
 const MAX_LOST_CHANNELS: u16 = 200;
 
-/// The use of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Publishing,

@@ -1,6 +1,5 @@
 //! Errors of publishing, and of other requests to the broker.
 
-/// A message was not published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// No broker, or one that has stopped confirming. The message was not sent.
@@ -23,7 +22,6 @@ pub enum PublishError {
     Duplicate,
 }
 
-/// A request to the broker failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The connection is opened again in the background.
@@ -38,7 +36,6 @@ pub enum QueueError {
     Refused { what: &'static str, reason: String },
 }
 
-/// A message could not be postponed.
 #[derive(Debug, thiserror::Error)]
 pub enum PostponeError {
     #[error(transparent)]

@@ -11,7 +11,6 @@ pub(super) const MAX_PARTS: usize = 128;
 /// Largest message that is read: many times the size of an order or a batch.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
-/// A message is too large to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OversizeError {
     #[error("the message has {0} bytes, and must have at most {MAX_MESSAGE_BYTES}")]
@@ -31,7 +30,6 @@ pub(super) fn check_batch(body: &[u8]) -> Result<(), OversizeError> {
     if split(body).take(MAX_PARTS + 1).count() > MAX_PARTS { Err(OversizeError::Parts) } else { Ok(()) }
 }
 
-/// Joins JSON texts into one body.
 pub(super) fn join<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut body = Vec::new();
     for text in texts {

@@ -3,7 +3,6 @@
 use crate::domain::{ids::OrderId, order::NewOrder};
 use serde::{Deserialize, Serialize};
 
-/// The format that this program writes.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]
@@ -35,7 +34,6 @@ struct Id {
     id: OrderId,
 }
 
-/// A message is no order.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     #[error("not an order: {0}")]
@@ -50,13 +48,11 @@ pub enum DecodeError {
     Foreign(String),
 }
 
-/// Encodes an order as the body of a message.
 pub fn encode(order: &NewOrder) -> Vec<u8> {
     // An order consists of strings, numbers and lists, which JSON can always express.
     serde_json::to_vec(&Outgoing { version: VERSION, order }).unwrap_or_default()
 }
 
-/// Decodes the order in the body of a message.
 pub fn decode(body: &[u8]) -> Result<NewOrder, DecodeError> {
     let Incoming { version, order } =
         serde_json::from_slice(body).map_err(|error| match serde_json::from_slice(body) {

@@ -10,7 +10,6 @@ const COUNT_HEADER: &str = "shakerqueue-failures";
 /// In microseconds since 1970.
 const FIRST_FAILURE_HEADER: &str = "shakerqueue-first-failure";
 
-/// The failed attempts to record a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RetryInfo {
     pub count: u32,

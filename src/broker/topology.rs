@@ -44,7 +44,7 @@ impl MetricLabel for Source {
     }
 }
 
-/// The names of exchanges and queues, all of which begin with the prefix.
+/// The names of exchanges and queues.
 #[derive(Clone)]
 pub(super) struct Topology {
     /// The exchange, the queue and the routing key of orders.

@@ -24,7 +24,6 @@ pub(super) fn write(traces: &[TraceContext], headers: &mut FieldTable) {
     }
 }
 
-/// Reads the trace context of a single order.
 pub(super) fn single(headers: Option<&FieldTable>) -> TraceContext {
     headers.map(|headers| TraceContext::extract(&Read(headers))).unwrap_or_default()
 }

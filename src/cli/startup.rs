@@ -19,8 +19,7 @@ use tokio::{
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(30);
 const DATABASE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(400), Duration::from_millis(800));
 
-/// Connections that may wait to be accepted.
-const LISTEN_BACKLOG: u32 = 1024;
+const LISTEN_BACKLOG_CONNECTIONS: u32 = 1024;
 
 /// Waits until the database answers, and checks that it is usable and has this version's schema.
 pub(super) async fn ready_database(deployment: &Deployment, migrate: bool) -> Result<(), CliError> {
@@ -100,7 +99,7 @@ impl ReservedAddress {
 
     pub(super) fn listen(self) -> Result<TcpListener, CliError> {
         let address = self.address()?;
-        let listener = self.0.listen(LISTEN_BACKLOG).and_then(tokio::net::TcpListener::into_std);
+        let listener = self.0.listen(LISTEN_BACKLOG_CONNECTIONS).and_then(tokio::net::TcpListener::into_std);
         listener.map_err(|error| failed_to_listen(address, &error))
     }
 }

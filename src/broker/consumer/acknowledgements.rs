@@ -28,7 +28,7 @@ impl DeliveryTag {
 /// The unacknowledged deliveries of one channel, by delivery tag.
 #[derive(Debug, Default)]
 pub(crate) struct Acknowledgements {
-    /// Messages and parts.
+    /// The number of the message, and of the part.
     open: BTreeSet<(u64, usize)>,
     settled: BTreeSet<u64>,
 }

@@ -80,10 +80,7 @@ impl Consumer {
         })
     }
 
-    /// Waits for a message and returns it with others that have arrived, at most `max` in all, in the order of their tags.
-    ///
-    /// Returns `None` at the end: the connection or channel is lost, or all deliveries of a cancelled consumer were returned.
-    /// Cancelling the future loses nothing.
+    /// Does what [`Subscription::next_batch`](super::Subscription::next_batch) does. `None` also ends a cancelled consumer.
     pub(crate) async fn next_batch(&mut self, max: usize) -> Option<Vec<Delivery>> {
         let max = max.max(1);
         // It waits only if nothing is left, and then takes what has arrived.
@@ -161,7 +158,6 @@ impl Consumer {
         self.number
     }
 
-    /// Acknowledges deliveries that are handled for good.
     pub(crate) async fn settle(
         &mut self,
         tags: impl IntoIterator<Item = DeliveryTag>,
@@ -194,7 +190,6 @@ impl Consumer {
             .map(drop)
     }
 
-    /// Stops consuming. If the broker answers, unacknowledged messages are back in the queue before this returns.
     pub(crate) async fn close(self) {
         if let Err(error) = self.cancel().await.and(self.channel.close().await) {
             // The end of the connection has the same effect.

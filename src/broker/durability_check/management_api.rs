@@ -18,7 +18,6 @@ const MAX_ANSWER_BYTES: u64 = 1024 * 1024;
 /// There are two queues, and one for each delay before a retry.
 const MAX_QUEUES: usize = 100;
 
-/// Asks for the queues of one prefix.
 #[derive(Clone)]
 pub(crate) struct Management {
     agent: Agent,

@@ -43,7 +43,6 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 const MAX_FAILURES: u32 = 3;
 const DELETE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Checks what the broker does with messages.
 pub(super) struct DurabilityCheck {
     pub(super) topology: Topology,
     pub(super) pool: ChannelPool,
@@ -52,7 +51,6 @@ pub(super) struct DurabilityCheck {
     pub(super) findings: DurabilityFindings,
 }
 
-/// The source of a reason not to publish.
 #[derive(Debug, Clone, Copy)]
 enum Finder {
     Management,
@@ -70,7 +68,6 @@ impl DurabilityFindings {
         Self { breaker, found: Mutex::default() }
     }
 
-    /// Sets or clears a source's reason.
     fn set(&self, finder: Finder, reason: Option<String>) {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let [by_management, by_probes] = &mut *found;
@@ -97,7 +94,6 @@ impl DurabilityFindings {
     }
 }
 
-/// The probes that should be in the queue.
 #[derive(Debug)]
 struct Probes {
     published: u32,
@@ -106,7 +102,6 @@ struct Probes {
     lost_at: Option<Instant>,
 }
 
-/// The result of counting the probes.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     Kept,

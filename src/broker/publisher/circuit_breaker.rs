@@ -86,7 +86,7 @@ impl CircuitBreaker {
         let _ = self.status.subscribe().wait_for(Status::is_up).await;
     }
 
-    /// Returns whether a message may be published now.
+    /// Returns whether a message may be published now: while stalled, one in each interval may.
     pub(in crate::broker) fn admits(&self) -> bool {
         let (state, loses) = {
             let status = self.status.borrow();

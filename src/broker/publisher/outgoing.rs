@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
-/// The queue that a message goes to.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::broker) enum Route {
     Orders,

@@ -54,7 +54,6 @@ pub(in crate::broker) struct PublishTask {
     pub(in crate::broker) confirm_timeout: Duration,
 }
 
-/// A channel to publish on, with its confirms.
 struct Session {
     channel: PooledChannel,
     confirms: Arc<Confirms>,

@@ -25,7 +25,6 @@ const MAX_SECRET_BYTES: u64 = 4096;
 /// Attempts to open a file that another process creates and removes at the same time.
 const MAX_ATTEMPTS: usize = 3;
 
-/// A secret's file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFileError {
     #[error(transparent)]
