@@ -19,7 +19,6 @@ use crate::{
 };
 use clap::{Parser, Subcommand};
 
-/// The order engine of a bar: it accepts orders for cocktails, loses none, and makes none twice.
 #[derive(Debug, Parser)]
 #[command(version = env!("VERSION_AND_REVISION"), about, arg_required_else_help = true, after_help = telemetry::HELP)]
 pub struct Cli {
