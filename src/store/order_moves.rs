@@ -65,26 +65,26 @@ struct MoveRow {
 
 /// Makes a transition and records it. Returns false if the order has changed since it was read. Belongs in a
 /// transaction.
-pub async fn make(conn: &mut Conn, step: &Transition) -> Result<bool> {
-    let standing = OrderUpdate {
-        status: step.to,
-        status_reason: step.reason.as_ref(),
-        bartender_id: step.bartender_id,
-        updated_at: step.at,
-        version: step.version + 1,
+pub async fn make(conn: &mut Conn, transition: &Transition) -> Result<bool> {
+    let update = OrderUpdate {
+        status: transition.to,
+        status_reason: transition.reason.as_ref(),
+        bartender_id: transition.bartender_id,
+        updated_at: transition.at,
+        version: transition.version + 1,
     };
-    let seen = orders::version.eq(step.version).and(orders::status.eq(step.from));
-    let moved = on!(conn, c => diesel::update(orders::table.find(step.order_id).filter(seen)).set(&standing).execute(c))?;
+    let seen = orders::version.eq(transition.version).and(orders::status.eq(transition.from));
+    let moved = on!(conn, c => diesel::update(orders::table.find(transition.order_id).filter(seen)).set(&update).execute(c))?;
     if moved == 0 {
         return Ok(false);
     }
-    on!(conn, c => diesel::insert_into(order_moves::table).values(&MoveRow::of(step)).execute(c))?;
+    on!(conn, c => diesel::insert_into(order_moves::table).values(&MoveRow::of(transition)).execute(c))?;
     Ok(true)
 }
 
 /// Records transitions in the transaction that makes them.
-pub(super) async fn write_down(conn: &mut Conn, steps: &[Transition]) -> Result<()> {
-    let rows: Vec<MoveRow> = steps.iter().map(MoveRow::of).collect();
+pub(super) async fn record(conn: &mut Conn, transitions: &[Transition]) -> Result<()> {
+    let rows: Vec<MoveRow> = transitions.iter().map(MoveRow::of).collect();
     match conn {
         Conn::Pg(conn) => {
             diesel::insert_into(order_moves::table).values(&rows).execute(&mut **conn).await?;
@@ -100,15 +100,15 @@ pub(super) async fn write_down(conn: &mut Conn, steps: &[Transition]) -> Result<
 }
 
 impl MoveRow {
-    fn of(step: &Transition) -> Self {
+    fn of(transition: &Transition) -> Self {
         Self {
-            order_id: step.order_id,
-            number: step.version + 1,
-            from_status: step.from,
-            to_status: step.to,
-            actor_id: step.actor_id,
-            reason: step.reason.clone(),
-            moved_at: step.at,
+            order_id: transition.order_id,
+            number: transition.version + 1,
+            from_status: transition.from,
+            to_status: transition.to,
+            actor_id: transition.actor_id,
+            reason: transition.reason.clone(),
+            moved_at: transition.at,
             request_id: telemetry::request_id().map(|request| request.as_ref().to_owned()),
         }
     }

@@ -1,4 +1,4 @@
-use super::{Conn, Result, on, schema::recipes};
+use super::{Conn, Error, Result, Unique, on, schema::recipes};
 use crate::domain::{
     Timestamp,
     ids::RecipeId,
@@ -84,11 +84,7 @@ impl<'a> RecipeSpecRow<'a> {
 
 /// Adds a recipe. Fails with [`Unique::RecipeName`](super::Unique::RecipeName) if its name is on the menu.
 pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
-    let row = RecipeSpecRow::new(&recipe.spec, recipe.updated_at);
-    on!(conn, c => diesel::insert_into(recipes::table)
-        .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
-        .execute(c))?;
-    Ok(())
+    if add_if_missing(conn, recipe).await? { Ok(()) } else { Err(Error::Taken(Unique::RecipeName)) }
 }
 
 /// Adds a recipe unless its name is on the menu. Returns whether it was added.

@@ -1,6 +1,6 @@
 pub use crate::domain::filters::UserFilter;
 
-use super::{Conn, Result, on, schema::users};
+use super::{Conn, Error, Result, Unique, on, schema::users};
 use crate::domain::{
     Timestamp,
     account::{Email, Role, User},
@@ -8,7 +8,7 @@ use crate::domain::{
     text::Username,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 use diesel::{pg::Pg, sqlite::Sqlite};
@@ -32,45 +32,27 @@ impl From<UserRow> for User {
     }
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = users)]
-struct NewRow<'a> {
-    id: UserId,
-    username: &'a Username,
-    email: &'a Email,
-    role: Role,
-    active: bool,
-    created_at: Timestamp,
-    access_changed_at: Timestamp,
-    password_hash: &'a str,
-}
-
 /// Adds an account. Fails with [`Unique::Email`](super::Unique::Email) if its address is in use.
 pub async fn add(conn: &mut Conn, user: &User, password_hash: &str) -> Result<()> {
-    let row = new_row(user, password_hash);
-    on!(conn, c => diesel::insert_into(users::table).values(row).execute(c))?;
-    Ok(())
+    if add_if_missing(conn, user, password_hash).await? { Ok(()) } else { Err(Error::Taken(Unique::Email)) }
 }
 
 /// Adds an account unless its address is in use. Returns whether it was added.
 pub async fn add_if_missing(conn: &mut Conn, user: &User, password_hash: &str) -> Result<bool> {
-    let row = new_row(user, password_hash);
-    Ok(on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))?
-        == 1)
-}
-
-fn new_row<'a>(user: &'a User, password_hash: &'a str) -> NewRow<'a> {
     let User { id, username, email, role, active, created_at, .. } = user;
-    NewRow {
-        id: *id,
-        username,
-        email,
-        role: *role,
-        active: *active,
-        created_at: *created_at,
-        access_changed_at: *created_at,
-        password_hash,
-    }
+    let row = (
+        users::id.eq(id),
+        users::username.eq(username),
+        users::email.eq(email),
+        users::role.eq(role),
+        users::active.eq(active),
+        users::created_at.eq(created_at),
+        users::access_changed_at.eq(created_at),
+        users::password_hash.eq(password_hash),
+    );
+    let added =
+        on!(conn, c => diesel::insert_into(users::table).values(row).on_conflict_do_nothing().execute(c))?;
+    Ok(added == 1)
 }
 
 /// Finds the account with this address, and its password hash.

@@ -138,39 +138,39 @@ impl LoginAttempt {
     /// Counts the attempt as failed, or returns the delay it has to wait. Part of a transaction.
     pub async fn charge(&self, conn: &mut Conn, now: Timestamp) -> Result<Option<TimeDelta>> {
         let mut charged = Vec::new();
-        for (name, budget) in self.budgets(conn, now).await? {
+        for (name, policy) in self.policies(conn, now).await? {
             let mut attempts = login_attempts::lock_or_begin(conn, name, now).await?;
-            if let Some(wait) = budget.wait(&attempts, now) {
+            if let Some(wait) = policy.wait(&attempts, now) {
                 // A clock was set back, or another is ahead: the delay must not restart until this clock
                 // catches up.
                 if attempts.failed_at > now {
                     attempts.failed_at = now;
-                    budget.keep(conn, name, &attempts, now).await?;
+                    policy.keep(conn, name, &attempts, now).await?;
                 }
                 return Ok(Some(wait));
             }
-            budget.charge(&mut attempts, now);
-            charged.push((name, budget, attempts));
+            policy.charge(&mut attempts, now);
+            charged.push((name, policy, attempts));
         }
-        for (name, budget, attempts) in charged {
-            budget.keep(conn, name, &attempts, now).await?;
+        for (name, policy, attempts) in charged {
+            policy.keep(conn, name, &attempts, now).await?;
         }
         Ok(None)
     }
 
     /// Refunds an attempt whose password was not verified. Part of a transaction.
     pub async fn refund(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
-        for (name, budget) in self.budgets(conn, now).await? {
+        for (name, policy) in self.policies(conn, now).await? {
             if let Some(mut attempts) = login_attempts::lock(conn, name).await? {
                 attempts.failures = (attempts.failures - 1).max(0);
-                budget.keep(conn, name, &attempts, now).await?;
+                policy.keep(conn, name, &attempts, now).await?;
             }
         }
         Ok(())
     }
 
     /// Returns the policies that apply, with the names that they count under.
-    async fn budgets(
+    async fn policies(
         &self,
         conn: &mut Conn,
         now: Timestamp,

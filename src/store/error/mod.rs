@@ -121,15 +121,11 @@ impl From<DieselError> for Error {
         };
         match kind {
             // PostgreSQL names the index, SQLite the columns.
-            Kind::UniqueViolation => match info.constraint_name().unwrap_or_else(|| info.message()) {
-                name if name.contains("users_email") || name.contains("users.email") => {
-                    Self::Taken(Unique::Email)
-                }
-                name if name.contains("recipes_name_key") || name.contains("recipes.name_key") => {
-                    Self::Taken(Unique::RecipeName)
-                }
-                _ => Self::Taken(Unique::Other),
-            },
+            Kind::UniqueViolation => {
+                let name = info.constraint_name().unwrap_or_else(|| info.message());
+                let is_recipe = name.contains("recipes_name_key") || name.contains("recipes.name_key");
+                Self::Taken(if is_recipe { Unique::RecipeName } else { Unique::Other })
+            }
             Kind::ForeignKeyViolation => Self::UnknownReference(Arc::new(error)),
             Kind::NotNullViolation
             | Kind::CheckViolation

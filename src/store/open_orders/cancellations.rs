@@ -105,7 +105,7 @@ impl Cancellation {
         // Later than everything in their history, even if a clock was set back.
         let latest = rows.iter().map(|row| row.updated_at + TimeDelta::microseconds(1)).max();
         let Some(at) = latest.map(|latest| latest.max(now())) else { return Ok(Vec::new()) };
-        let step = |row: &OpenRow| Transition {
+        let transition = |row: &OpenRow| Transition {
             order_id: row.id,
             version: row.version,
             from: row.status,
@@ -115,7 +115,7 @@ impl Cancellation {
             reason: self.reason.clone(),
             at,
         };
-        let steps: Vec<Transition> = rows.iter().map(step).collect();
+        let transitions: Vec<Transition> = rows.iter().map(transition).collect();
         let ids: Vec<OrderId> = rows.into_iter().map(|row| row.id).collect();
         let cancelled = (
             orders::status.eq(Status::Cancelled),
@@ -124,7 +124,7 @@ impl Cancellation {
             orders::version.eq(orders::version + 1),
         );
         on!(conn, c => diesel::update(orders::table.filter(orders::id.eq_any(&ids))).set(cancelled).execute(c))?;
-        order_moves::write_down(conn, &steps).await?;
+        order_moves::record(conn, &transitions).await?;
         Ok(ids)
     }
 }

@@ -204,11 +204,11 @@ impl Board {
 
 async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {
     let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
-    let step = step(&order, Status::InProgress, bartender, None);
-    if !order_moves::make(conn, &step).await? {
+    let transition = transition(&order, Status::InProgress, bartender, None);
+    if !order_moves::make(conn, &transition).await? {
         return Err(store::Error::unavailable("a locked order changed"));
     }
-    Ok(Some(moved(order, step)))
+    Ok(Some(after(order, transition)))
 }
 
 /// Staff see all orders, even those that are no longer stored.
@@ -239,9 +239,9 @@ async fn attempt(
     let Some(target) = action.target(order.status, before, mover) else {
         return Err(TransitionError::Conflict(Box::new(order)));
     };
-    let step = step(&order, target, caller, reason);
-    if order_moves::make(conn, &step).await? {
-        return Ok(moved(order, step));
+    let transition = transition(&order, target, caller, reason);
+    if order_moves::make(conn, &transition).await? {
+        return Ok(after(order, transition));
     }
     // A concurrent transition was faster: report the current status.
     Err(match orders::find(conn, id).await?.map(Box::new) {
@@ -251,7 +251,7 @@ async fn attempt(
     })
 }
 
-fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order_moves::Transition {
+fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order_moves::Transition {
     let bartender_id = match to {
         Status::Pending => None,
         Status::InProgress => order.bartender_id.or(Some(actor.id)),
@@ -272,11 +272,11 @@ fn step(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order
 }
 
 /// Returns the order after the transition.
-fn moved(mut order: Order, step: order_moves::Transition) -> Order {
-    order.status = step.to;
-    order.status_reason = step.reason;
-    order.bartender_id = step.bartender_id;
-    order.updated_at = step.at;
-    order.version = step.version + 1;
+fn after(mut order: Order, transition: order_moves::Transition) -> Order {
+    order.status = transition.to;
+    order.status_reason = transition.reason;
+    order.bartender_id = transition.bartender_id;
+    order.updated_at = transition.at;
+    order.version = transition.version + 1;
     order
 }

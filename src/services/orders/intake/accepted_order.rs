@@ -7,14 +7,14 @@ use std::sync::{
 };
 
 /// Being accepted: location unknown.
-const UNDECIDED_MARK: i64 = i64::MIN;
+const UNKNOWN_MARK: i64 = i64::MIN;
 /// Found in the database, or recorded directly.
 const STORED_MARK: i64 = i64::MAX;
 
 pub(super) struct AcceptedOrder {
     pub(super) order: Arc<NewOrder>,
     /// Time of the last publication in microseconds since the Unix epoch, or one of the marks above.
-    way: AtomicI64,
+    location: AtomicI64,
     attempts: AtomicU8,
     is_answered: AtomicBool,
 }
@@ -23,37 +23,37 @@ impl AcceptedOrder {
     pub(super) fn new(order: Arc<NewOrder>) -> Self {
         Self {
             order,
-            way: AtomicI64::new(UNDECIDED_MARK),
+            location: AtomicI64::new(UNKNOWN_MARK),
             attempts: AtomicU8::new(0),
             is_answered: AtomicBool::new(false),
         }
     }
 
     pub(super) fn set_published(&self, at: Timestamp) {
-        self.way.store(at.micros(), Ordering::Relaxed);
+        self.location.store(at.micros(), Ordering::Relaxed);
     }
 
     /// Marks it as stored: nothing remains to be done for it.
     pub(super) fn set_stored(&self) {
-        self.way.store(STORED_MARK, Ordering::Relaxed);
+        self.location.store(STORED_MARK, Ordering::Relaxed);
     }
 
     /// Returns when it was published, unless it is known to be stored.
     pub(super) fn published_at(&self) -> Option<Timestamp> {
-        match self.way.load(Ordering::Relaxed) {
-            UNDECIDED_MARK | STORED_MARK => None,
+        match self.location.load(Ordering::Relaxed) {
+            UNKNOWN_MARK | STORED_MARK => None,
             micros => Timestamp::from_micros(micros),
         }
     }
 
     /// Returns whether the broker or the database confirmed it.
-    pub(super) fn is_kept(&self) -> bool {
-        self.way.load(Ordering::Relaxed) != UNDECIDED_MARK
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.location.load(Ordering::Relaxed) != UNKNOWN_MARK
     }
 
     /// Returns whether it was found in the database.
     pub(super) fn is_stored(&self) -> bool {
-        self.way.load(Ordering::Relaxed) == STORED_MARK
+        self.location.load(Ordering::Relaxed) == STORED_MARK
     }
 
     /// Returns true for the first caller, who is the one to report the order as safe.

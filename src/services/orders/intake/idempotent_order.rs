@@ -30,21 +30,21 @@ pub(super) struct KeyedRequest {
 
 impl KeyedRequest {
     pub(super) fn new(
-        identity: &OrderIds,
+        order_ids: &OrderIds,
         sender: UserId,
         customer: UserId,
         key: &IdempotencyKey,
         request: Request,
     ) -> Self {
-        let id = identity.derived(sender, customer, key.as_str());
-        let former_id = (sender != customer).then(|| identity.derived(customer, customer, key.as_str()));
+        let id = order_ids.derived(sender, customer, key.as_str());
+        let former_id = (sender != customer).then(|| order_ids.derived(customer, customer, key.as_str()));
         Self { id, former_id, request }
     }
 }
 
 impl Intake {
     /// Places an order once. `is_repeat`: it is known to repeat an earlier request.
-    pub(super) async fn keep_once(
+    pub(super) async fn place_once(
         &self,
         order: Arc<NewOrder>,
         keyed: &KeyedRequest,
@@ -58,19 +58,19 @@ impl Intake {
         })?;
         if !is_first && !keyed.request.repeats(Some(&order), &first.order) {
             // The first may be about to find another stored order, which this one repeats.
-            return if first.is_kept() {
+            return if first.is_confirmed() {
                 Err(PlaceOrderError::Conflict)
             } else {
                 self.replay(&order, keyed).await
             };
         }
         // Every request passes the order on, in case the first one fails: under one id they are one order.
-        let given_on = Arc::clone(&first.order);
-        let taken = if first.is_kept() {
-            self.sink.take(given_on).await.map(Some)
+        let accepted = Arc::clone(&first.order);
+        let taken = if first.is_confirmed() {
+            self.sink.take(accepted).await.map(Some)
         } else {
             // Another process may have accepted an order under this key, or this one before a restart.
-            self.sink.take_unless_stored(given_on).await
+            self.sink.take_unless_stored(accepted).await
         };
         match taken {
             Ok(None) => {

@@ -60,7 +60,7 @@ pub struct Intake {
     menu: Menu,
     sink: OrderSink,
     store: Store,
-    identity: OrderIds,
+    order_ids: OrderIds,
     accepted: Cache<OrderId, Arc<AcceptedOrder>, Bytes>,
     settlement: Settlement,
     waiting: UnstoredSample,
@@ -98,7 +98,7 @@ impl Intake {
         menu: Menu,
         sink: OrderSink,
         store: Store,
-        identity: OrderIds,
+        order_ids: OrderIds,
         settings: &OrderLimits,
         settlement: Settlement,
     ) -> Self {
@@ -107,7 +107,7 @@ impl Intake {
         let is_limited = settings.open_orders != config::OpenOrdersLimit::Off;
         let max_drinks = is_limited.then_some(settings.drinks_per_order);
         let waiting = UnstoredSample::default();
-        Self { menu, sink, store, identity, accepted, settlement, waiting, open, max_drinks }
+        Self { menu, sink, store, order_ids, accepted, settlement, waiting, open, max_drinks }
     }
 
     pub fn open_orders(&self) -> Arc<OpenOrders> {
@@ -150,8 +150,8 @@ impl Intake {
     ) -> Result<PlacedOrder, PlaceOrderError> {
         let customer_id = self.customer(caller, request.customer_id()).await?;
         let keyed =
-            key.map(|key| KeyedRequest::new(&self.identity, caller.id, customer_id, key, request.clone()));
-        let id = keyed.as_ref().map_or_else(|| self.identity.generate(customer_id), |keyed| keyed.id);
+            key.map(|key| KeyedRequest::new(&self.order_ids, caller.id, customer_id, key, request.clone()));
+        let id = keyed.as_ref().map_or_else(|| self.order_ids.generate(customer_id), |keyed| keyed.id);
         let built = self.order(id, customer_id, caller.id, request);
         if let Some(keyed) = &keyed
             && let Some(order) = self.before_keys_of_senders(keyed, caller.id, built.as_ref().ok()).await?
@@ -178,8 +178,8 @@ impl Intake {
             (Err(too_many), None) => return Err(too_many.into()),
         };
         let outcome = match &keyed {
-            None => self.keep(order).await,
-            Some(keyed) => self.keep_once(order, keyed, is_repeat).await,
+            None => self.place_new(order).await,
+            Some(keyed) => self.place_once(order, keyed, is_repeat).await,
         };
         match (&outcome, reservation) {
             (_, None) => {}
@@ -192,7 +192,7 @@ impl Intake {
     }
 
     /// Places an order that no other request stands for.
-    async fn keep(&self, order: Arc<NewOrder>) -> Result<PlacedOrder, PlaceOrderError> {
+    async fn place_new(&self, order: Arc<NewOrder>) -> Result<PlacedOrder, PlaceOrderError> {
         let taken = self.sink.take(Arc::clone(&order)).await?;
         if taken == Placement::Queued {
             let accepted = AcceptedOrder::new(Arc::clone(&order));
@@ -217,7 +217,7 @@ impl Intake {
                 // way.
                 (UnstoredOrder::Whole(Arc::clone(&accepted.order)), accepted.is_stored())
             }
-            None if self.identity.gave(id, customer) => {
+            None if self.order_ids.issued(id, customer) => {
                 (UnstoredOrder::Elsewhere, self.settlement.is_settled_elsewhere(id, now()))
             }
             Some(_) | None => return None,

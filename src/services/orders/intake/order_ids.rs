@@ -47,7 +47,7 @@ impl OrderIds {
     }
 
     /// Returns whether this installation issued the id, to this customer if one is given.
-    pub fn gave(&self, id: OrderId, customer: Option<UserId>) -> bool {
+    pub fn issued(&self, id: OrderId, customer: Option<UserId>) -> bool {
         let [body @ .., a, b, c, d] = *id.0.as_bytes();
         self.mark(&body, None) == [a, b]
             && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
@@ -94,7 +94,7 @@ mod tests {
         for other in [(ana, ana), (till, till), (other_till, ana), (till, other_till), (ana, till)] {
             assert_ne!(by_till, identity.derived(other.0, other.1, "k1"));
         }
-        assert!(identity.gave(by_till, Some(ana)) && !identity.gave(by_till, Some(till)));
+        assert!(identity.issued(by_till, Some(ana)) && !identity.issued(by_till, Some(till)));
     }
 
     #[test]
@@ -111,10 +111,10 @@ mod tests {
         let (bar, other_bar) = (OrderIds::new("bar"), OrderIds::new("other bar"));
         let (ana, ben) = (UserId::new_v7(), UserId::new_v7());
         for id in [bar.generate(ana), bar.derived(ana, ana, "k1")] {
-            assert!(bar.gave(id, None) && bar.gave(id, Some(ana)));
-            assert!(!bar.gave(id, Some(ben)) && !other_bar.gave(id, Some(ana)));
+            assert!(bar.issued(id, None) && bar.issued(id, Some(ana)));
+            assert!(!bar.issued(id, Some(ben)) && !other_bar.issued(id, Some(ana)));
         }
-        let made_up = (0..100).filter(|_| bar.gave(OrderId::new_v7(), Some(ana))).count();
+        let made_up = (0..100).filter(|_| bar.issued(OrderId::new_v7(), Some(ana))).count();
         assert_eq!(made_up, 0, "ids that nobody gave out");
     }
 
