@@ -3,12 +3,17 @@
 use super::{
     Timestamp,
     ids::{EntryId, SubjectId, UserId},
+    openapi_schema::described,
+    validation::via_serde,
     words::words,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{mem, str::FromStr};
-use utoipa::ToSchema;
+use std::mem;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Type},
+};
 use uuid::Uuid;
 
 words! {
@@ -77,7 +82,8 @@ impl Action {
 }
 
 /// The author of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Actor {
     /// An operator at the command line, or ShakerQueue itself.
     System,
@@ -86,14 +92,23 @@ pub enum Actor {
 
 impl Actor {
     /// The word for [`System`](Self::System).
-    pub const SYSTEM: &str = "system";
+    const SYSTEM: &str = "system";
 }
 
-impl FromStr for Actor {
-    type Err = String;
+via_serde!(Actor);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
+described!(Actor: {
+    // The title is the name that generators of clients give it.
+    let operator = ObjectBuilder::new().schema_type(Type::String).title(Some("Operator"));
+    let operator = operator.enum_values(Some([Self::SYSTEM]));
+    AnyOfBuilder::new().item(Ref::from_schema_name(UserId::name())).item(operator).into()
+});
+
+impl TryFrom<String> for Actor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
             Self::SYSTEM => Ok(Self::System),
             id => id
                 .parse()
@@ -223,8 +238,8 @@ mod tests {
     #[test]
     fn an_actor_is_an_account_or_the_system() {
         let id = UserId::new_v7();
-        assert_eq!(id.to_string().parse(), Ok(Actor::Account(id)));
-        assert_eq!("system".parse(), Ok(Actor::System));
-        assert!("System".parse::<Actor>().is_err() && "7".parse::<Actor>().is_err());
+        assert_eq!(Actor::try_from(id.to_string()), Ok(Actor::Account(id)));
+        assert_eq!(Actor::try_from("system".to_owned()), Ok(Actor::System));
+        assert!(["System", "7"].into_iter().all(|text| Actor::try_from(text.to_owned()).is_err()));
     }
 }

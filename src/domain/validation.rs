@@ -240,7 +240,7 @@ macro_rules! via_serde {
         }
     };
 }
-pub(super) use via_serde;
+pub(crate) use via_serde;
 
 /// Joins names for people: `"Negroni" or "Negroni Sbagliato"`. None without names.
 pub fn alternatives(names: &[String]) -> Option<String> {

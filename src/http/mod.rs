@@ -4,6 +4,7 @@ mod app_state;
 mod asset;
 mod compression;
 mod etag;
+mod examples;
 mod extract;
 mod handlers;
 mod head_only;

@@ -1,5 +1,4 @@
-//! What the API answers with.
-
+use super::examples;
 use crate::{
     domain::{
         Timestamp,
@@ -23,43 +22,43 @@ use utoipa::{
     },
 };
 
-/// An order. What can't be known of it while it is queued is null.
+/// An order. Fields that are not known while it is queued are null.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Order)]
+#[schema(as = Order, examples(examples::order))]
 pub struct OrderView {
-    /// Its name for good.
+    /// The id, which never changes.
     id: OrderId,
-    /// Where it stands.
+    /// The status, which transitions change.
     status: Status,
-    /// Why it was cancelled or failed, if someone said.
+    /// The reason why it was cancelled or failed, if one was given.
     #[schema(required)]
     status_reason: Option<Note>,
-    /// What to make: 1 to 20 lines.
+    /// The drinks: 1 to 20 lines.
     items: Vec<OrderLine>,
-    /// Where to.
+    /// The table to which the drinks go.
     #[schema(required)]
     table: Option<Table>,
-    /// What the guest added about the whole order.
+    /// The guest's note about the whole order.
     #[schema(required)]
     note: Option<Note>,
-    /// Whose drinks these are.
+    /// The account for which the drinks are.
     customer_id: UserId,
-    /// Who ordered: the customer, or staff for them.
+    /// The account that ordered: the customer's, or that of staff.
     placed_by: UserId,
-    /// Who works on it, or did last.
+    /// The account that works on it, or did last.
     #[schema(required)]
     bartender_id: Option<UserId>,
     /// 1 (quickest to make) to 4.
     #[schema(minimum = 1, maximum = 4)]
     priority: u8,
-    /// When it was accepted.
+    /// The time at which it was accepted.
     placed_at: Timestamp,
-    /// Its place in the working order.
+    /// The time by which the working order sorts it.
     due_at: Timestamp,
-    /// When it was stored.
+    /// The time at which it was stored.
     #[schema(required)]
     recorded_at: Option<Timestamp>,
-    /// When it last moved.
+    /// The time of its last transition.
     updated_at: Timestamp,
 }
 
@@ -77,7 +76,7 @@ impl From<Order> for OrderView {
 }
 
 impl From<NewOrder> for OrderView {
-    /// An order that is accepted and not stored yet.
+    /// Shows an order that is accepted and not stored yet.
     fn from(order: NewOrder) -> Self {
         Self {
             id: order.id,
@@ -98,26 +97,26 @@ impl From<NewOrder> for OrderView {
     }
 }
 
-/// An order that was accepted and is not stored, of which no more is known here.
+/// An order that was accepted and is not stored, of which this process knows no more.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UnstoredOrder)]
+#[schema(as = UnstoredOrder, examples(json!({ "id": examples::ORDER, "status": "queued", "status_reason": null })))]
 pub struct UnstoredView {
-    /// Its name for good.
+    /// The id, which never changes.
     id: OrderId,
     /// `queued`, or `failed` if it could not be stored.
     status: Status,
-    /// Why it failed.
+    /// The reason why it failed.
     #[schema(required)]
     status_reason: Option<&'static str>,
 }
 
 impl UnstoredView {
-    /// One that another process accepted.
+    /// An order that another process accepted.
     pub fn queued(id: OrderId) -> Self {
         Self { id, status: Status::Queued, status_reason: None }
     }
 
-    /// One that became a dead letter.
+    /// An order that became a dead letter.
     pub fn lost(id: OrderId) -> Self {
         Self {
             id,
@@ -127,25 +126,23 @@ impl UnstoredView {
     }
 }
 
-/// An order, or what is known of it.
+/// An order, or as much as is known of it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum StandingView {
-    /// All of it.
+pub enum OrderStatusView {
     Whole(OrderView),
-    /// Of one that is not stored.
     Unstored(UnstoredView),
 }
 
-// By hand, because what is derived says that it is exactly one of them, and an order is also all that an unstored one is.
-impl PartialSchema for StandingView {
+// By hand: the derived schema demands exactly one of them, and an order has all the fields of an unstored one.
+impl PartialSchema for OrderStatusView {
     fn schema() -> RefOr<Schema> {
         let [whole, unstored] = [OrderView::name(), UnstoredView::name()].map(Ref::from_schema_name);
-        AnyOfBuilder::new().item(whole).item(unstored).into()
+        AnyOfBuilder::new().item(whole).item(unstored).examples([examples::order()]).into()
     }
 }
 
-impl ToSchema for StandingView {
+impl ToSchema for OrderStatusView {
     fn name() -> Cow<'static, str> {
         "OrderStanding".into()
     }
@@ -156,48 +153,48 @@ impl ToSchema for StandingView {
     }
 }
 
-/// One move of an order. Where `from` and `to` are the same the order did not move: another order under its key was not taken.
+/// A transition of an order. Where `from` and `to` are the same the order did not change: another order under its key was refused.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = HistoryEntry)]
-pub struct MoveView {
-    /// Its place, from 1.
+#[schema(as = HistoryEntry, examples(examples::transition))]
+pub struct TransitionView {
+    /// The position in the history, from 1.
     #[schema(minimum = 1)]
     number: i32,
-    /// Where the order stood.
+    /// The status before the transition.
     from: Status,
-    /// Where it stood then.
+    /// The status after the transition.
     to: Status,
-    /// Who moved it.
+    /// The account that made the transition.
     by: UserId,
-    /// Why, if they said.
+    /// The reason, if one was given.
     #[schema(required)]
     reason: Option<Note>,
-    /// When.
+    /// The time of the transition.
     at: Timestamp,
 }
 
-impl From<HistoryEntry> for MoveView {
+impl From<HistoryEntry> for TransitionView {
     fn from(HistoryEntry { number, from, to, actor_id, reason, moved_at }: HistoryEntry) -> Self {
         Self { number, from, to, by: actor_id, reason, at: moved_at }
     }
 }
 
-/// An account.
+/// An account of a guest or of staff.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Account)]
+#[schema(as = Account, examples(examples::account))]
 pub struct UserView {
-    /// Its name for machines.
+    /// The id, which never changes.
     id: UserId,
-    /// Its name for people.
+    /// The name that people see; other accounts may have the same.
     username: Username,
-    /// What it signs in with, in lower case.
+    /// The address that it signs in with, in lower case.
     #[schema(value_type = Email)]
     email: String,
-    /// What it may do.
+    /// The role, which decides what it may do.
     role: Role,
-    /// Whether it may do anything at all.
+    /// False when it is switched off, and may do nothing.
     active: bool,
-    /// When it was made.
+    /// The time at which it was registered.
     created_at: Timestamp,
 }
 
@@ -209,21 +206,25 @@ impl From<User> for UserView {
 
 /// An account that has just signed in.
 #[derive(Serialize, ToSchema)]
-#[schema(as = SignedIn)]
+#[schema(as = SignedIn, examples(json!({
+    "user": examples::account(), "token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIw.c2lnbmVk",
+    "token_type": "Bearer", "expires_at": "2026-11-22T15:17:26Z", "expires_in": 900,
+    "refresh_token": "AaIDxxxwdVOktN6Xt1UYOdcPbWD6Q0qh3kV1R8yq2oZ0lYx4JtB7uN5mE9wS6cKf",
+})))]
 pub struct SignedInView {
-    /// Who signed in.
+    /// The account that signed in.
     user: UserView,
-    /// What proves that, to be sent with each request: `Authorization: Bearer TOKEN`.
+    /// The access token, to be sent with each request: `Authorization: Bearer TOKEN`.
     token: String,
     /// Always `Bearer`.
     #[schema(examples("Bearer"))]
     token_type: &'static str,
-    /// Until when the token counts.
+    /// The time until which the token is valid.
     expires_at: Timestamp,
-    /// In how many seconds that is.
+    /// The same in seconds from now.
     #[schema(minimum = 1)]
     expires_in: i64,
-    /// What the next `token` is got with, once: `POST /token/refresh`.
+    /// The refresh token, which gets the next tokens, once: `POST /token/refresh`.
     refresh_token: String,
 }
 
@@ -240,36 +241,36 @@ impl From<IssuedTokens> for SignedInView {
     }
 }
 
-/// A drink.
+/// A recipe on the menu.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Recipe)]
+#[schema(as = Recipe, examples(examples::recipe))]
 pub struct RecipeView<'a> {
-    /// Its name for machines.
+    /// The id, which never changes.
     id: RecipeId,
-    /// What guests call it.
+    /// The name by which guests order it.
     name: &'a Name,
-    /// How it is built.
+    /// The way in which it is built.
     build: Build,
-    /// What it is served in.
+    /// The glass in which it is served.
     glass: &'a Name,
-    /// What goes in.
+    /// The ingredients with their amounts.
     ingredients: &'a Ingredients,
-    /// What goes on top.
+    /// The garnish, if there is one.
     #[schema(required)]
     garnish: Option<&'a Name>,
-    /// How it is made, in words.
+    /// The instructions for the bartender.
     method: &'a Method,
-    /// How long one takes, whether the recipe or its build says so.
+    /// The time that one drink takes, given by the recipe or else by its build.
     #[schema(minimum = 1, maximum = 600)]
     preparation_seconds: u16,
     /// 1 (quickest to make) to 4.
     #[schema(minimum = 1, maximum = 4)]
     priority: u8,
-    /// Whether it can be had now; false when it is sold out.
+    /// False when it is sold out.
     available: bool,
-    /// When it came onto the menu.
+    /// The time at which it came onto the menu.
     created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     updated_at: Timestamp,
 }
 
@@ -292,13 +293,13 @@ impl<'a> From<&'a Recipe> for RecipeView<'a> {
     }
 }
 
-/// A page of orders.
+/// A page of a list of orders.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = OrderPage)]
+#[schema(as = OrderPage, examples(json!({ "orders": [examples::order()], "next_cursor": examples::CURSOR })))]
 pub struct OrdersView {
-    /// The orders.
+    /// The orders on this page.
     pub orders: Vec<OrderView>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }
@@ -307,36 +308,36 @@ pub struct OrdersView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CancelledOrders, examples(json!({ "cancelled": 1, "order_ids": ["01a203c7-a828-7562-865f-b3ef9919e243"] })))]
 pub struct CancelledView<'a> {
-    /// How many there were.
+    /// The number of cancelled orders.
     pub cancelled: usize,
-    /// Which they were: the latest first, those that were pending before those that were in progress.
+    /// The orders: the latest first, those that were pending before those that were in progress.
     pub order_ids: &'a [OrderId],
 }
 
-/// The moves of an order.
+/// The transitions of an order.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = OrderHistory)]
+#[schema(as = OrderHistory, examples(json!({ "history": [examples::transition()] })))]
 pub struct HistoryView {
-    /// First to last.
-    pub history: Vec<MoveView>,
+    /// The transitions, first to last.
+    pub history: Vec<TransitionView>,
 }
 
-/// A page of accounts.
+/// A page of the list of accounts.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = AccountPage)]
+#[schema(as = AccountPage, examples(json!({ "users": [examples::account()], "next_cursor": null })))]
 pub struct UsersView {
-    /// The accounts.
+    /// The accounts on this page.
     pub users: Vec<UserView>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
-/// The menu.
+/// The recipes on the menu.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RecipePage)]
+#[schema(as = RecipePage, examples(json!({ "recipes": [examples::recipe()], "next_cursor": null })))]
 pub struct MenuView<'a> {
-    /// The drinks.
+    /// The recipes, sorted by name.
     pub recipes: Vec<RecipeView<'a>>,
     /// Always null: the menu comes whole.
     #[schema(required)]

@@ -1,32 +1,32 @@
-//! Every route but those about health, and the API's document (OpenAPI 3.1), which lists the same handlers.
+//! The routes, except those about health, and the API's document (OpenAPI 3.1), which lists the same handlers.
 
 use super::{
     handlers::{
-        accounts, audit, dead_letters, docs, health, metrics, orders, problem_types, recipes, sessions,
-        static_documents::documents, users,
+        accounts, audit, dead_letters, health, metrics, order_list, orders, recipes, sessions,
+        static_documents::{self, StaticDocuments},
+        users,
     },
-    openapi::{ABOUT, EachMove, Public, Shared, Summaries, complete_text},
+    openapi::{ABOUT, EachAction, Public, Shared, complete_text},
     problem::Problem,
 };
-use actix_web::{
-    HttpRequest, HttpResponse,
-    web::{self, ServiceConfig},
-};
+use actix_web::web::{self, Data, ServiceConfig};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
 
-/// Every route but those about health.
 pub fn routes(config: &mut ServiceConfig) {
     // Routes are tried in this order: the busiest comes first.
     config
+        .app_data(DOCUMENTS.clone())
         .service(
-            web::resource("/orders").route(web::get().to(orders::list)).route(web::post().to(orders::place)),
+            web::resource("/orders")
+                .route(web::get().to(order_list::list))
+                .route(web::post().to(orders::place)),
         )
-        .service(web::resource("/openapi.json").route(web::get().to(show)))
-        .service(web::resource("/docs").route(web::get().to(docs::page)))
-        .service(web::resource("/docs/{name}").route(web::get().to(docs::part)))
-        .service(web::resource("/problems").route(web::get().to(problem_types::list)))
-        .service(web::resource("/problems/{name}").route(web::get().to(problem_types::show)))
+        .service(web::resource("/openapi.json").route(web::get().to(static_documents::openapi)))
+        .service(web::resource("/docs").route(web::get().to(static_documents::docs)))
+        .service(web::resource("/docs/{name}").route(web::get().to(static_documents::docs_part)))
+        .service(web::resource("/problems").route(web::get().to(static_documents::problems)))
+        .service(web::resource("/problems/{name}").route(web::get().to(static_documents::problem)))
         .service(web::resource("/register").route(web::post().to(accounts::register)))
         .service(web::resource("/login").route(web::post().to(sessions::login)))
         .service(web::resource("/token/refresh").route(web::post().to(sessions::refresh)))
@@ -64,32 +64,26 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/orders/{id}/{move}").route(web::post().to(orders::act)));
 }
 
-/// The document as text.
+/// Returns the text of the API's document.
 pub fn document() -> &'static str {
     &TEXT
 }
 
-/// `GET /openapi.json`: this document.
-#[utoipa::path(get, path = "/openapi.json", operation_id = "get_document", tag = "system",
-    responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
-pub async fn show(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    Ok(documents().await?.openapi.answer(&request))
-}
-
-/// Its text, made once.
 static TEXT: LazyLock<String> = LazyLock::new(|| complete_text(&Document::openapi()));
+static DOCUMENTS: LazyLock<Data<StaticDocuments>> =
+    LazyLock::new(|| Data::new(StaticDocuments::new(document)));
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "ShakerQueue", description = ABOUT, license(name = "MIT", identifier = "MIT")),
-    servers((url = "/", description = "Where this document comes from.")),
+    servers((url = "/", description = "The server of this document.")),
     tags(
-        (name = "accounts", description = "Registering, signing in, and who may do what."),
-        (name = "menu", description = "What there is to order."),
-        (name = "orders", description = "Placing orders, following and working them."),
+        (name = "accounts", description = "Registering, signing in, and roles."),
+        (name = "menu", description = "The drinks that guests can order."),
+        (name = "orders", description = "Placing, following and working orders."),
         (name = "dead-letters", description = "Accepted orders that could not be stored."),
-        (name = "audit", description = "Who changed what."),
-        (name = "system", description = "How the service is, and what it offers."),
+        (name = "audit", description = "Records of changes: who changed what."),
+        (name = "system", description = "Health, metrics and documentation of the service."),
     ),
     paths(
         accounts::register,
@@ -107,7 +101,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| complete_text(&Document::openap
         recipes::replace,
         recipes::archive,
         recipes::set_available,
-        orders::list,
+        order_list::list,
         orders::place,
         orders::next,
         orders::cancel_all,
@@ -122,13 +116,13 @@ static TEXT: LazyLock<String> = LazyLock::new(|| complete_text(&Document::openap
         health::alive,
         health::ready,
         metrics::show,
-        problem_types::list,
-        problem_types::show,
-        docs::page,
-        docs::part,
-        show,
+        static_documents::problems,
+        static_documents::problem,
+        static_documents::docs,
+        static_documents::docs_part,
+        static_documents::openapi,
     ),
     components(schemas(Problem)),
-    modifiers(&EachMove, &Shared, &Summaries, &Public),
+    modifiers(&EachAction, &Shared, &Public),
 )]
 struct Document;

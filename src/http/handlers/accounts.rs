@@ -1,11 +1,11 @@
-//! Registering, and one's own account.
+//! Registration, and the caller's own account.
 
 use crate::http::{
     app_state::AppState,
     extract::{auth::SignedIn, client_ip::client_address, idempotency, json::Json},
     middleware::rate_limit::SignIn,
     openapi::{
-        AccountInactive, EmailTaken, ForBody, ForToken, Key, KeyReused, NotPermitted, TooManyFailures,
+        AccountInactive, EmailTaken, ForBody, ForToken, KeyHeader, KeyReused, NotPermitted, TooManyFailures,
         Unavailable,
     },
     problem::Problem,
@@ -28,24 +28,24 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// An account to be.
+/// The account that a guest registers.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "username": "Ana", "email": "ana@example.com", "password": "seven green limes" })))]
 pub struct Registration {
-    /// How the account is called; others may be called the same.
+    /// The name that people see; other accounts may have the same.
     username: Username,
-    /// What it signs in with.
+    /// The address that it signs in with.
     email: Email,
-    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not among the first that somebody would guess.
+    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not easy to guess.
     #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
     password: Password,
 }
 
-/// `POST /register`: makes a customer.
+/// Registers a customer and signs in
 #[utoipa::path(post, path = "/register", operation_id = "register", tag = "accounts",
-    params(Key),
+    params(KeyHeader),
     request_body = Registration,
     responses(
         (status = 201, description = "The account, signed in.", body = SignedInView,
@@ -68,7 +68,7 @@ pub async fn register(
         .json(SignedInView::from(signed_in)))
 }
 
-/// `GET /me`: the caller's own account.
+/// Shows the caller's own account
 #[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "accounts", security(("token" = [])),
     responses((status = 200, description = "The account.", body = UserView), ForToken, Unavailable))]
 pub async fn me(app: Data<AppState>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
@@ -78,25 +78,27 @@ pub async fn me(app: Data<AppState>, SignedIn(caller): SignedIn) -> Result<impl 
     }
 }
 
-/// A password instead of another.
+/// The old password and the new one.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "current_password": "password123", "new_password": "seven green limes" })))]
 pub struct PasswordChange {
-    /// The one until now.
+    /// The password that the account has.
     #[schema(format = Password, write_only)]
     current_password: String,
-    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not among the first that somebody would guess.
+    /// 8 to 72 bytes in UTF-8 when it is normalized (NFKC), and not easy to guess.
     #[schema(value_type = String, format = Password, write_only, min_length = 2, max_length = 72)]
     new_password: Password,
 }
 
-/// `PUT /me/password`: another password, for who knows the old one. The account's other sessions end.
+/// Changes the password of the caller, who must know the old one
+///
+/// The account's other sessions end.
 #[utoipa::path(put, path = "/me/password", operation_id = "change_password", tag = "accounts",
     security(("token" = [])),
     request_body = PasswordChange,
-    responses((status = 204, description = "It counts from now on."), ForToken, NotPermitted,
+    responses((status = 204, description = "The new password counts from now on."), ForToken, NotPermitted,
         TooManyFailures, ForBody, Unavailable))]
 pub async fn change_password(
     app: Data<AppState>,

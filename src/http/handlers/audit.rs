@@ -1,18 +1,19 @@
-//! Who changed what, for admins.
+//! The audit trail, for admins.
 
 use crate::http::{
     app_state::AppState,
+    examples,
     extract::{
         auth::Admin,
-        query::{self, Query, wrong},
+        query::{PageLimit, Query, TimeParam, page_response, query_parameters, wrong},
     },
-    openapi::{ForQuery, ForToken, Page, Unavailable, Which},
+    openapi::{ForQuery, ForToken, Unavailable},
     problem::Problem,
 };
 use crate::{
     domain::{
         Timestamp,
-        audit::{Action, Change, Entry, SubjectKind},
+        audit::{Action, Actor, Change, Entry, SubjectKind},
         ids::{EntryId, SubjectId, UserId},
     },
     services::audit::AuditFilter,
@@ -21,33 +22,33 @@ use actix_web::{HttpRequest, Responder, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What something was done to.
+/// The account, recipe, order or dead letter that was changed.
 #[derive(Serialize, ToSchema)]
 struct Subject {
-    /// What kind of thing it is.
+    /// The kind of the subject.
     kind: SubjectKind,
-    /// Which one.
+    /// The id of the subject.
     id: SubjectId,
 }
 
-/// Something that somebody changed.
+/// A change that somebody made.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditEntry)]
+#[schema(as = AuditEntry, examples(examples::audit_entry))]
 struct EntryView {
-    /// Its name.
+    /// The id of the entry.
     id: EntryId,
-    /// When it was done.
+    /// The time of the change.
     at: Timestamp,
-    /// Who did it; null for an operator at the command line.
+    /// The account that made it; null for an operator at the command line.
     #[schema(required)]
     actor_id: Option<UserId>,
-    /// What was done.
+    /// The kind of the change.
     action: Action,
-    /// What it was done to.
+    /// The account, recipe, order or dead letter that was changed.
     subject: Subject,
-    /// What is different since, as far as it is told: a password is not.
+    /// The fields that differ. Passwords are never shown.
     changes: Vec<Change>,
-    /// The `X-Request-Id` of the request that asked for it; null at the command line.
+    /// The `X-Request-Id` of the request; null at the command line.
     #[schema(required)]
     request_id: Option<String>,
 }
@@ -61,48 +62,61 @@ impl From<Entry> for EntryView {
 
 /// A page of the audit trail.
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuditPage)]
+#[schema(as = AuditPage, examples(json!({ "entries": [examples::audit_entry()], "next_cursor": null })))]
 struct TrailView {
-    /// The entries.
+    /// The entries on this page.
     entries: Vec<EntryView>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// The audit trail, in cursors.
 const LIST: char = 'a';
 
-/// What may be asked of it.
-const KNOWN: &[&str] = &["actor", "action", "subject_kind", "subject_id", "from", "until", "limit", "cursor"];
+query_parameters! {
+    paged
+    /// Filters of the audit trail; all of them must match.
+    AuditParams {
+        /// Only changes by this account, or by `system`: an operator at the command line.
+        #[param(inline)]
+        actor: Actor,
+        /// Only changes of this kind.
+        action: Action,
+        /// Only changes of this kind of thing.
+        subject_kind: SubjectKind,
+        /// Only changes of this account, recipe, order or dead letter.
+        subject_id: SubjectId,
+        /// Only changes at this time or later (1970 to 9999).
+        #[param(value_type = Option<Timestamp>)]
+        from: TimeParam,
+        /// Only changes before this time (1970 to 9999), which must be later than `from`.
+        #[param(value_type = Option<Timestamp>)]
+        until: TimeParam,
+    }
+}
 
-/// `GET /audit`: who changed what, newest first.
+/// Lists recorded changes, newest first
 #[utoipa::path(get, path = "/audit", operation_id = "list_audit_entries", tag = "audit",
     security(("token" = ["admin"])),
-    params(Which, Page),
+    params(AuditParams),
     responses((status = 200, description = "A page of the trail.", body = TrailView,
         headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
-pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, KNOWN)?;
-    let limit = query.limit()?;
-    let filter = AuditFilter {
-        actor: query.parsed("actor")?,
-        action: query.parsed("action")?,
-        kind: query.parsed("subject_kind")?,
-        subject: query
-            .text("subject_id")
-            .map(str::parse)
-            .transpose()
-            .map_err(|_| wrong("subject_id", "must be an id"))?,
-        from: query.moment("from")?,
-        until: query.moment("until")?,
-    };
-    if filter.from.zip(filter.until).is_some_and(|(from, until)| from >= until) {
+pub async fn list(
+    app: Data<AppState>,
+    _: Admin,
+    request: HttpRequest,
+    query: Query<AuditParams>,
+) -> Result<impl Responder, Problem> {
+    let AuditParams { actor, action, subject_kind, subject_id, from, until, limit, ref cursor } =
+        query.params;
+    let (from, until) = (from.map(|from| from.0), until.map(|until| until.0));
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
         return Err(wrong("until", "must be later than from"));
     }
-    let after = query.cursor(LIST)?;
-    let mut page = app.trail.page(filter, after, limit + 1).await?;
-    let next = query.cut(&mut page, limit, LIST, Entry::page_key, None);
-    let entries = page.into_iter().map(EntryView::from).collect();
-    query::page(&request, next.as_deref(), TrailView { entries, next_cursor: next.clone() }).await
+    let page = query.page(LIST, limit, cursor.as_deref())?;
+    let filter = AuditFilter { actor, action, kind: subject_kind, subject: subject_id, from, until };
+    let mut entries = app.trail.page(filter, page.after, page.limit()).await?;
+    let next_cursor = page.cut(&mut entries, Entry::page_key, None);
+    let entries = entries.into_iter().map(EntryView::from).collect();
+    page_response(&request, next_cursor.clone(), TrailView { entries, next_cursor }).await
 }

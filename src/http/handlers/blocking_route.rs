@@ -1,4 +1,4 @@
-//! A route that blocks its thread, for tests of the watchdog: in debug builds that are asked for it, and in no document.
+//! A route that blocks its thread, for tests of the watchdog. It exists in debug builds only, on demand, and is in no document.
 
 use actix_web::{
     HttpResponse,
@@ -6,7 +6,6 @@ use actix_web::{
 };
 use std::{thread::sleep, time::Duration};
 
-/// The longest that a thread can be blocked.
 const MAX_BLOCK: Duration = Duration::from_secs(120);
 
 pub fn routes(config: &mut ServiceConfig) {

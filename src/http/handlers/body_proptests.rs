@@ -142,7 +142,7 @@ fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
         read::<sessions::Refresh>(body),
         read::<users::AccountChange>(body),
         read::<recipes::Availability>(body),
-        read::<orders::Because>(body),
+        read::<orders::ActionReason>(body),
         read::<orders::CancelAll>(body),
         read::<Request>(body),
         read::<RecipeDraft>(body),

@@ -1,12 +1,11 @@
-//! Accepted orders that could not be stored, for admins.
-
 use crate::http::{
     app_state::AppState,
+    examples,
     extract::{
         auth::Admin,
-        query::{self, Query, wrong},
+        query::{PageLimit, Query, page_response, query_parameters},
     },
-    openapi::{Decided, ForQuery, ForToken, Missing, Page, Replayed, Unavailable, Unstorable},
+    openapi::{ForQuery, ForToken, Missing, Replayed, Unavailable, Unstorable},
     problem::Problem,
 };
 use crate::{
@@ -22,41 +21,42 @@ use actix_web::{
     web::{Data, Path},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use deserr::Deserr;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// An accepted order that could not be stored.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DeadLetter)]
+#[schema(as = DeadLetter, examples(examples::dead_letter))]
 struct DeadLetterView {
-    /// Its name.
+    /// The id, which never changes.
     id: DeadLetterId,
-    /// The order that it would have been, if it says so.
+    /// The id of the order, if the message has one.
     #[schema(required)]
     order_id: Option<OrderId>,
-    /// Why it could not be stored.
+    /// The reason why it could not be stored.
     reason: String,
-    /// How often it was tried.
+    /// The number of attempts to store it.
     #[schema(minimum = 1)]
     attempts: u32,
-    /// When storing it failed for the first time.
+    /// The time of the first failed attempt.
     first_failed_at: Timestamp,
-    /// When it was given up.
+    /// The time at which it became a dead letter.
     created_at: Timestamp,
-    /// What was decided about it; null while it waits for that.
+    /// The decision about it; null while it waits for one.
     #[schema(required)]
     resolution: Option<Resolution>,
-    /// When that was decided.
+    /// The time of the decision.
     #[schema(required)]
     resolved_at: Option<Timestamp>,
-    /// Who decided; null for an operator at the command line.
+    /// The account that decided; null for an operator at the command line.
     #[schema(required)]
     resolved_by: Option<UserId>,
-    /// The message, if it is text; only where one letter is asked for.
+    /// The message, if it is text; only where one dead letter is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     payload: Option<String>,
-    /// The message byte by byte, in Base64 (RFC 4648); only where one letter is asked for.
+    /// The message byte by byte, in Base64 (RFC 4648); only where one dead letter is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     payload_base64: Option<String>,
@@ -86,47 +86,69 @@ impl From<DeadLetter> for DeadLetterView {
 
 /// A page of dead letters.
 #[derive(Serialize, ToSchema)]
-#[schema(as = DeadLetterPage)]
+#[schema(as = DeadLetterPage, examples(json!({ "dead_letters": [examples::listed_dead_letter()], "next_cursor": null })))]
 struct DeadLettersView {
-    /// The letters.
+    /// The dead letters on this page.
     dead_letters: Vec<DeadLetterView>,
-    /// Where the next page begins, if there is one.
+    /// The cursor of the next page, if there is one.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// The list of dead letters, in cursors.
 const LIST: char = 'd';
 
-/// `GET /dead-letters`: newest first.
-#[utoipa::path(get, path = "/dead-letters", operation_id = "list_dead_letters", tag = "dead-letters",
-    security(("token" = ["admin"])),
-    params(Decided, Page),
-    responses((status = 200, description = "A page of them.", body = DeadLettersView, headers(("Link" = String))),
-        ForToken, ForQuery, Unavailable))]
-pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, &["resolution", "limit", "cursor"])?;
-    let limit = query.limit()?;
-    let filter = match query.text("resolution") {
-        None | Some("open") => DeadLetterFilter::Open,
-        Some("all") => DeadLetterFilter::All,
-        Some(word) => DeadLetterFilter::Resolved(
-            word.parse()
-                .map_err(|problem: String| wrong("resolution", format!("{problem}, or open, or all")))?,
-        ),
-    };
-    let after = query.cursor(LIST)?.map(|(at, id)| (at, DeadLetterId(id)));
-    let mut page = app.dead_letters.page(filter, after, limit + 1).await?;
-    let next = query.cut(&mut page, limit, LIST, |letter| (letter.created_at, letter.id.0), None);
-    let dead_letters = page.into_iter().map(DeadLetterView::from).collect();
-    query::page(&request, next.as_deref(), DeadLettersView { dead_letters, next_cursor: next.clone() }).await
+query_parameters! {
+    paged
+    /// Filters of the list of dead letters.
+    DeadLetterParams {
+        /// `open` (the default): those that wait for a decision; `replayed` or `discarded`: those with this decision; or `all`.
+        #[param(inline)]
+        resolution: ResolutionParam,
+    }
 }
 
-/// `GET /dead-letters/{id}`: one with its message.
+#[derive(Clone, Copy, Deserr, ToSchema)]
+#[deserr(rename_all = lowercase)]
+#[schema(rename_all = "lowercase", default = "open")]
+enum ResolutionParam {
+    Open,
+    Replayed,
+    Discarded,
+    All,
+}
+
+/// Lists dead letters, newest first
+#[utoipa::path(get, path = "/dead-letters", operation_id = "list_dead_letters", tag = "dead-letters",
+    security(("token" = ["admin"])),
+    params(DeadLetterParams),
+    responses((status = 200, description = "A page of dead letters.", body = DeadLettersView, headers(("Link" = String))),
+        ForToken, ForQuery, Unavailable))]
+pub async fn list(
+    app: Data<AppState>,
+    _: Admin,
+    request: HttpRequest,
+    query: Query<DeadLetterParams>,
+) -> Result<impl Responder, Problem> {
+    let DeadLetterParams { resolution, limit, ref cursor } = query.params;
+    let page = query.page(LIST, limit, cursor.as_deref())?;
+    let filter = match resolution {
+        None | Some(ResolutionParam::Open) => DeadLetterFilter::Open,
+        Some(ResolutionParam::Replayed) => DeadLetterFilter::Resolved(Resolution::Replayed),
+        Some(ResolutionParam::Discarded) => DeadLetterFilter::Resolved(Resolution::Discarded),
+        Some(ResolutionParam::All) => DeadLetterFilter::All,
+    };
+    let after = page.after.map(|(at, id)| (at, DeadLetterId(id)));
+    let mut letters = app.dead_letters.page(filter, after, page.limit()).await?;
+    let next_cursor = page.cut(&mut letters, |letter| (letter.created_at, letter.id.0), None);
+    let dead_letters = letters.into_iter().map(DeadLetterView::from).collect();
+    page_response(&request, next_cursor.clone(), DeadLettersView { dead_letters, next_cursor }).await
+}
+
+/// Shows a dead letter with its message
 #[utoipa::path(get, path = "/dead-letters/{id}", operation_id = "get_dead_letter", tag = "dead-letters",
     security(("token" = ["admin"])),
-    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
-    responses((status = 200, description = "The letter and its message.", body = DeadLetterView),
+    params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
+    responses((status = 200, description = "The dead letter and its message.", body = DeadLetterView),
         ForToken, Missing, Unavailable))]
 pub async fn show(app: Data<AppState>, _: Admin, id: Path<String>) -> Result<impl Responder, Problem> {
     let (letter, payload) =
@@ -138,11 +160,11 @@ pub async fn show(app: Data<AppState>, _: Admin, id: Path<String>) -> Result<imp
     }))
 }
 
-/// `POST /dead-letters/{id}/replay`: stores its order after all, under the same id.
+/// Stores the order of a dead letter after all, under the same id
 #[utoipa::path(post, path = "/dead-letters/{id}/replay", operation_id = "replay_dead_letter", tag = "dead-letters",
     security(("token" = ["admin"])),
-    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
-    responses((status = 200, description = "Its order is stored, now or since an earlier replay.", body = DeadLetterView),
+    params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
+    responses((status = 200, description = "The order is stored, now or since an earlier replay.", body = DeadLetterView),
         ForToken, Missing, Unstorable, Unavailable))]
 pub async fn replay(
     app: Data<AppState>,
@@ -153,11 +175,13 @@ pub async fn replay(
     Ok(HttpResponse::Ok().json(DeadLetterView::from(letter)))
 }
 
-/// `DELETE /dead-letters/{id}`: gives it up. It can still be read, and replayed.
+/// Discards a dead letter
+///
+/// It can still be read, and replayed.
 #[utoipa::path(delete, path = "/dead-letters/{id}", operation_id = "discard_dead_letter", tag = "dead-letters",
     security(("token" = ["admin"])),
-    params(("id" = DeadLetterId, Path, description = "Which dead letter.")),
-    responses((status = 204, description = "It is given up, now or since earlier."),
+    params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
+    responses((status = 204, description = "The dead letter is discarded, now or since earlier."),
         ForToken, Missing, Replayed, Unavailable))]
 pub async fn discard(
     app: Data<AppState>,
@@ -168,7 +192,7 @@ pub async fn discard(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// What is no id names no letter.
+/// Text that is no id names no dead letter: 404.
 fn read(text: &str) -> Result<DeadLetterId, Problem> {
     text.parse().map_err(|_| Problem::not_found("dead letter"))
 }

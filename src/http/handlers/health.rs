@@ -1,6 +1,6 @@
-//! Whether this process lives, and whether it is ready.
+//! Liveness and readiness of this process.
 
-use crate::http::{middleware::access_log::LoggedCause, server::thread_watchdog::ThreadWatchdog};
+use crate::http::{examples, middleware::access_log::LoggedCause, server::thread_watchdog::ThreadWatchdog};
 use crate::{
     services::health::{DatabaseState, Health, HealthReport, Missing},
     telemetry::metrics::MetricLabel,
@@ -12,22 +12,26 @@ use actix_web::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// That the process lives.
+/// The answer of a process that lives.
 #[derive(Serialize, ToSchema)]
+#[schema(examples(json!({ "status": "ok" })))]
 struct Alive {
     /// Always `ok`.
     #[schema(examples("ok"))]
     status: &'static str,
 }
 
-/// Whether requests should come here.
+/// The readiness of the process for requests.
 #[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "missing": [examples::missing_part()], "parts": { "broker": "down", "database": "up", "http": "up" }, "status": "ready",
+})))]
 struct Readiness {
-    /// What it means that parts are down. Not there while all are up.
+    /// The parts that are down, and the consequences. Not there while all are up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<MissingView>)]
     missing: Vec<MissingView>,
-    /// What it depends on.
+    /// The state of each part.
     parts: Parts,
     /// `ready`, `unavailable`, or `stopping` in a process that ends.
     #[schema(pattern = "^(ready|unavailable|stopping)$")]
@@ -36,18 +40,18 @@ struct Readiness {
 
 /// A part that is down.
 #[derive(Serialize, ToSchema)]
-#[schema(as = MissingPart)]
+#[schema(as = MissingPart, examples(examples::missing_part))]
 struct MissingView {
-    /// What this process can't do without it, for people.
+    /// The work that this process can't do without it, for people.
     fails: &'static [&'static str],
-    /// Which part: `database`, `broker`, or `http`, the threads that answer requests.
+    /// `database`, `broker`, or `http`, the threads that answer requests.
     #[schema(pattern = "^(database|broker|http)$")]
     part: &'static str,
-    /// Why, for people, where that is known.
+    /// The reason, for people, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     reason: Option<String>,
-    /// What it does without it, for people.
+    /// The work that this process does without it, for people.
     #[schema(examples("taking orders, which are stored directly (201)"))]
     works: &'static [&'static str],
 }
@@ -58,7 +62,7 @@ impl From<Missing> for MissingView {
     }
 }
 
-/// Which parts are up.
+/// The state of each part.
 #[derive(Serialize, ToSchema)]
 struct Parts {
     /// `up` or `down`; not there where there is no broker.
@@ -73,7 +77,7 @@ struct Parts {
     http: &'static str,
 }
 
-/// The threads that answer requests, while one of them does not run.
+/// The part `http` while a thread that answers requests does not run.
 const STALLED_THREADS: MissingView = MissingView {
     fails: &["requests on connections whose thread does not run; the process ends when it stays so"],
     part: "http",
@@ -87,18 +91,18 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(web::resource("/readyz").route(web::get().to(ready)));
 }
 
-/// `GET /healthz`: whether the process lives.
+/// Shows that the process lives
 #[utoipa::path(get, path = "/healthz", operation_id = "get_health", tag = "system",
-    responses((status = 200, description = "It does.", body = Alive)))]
+    responses((status = 200, description = "The process lives.", body = Alive)))]
 pub async fn alive() -> impl Responder {
     web::Json(Alive { status: "ok" })
 }
 
-/// `GET /readyz`: whether requests should come here.
+/// Shows if the process is ready for requests
 #[utoipa::path(get, path = "/readyz", operation_id = "get_readiness", tag = "system",
     responses(
-        (status = 200, description = "Something can keep orders.", body = Readiness),
-        (status = 503, description = "Nothing can, a thread that answers requests does not run, or the process ends.",
+        (status = 200, description = "Orders can be accepted.", body = Readiness),
+        (status = 503, description = "No orders can be accepted, a thread that answers requests does not run, or the process ends.",
             body = Readiness)))]
 pub async fn ready(health: Data<Health>, watchdog: Data<ThreadWatchdog>) -> HttpResponse {
     let HealthReport { ready, stopping, database, broker, missing } = health.report().await;
@@ -123,7 +127,7 @@ pub async fn ready(health: Data<Health>, watchdog: Data<ThreadWatchdog>) -> Http
     };
     let mut response = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     let down: Vec<_> = missing.iter().map(|missing| missing.part).collect();
-    let why = if down.is_empty() { status.to_owned() } else { format!("down: {}", down.join(", ")) };
-    response.extensions_mut().insert(LoggedCause(why));
+    let cause = if down.is_empty() { status.to_owned() } else { format!("down: {}", down.join(", ")) };
+    response.extensions_mut().insert(LoggedCause(cause));
     response.insert_header(("Cache-Control", "no-store")).json(Readiness { missing, parts, status })
 }

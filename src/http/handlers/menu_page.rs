@@ -1,4 +1,4 @@
-//! The whole menu as an answer, which everybody asks for: made once for each edition of it.
+//! The response with the whole menu, which most clients ask for: made once for each edition of the menu.
 
 use crate::http::{
     asset::Asset,
@@ -12,20 +12,18 @@ use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// The latest edition that somebody asked for.
 #[derive(Default)]
 pub struct MenuPage {
     latest: ArcSwapOption<Edition>,
-    /// One makes it, who comes meanwhile waits.
+    /// Held by the request that makes the page; others wait for it.
     making: Mutex<()>,
 }
 
-/// One edition of the menu.
+/// The page of one edition of the menu.
 pub struct Edition {
     of: Arc<Snapshot>,
-    /// Its entity tag, without quotes.
+    /// The entity tag, without quotes.
     pub tag: String,
-    /// Its text.
     pub asset: Asset,
 }
 
@@ -38,7 +36,7 @@ impl Edition {
 }
 
 impl MenuPage {
-    /// That of this menu.
+    /// Returns the page of this menu.
     pub async fn of(&self, menu: Arc<Snapshot>) -> Result<Arc<Edition>, Problem> {
         if let Some(edition) = self.latest_of(&menu) {
             return Ok(edition);

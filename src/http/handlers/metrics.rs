@@ -12,10 +12,9 @@ pub fn routes(config: &mut ServiceConfig) {
     config.service(web::resource("/metrics").route(web::get().to(show)));
 }
 
-/// `GET /metrics`: what this process counts and measures, in Prometheus' text format.
+/// Shows the metrics of this process
 #[utoipa::path(get, path = "/metrics", operation_id = "get_metrics", tag = "system",
-    summary = "What this process counts and measures",
-    responses((status = 200, description = "In Prometheus' text format. Not here where `ADMIN_ADDR` is set.", body = String, content_type = "text/plain")))]
+    responses((status = 200, description = "Metrics in Prometheus' text format. Not at this address if `ADMIN_ADDR` is set.", body = String, content_type = "text/plain")))]
 pub async fn show(monitor: Data<SampledMetrics>, request: HttpRequest) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_TYPE, metrics::MEDIA_TYPE));

@@ -7,14 +7,11 @@ pub mod blocking_route;
 #[cfg(test)]
 mod body_proptests;
 pub mod dead_letters;
-pub mod docs;
 pub mod health;
 pub mod menu_page;
 pub mod metrics;
-pub mod order_status;
+pub mod order_list;
 pub mod orders;
-pub mod problem_pages;
-pub mod problem_types;
 pub mod recipes;
 pub mod sessions;
 pub mod static_documents;

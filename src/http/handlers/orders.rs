@@ -1,6 +1,5 @@
 //! Placing orders, following and working them.
 
-use super::order_status::{OrderStatus, order_status, until_stored};
 use crate::http::{
     app_state::AppState,
     extract::{
@@ -10,29 +9,29 @@ use crate::http::{
         json::{Json, OptionalJson},
         preconditions::{self, OptionalPrecondition},
         prefer,
-        query::{self, Query, wrong},
     },
     openapi::{
-        self, Changed, ForBody, ForQuery, ForToken, IfMatch, IllegalMove, Key, KeyReused, Missing,
-        MissingOrder, NotPermitted, SoldOut, Tag, TooManyOpen, Unavailable, Wait,
+        Changed, ForBody, ForToken, IfMatchHeader, IfNoneMatchHeader, IllegalMove, KeyHeader, KeyReused,
+        Missing, MissingOrder, NotPermitted, PreferHeader, SoldOut, TooManyOpen, Unavailable,
     },
     problem::Problem,
-    responses::{CancelledView, HistoryView, MoveView, OrderView, OrdersView, StandingView, UnstoredView},
+    responses::{CancelledView, HistoryView, OrderStatusView, OrderView, TransitionView, UnstoredView},
 };
 use crate::{
     domain::{
         FieldError,
-        ids::{OrderId, RecipeId, UserId},
+        ids::{OrderId, UserId},
         json::Optional,
         order::{NewOrder, Order},
-        order_state::{OrderAction, Status},
-        text::{Name, Note, Table},
+        order_state::OrderAction,
+        text::Note,
     },
     services::{
         accounts::Caller,
         orders::{
-            board::{OrderFilter, OrderPage, OrderPageKey, TransitionError},
+            board::{TransitionError, WaitOutcome},
             intake::{PlacedOrder, Placement, Request, UnstoredOrder},
+            status::{OrderStatus, status, wait_until_stored},
         },
     },
 };
@@ -51,18 +50,19 @@ use std::{
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-/// How long an order that was stored before is waited for to be read.
+/// Limits reading back an order that an earlier request stored.
 const READ_BACK_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// `POST /orders`: 202 once the broker has it, 201 once it is stored.
+/// Places an order
+///
+/// 202 once the broker has it, 201 once it is stored.
 #[utoipa::path(post, path = "/orders", operation_id = "place_order", tag = "orders", security(("token" = [])),
-    summary = "Places an order",
-    params(Key, Wait),
+    params(KeyHeader, PreferHeader),
     request_body = Request,
     responses(
-        (status = 201, description = "It is stored.", body = OrderView,
+        (status = 201, description = "The order is stored.", body = OrderView,
             headers(("Location" = String), ("ETag" = String), ("Preference-Applied" = String), ("Idempotency-Replayed" = String))),
-        (status = 202, description = "It is safe and will be stored.", body = OrderView,
+        (status = 202, description = "The order is safe and will be stored.", body = OrderView,
             headers(("Location" = String), ("Preference-Applied" = String), ("Idempotency-Replayed" = String))),
         ForToken, NotPermitted, SoldOut, TooManyOpen, ForBody, KeyReused, Unavailable))]
 pub async fn place(
@@ -100,81 +100,28 @@ pub async fn place(
     Ok(response.json(stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from)))
 }
 
-/// What a list of orders may be narrowed by.
-const FILTERS: [&str; 8] =
-    ["status", "table", "customer", "drink", "placed_from", "placed_until", "limit", "cursor"];
-
-/// `GET /orders`: a customer's own, or all for staff. Newest first; staff see those that wait (`status=pending`) in working order.
-#[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("token" = [])),
-    params(openapi::Filter, openapi::Page),
-    responses((status = 200, description = "A page of them.", body = OrdersView, headers(("Link" = String))),
-        ForToken, NotPermitted, ForQuery, Unavailable))]
-pub async fn list(
-    app: Data<AppState>,
-    SignedIn(caller): SignedIn,
-    request: HttpRequest,
-) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, &FILTERS)?;
-    let limit = query.limit()?;
-    let filter = filter(&app, caller, &query).await?;
-    let place = |list| -> Result<Option<OrderPageKey>, Problem> {
-        Ok(query.cursor(list)?.map(|(at, id)| OrderPageKey { at, id: OrderId(id) }))
-    };
-    let (mut page, next);
-    if caller.role.is_staff() && filter.statuses == [Status::Pending] {
-        page = app.bar.waiting(filter, place('w')?, limit + 1).await?.orders;
-        next = query.cut(&mut page, limit, 'w', |order| (order.placed.due_at, order.placed.id.0), None);
-    } else {
-        let OrderPage { orders, searched } = app.bar.newest(filter, place('n')?, limit + 1).await?;
-        let searched = searched.map(|OrderPageKey { at, id }| (at, id.0));
-        page = orders;
-        next =
-            query.cut(&mut page, limit, 'n', |order| (order.placed.placed_at, order.placed.id.0), searched);
+/// Waits for an order as long as the client asked for. If too many wait already, takes the wait away.
+async fn until_stored(
+    app: &AppState,
+    caller: Caller,
+    id: OrderId,
+    wait: &mut Option<Duration>,
+) -> Option<Order> {
+    match wait_until_stored(&app.bar, &app.intake, &app.health.stopping, (caller, id), (*wait)?).await {
+        WaitOutcome::Stored(order) => Some(*order),
+        WaitOutcome::TimedOut => None,
+        WaitOutcome::Declined => {
+            *wait = None;
+            None
+        }
     }
-    let orders = page.into_iter().map(OrderView::from).collect();
-    query::page(&request, next.as_deref(), OrdersView { orders, next_cursor: next.clone() }).await
 }
 
-/// Which orders the caller asks for: customers have their own.
-async fn filter(app: &AppState, caller: Caller, query: &Query) -> Result<OrderFilter, Problem> {
-    let staff = caller.role.is_staff();
-    let customer = query.text("customer").map(str::parse::<UserId>).transpose();
-    let customer = customer.map_err(|_| wrong("customer", "must be the id of an account"))?;
-    if !staff && customer.is_some_and(|customer| customer != caller.id) {
-        return Err(Problem::not_permitted("Only staff see the orders of others."));
-    }
-    let (placed_from, placed_until) = (query.moment("placed_from")?, query.moment("placed_until")?);
-    if placed_from.zip(placed_until).is_some_and(|(from, until)| from >= until) {
-        return Err(wrong("placed_until", "must be later than placed_from"));
-    }
-    let table = query.text("table").map(Table::try_from).transpose();
-    Ok(OrderFilter {
-        customer: if staff { customer } else { Some(caller.id) },
-        statuses: query.words("status")?,
-        table: table.map_err(|problem| wrong("table", problem))?,
-        drinks: match query.text("drink") {
-            Some(drink) => Some(drinks(app, drink).await?),
-            None => None,
-        },
-        placed_from,
-        placed_until,
-    })
-}
-
-/// Every drink that is named by this id or name.
-async fn drinks(app: &AppState, id_or_name: &str) -> Result<Vec<RecipeId>, Problem> {
-    if let Ok(id) = id_or_name.parse() {
-        return Ok(vec![id]);
-    }
-    let name = Name::try_from(id_or_name).map_err(|problem| wrong("drink", problem))?;
-    Ok(app.menu.called(name).await?)
-}
-
-/// `GET /orders/{id}`: an order as it stands.
+/// Shows the order with this id
 #[utoipa::path(get, path = "/orders/{id}", operation_id = "get_order", tag = "orders", security(("token" = [])),
-    params(("id" = OrderId, Path, description = "Which order."), Wait, Tag),
+    params(("id" = OrderId, Path, description = "The id of the order."), PreferHeader, IfNoneMatchHeader),
     responses(
-        (status = 200, description = "The order.", body = StandingView,
+        (status = 200, description = "The order.", body = OrderStatusView,
             headers(("ETag" = String), ("Preference-Applied" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String), ("Preference-Applied" = String))),
         ForToken, MissingOrder, Unavailable))]
@@ -185,7 +132,7 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<impl Responder, Problem> {
     let id = order_id(&id)?;
-    let mut order_status = order_status(&app, caller, id).await?;
+    let mut order_status = status(&app.bar, &app.intake, caller, id).await?;
     let mut wait = prefer::wait(&request);
     if let OrderStatus::Queued(_) = order_status
         && let Some(order) = until_stored(&app, caller, id, &mut wait).await
@@ -195,25 +142,25 @@ pub async fn show(
     let view = match order_status {
         OrderStatus::Stored(order) => {
             let stamp = order.entity_version();
-            let view = StandingView::Whole(OrderView::from(*order));
+            let view = OrderStatusView::Whole(OrderView::from(*order));
             return Ok(prefer::applied_to(preconditions::show(&request, stamp, &view), wait));
         }
         OrderStatus::Queued(UnstoredOrder::Whole(order)) => {
-            StandingView::Whole(OrderView::from(order.as_ref().clone()))
+            OrderStatusView::Whole(OrderView::from(order.as_ref().clone()))
         }
         OrderStatus::Queued(UnstoredOrder::Elsewhere | UnstoredOrder::Gone) => {
-            StandingView::Unstored(UnstoredView::queued(id))
+            OrderStatusView::Unstored(UnstoredView::queued(id))
         }
-        OrderStatus::Lost => StandingView::Unstored(UnstoredView::lost(id)),
+        OrderStatus::DeadLetter => OrderStatusView::Unstored(UnstoredView::lost(id)),
     };
     Ok(prefer::applied_to(HttpResponse::Ok().json(view), wait))
 }
 
-/// `GET /orders/{id}/history`: every move so far.
+/// Lists the transitions of an order
 #[utoipa::path(get, path = "/orders/{id}/history", operation_id = "get_history", tag = "orders",
     security(("token" = [])),
-    params(("id" = OrderId, Path, description = "Which order.")),
-    responses((status = 200, description = "Its moves.", body = HistoryView), ForToken, MissingOrder, Unavailable))]
+    params(("id" = OrderId, Path, description = "The id of the order.")),
+    responses((status = 200, description = "The transitions of the order.", body = HistoryView), ForToken, MissingOrder, Unavailable))]
 pub async fn history(
     app: Data<AppState>,
     SignedIn(caller): SignedIn,
@@ -222,19 +169,20 @@ pub async fn history(
     let id = order_id(&id)?;
     let moves = match app.bar.history(caller, id).await? {
         Some(moves) => moves,
-        None => order_status(&app, caller, id).await.map(|_| Vec::new())?,
+        None => status(&app.bar, &app.intake, caller, id).await.map(|_| Vec::new())?,
     };
-    Ok(HttpResponse::Ok().json(HistoryView { history: moves.into_iter().map(MoveView::from).collect() }))
+    Ok(HttpResponse::Ok()
+        .json(HistoryView { history: moves.into_iter().map(TransitionView::from).collect() }))
 }
 
-/// `POST /orders/next`: claims the order that is next; 204 when none waits.
+/// Claims the next order in working order
 #[utoipa::path(post, path = "/orders/next", operation_id = "claim_order", tag = "orders",
     security(("token" = ["employee"])),
-    params(Key),
+    params(KeyHeader),
     responses(
-        (status = 200, description = "It is the caller's now.", body = OrderView,
+        (status = 200, description = "The order, which is the caller's now.", body = OrderView,
             headers(("ETag" = String), ("Idempotency-Replayed" = String))),
-        (status = 204, description = "None waits."),
+        (status = 204, description = "No order waits."),
         ForToken, KeyReused, Unavailable))]
 pub async fn next(
     app: Data<AppState>,
@@ -254,28 +202,29 @@ fn moved(order: &Order) -> StoredResponse {
     StoredResponse::new(StatusCode::OK, order.entity_version(), &OrderView::from(order.clone()))
 }
 
-/// Whose orders shall be cancelled.
+/// The customer whose orders are to be cancelled.
 #[derive(Deserialize, Deserr, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(as = CancelAll, examples(json!({ "customer_id": "01a203c7-a828-7562-865f-b3ef9919e243" })))]
 pub struct CancelAll {
-    /// Whose.
+    /// The id of the customer.
     customer_id: UserId,
-    /// Why, for the orders' history.
+    /// The reason, for the orders' history.
     #[deserr(default)]
     #[schema(value_type = Option<Note>)]
     reason: Optional<Note>,
 }
 
-/// `POST /orders/cancel`: cancels what a customer has on the board, pending or in progress.
+/// Cancels all open orders of a customer
+///
+/// Open orders are those that are pending or in progress.
 #[utoipa::path(post, path = "/orders/cancel", operation_id = "cancel_orders", tag = "orders",
     security(("token" = ["employee"])),
-    summary = "Cancels all open orders of a customer",
-    params(Key),
+    params(KeyHeader),
     request_body = CancelAll,
     responses(
-        (status = 200, description = "Which were cancelled: at most 10,000 that were pending and 10,000 that were in progress. \
+        (status = 200, description = "The cancelled orders: at most 10,000 that were pending and 10,000 that were in progress. \
             Orders that are queued are not among them.",
             body = CancelledView, headers(("Idempotency-Replayed" = String))),
         ForToken, ForBody, Missing, KeyReused, Unavailable))]
@@ -283,10 +232,11 @@ pub async fn cancel_all(
     app: Data<AppState>,
     Staff(caller): Staff,
     request: HttpRequest,
-    Json(asked): Json<CancelAll>,
+    Json(request_body): Json<CancelAll>,
 ) -> Result<HttpResponse, Problem> {
-    let key = idempotency::once(&request, caller, &asked, |cancelled| all_cancelled(cancelled).text())?;
-    let CancelAll { customer_id, reason: Optional(reason) } = asked;
+    let key =
+        idempotency::once(&request, caller, &request_body, |cancelled| all_cancelled(cancelled).text())?;
+    let CancelAll { customer_id, reason: Optional(reason) } = request_body;
     idempotency::answer(&app.bar.cancel_all(caller, customer_id, reason, key).await?, all_cancelled)
 }
 
@@ -294,25 +244,25 @@ fn all_cancelled(order_ids: &Vec<OrderId>) -> StoredResponse {
     StoredResponse::stateless(StatusCode::OK, &CancelledView { cancelled: order_ids.len(), order_ids })
 }
 
-/// Why an order is called off or can't be made.
+/// The reason why an order is cancelled or can't be made.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
-pub struct Because {
+pub struct ActionReason {
     #[deserr(default)]
     #[schema(value_type = Option<Note>)]
     reason: Optional<Note>,
 }
 
-/// A move that the caller may ask for, of an order that they may see or not. Judged before anything else of the request is
-/// looked at: whoever may not is told nothing about headers and bodies.
-pub struct Asked {
+/// An order action that the caller's role permits. It is checked before anything else in the request: a caller without the role
+/// learns nothing about headers and bodies.
+pub struct PermittedAction {
     caller: Caller,
     id: OrderId,
     action: OrderAction,
 }
 
-impl FromRequest for Asked {
+impl FromRequest for PermittedAction {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
@@ -329,22 +279,22 @@ impl FromRequest for Asked {
     }
 }
 
-/// `POST /orders/{id}/start` and the other moves: the order as it now is.
+/// Makes a transition of an order
 #[utoipa::path(post, path = "/orders/{id}/{move}", operation_id = "move_order", tag = "orders",
     security(("token" = [])),
-    params(("id" = OrderId, Path, description = "Which order."), ("move" = OrderAction, Path), IfMatch, Key),
+    params(("id" = OrderId, Path, description = "The id of the order."), ("move" = OrderAction, Path), IfMatchHeader, KeyHeader),
     responses(
-        (status = 200, description = "The order as it now is.", body = OrderView,
+        (status = 200, description = "The order after the transition.", body = OrderView,
             headers(("ETag" = String), ("Idempotency-Replayed" = String))),
         ForToken, MissingOrder, IllegalMove, Changed, ForBody, KeyReused, Unavailable))]
 pub async fn act(
     app: Data<AppState>,
-    Asked { caller, id, action }: Asked,
+    PermittedAction { caller, id, action }: PermittedAction,
     OptionalPrecondition(condition): OptionalPrecondition,
     request: HttpRequest,
-    OptionalJson(because): OptionalJson<Because>,
+    OptionalJson(body): OptionalJson<ActionReason>,
 ) -> Result<HttpResponse, Problem> {
-    let reason = because.and_then(|because| because.reason.0);
+    let reason = body.and_then(|body| body.reason.0);
     match (action, &reason) {
         (OrderAction::Fail, None) => return Err(FieldError::new("reason", "must be given").into()),
         (OrderAction::Fail | OrderAction::Cancel, _) | (_, None) => {}
@@ -353,8 +303,8 @@ pub async fn act(
     let key = idempotency::once(&request, caller, &reason, |order| moved(order).text())?;
     match app.bar.act(caller, id, action, reason, condition, key).await {
         // Accepted, but not on the board yet: there is nothing to move so far.
-        Err(TransitionError::Unknown) => match order_status(&app, caller, id).await? {
-            OrderStatus::Lost => Err(Problem::not_movable("The order could not be stored.")),
+        Err(TransitionError::Unknown) => match status(&app.bar, &app.intake, caller, id).await? {
+            OrderStatus::DeadLetter => Err(Problem::not_movable("The order could not be stored.")),
             _ => Err(Problem::not_movable(
                 "The order is queued: it is not stored yet. Please try again in a moment.",
             )),
@@ -363,7 +313,7 @@ pub async fn act(
     }
 }
 
-/// What is no id names no order.
+/// Text that is no id names no order: 404.
 fn order_id(text: &str) -> Result<OrderId, Problem> {
     text.parse().map_err(|_| Problem::not_found("order"))
 }

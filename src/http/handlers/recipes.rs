@@ -1,5 +1,3 @@
-//! The menu.
-
 use super::menu_page::MenuPage;
 use crate::domain::{
     ids::RecipeId,
@@ -14,12 +12,12 @@ use crate::http::{
         idempotency::{self, StoredResponse},
         json::Json,
         preconditions::{self, OptionalPrecondition, RequiredPrecondition},
-        query::Query,
+        query::{Flag, Query, query_parameters},
     },
     offload::offload,
     openapi::{
-        Changed, Drinks, ForBody, ForQuery, ForToken, IfMatch, Key, KeyReused, Missing, MustHaveMatch,
-        MustIfMatch, RecipeExists, Tag, Unavailable,
+        Changed, ForBody, ForQuery, ForToken, IfMatchHeader, IfNoneMatchHeader, KeyHeader, KeyReused,
+        Missing, MustHaveMatch, RecipeExists, RequiredIfMatchHeader, Unavailable,
     },
     problem::Problem,
     responses::{MenuView, RecipeView},
@@ -33,9 +31,23 @@ use deserr::Deserr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// `GET /recipes`: the menu, by name.
+query_parameters! {
+    /// Filters of the menu; all of them must match.
+    MenuParams {
+        /// Only drinks whose name, or an ingredient's, contains this, in any case.
+        #[param(inline)]
+        q: Search,
+        /// Only drinks that are available, or that are sold out.
+        #[param(value_type = Option<bool>)]
+        available: Flag,
+        /// Only drinks with this build.
+        build: Build,
+    }
+}
+
+/// Lists the menu, by name
 #[utoipa::path(get, path = "/recipes", operation_id = "list_recipes", tag = "menu",
-    params(Drinks, Tag),
+    params(MenuParams, IfNoneMatchHeader),
     responses(
         (status = 200, description = "The menu.", body = MenuView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
@@ -44,20 +56,19 @@ pub async fn list(
     app: Data<AppState>,
     page: Data<MenuPage>,
     request: HttpRequest,
+    query: Query<MenuParams>,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::read(&request, &["q", "available", "build"])?;
-    let (search, available) = (query.search()?, query.flag("available")?);
-    let build: Option<Build> = query.parsed("build")?;
+    let MenuParams { q: search, available, build } = query.params;
     let menu = app.menu.current();
     if search.is_none() && available.is_none() && build.is_none() {
         let edition = page.of(menu).await?;
         return Ok(preconditions::show_public(&request, &edition.tag, || edition.asset.answer(&request)));
     }
-    // A part of the menu may be nearly all of it.
+    // The result may be nearly the whole menu: too long a work for a thread that answers requests.
     let part = offload(move || {
         let search = search.as_ref().map(Search::pattern);
         let wanted = menu.search(search.as_ref()).filter(|recipe| {
-            available.is_none_or(|available| recipe.available == available)
+            available.is_none_or(|Flag(available)| recipe.available == available)
                 && build.is_none_or(|build| recipe.spec.build == build)
         });
         let recipes = wanted.map(|recipe| RecipeView::from(recipe.as_ref())).collect();
@@ -69,11 +80,11 @@ pub async fn list(
     Ok(preconditions::show_public(&request, &tag, answer))
 }
 
-/// `GET /recipes/{id}`: one drink, by id or by name.
+/// Shows a recipe, by id or by name
 #[utoipa::path(get, path = "/recipes/{id}", operation_id = "get_recipe", tag = "menu",
-    params(("id" = String, Path, description = "Which drink, by id or by name; by a similar name where only one drink has one."), Tag),
+    params(("id" = String, Path, description = "The drink, by id or by name; by a similar name where only one drink has one."), IfNoneMatchHeader),
     responses(
-        (status = 200, description = "The drink.", body = RecipeView, headers(("ETag" = String))),
+        (status = 200, description = "The recipe.", body = RecipeView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         Missing))]
 pub async fn show(
@@ -90,13 +101,13 @@ pub async fn show(
     }
 }
 
-/// `POST /recipes`: another drink on the menu.
+/// Adds a recipe to the menu
 #[utoipa::path(post, path = "/recipes", operation_id = "add_recipe", tag = "menu",
     security(("token" = ["employee"])),
-    params(Key),
+    params(KeyHeader),
     request_body = RecipeDraft,
     responses(
-        (status = 201, description = "The drink.", body = RecipeView,
+        (status = 201, description = "The recipe.", body = RecipeView,
             headers(("Location" = String), ("ETag" = String), ("Idempotency-Replayed" = String))),
         ForToken, RecipeExists, ForBody, KeyReused, Unavailable))]
 pub async fn add(
@@ -115,13 +126,13 @@ fn added(recipe: &Recipe) -> StoredResponse {
     reply.at(format!("/recipes/{}", recipe.id))
 }
 
-/// `PUT /recipes/{id}`: a recipe written anew.
+/// Replaces the contents of a recipe
 #[utoipa::path(put, path = "/recipes/{id}", operation_id = "replace_recipe", tag = "menu",
     security(("token" = ["employee"])),
-    params(("id" = String, Path, description = "Which drink, by id or by name."), MustIfMatch),
+    params(("id" = String, Path, description = "The drink, by id or by name."), RequiredIfMatchHeader),
     request_body = RecipeReplacement,
     responses(
-        (status = 200, description = "The drink as it now is.", body = RecipeView, headers(("ETag" = String))),
+        (status = 200, description = "The recipe after the change.", body = RecipeView, headers(("ETag" = String))),
         ForToken, Missing, RecipeExists, Changed, MustHaveMatch, ForBody, Unavailable))]
 pub async fn replace(
     app: Data<AppState>,
@@ -139,23 +150,23 @@ fn changed(recipe: &Recipe) -> HttpResponse {
     response.json(RecipeView::from(recipe))
 }
 
-/// Whether a drink can be had.
+/// The availability of a drink.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "available": false })))]
 pub struct Availability {
-    /// Whether the drink can be had; false when it is sold out.
+    /// False when the drink is sold out.
     available: bool,
 }
 
-/// `PUT /recipes/{id}/availability`: sold out, and back.
+/// Marks a drink as sold out, or as available again
 #[utoipa::path(put, path = "/recipes/{id}/availability", operation_id = "set_availability", tag = "menu",
     security(("token" = ["employee"])),
-    params(("id" = String, Path, description = "Which drink, by id or by name."), IfMatch),
+    params(("id" = String, Path, description = "The drink, by id or by name."), IfMatchHeader),
     request_body = Availability,
     responses(
-        (status = 200, description = "The drink as it now is.", body = RecipeView, headers(("ETag" = String))),
+        (status = 200, description = "The recipe after the change.", body = RecipeView, headers(("ETag" = String))),
         ForToken, Missing, Changed, ForBody, Unavailable))]
 pub async fn set_available(
     app: Data<AppState>,
@@ -167,12 +178,14 @@ pub async fn set_available(
     Ok(changed(&app.menu.set_available(caller.id, on_menu(&app, &id)?, available, condition).await?))
 }
 
-/// `DELETE /recipes/{id}`: off the menu; orders of it keep it.
+/// Takes a recipe off the menu
+///
+/// Orders of it keep it.
 #[utoipa::path(delete, path = "/recipes/{id}", operation_id = "archive_recipe", tag = "menu",
     security(("token" = ["employee"])),
-    params(("id" = String, Path, description = "Which drink, by id or by name."), IfMatch),
+    params(("id" = String, Path, description = "The drink, by id or by name."), IfMatchHeader),
     responses(
-        (status = 204, description = "It is off the menu."),
+        (status = 204, description = "The recipe is off the menu."),
         ForToken, Missing, Changed, Unavailable))]
 pub async fn archive(
     app: Data<AppState>,
@@ -184,8 +197,8 @@ pub async fn archive(
     Ok(HttpResponse::NoContent())
 }
 
-/// The id of a drink that shall be changed, named by id or by name. An id is taken as it is: another process may just have put it
-/// there. A name is taken as it is too: a repeated `DELETE` must not find the drink whose name is only like it.
+/// Finds the id of the recipe to change, given by id or by exact name. An id is not looked up: another process may just have added
+/// it. Similar names don't count: a repeated `DELETE` must not find the drink whose name is only like it.
 fn on_menu(app: &AppState, id_or_name: &str) -> Result<RecipeId, Problem> {
     if let Ok(id) = id_or_name.parse() {
         return Ok(id);

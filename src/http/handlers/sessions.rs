@@ -1,4 +1,4 @@
-//! Sessions: signing in, going on, and signing out.
+//! Sessions: login, token refresh and logout.
 
 use crate::http::{
     app_state::AppState,
@@ -12,7 +12,7 @@ use crate::http::{
 };
 use crate::{
     domain::FieldError,
-    services::accounts::{LoginError, RefreshToken},
+    services::accounts::{IssuedTokens, LoginError, RefreshToken},
 };
 use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
 use deserr::Deserr;
@@ -20,20 +20,20 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// Who signs in.
+/// The credentials of an account.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "email": "user@example.com", "password": "password123" })))]
 pub struct Login {
-    /// The account's address, in any case.
+    /// The account's address, in upper or lower case.
     email: String,
-    /// Its password.
+    /// The password of the account.
     #[schema(format = Password, write_only)]
     password: String,
 }
 
-/// `POST /login`: tokens for an e-mail and its password.
+/// Signs in with an e-mail and its password
 #[utoipa::path(post, path = "/login", operation_id = "login", tag = "accounts",
     request_body = Login,
     responses(
@@ -49,21 +49,23 @@ pub async fn login(
     if limits.counts() {
         limits.login(app.accounts.claimed(&login.email, address).await?)?;
     }
-    Ok(answer(app.accounts.login(&login.email, &password, address).await?))
+    Ok(tokens_response(app.accounts.login(&login.email, &password, address).await?))
 }
 
-/// What a session goes on with.
+/// The refresh token of a session.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(examples(json!({ "refresh_token": "AaIDxxxwdVOktN6Xt1UYOdcPbWD6Q0qh3kV1R8yq2oZ0lYx4JtB7uN5mE9wS6cKf" })))]
 pub struct Refresh {
-    /// The latest one of the session.
+    /// The latest refresh token of the session.
     #[schema(format = Password, write_only, min_length = 64, max_length = 64, pattern = "^[A-Za-z0-9_-]{64}$")]
     refresh_token: String,
 }
 
-/// `POST /token/refresh`: the next tokens of a session. A refresh token counts once; one that was used before ends its session.
+/// Gets the next tokens of a session
+///
+/// A refresh token can be used once; one that is used again ends its session.
 #[utoipa::path(post, path = "/token/refresh", operation_id = "refresh_token", tag = "accounts",
     request_body = Refresh,
     responses(
@@ -80,17 +82,19 @@ pub async fn refresh(
         let owner = app.accounts.owner(&token).await?;
         limits.refresh(owner.ok_or(LoginError::SessionEnded)?)?;
     }
-    Ok(answer(app.accounts.refresh(token).await?))
+    Ok(tokens_response(app.accounts.refresh(token).await?))
 }
 
-/// `POST /logout`: ends the caller's session. Its tokens count no more.
+/// Ends the caller's session
+///
+/// Its tokens are no longer valid.
 #[utoipa::path(post, path = "/logout", operation_id = "logout", tag = "accounts", security(("token" = [])),
-    responses((status = 204, description = "It has ended."), ForToken, Unavailable))]
+    responses((status = 204, description = "The session has ended."), ForToken, Unavailable))]
 pub async fn logout(app: Data<AppState>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
     app.accounts.logout(caller).await?;
     Ok(HttpResponse::NoContent())
 }
 
-fn answer(signed_in: crate::services::accounts::IssuedTokens) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(SignedInView::from(signed_in))
+fn tokens_response(tokens: IssuedTokens) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(SignedInView::from(tokens))
 }

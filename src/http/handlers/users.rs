@@ -1,22 +1,20 @@
-//! Accounts, for admins.
-
 use crate::http::{
     app_state::AppState,
     extract::{
         auth::Admin,
         json::Json,
         preconditions::{self, RequiredPrecondition},
-        query::{self, Query},
+        query::{Flag, PageLimit, Query, page_response, query_parameters},
     },
     openapi::{
-        Accounts, Changed, ForBody, ForQuery, ForToken, LastAdmin, Missing, MustHaveMatch, MustIfMatch, Page,
-        Tag, Unavailable,
+        Changed, ForBody, ForQuery, ForToken, IfNoneMatchHeader, LastAdmin, Missing, MustHaveMatch,
+        RequiredIfMatchHeader, Unavailable,
     },
     problem::Problem,
     responses::{UserView, UsersView},
 };
 use crate::{
-    domain::{FieldError, account::Role, ids::UserId, json::Optional},
+    domain::{FieldError, account::Role, ids::UserId, json::Optional, text::Search},
     services::accounts::UserFilter,
 };
 use actix_web::{
@@ -27,36 +25,56 @@ use deserr::Deserr;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// The list of accounts, in cursors.
 const LIST: char = 'u';
 
-/// `GET /users`: accounts, oldest first.
+query_parameters! {
+    paged
+    /// Filters of the list of accounts; all of them must match.
+    UserParams {
+        /// Only accounts whose name or e-mail contains this, in any case. A page may then have fewer entries than `limit`, or none,
+        /// and still lead to another.
+        #[param(inline)]
+        q: Search,
+        /// Only accounts with this role.
+        role: Role,
+        /// Only accounts that are active, or that are not.
+        #[param(value_type = Option<bool>)]
+        active: Flag,
+    }
+}
+
+/// Lists all accounts, oldest first
 #[utoipa::path(get, path = "/users", operation_id = "list_accounts", tag = "accounts",
     security(("token" = ["admin"])),
-    params(Accounts, Page),
-    responses((status = 200, description = "A page of them.", body = UsersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
-pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest) -> Result<impl Responder, Problem> {
-    let query = Query::read(&request, &["q", "role", "active", "limit", "cursor"])?;
-    let limit = query.limit()?;
-    let filter = UserFilter { role: query.parsed("role")?, active: query.flag("active")? };
-    let after = query.cursor(LIST)?.map(|(at, id)| (at, UserId(id)));
-    let (mut page, searched) = match query.search()? {
-        None => (app.accounts.page(filter, after, limit + 1).await?, None),
+    params(UserParams),
+    responses((status = 200, description = "A page of accounts.", body = UsersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
+pub async fn list(
+    app: Data<AppState>,
+    _: Admin,
+    request: HttpRequest,
+    query: Query<UserParams>,
+) -> Result<impl Responder, Problem> {
+    let UserParams { ref q, role, active, limit, ref cursor } = query.params;
+    let page = query.page(LIST, limit, cursor.as_deref())?;
+    let filter = UserFilter { role, active: active.map(|active| active.0) };
+    let after = page.after.map(|(at, id)| (at, UserId(id)));
+    let (mut users, searched) = match q {
+        None => (app.accounts.page(filter, after, page.limit()).await?, None),
         Some(search) => {
-            let most = usize::try_from(limit).unwrap_or_default() + 1;
-            app.accounts.search(&search, filter, after, most).await?
+            let max = usize::try_from(page.limit()).unwrap_or_default();
+            app.accounts.search(search, filter, after, max).await?
         }
     };
     let searched = searched.map(|(at, id)| (at, id.0));
-    let next = query.cut(&mut page, limit, LIST, |user| (user.created_at, user.id.0), searched);
-    let users = page.into_iter().map(UserView::from).collect();
-    query::page(&request, next.as_deref(), UsersView { users, next_cursor: next.clone() }).await
+    let next_cursor = page.cut(&mut users, |user| (user.created_at, user.id.0), searched);
+    let users = users.into_iter().map(UserView::from).collect();
+    page_response(&request, next_cursor.clone(), UsersView { users, next_cursor }).await
 }
 
-/// `GET /users/{id}`: an account.
+/// Shows the account with this id
 #[utoipa::path(get, path = "/users/{id}", operation_id = "get_account", tag = "accounts",
     security(("token" = ["admin"])),
-    params(("id" = UserId, Path, description = "Which account."), Tag),
+    params(("id" = UserId, Path, description = "The id of the account."), IfNoneMatchHeader),
     responses(
         (status = 200, description = "The account.", body = UserView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
@@ -71,34 +89,34 @@ pub async fn show(
     Ok(preconditions::show(&request, user.entity_version(), &UserView::from(user)))
 }
 
-/// What is no id names no account.
+/// Text that is no id names no account: 404.
 fn user_id(text: &str) -> Result<UserId, Problem> {
     text.parse().map_err(|_| Problem::not_found("account"))
 }
 
-/// What shall be different: one of them at least.
+/// Changes of an account: at least one of them.
 #[derive(Deserialize, Deserr, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[deserr(deny_unknown_fields)]
 #[schema(as = AccountChange, examples(json!({ "role": "employee" }), json!({ "active": false })))]
 pub struct AccountChange {
-    /// What the account may do.
+    /// The role, which decides what the account may do.
     #[deserr(default)]
     #[schema(value_type = Option<Role>)]
     role: Optional<Role>,
-    /// Whether it may do anything at all.
+    /// False to switch the account off.
     #[deserr(default)]
     #[schema(value_type = Option<bool>)]
     active: Optional<bool>,
 }
 
-/// `PATCH /users/{id}`: what an account may do from now on.
+/// Changes an account's role, or switches it on or off
 #[utoipa::path(patch, path = "/users/{id}", operation_id = "change_account", tag = "accounts",
     security(("token" = ["admin"])),
-    params(("id" = UserId, Path, description = "Which account."), MustIfMatch),
+    params(("id" = UserId, Path, description = "The id of the account."), RequiredIfMatchHeader),
     request_body = AccountChange,
     responses(
-        (status = 200, description = "The account as it now is.", body = UserView, headers(("ETag" = String))),
+        (status = 200, description = "The account after the change.", body = UserView, headers(("ETag" = String))),
         ForToken, Missing, LastAdmin, Changed, MustHaveMatch, ForBody, Unavailable))]
 pub async fn change(
     app: Data<AppState>,

@@ -1,60 +1,42 @@
-//! Which operation an answer leads to, and with what of it.
+//! Operations that a response leads to, by the id in its body.
 
-use super::fields;
-use serde_json::{Value, json};
+use super::operations;
+use serde_json::{Map, Value, json};
 
-/// An operation, what to do with what it answered, and where in the answer the other operation's parameter is.
-const LINKS: &[(&str, &[&str], &str, &str)] = &[
-    ("register", &["get_account", "change_account"], "id", "/user/id"),
-    ("list_accounts", &["get_account", "change_account"], "id", "/users/0/id"),
-    (
-        "list_recipes",
-        &["get_recipe", "replace_recipe", "set_availability", "archive_recipe"],
-        "id",
-        "/recipes/0/id",
-    ),
-    ("add_recipe", &["get_recipe", "replace_recipe", "set_availability", "archive_recipe"], "id", "/id"),
-    ("place_order", &["get_order", "get_history", "start_order", "cancel_order", "fail_order"], "id", "/id"),
-    ("list_orders", &["get_order", "get_history"], "id", "/orders/0/id"),
-    ("claim_order", &["ready_order", "fail_order", "undo_order"], "id", "/id"),
-    ("start_order", &["ready_order", "cancel_order", "fail_order", "undo_order"], "id", "/id"),
-    ("ready_order", &["complete_order", "fail_order", "undo_order"], "id", "/id"),
-    ("complete_order", &["get_history", "undo_order"], "id", "/id"),
-    ("cancel_order", &["get_history", "undo_order"], "id", "/id"),
-    ("fail_order", &["get_history", "undo_order"], "id", "/id"),
+/// An operation, the id in its response, and the operations that take it as their `id`.
+const LINKS: &[(&str, &str, &[&str])] = &[
+    ("register", "/user/id", &["get_account", "change_account"]),
+    ("list_accounts", "/users/0/id", &["get_account", "change_account"]),
+    ("list_recipes", "/recipes/0/id", RECIPE),
+    ("add_recipe", "/id", RECIPE),
+    ("place_order", "/id", &["get_order", "get_history", "start_order", "cancel_order", "fail_order"]),
+    ("list_orders", "/orders/0/id", &["get_order", "get_history"]),
+    ("claim_order", "/id", &["ready_order", "fail_order", "undo_order"]),
+    ("start_order", "/id", &["ready_order", "cancel_order", "fail_order", "undo_order"]),
+    ("ready_order", "/id", &["complete_order", "fail_order", "undo_order"]),
+    ("complete_order", "/id", &["get_history", "undo_order"]),
+    ("cancel_order", "/id", &["get_history", "undo_order"]),
+    ("fail_order", "/id", &["get_history", "undo_order"]),
     (
         "list_dead_letters",
-        &["get_dead_letter", "replay_dead_letter", "discard_dead_letter"],
-        "id",
         "/dead_letters/0/id",
+        &["get_dead_letter", "replay_dead_letter", "discard_dead_letter"],
     ),
 ];
+const RECIPE: &[&str] = &["get_recipe", "replace_recipe", "set_availability", "archive_recipe"];
 
-/// Writes them into the document.
+/// Adds the links to the successful responses.
 pub fn complete(document: &mut Value) {
-    for (_, item) in fields(document.get_mut("paths")) {
-        for (_, operation) in fields(Some(item)) {
-            let links: serde_json::Map<_, _> = LINKS
-                .iter()
-                .filter(|(from, ..)| operation.get("operationId") == Some(&Value::from(*from)))
-                .flat_map(|(_, to, parameter, place)| {
-                    to.iter().map(move |to| {
-                        let parameters = json!({ *parameter: format!("$response.body#{place}") });
-                        ((*to).to_owned(), json!({ "operationId": to, "parameters": parameters }))
-                    })
-                })
-                .collect();
-            if links.is_empty() {
-                continue;
-            }
-            for (status, response) in fields(operation.get_mut("responses")) {
-                if status.starts_with('2')
-                    && status != "204"
-                    && let Some(response) = response.as_object_mut()
-                {
-                    response.insert("links".into(), links.clone().into());
-                }
-            }
+    for (_, _, operation) in operations(document) {
+        let link = LINKS.iter().find(|(from, ..)| operation.get("operationId") == Some(&Value::from(*from)));
+        let Some((_, id, to)) = link else { continue };
+        let parameters = json!({ "id": format!("$response.body#{id}") });
+        let link = |to: &&str| ((*to).to_owned(), json!({ "operationId": to, "parameters": parameters }));
+        let links: Map<_, _> = to.iter().map(link).collect();
+        for status in ["200", "201", "202"] {
+            let response =
+                operation.pointer_mut(&format!("/responses/{status}")).and_then(Value::as_object_mut);
+            response.map(|response| response.insert("links".into(), links.clone().into()));
         }
     }
 }

@@ -1,19 +1,25 @@
-//! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together here.
+//! The API's document (OpenAPI 3.1): written beside the handlers and types that it is about, put together in `routes.rs`, and
+//! completed here by what utoipa's attributes can't say:
+//!
+//! - `bodies`: unions of whole schemas and values that count as absent, made from the schemas of many types;
+//! - `links`: most of them belong to the order actions, which share a handler;
+//! - `order_actions`: one handler for six operations;
+//! - `responses`: references to headers, several problems of one status, and `allowEmptyValue`, for which utoipa has no type.
 
-mod absent;
 mod bodies;
 mod examples;
-mod finish;
 mod links;
+mod modifiers;
 mod order_actions;
 mod parameters;
 mod problems;
 mod responses;
-pub mod swagger_ui;
 
+pub use modifiers::{Public, Shared};
+pub use order_actions::EachAction;
 pub use parameters::{
-    Accounts, Decided, DocsPart, Drinks, Filter, IfMatch, Key, MustIfMatch, Page, ProblemName, Tag, Wait,
-    Which,
+    DocsPartName, IfMatchHeader, IfNoneMatchHeader, KeyHeader, PreferHeader, ProblemName,
+    RequiredIfMatchHeader,
 };
 pub use problems::{
     AccountInactive, Changed, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin,
@@ -21,19 +27,40 @@ pub use problems::{
     TooManyFailures, TooManyOpen, Unavailable, Unstorable, WrongPassword,
 };
 
-pub use finish::{ABOUT, Public, Shared, Summaries};
-pub use order_actions::EachMove;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 
-/// The text of a document, completed with what holds for all of it.
+pub const ABOUT: &str = "\
+The order engine of a bar: guests order, bartenders work one queue, nothing that was accepted is lost or made twice.
+
+- Bodies are JSON, in UTF-8, at most 64 KiB; unknown fields are refused. Times are UTC (RFC 3339), ids are UUIDs.
+- Errors are problems (RFC 9457, `application/problem+json`). Their `type` never changes, and is the path of a page about it.
+- `HEAD` works wherever `GET` does, and `OPTIONS` lists a resource's methods.
+- Every response names the request in `X-Request-Id`: the value that the client sent (up to 64 letters, digits, `-_.:`), or a new one.
+- Where requests are counted, `RateLimit-Policy` and `RateLimit` give the limits and the requests that are left.
+- In a body `null` and `\"\"` count as absent wherever a field may be left out, whatever its type. A table may be a number.
+- Lists come in pages. An empty query parameter counts as absent.
+- A repeated `POST /orders` with the same `Idempotency-Key` places one order. Keys belong to the account that sends them.";
+
+/// The parts of the document in the order that people read them in.
+const PARTS: [&str; 6] = ["openapi", "info", "servers", "tags", "paths", "components"];
+
+struct InOrder(Value);
+
+impl Serialize for InOrder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(PARTS.map(|part| (part, self.0.get(part))))
+    }
+}
+
+/// Completes a document, and returns its text.
 pub fn complete_text(document: &OpenApi) -> String {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     bodies::complete(&mut document);
-    absent::complete(&mut document);
     responses::complete(&mut document);
     links::complete(&mut document);
-    let mut text = serde_json::to_string_pretty(&finish::InOrder::of(&document)).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(&InOrder(document)).unwrap_or_default();
     text.push('\n');
     text
 }
@@ -41,4 +68,11 @@ pub fn complete_text(document: &OpenApi) -> String {
 /// The fields of an object.
 fn fields(value: Option<&mut Value>) -> impl Iterator<Item = (&String, &mut Value)> {
     value.and_then(Value::as_object_mut).into_iter().flatten()
+}
+
+/// The operations of a document: path, method, and operation.
+fn operations(document: &mut Value) -> impl Iterator<Item = (&str, &str, &mut Value)> {
+    fields(document.get_mut("paths")).flat_map(|(path, item)| {
+        fields(Some(item)).map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+    })
 }

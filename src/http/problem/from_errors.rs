@@ -11,6 +11,7 @@ use crate::{
         orders::{
             board::{CustomerError, TransitionError},
             intake::{PlaceOrderError, Refusal},
+            status::StatusError,
         },
     },
 };
@@ -65,6 +66,16 @@ impl From<TransitionError> for Problem {
                 problem
             }
             TransitionError::Store(error) => DatabaseError::from(error).into(),
+        }
+    }
+}
+
+impl From<StatusError> for Problem {
+    fn from(error: StatusError) -> Self {
+        match error {
+            StatusError::Unknown => Self::not_found("order"),
+            StatusError::NoLongerStored => Self::no_longer_stored(),
+            StatusError::Database(error) => error.into(),
         }
     }
 }

@@ -16,7 +16,7 @@ use actix_web::{
 use chrono::TimeDelta;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Serialize;
-use std::{fmt, iter};
+use std::fmt;
 use types::ProblemType;
 use utoipa::ToSchema;
 
@@ -213,7 +213,12 @@ impl Problem {
 
     /// 422 for a parameter or a header.
     pub fn of_parameter(invalid: FieldError) -> Self {
-        Self::invalid(iter::once((invalid, None)))
+        Self::of_parameters([invalid])
+    }
+
+    /// 422 for parameters, which have no pointer into the body.
+    pub fn of_parameters(wrong: impl IntoIterator<Item = FieldError>) -> Self {
+        Self::invalid(wrong.into_iter().map(|invalid| (invalid, None)))
     }
 
     /// The problem of a status that the framework chose.

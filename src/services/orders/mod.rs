@@ -1,3 +1,4 @@
 pub mod board;
 pub mod intake;
 pub mod recorder;
+pub mod status;
