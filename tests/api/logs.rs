@@ -101,7 +101,7 @@ async fn no_order_is_a_line_at_the_usual_level() {
     let environment = [&bar.environment()[..], &[("RUST_LOG", "info")]].concat();
     let (serve, url) = bar.serve_role(Role::start_logging_to(logs[0].file(), &["serve"], &environment)).await;
     let mut work = Role::start_logging_to(logs[1].file(), &["work"], &environment);
-    work.says("works").await;
+    work.says("records orders").await;
     let lines = || logs.iter().map(|log| log.text().lines().count()).sum::<usize>();
     let guest = bar.sign_in(&url, "user@example.com").await;
     let stored = async |orders: i64| {
