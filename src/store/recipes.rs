@@ -82,7 +82,7 @@ impl<'a> RecipeSpecRow<'a> {
     }
 }
 
-/// Adds a recipe. Fails with [`Unique::RecipeName`](super::Unique::RecipeName) if its name is on the menu.
+/// Adds a recipe. Fails with [`Unique::RecipeName`] if its name is on the menu.
 pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
     if add_if_missing(conn, recipe).await? { Ok(()) } else { Err(Error::Taken(Unique::RecipeName)) }
 }

@@ -32,7 +32,7 @@ impl From<UserRow> for User {
     }
 }
 
-/// Adds an account. Fails with [`Unique::Email`](super::Unique::Email) if its address is in use.
+/// Adds an account. Fails with [`Unique::Email`] if its address is in use.
 pub async fn add(conn: &mut Conn, user: &User, password_hash: &str) -> Result<()> {
     if add_if_missing(conn, user, password_hash).await? { Ok(()) } else { Err(Error::Taken(Unique::Email)) }
 }

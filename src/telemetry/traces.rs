@@ -82,7 +82,7 @@ fn resource(role: &'static str) -> Resource {
 }
 
 impl Traces {
-    /// Sends the remaining spans, unless the collector takes longer than [`FLUSH_TIMEOUT`].
+    /// Sends the remaining spans, unless the collector takes longer than `FLUSH_TIMEOUT`.
     pub async fn finish(self) {
         let Some(provider) = self.0 else { return };
         let (done, sent) = oneshot::channel();

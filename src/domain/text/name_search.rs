@@ -66,7 +66,7 @@ impl LooseWords {
         Self::joined(unaccented(name).split(is_between_words))
     }
 
-    /// The words of a name without [`JOINING_WORDS`], unless it has no others.
+    /// The words of a name without joining words, unless it has no others.
     pub fn spoken(name: &str) -> Self {
         let name = unaccented(name);
         let words = name.split(is_between_words);
