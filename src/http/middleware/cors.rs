@@ -10,7 +10,7 @@ use actix_web::{
     body::BoxBody,
     dev::ServiceRequest,
     http::{Method, header},
-    middleware::{Condition, Next},
+    middleware::Next,
 };
 
 /// The time for which browsers may cache the response to a preflight request.
@@ -41,19 +41,18 @@ const EXPOSED_HEADERS: [&str; 15] = [
 /// Any request header is allowed: libraries for traces, error reports and analytics add their own (`traceparent`, `baggage`,
 /// `sentry-trace`, `x-datadog-trace-id`, …), and one that is not allowed would keep a page from ordering at all. Clients other
 /// than browsers can send any header anyway.
-pub fn layer(origins: &[Origin]) -> Condition<Cors> {
+pub fn layer(origins: &[Origin]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
         .allow_any_header()
         .expose_headers(EXPOSED_HEADERS)
         .max_age(MAX_AGE_SECONDS);
     // Beside `*` other origins mean nothing, and would hide it.
-    let cors = if origins.contains(&Origin::Any) {
+    if origins.contains(&Origin::Any) {
         cors.allow_any_origin().send_wildcard()
     } else {
         origins.iter().fold(cors, allow)
-    };
-    Condition::new(!origins.is_empty(), cors)
+    }
 }
 
 fn allow(cors: Cors, origin: &Origin) -> Cors {

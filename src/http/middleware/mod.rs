@@ -18,12 +18,14 @@ use super::problem::Problem;
 use crate::config::Origin;
 use actix_web::{
     App, Error,
-    body::BoxBody,
     dev::{Service, ServiceFactory, ServiceRequest, ServiceResponse},
     http::header::HeaderMap,
-    middleware::{Compat, Condition, Next, from_fn},
+    middleware::{Condition, from_fn},
 };
-use futures_util::TryFutureExt;
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{Either, Ready, ready},
+};
 use std::cell::Cell;
 
 /// The outcome of a middleware. Only a panic is an error: there is no request left for which a response could be made.
@@ -42,15 +44,22 @@ where
     T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
         + 'static,
 {
+    let has_cors = !origins.is_empty();
     app.wrap(from_fn(content_encoding::encode))
         .wrap(from_fn(response_memory::reserve))
         .wrap(from_fn(panics::catch))
-        .wrap(from_fn(check_head))
+        .wrap_fn(check_head)
         .wrap(from_fn(rate_limit::apply))
-        .wrap(Compat::new(cors::layer(origins)))
-        .wrap(Compat::new(Condition::new(!origins.is_empty(), from_fn(cors::limit_preflights))))
-        .wrap_fn(|request, next| next.call(request).map_ok(framework_errors::explain))
-        .wrap(from_fn(security_headers::add))
+        .wrap(Condition::new(has_cors, cors::layer(origins)))
+        .wrap_fn(|request, inner| inner.call(request).map_ok(ServiceResponse::map_into_boxed_body))
+        .wrap(Condition::new(has_cors, from_fn(cors::limit_preflights)))
+        .wrap_fn(|request, inner| {
+            let security_headers = security_headers::for_response(&request);
+            inner.call(request).map(|answer| {
+                let answer = answer.map(ServiceResponse::map_into_boxed_body).map(framework_errors::explain);
+                security_headers.add(answer)
+            })
+        })
         .wrap(from_fn(access_log::record))
         .wrap(from_fn(request_id::assign))
         .wrap(from_fn(connection_state::track))
@@ -58,14 +67,17 @@ where
 
 type HeadStep = fn(&mut ServiceRequest) -> Result<(), Problem>;
 
-/// Steps that only look at a request's head, in order. They share a middleware, since each one of its own costs an allocation
-/// and a few moves of the request and the response, and these take less than that.
+/// Steps that only look at a request's head, in order.
 const HEAD_STEPS: [HeadStep; 3] = [header_limits::check, content_negotiation::check, head_requests::to_get];
 
-async fn check_head(mut request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+/// Passes a request on, or answers it with a problem.
+fn check_head<S>(mut request: ServiceRequest, inner: &S) -> Either<S::Future, Ready<Answer>>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse, Error = Error>,
+{
     match HEAD_STEPS.iter().try_for_each(|step| step(&mut request)) {
-        Ok(()) => next.call(request).await,
-        Err(problem) => Ok(request.error_response(problem)),
+        Ok(()) => Either::Left(inner.call(request)),
+        Err(problem) => Either::Right(ready(Ok(request.error_response(problem)))),
     }
 }
 

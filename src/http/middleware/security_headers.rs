@@ -3,10 +3,8 @@
 use super::{Answer, change_headers};
 use crate::http::server::connection_progress::ConnectionProgress;
 use actix_web::{
-    body::BoxBody,
     dev::ServiceRequest,
     http::header::{self, HeaderName, HeaderValue},
-    middleware::Next,
 };
 use std::rc::Rc;
 
@@ -27,18 +25,28 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 /// Makes browsers use TLS only, for a year after each response over TLS (RFC 6797).
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-/// Adds the headers to every response, [`TLS_ONLY`] to those over TLS.
-pub async fn add(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
+/// The headers for the response to a request.
+pub struct SecurityHeaders {
+    is_encrypted: bool,
+}
+
+pub fn for_response(request: &ServiceRequest) -> SecurityHeaders {
     let connection = request.conn_data::<Rc<ConnectionProgress>>();
-    let encrypted = connection.is_some_and(|connection| connection.encrypted);
-    change_headers(next.call(request).await, move |headers| {
-        for (name, value) in DEFAULTS {
-            if !headers.contains_key(&name) {
-                headers.insert(name, value);
+    SecurityHeaders { is_encrypted: connection.is_some_and(|connection| connection.encrypted) }
+}
+
+impl SecurityHeaders {
+    /// Adds the headers to a response, [`TLS_ONLY`] to one over TLS.
+    pub fn add(self, answer: Answer) -> Answer {
+        change_headers(answer, move |headers| {
+            for (name, value) in DEFAULTS {
+                if !headers.contains_key(&name) {
+                    headers.insert(name, value);
+                }
             }
-        }
-        if encrypted {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY);
-        }
-    })
+            if self.is_encrypted {
+                headers.insert(header::STRICT_TRANSPORT_SECURITY, TLS_ONLY);
+            }
+        })
+    }
 }
