@@ -6,6 +6,7 @@
 //! | one server | `postgres://…` | unset | any number of `serve` |
 //! | scaled out | `postgres://…` | `amqp://…` | any number of `serve` and `work` |
 
+use super::error::CliError;
 use crate::{
     broker::{Broker, Settings},
     config::{DatabaseArgs, ServerArgs, sqlite_path},
@@ -38,20 +39,11 @@ pub(super) struct Deployment {
     pub(super) file: Option<PathBuf>,
 }
 
-/// The settings give no deployment: a sentence that says what to set.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct DeploymentError(String);
-
 impl Deployment {
     /// Chooses by the two URLs, without connecting. All work of the broker runs on the runtime that this is called on.
-    pub(super) fn choose(servers: &ServerArgs) -> Result<Self, DeploymentError> {
-        let database = servers
-            .database
-            .database_url
-            .as_ref()
-            .map(ExposeSecret::expose_secret)
-            .filter(|url| !url.is_empty());
+    pub(super) fn choose(servers: &ServerArgs) -> Result<Self, CliError> {
+        let database = servers.database.database_url.as_ref().map(ExposeSecret::expose_secret);
+        let database = database.filter(|url| !url.is_empty());
         let amqp = servers.amqp_url.as_ref().filter(|url| !url.expose_secret().is_empty());
         let scheme = database.map_or("sqlite", |url| url.split_once("://").map_or("", |(scheme, _)| scheme));
         match (scheme, amqp) {
@@ -60,23 +52,23 @@ impl Deployment {
                 let path = path.unwrap_or_else(|| DEFAULT_DATABASE_FILE.into());
                 Self::embedded(&path, &servers.database)
             }
-            ("sqlite", Some(_)) => Err(DeploymentError(
-                "AMQP_URL needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: workers can't share a SQLite file".into(),
+            ("sqlite", Some(_)) => Err(CliError::new(
+                "AMQP_URL needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: workers can't share a SQLite file",
             )),
             ("postgres" | "postgresql", None) => Self::postgres("one server", &servers.database, None),
             ("postgres" | "postgresql", Some(url)) => {
                 let management_url = servers.amqp_management_url.clone();
                 let settings = Settings::new(url.clone(), servers.queue_prefix.clone());
                 let broker = Broker::start(Settings { management_url, ..settings })
-                    .map_err(|error| DeploymentError(format!("AMQP_URL: {error}")))?;
+                    .map_err(|error| CliError::new(format!("AMQP_URL: {error}")))?;
                 Self::postgres("scaled out", &servers.database, Some(broker))
             }
-            _ => Err(DeploymentError("DATABASE_URL must begin with postgres:// or sqlite://".into())),
+            _ => Err(CliError::new("DATABASE_URL must begin with postgres:// or sqlite://")),
         }
     }
 
     /// Returns a deployment without its broker, for commands that need only the database.
-    pub(super) fn database(database: DatabaseArgs) -> Result<Self, DeploymentError> {
+    pub(super) fn database(database: DatabaseArgs) -> Result<Self, CliError> {
         Self::choose(&ServerArgs {
             database,
             amqp_url: None,
@@ -86,10 +78,10 @@ impl Deployment {
         })
     }
 
-    fn embedded(path: &Path, database: &DatabaseArgs) -> Result<Self, DeploymentError> {
+    fn embedded(path: &Path, database: &DatabaseArgs) -> Result<Self, CliError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(DeploymentError(format!(
+            return Err(CliError::new(format!(
                 "the folder {} of the SQLite database does not exist",
                 folder.display()
             )));
@@ -97,8 +89,7 @@ impl Deployment {
         // The file holds email addresses and password hashes: only its owner may read it, and SQLite gives the files beside it the
         // same mode. If this fails, opening the file tells why.
         let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let store = Store::sqlite(path, database.database_connections)
-            .map_err(|error| DeploymentError(error.to_string()))?;
+        let store = Store::sqlite(path, database.database_connections)?;
         Ok(Self { name: "embedded", store, broker: None, file: Some(path.to_owned()) })
     }
 
@@ -106,11 +97,11 @@ impl Deployment {
         name: &'static str,
         database: &DatabaseArgs,
         broker: Option<Broker>,
-    ) -> Result<Self, DeploymentError> {
+    ) -> Result<Self, CliError> {
         let none = SecretString::default();
         let url = database.database_url.as_ref().unwrap_or(&none);
         let store = Store::postgres(url, database.database_connections)
-            .map_err(|error| DeploymentError(format!("DATABASE_URL {error}")))?;
+            .map_err(|error| CliError::new(format!("DATABASE_URL {error}")))?;
         Ok(Self { name, store, broker, file: None })
     }
 
@@ -143,17 +134,17 @@ impl Deployment {
         }
     }
 
-    pub(super) fn need_broker(&self) -> Result<&Broker, DeploymentError> {
+    pub(super) fn need_broker(&self) -> Result<&Broker, CliError> {
         self.broker.as_ref().ok_or_else(|| {
-            DeploymentError("work needs AMQP_URL=amqp://USER:PASSWORD@HOST:5672/VHOST: without a broker each serve records its own orders".into())
+            CliError::new("work needs AMQP_URL=amqp://USER:PASSWORD@HOST:5672/VHOST: without a broker each serve records its own orders")
         })
     }
 
     /// Checks that the database has roles: a SQLite file has none.
-    pub(super) fn need_roles(&self) -> Result<(), DeploymentError> {
+    pub(super) fn need_roles(&self) -> Result<(), CliError> {
         if self.file.is_some() {
-            return Err(DeploymentError(
-                "--app-role needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: a SQLite file has no roles".into(),
+            return Err(CliError::new(
+                "--app-role needs DATABASE_URL=postgres://USER:PASSWORD@HOST/NAME: a SQLite file has no roles",
             ));
         }
         Ok(())
@@ -165,12 +156,11 @@ impl Deployment {
     }
 }
 
-fn sqlite_file(url: &str) -> Result<PathBuf, DeploymentError> {
-    let (written, path) =
-        sqlite_path(url).map_err(|error| DeploymentError(format!("DATABASE_URL {error}")))?;
+fn sqlite_file(url: &str) -> Result<PathBuf, CliError> {
+    let (written, path) = sqlite_path(url).map_err(|error| CliError::new(format!("DATABASE_URL {error}")))?;
     // Versions before did not decode the URL: no second database must be created beside the one in use.
     if written != path && written.exists() && !path.exists() {
-        return Err(DeploymentError(format!(
+        return Err(CliError::new(format!(
             "DATABASE_URL names the file {}, but there is a file {}: rename it, or write each % of its name as %25",
             path.display(),
             written.display()

@@ -3,7 +3,6 @@
 mod app_state;
 mod asset;
 mod compression;
-mod etag;
 mod examples;
 mod extract;
 mod handlers;
@@ -23,7 +22,6 @@ use crate::{
 };
 pub use actix_web::dev::ServerHandle;
 use actix_web::{
-    App as ActixApp,
     dev::Server,
     web::{self, Data, ServiceConfig},
 };
@@ -116,7 +114,7 @@ fn start(
     // Called once on each worker thread.
     let app = move || {
         watchdog.watch_this_thread(name);
-        middleware::wrap(ActixApp::new(), &origins)
+        middleware::app(&origins)
             .app_data(watched.clone())
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))

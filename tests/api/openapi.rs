@@ -158,12 +158,21 @@ fn routes() -> Vec<(String, String)> {
             continue;
         }
         let text = fs::read_to_string(path).unwrap();
-        for resource in text.split("web::resource(").skip(1) {
-            let path = resource.split('"').nth(1).unwrap();
+        // One by one, such as `web::resource("/healthz").route(web::get().to(alive))`.
+        for resource in text.split("web::resource(\"").skip(1) {
+            let path = resource.split('"').next().unwrap();
             let methods: Vec<_> = resource.split(".route(web::").skip(1).collect();
             assert!(!methods.is_empty(), "{path} is registered in a way that this test can't read");
             for method in methods {
                 routes.push((method.split('(').next().unwrap().to_uppercase(), path.to_owned()));
+            }
+        }
+        // In the list, such as `"/users/{id}": get users::show, patch users::change;`.
+        for line in text.lines().filter_map(|line| line.trim().strip_prefix("\"/")?.strip_suffix(';')) {
+            let (path, handlers) = line.split_once("\": ").unwrap();
+            for handler in handlers.split(", ") {
+                let (method, _) = handler.split_once(' ').unwrap();
+                routes.push((method.to_uppercase(), format!("/{path}")));
             }
         }
     }

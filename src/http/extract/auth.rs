@@ -5,8 +5,7 @@ use crate::{
     http::{app_state::AppState, problem::Problem},
     services::accounts::Caller,
 };
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
-use std::future::{Ready, ready};
+use actix_web::{HttpRequest, http::header, web::Data};
 
 /// Extracts the caller, of any role.
 pub struct SignedIn(pub Caller);
@@ -17,34 +16,12 @@ pub struct Staff(pub Caller);
 /// Extracts the caller, an admin.
 pub struct Admin(pub Caller);
 
-impl FromRequest for SignedIn {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+from_head!(SignedIn, |request| caller(request).map(Self));
+from_head!(Staff, |request| permitted(request, Role::is_staff, "This is for staff.").map(Self));
+from_head!(Admin, |request| permitted(request, |role| role == Role::Admin, "This is for admins.").map(Self));
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).map(Self))
-    }
-}
-
-impl FromRequest for Staff {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(permitted(request, Role::is_staff, "This is for staff.").map(Self))
-    }
-}
-
-impl FromRequest for Admin {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(permitted(request, |role| role == Role::Admin, "This is for admins.").map(Self))
-    }
-}
-
-fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
+/// Returns the caller, or 401.
+pub fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
     let (app, token) = presented(request).ok_or_else(Problem::not_signed_in)?;
     Ok(app.accounts.caller(token)?)
 }

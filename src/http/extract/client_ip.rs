@@ -6,10 +6,7 @@ use actix_web::{
     http::header::{self, HeaderMap, HeaderName},
     web::Data,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// The mask of an IPv6 address's network, which is one client's.
-const NETWORK_MASK: Ipv6Addr = Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0, 0, 0, 0);
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Returns the client's address: the peer's, unless that is a trusted proxy; then the last one in `X-Forwarded-For` or
 /// `Forwarded` that is not a trusted proxy itself. The client can have written anything before that one.
@@ -26,15 +23,6 @@ pub fn from_trusted_proxy(request: &HttpRequest) -> bool {
     let proxies = request.app_data::<Data<TrustedProxies>>();
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     proxies.zip(peer).is_some_and(|(proxies, peer)| proxies.contains(peer))
-}
-
-/// Returns the key under which an address is counted. IPv4 and IPv6 have different keys: no IPv6 network has the addresses to which
-/// IPv4 is mapped.
-pub fn key(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits() & NETWORK_MASK.to_bits(),
-    }
 }
 
 /// Returns the client in the headers, unless they contradict each other.

@@ -3,7 +3,7 @@
 use super::preconditions;
 use crate::http::problem::Problem;
 use crate::{
-    domain::{FieldError, version::EntityVersion},
+    domain::version::EntityVersion,
     services::{
         accounts::Caller,
         idempotency::{IdempotencyOutcome, IdempotentRequest},
@@ -24,9 +24,10 @@ pub fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let mut given = request.headers().get_all("Idempotency-Key");
     let (first, more) = (given.next(), given.next());
     if more.is_some() {
-        return Err(Problem::of_parameter(FieldError::new("Idempotency-Key", "is given twice")));
+        return Err(Problem::of_parameter("Idempotency-Key", "is given twice"));
     }
-    first.map(|key| IdempotencyKey::try_from(key.as_bytes())).transpose().map_err(Problem::of_parameter)
+    let key = first.map(|key| IdempotencyKey::try_from(key.as_bytes())).transpose();
+    key.map_err(|invalid| Problem::of_parameters([invalid]))
 }
 
 /// Returns the request as it is executed once, if it has a key; `to_stored` is the response that a retry gets.

@@ -2,7 +2,7 @@
 
 use super::json_errors::JsonBody;
 use crate::domain::json::{JsonObject, without_bom};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, types};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 use serde::Deserialize;
@@ -25,9 +25,7 @@ impl<T: JsonBody> FromRequest for Json<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            if !is_json(&request) {
-                return Err(Problem::not_json());
-            }
+            need_json(&request)?;
             parse(&read(&request, payload).await?).map(Self)
         })
     }
@@ -45,18 +43,17 @@ impl<T: JsonBody> FromRequest for OptionalJson<T> {
             if without_bom(&body).trim_ascii().is_empty() {
                 return Ok(Self(None));
             }
-            if !is_json(&request) {
-                return Err(Problem::not_json());
-            }
+            need_json(&request)?;
             parse(&body).map(|value| Self(Some(value)))
         })
     }
 }
 
-fn is_json(request: &HttpRequest) -> bool {
+fn need_json(request: &HttpRequest) -> Result<(), Problem> {
     let media_type = request.content_type();
-    media_type.eq_ignore_ascii_case("application/json")
-        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    let is_json = media_type.eq_ignore_ascii_case("application/json")
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(Problem::not_json()) }
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Problem> {
@@ -84,7 +81,9 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Pr
         }
         if body.len() > MAX_BODY_BYTES { Err(Problem::too_large(MAX_BODY_BYTES)) } else { Ok(body) }
     };
-    timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(|_| Err(Problem::too_slow()))
+    timeout(BODY_TIMEOUT, reading)
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(types::TOO_SLOW, "The body did not arrive in time.")))
 }
 
 pub fn parse<T: JsonBody>(body: &[u8]) -> Result<T, Problem> {

@@ -3,14 +3,10 @@
 //! The tags of single resources are strong, and name the version, not the bytes: so these responses are never compressed, which
 //! would give one version several representations. Lists and the menu, which are not changed as a whole, have weak tags or none.
 
-use crate::domain::{
-    FieldError,
-    version::{EntityVersion, EntityVersions, Precondition},
-};
-use crate::http::{etag::ETag, problem::Problem};
+use crate::domain::version::{EntityVersion, EntityVersions, Precondition};
+use crate::http::problem::{Problem, etag, types};
 use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder,
-    dev::Payload,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
         header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -18,10 +14,6 @@ use actix_web::{
 };
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::{
-    fmt::Write,
-    future::{Ready, ready},
-};
 
 /// Extracts the precondition of a change, for which a client may name the version that it has seen.
 pub struct OptionalPrecondition(pub Precondition);
@@ -29,34 +21,22 @@ pub struct OptionalPrecondition(pub Precondition);
 /// Extracts the precondition of a replacement, for which a client must name the version that it has seen.
 pub struct RequiredPrecondition(pub Precondition);
 
-impl FromRequest for OptionalPrecondition {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(precondition(request.headers()).map(Self))
+from_head!(OptionalPrecondition, |request| precondition(request.headers()).map(Self));
+from_head!(RequiredPrecondition, |request| match precondition(request.headers())? {
+    Precondition { is: None, .. } => {
+        let detail = "This needs the header If-Match, with the ETag of what was read.";
+        Err(Problem::new(types::PRECONDITION_REQUIRED, detail))
     }
-}
-
-impl FromRequest for RequiredPrecondition {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(match precondition(request.headers()) {
-            Ok(Precondition { is: None, .. }) => Err(Problem::precondition_required()),
-            precondition => precondition.map(Self),
-        })
-    }
-}
+    precondition => Ok(Self(precondition)),
+});
 
 fn precondition(headers: &HeaderMap) -> Result<Precondition, Problem> {
     let given = |name: HeaderName, weakly| match tags(headers, &name) {
         Ok(tags) => Ok(tags.map(|tags| tags.versions(weakly))),
-        Err(UnreadableTagsError) => Err(Problem::of_parameter(FieldError::new(
+        Err(UnreadableTagsError) => Err(Problem::of_parameter(
             if weakly { "If-None-Match" } else { "If-Match" },
             "must be at most 100 entity tags in quotes, with commas between them, or *",
-        ))),
+        )),
     };
     // A weak tag never matches `If-Match`.
     Ok(Precondition { is: given(header::IF_MATCH, false)?, is_not: given(header::IF_NONE_MATCH, true)? })
@@ -146,11 +126,18 @@ pub fn show(request: &HttpRequest, version: EntityVersion, view: &impl Serialize
     if known { response.finish() } else { response.json(view) }
 }
 
+/// Responds with a resource that was changed to this version.
+pub fn changed(version: EntityVersion, view: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    tag(&mut response, version);
+    response.json(view)
+}
+
 /// Adds the entity tag of a version.
 pub fn tag(response: &mut HttpResponseBuilder, version: EntityVersion) {
     // This encoding is not sent: it keeps the middleware from compressing.
     let as_it_is = (header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    response.insert_header(as_it_is).insert_header((header::ETAG, ETag(version).to_string()));
+    response.insert_header(as_it_is).insert_header((header::ETAG, etag(version)));
 }
 
 /// Responds with a resource that any client may cache and must revalidate, or 304 where the client has it. The tag is a digest of
@@ -168,11 +155,8 @@ pub fn show_public(request: &HttpRequest, tag: &str, answer: impl FnOnce() -> Ht
 
 /// Returns the digest of these bytes as an entity tag, without quotes.
 pub fn content_tag(bytes: &[u8]) -> String {
-    let mut tag = String::with_capacity(32);
-    for byte in Sha256::digest(bytes).iter().take(16) {
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag
+    let tag = Sha256::digest(bytes).first_chunk().map_or(0, |start| u128::from_be_bytes(*start));
+    format!("{tag:032x}")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `Prefer` (RFC 7240): of all preferences only `wait` is honoured; a server may ignore the others.
 
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse,
     http::header::{HeaderName, HeaderValue},
 };
 use std::time::Duration;
@@ -19,22 +19,12 @@ pub fn wait(request: &HttpRequest) -> Option<Duration> {
 }
 
 /// Adds the header that says that the wait was honoured.
-pub fn applied(response: &mut HttpResponseBuilder, wait: Option<Duration>) {
-    if let Some(wait) = wait {
-        response.insert_header((APPLIED, text(wait)));
-    }
-}
-
-/// Adds the same header to a finished response.
-pub fn applied_to(mut response: HttpResponse, wait: Option<Duration>) -> HttpResponse {
-    if let Some(value) = wait.and_then(|wait| HeaderValue::try_from(text(wait)).ok()) {
+pub fn applied(mut response: HttpResponse, wait: Option<Duration>) -> HttpResponse {
+    let text = wait.map(|wait| format!("wait={}", wait.as_secs()));
+    if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
         response.headers_mut().insert(APPLIED, value);
     }
     response
-}
-
-fn text(wait: Duration) -> String {
-    format!("wait={}", wait.as_secs())
 }
 
 fn seconds(value: &str) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Query strings, read as one struct a list, with errors that name the parameter.
 
 use crate::domain::{
-    FieldError, Timestamp,
+    Timestamp,
     validation::{FieldErrors, value_error, via_serde},
 };
 use crate::http::{head_only::is_head_only, offload::offload, problem::Problem};
@@ -15,10 +15,7 @@ use deserr::{Deserr, ValuePointerRef};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use std::{
-    fmt::Write,
-    future::{Ready, ready},
-};
+use std::future::{Ready, ready};
 use url::form_urlencoded;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -63,7 +60,7 @@ impl<T: Deserr<FieldErrors>> Query<T> {
                     list.push_str(&value);
                 }
                 Value::Null => *before = value.into(),
-                _ => return Err(wrong(&name, "must be given only once")),
+                _ => return Err(Problem::of_parameter(&name, "must be given only once")),
             }
         }
         let filters = hash_of_filters(&given);
@@ -82,7 +79,8 @@ impl<T: Deserr<FieldErrors>> Query<T> {
     ) -> Result<PageRequest, Problem> {
         let after = cursor.map(|text| {
             read_cursor(list, &self.filters, text).ok_or_else(|| {
-                wrong("cursor", "must be the next_cursor of the same list, with the same parameters")
+                let problem = "must be the next_cursor of the same list, with the same parameters";
+                Problem::of_parameter("cursor", problem)
             })
         });
         let PageLimit(entries) = limit.unwrap_or(PageLimit(DEFAULT_PAGE_ENTRIES));
@@ -138,10 +136,8 @@ fn hash_of_filters(given: &Map<String, Value>) -> String {
             hash.update([0]);
         }
     }
-    hash.finalize().iter().take(4).fold(String::with_capacity(8), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let hash = hash.finalize().first_chunk().map_or(0, |start| u32::from_be_bytes(*start));
+    format!("{hash:08x}")
 }
 
 /// The number of entries that a page may have.
@@ -239,11 +235,6 @@ impl PageRequest {
         };
         last.map(|key| cursor(self.list, &self.filters, key))
     }
-}
-
-/// The problem of a parameter.
-pub fn wrong(name: &str, problem: impl Into<String>) -> Problem {
-    Problem::of_parameter(FieldError::new(name, problem))
 }
 
 /// Answers with a page of a list and a `Link` to the next page (RFC 8288): the same request with another cursor.

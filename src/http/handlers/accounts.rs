@@ -1,14 +1,9 @@
 //! Registration, and the caller's own account.
 
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
-    extract::{auth::SignedIn, client_ip::client_address, idempotency, json::Json},
+    extract::{client_ip::client_address, idempotency, json::Json},
     middleware::rate_limit::SignIn,
-    openapi::{
-        AccountInactive, EmailTaken, ForBody, ForToken, KeyHeader, KeyReused, NotPermitted, TooManyFailures,
-        Unavailable,
-    },
-    problem::Problem,
     responses::{SignedInView, UserView},
 };
 use crate::{
@@ -22,11 +17,8 @@ use crate::{
         orders::intake::IdempotencyKey,
     },
 };
-use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
-use deserr::Deserr;
+use actix_web::http::header;
 use secrecy::SecretString;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 /// The account that a guest registers.
 #[derive(Deserialize, Deserr, ToSchema)]
@@ -56,7 +48,7 @@ pub async fn register(
     request: HttpRequest,
     limits: SignIn,
     Json(registration): Json<Registration>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     let Registration { username, email, password } = registration;
     let (address, key) = (client_address(&request), idempotency::key(&request)?);
     let key = key.as_ref().map(IdempotencyKey::as_str);
@@ -71,7 +63,7 @@ pub async fn register(
 /// Shows the caller's own account
 #[utoipa::path(get, path = "/me", operation_id = "get_me", tag = "accounts", security(("token" = [])),
     responses((status = 200, description = "The account.", body = UserView), ForToken, Unavailable))]
-pub async fn me(app: Data<AppState>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
+pub async fn me(app: Data<AppState>, SignedIn(caller): SignedIn) -> Answer {
     match app.accounts.find(caller.id).await {
         Err(AccountError::Unknown) => Err(Problem::not_signed_in()),
         found => Ok(HttpResponse::Ok().json(UserView::from(found?))),
@@ -104,12 +96,9 @@ pub async fn change_password(
     app: Data<AppState>,
     SignedIn(caller): SignedIn,
     Json(change): Json<PasswordChange>,
-) -> Result<impl Responder, Problem> {
-    match app
-        .accounts
-        .change_password(caller, &SecretString::from(change.current_password), &change.new_password)
-        .await
-    {
+) -> Answer {
+    let current = SecretString::from(change.current_password);
+    match app.accounts.change_password(caller, &current, &change.new_password).await {
         // The token is fine, so not 401: a client must not sign out for a typing error.
         Err(AccountError::Login(LoginError::WrongPassword)) => {
             Err(Problem::not_permitted("The current password is wrong."))
@@ -117,6 +106,6 @@ pub async fn change_password(
         Err(guessable @ AccountError::Guessable) => {
             Err(FieldError::new("new_password", guessable.to_string()).into())
         }
-        outcome => Ok(outcome.map(|()| HttpResponse::NoContent())?),
+        outcome => Ok(outcome.map(|()| HttpResponse::NoContent().finish())?),
     }
 }

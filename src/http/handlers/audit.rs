@@ -1,14 +1,9 @@
 //! The audit trail, for admins.
 
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
     examples,
-    extract::{
-        auth::Admin,
-        query::{PageLimit, Query, TimeParam, page_response, query_parameters, wrong},
-    },
-    openapi::{ForQuery, ForToken, Unavailable},
-    problem::Problem,
+    extract::query::{PageLimit, Query, TimeParam, page_response, query_parameters},
 };
 use crate::{
     domain::{
@@ -18,9 +13,6 @@ use crate::{
     },
     services::audit::AuditFilter,
 };
-use actix_web::{HttpRequest, Responder, web::Data};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// The account, recipe, order or dead letter that was changed.
 #[derive(Serialize, ToSchema)]
@@ -101,17 +93,12 @@ query_parameters! {
     params(AuditParams),
     responses((status = 200, description = "A page of the trail.", body = TrailView,
         headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
-pub async fn list(
-    app: Data<AppState>,
-    _: Admin,
-    request: HttpRequest,
-    query: Query<AuditParams>,
-) -> Result<impl Responder, Problem> {
+pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest, query: Query<AuditParams>) -> Answer {
     let AuditParams { actor, action, subject_kind, subject_id, from, until, limit, ref cursor } =
         query.params;
     let (from, until) = (from.map(|from| from.0), until.map(|until| until.0));
     if from.zip(until).is_some_and(|(from, until)| from >= until) {
-        return Err(wrong("until", "must be later than from"));
+        return Err(Problem::of_parameter("until", "must be later than from"));
     }
     let page = query.page(LIST, limit, cursor.as_deref())?;
     let filter = AuditFilter { actor, action, kind: subject_kind, subject: subject_id, from, until };

@@ -1,12 +1,7 @@
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
     examples,
-    extract::{
-        auth::Admin,
-        query::{PageLimit, Query, page_response, query_parameters},
-    },
-    openapi::{ForQuery, ForToken, Missing, Replayed, Unavailable, Unstorable},
-    problem::Problem,
+    extract::query::{PageLimit, Query, page_response, query_parameters},
 };
 use crate::{
     domain::{
@@ -16,14 +11,7 @@ use crate::{
     },
     services::dead_letters::DeadLetterFilter,
 };
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    web::{Data, Path},
-};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use deserr::Deserr;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// An accepted order that could not be stored.
 #[derive(Serialize, ToSchema)]
@@ -97,6 +85,9 @@ struct DeadLettersView {
 
 const LIST: char = 'd';
 
+/// The resource, in problems.
+const LETTER: &str = "dead letter";
+
 query_parameters! {
     paged
     /// Filters of the list of dead letters.
@@ -128,7 +119,7 @@ pub async fn list(
     _: Admin,
     request: HttpRequest,
     query: Query<DeadLetterParams>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     let DeadLetterParams { resolution, limit, ref cursor } = query.params;
     let page = query.page(LIST, limit, cursor.as_deref())?;
     let filter = match resolution {
@@ -150,9 +141,9 @@ pub async fn list(
     params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
     responses((status = 200, description = "The dead letter and its message.", body = DeadLetterView),
         ForToken, Missing, Unavailable))]
-pub async fn show(app: Data<AppState>, _: Admin, id: Path<String>) -> Result<impl Responder, Problem> {
-    let (letter, payload) =
-        app.dead_letters.find(read(&id)?).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+pub async fn show(app: Data<AppState>, _: Admin, id: Path<String>) -> Answer {
+    let found = app.dead_letters.find(path_id(&id, LETTER)?).await?;
+    let (letter, payload) = found.ok_or_else(|| Problem::not_found(LETTER))?;
     Ok(HttpResponse::Ok().json(DeadLetterView {
         payload_base64: Some(BASE64_STANDARD.encode(&payload)),
         payload: String::from_utf8(payload).ok(),
@@ -166,12 +157,8 @@ pub async fn show(app: Data<AppState>, _: Admin, id: Path<String>) -> Result<imp
     params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
     responses((status = 200, description = "The order is stored, now or since an earlier replay.", body = DeadLetterView),
         ForToken, Missing, Unstorable, Unavailable))]
-pub async fn replay(
-    app: Data<AppState>,
-    Admin(caller): Admin,
-    id: Path<String>,
-) -> Result<impl Responder, Problem> {
-    let letter = app.dead_letters.replay(read(&id)?, Some(caller.id)).await?;
+pub async fn replay(app: Data<AppState>, Admin(caller): Admin, id: Path<String>) -> Answer {
+    let letter = app.dead_letters.replay(path_id(&id, LETTER)?, Some(caller.id)).await?;
     Ok(HttpResponse::Ok().json(DeadLetterView::from(letter)))
 }
 
@@ -183,16 +170,7 @@ pub async fn replay(
     params(("id" = DeadLetterId, Path, description = "The id of the dead letter.")),
     responses((status = 204, description = "The dead letter is discarded, now or since earlier."),
         ForToken, Missing, Replayed, Unavailable))]
-pub async fn discard(
-    app: Data<AppState>,
-    Admin(caller): Admin,
-    id: Path<String>,
-) -> Result<impl Responder, Problem> {
-    app.dead_letters.discard(read(&id)?, Some(caller.id)).await?;
+pub async fn discard(app: Data<AppState>, Admin(caller): Admin, id: Path<String>) -> Answer {
+    app.dead_letters.discard(path_id(&id, LETTER)?, Some(caller.id)).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-/// Text that is no id names no dead letter: 404.
-fn read(text: &str) -> Result<DeadLetterId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("dead letter"))
 }

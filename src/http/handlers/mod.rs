@@ -12,6 +12,7 @@ pub mod menu_page;
 pub mod metrics;
 pub mod order_list;
 pub mod orders;
+mod prelude;
 pub mod recipes;
 pub mod sessions;
 pub mod static_documents;

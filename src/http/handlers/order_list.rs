@@ -1,11 +1,6 @@
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
-    extract::{
-        auth::SignedIn,
-        query::{PageLimit, Query, TimeParam, page_response, query_parameters, wrong},
-    },
-    openapi::{ForQuery, ForToken, NotPermitted, Unavailable},
-    problem::Problem,
+    extract::query::{PageLimit, Query, TimeParam, page_response, query_parameters},
     responses::{OrderView, OrdersView},
 };
 use crate::{
@@ -22,8 +17,6 @@ use crate::{
         orders::board::{OrderFilter, OrderPage, OrderPageKey},
     },
 };
-use actix_web::{HttpRequest, Responder, web::Data};
-use serde::Deserialize;
 
 query_parameters! {
     paged
@@ -78,7 +71,7 @@ pub async fn list(
     SignedIn(caller): SignedIn,
     request: HttpRequest,
     query: Query<OrderParams>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     let filter = filter(&app, caller, &query.params).await?;
     let working_order = caller.role.is_staff() && filter.statuses == [Status::Pending];
     let list = if working_order { 'w' } else { 'n' };
@@ -106,7 +99,7 @@ async fn filter(app: &AppState, caller: Caller, params: &OrderParams) -> Result<
     let placed_from = params.placed_from.map(|from| from.0);
     let placed_until = params.placed_until.map(|until| until.0);
     if placed_from.zip(placed_until).is_some_and(|(from, until)| from >= until) {
-        return Err(wrong("placed_until", "must be later than placed_from"));
+        return Err(Problem::of_parameter("placed_until", "must be later than placed_from"));
     }
     Ok(OrderFilter {
         customer: if staff { params.customer } else { Some(caller.id) },
@@ -126,6 +119,6 @@ async fn drinks(app: &AppState, id_or_name: &str) -> Result<Vec<RecipeId>, Probl
     if let Ok(id) = id_or_name.parse() {
         return Ok(vec![id]);
     }
-    let name = Name::try_from(id_or_name).map_err(|problem| wrong("drink", problem))?;
+    let name = Name::try_from(id_or_name).map_err(|problem| Problem::of_parameter("drink", problem))?;
     Ok(app.menu.called(name).await?)
 }

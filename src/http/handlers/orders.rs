@@ -1,20 +1,17 @@
 //! Placing orders, following and working them.
 
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
     extract::{
-        auth::{SignedIn, Staff},
+        auth,
         client_ip::client_address,
+        from_head,
         idempotency::{self, StoredResponse},
         json::{Json, OptionalJson},
         preconditions::{self, OptionalPrecondition},
         prefer,
     },
-    openapi::{
-        Changed, ForBody, ForToken, IfMatchHeader, IfNoneMatchHeader, IllegalMove, KeyHeader, KeyReused,
-        Missing, MissingOrder, NotPermitted, PreferHeader, SoldOut, TooManyOpen, Unavailable,
-    },
-    problem::Problem,
+    problem::types,
     responses::{CancelledView, HistoryView, OrderStatusView, OrderView, TransitionView, UnstoredView},
 };
 use crate::{
@@ -35,20 +32,9 @@ use crate::{
         },
     },
 };
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse, Responder,
-    dev::Payload,
-    http::{StatusCode, header},
-    web::{Data, Path},
-};
-use deserr::Deserr;
-use serde::{Deserialize, Serialize};
-use std::{
-    future::{Ready, ready},
-    time::Duration,
-};
+use actix_web::http::{StatusCode, header};
+use std::time::Duration;
 use tokio::time::timeout;
-use utoipa::ToSchema;
 
 /// Limits reading back an order that an earlier request stored.
 const READ_BACK_TIMEOUT: Duration = Duration::from_millis(250);
@@ -70,7 +56,7 @@ pub async fn place(
     SignedIn(caller): SignedIn,
     request: HttpRequest,
     Json(order): Json<Request>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     let key = idempotency::key(&request)?;
     let mut wait = prefer::wait(&request);
     let placement = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
@@ -96,8 +82,8 @@ pub async fn place(
     if is_replayed {
         response.insert_header((idempotency::REPLAYED, "true"));
     }
-    prefer::applied(&mut response, wait);
-    Ok(response.json(stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from)))
+    let view = stored.map_or_else(|| OrderView::from(order.as_ref().clone()), OrderView::from);
+    Ok(prefer::applied(response.json(view), wait))
 }
 
 /// Waits for an order as long as the client asked for. If too many wait already, takes the wait away.
@@ -130,8 +116,8 @@ pub async fn show(
     SignedIn(caller): SignedIn,
     request: HttpRequest,
     id: Path<String>,
-) -> Result<impl Responder, Problem> {
-    let id = order_id(&id)?;
+) -> Answer {
+    let id = path_id(&id, "order")?;
     let mut order_status = status(&app.bar, &app.intake, caller, id).await?;
     let mut wait = prefer::wait(&request);
     if let OrderStatus::Queued(_) = order_status
@@ -143,7 +129,7 @@ pub async fn show(
         OrderStatus::Stored(order) => {
             let stamp = order.entity_version();
             let view = OrderStatusView::Whole(OrderView::from(*order));
-            return Ok(prefer::applied_to(preconditions::show(&request, stamp, &view), wait));
+            return Ok(prefer::applied(preconditions::show(&request, stamp, &view), wait));
         }
         OrderStatus::Queued(UnstoredOrder::Whole(order)) => {
             OrderStatusView::Whole(OrderView::from(order.as_ref().clone()))
@@ -153,7 +139,7 @@ pub async fn show(
         }
         OrderStatus::DeadLetter => OrderStatusView::Unstored(UnstoredView::lost(id)),
     };
-    Ok(prefer::applied_to(HttpResponse::Ok().json(view), wait))
+    Ok(prefer::applied(HttpResponse::Ok().json(view), wait))
 }
 
 /// Lists the transitions of an order
@@ -161,18 +147,14 @@ pub async fn show(
     security(("token" = [])),
     params(("id" = OrderId, Path, description = "The id of the order.")),
     responses((status = 200, description = "The transitions of the order.", body = HistoryView), ForToken, MissingOrder, Unavailable))]
-pub async fn history(
-    app: Data<AppState>,
-    SignedIn(caller): SignedIn,
-    id: Path<String>,
-) -> Result<impl Responder, Problem> {
-    let id = order_id(&id)?;
+pub async fn history(app: Data<AppState>, SignedIn(caller): SignedIn, id: Path<String>) -> Answer {
+    let id = path_id(&id, "order")?;
     let moves = match app.bar.history(caller, id).await? {
         Some(moves) => moves,
         None => status(&app.bar, &app.intake, caller, id).await.map(|_| Vec::new())?,
     };
-    Ok(HttpResponse::Ok()
-        .json(HistoryView { history: moves.into_iter().map(TransitionView::from).collect() }))
+    let history = moves.into_iter().map(TransitionView::from).collect();
+    Ok(HttpResponse::Ok().json(HistoryView { history }))
 }
 
 /// Claims the next order in working order
@@ -184,11 +166,7 @@ pub async fn history(
             headers(("ETag" = String), ("Idempotency-Replayed" = String))),
         (status = 204, description = "No order waits."),
         ForToken, KeyReused, Unavailable))]
-pub async fn next(
-    app: Data<AppState>,
-    Staff(caller): Staff,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn next(app: Data<AppState>, Staff(caller): Staff, request: HttpRequest) -> Answer {
     let key = idempotency::once(&request, caller, &(), |claimed| claim(claimed).text())?;
     idempotency::answer(&app.bar.next(caller, key).await?, claim)
 }
@@ -233,7 +211,7 @@ pub async fn cancel_all(
     Staff(caller): Staff,
     request: HttpRequest,
     Json(request_body): Json<CancelAll>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let key =
         idempotency::once(&request, caller, &request_body, |cancelled| all_cancelled(cancelled).text())?;
     let CancelAll { customer_id, reason: Optional(reason) } = request_body;
@@ -262,22 +240,15 @@ pub struct PermittedAction {
     action: OrderAction,
 }
 
-impl FromRequest for PermittedAction {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = SignedIn::from_request(request, payload).into_inner();
-        ready(caller.and_then(|SignedIn(caller)| {
-            let part = |name: &str| request.match_info().get(name).unwrap_or_default();
-            let action: OrderAction = part("move").parse().map_err(|_| Problem::not_found("resource"))?;
-            if action != OrderAction::Cancel && !caller.role.is_staff() {
-                return Err(Problem::not_permitted("This is for staff."));
-            }
-            Ok(Self { caller, id: order_id(part("id"))?, action })
-        }))
+from_head!(PermittedAction, |request| {
+    let caller = auth::caller(request)?;
+    let part = |name: &str| request.match_info().get(name).unwrap_or_default();
+    let action: OrderAction = part("move").parse().map_err(|_| Problem::not_found("resource"))?;
+    if action != OrderAction::Cancel && !caller.role.is_staff() {
+        return Err(Problem::not_permitted("This is for staff."));
     }
-}
+    Ok(Self { caller, id: path_id(part("id"), "order")?, action })
+});
 
 /// Makes a transition of an order
 #[utoipa::path(post, path = "/orders/{id}/{move}", operation_id = "move_order", tag = "orders",
@@ -293,7 +264,7 @@ pub async fn act(
     OptionalPrecondition(condition): OptionalPrecondition,
     request: HttpRequest,
     OptionalJson(body): OptionalJson<ActionReason>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let reason = body.and_then(|body| body.reason.0);
     match (action, &reason) {
         (OrderAction::Fail, None) => return Err(FieldError::new("reason", "must be given").into()),
@@ -303,17 +274,13 @@ pub async fn act(
     let key = idempotency::once(&request, caller, &reason, |order| moved(order).text())?;
     match app.bar.act(caller, id, action, reason, condition, key).await {
         // Accepted, but not on the board yet: there is nothing to move so far.
-        Err(TransitionError::Unknown) => match status(&app.bar, &app.intake, caller, id).await? {
-            OrderStatus::DeadLetter => Err(Problem::not_movable("The order could not be stored.")),
-            _ => Err(Problem::not_movable(
-                "The order is queued: it is not stored yet. Please try again in a moment.",
-            )),
-        },
+        Err(TransitionError::Unknown) => {
+            let reason = match status(&app.bar, &app.intake, caller, id).await? {
+                OrderStatus::DeadLetter => "The order could not be stored.",
+                _ => "The order is queued: it is not stored yet. Please try again in a moment.",
+            };
+            Err(Problem::new(types::ILLEGAL_MOVE, reason))
+        }
         outcome => idempotency::answer(&outcome?, moved),
     }
-}
-
-/// Text that is no id names no order: 404.
-fn order_id(text: &str) -> Result<OrderId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("order"))
 }

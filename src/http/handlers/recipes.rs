@@ -1,4 +1,4 @@
-use super::menu_page::MenuPage;
+use super::{menu_page::MenuPage, prelude::*};
 use crate::domain::{
     ids::RecipeId,
     recipe::{Build, Recipe},
@@ -6,30 +6,16 @@ use crate::domain::{
     text::Search,
 };
 use crate::http::{
-    app_state::AppState,
     extract::{
-        auth::Staff,
         idempotency::{self, StoredResponse},
         json::Json,
         preconditions::{self, OptionalPrecondition, RequiredPrecondition},
         query::{Flag, Query, query_parameters},
     },
     offload::offload,
-    openapi::{
-        Changed, ForBody, ForQuery, ForToken, IfMatchHeader, IfNoneMatchHeader, KeyHeader, KeyReused,
-        Missing, MustHaveMatch, RecipeExists, RequiredIfMatchHeader, Unavailable,
-    },
-    problem::Problem,
     responses::{MenuView, RecipeView},
 };
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    http::{StatusCode, header::ContentType},
-    web::{Data, Path},
-};
-use deserr::Deserr;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use actix_web::http::{StatusCode, header::ContentType};
 
 query_parameters! {
     /// Filters of the menu; all of them must match.
@@ -57,7 +43,7 @@ pub async fn list(
     page: Data<MenuPage>,
     request: HttpRequest,
     query: Query<MenuParams>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let MenuParams { q: search, available, build } = query.params;
     let menu = app.menu.current();
     if search.is_none() && available.is_none() && build.is_none() {
@@ -87,11 +73,7 @@ pub async fn list(
         (status = 200, description = "The recipe.", body = RecipeView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         Missing))]
-pub async fn show(
-    app: Data<AppState>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Result<HttpResponse, Problem> {
+pub async fn show(app: Data<AppState>, request: HttpRequest, id: Path<String>) -> Answer {
     let menu = app.menu.current();
     match menu.find(&id) {
         Some(recipe) => {
@@ -115,7 +97,7 @@ pub async fn add(
     Staff(caller): Staff,
     request: HttpRequest,
     Json(draft): Json<RecipeDraft>,
-) -> Result<HttpResponse, Problem> {
+) -> Answer {
     let spec = draft.into_new().map_err(Problem::of_fields)?;
     let key = idempotency::once(&request, caller, &spec, |recipe| added(recipe).text())?;
     idempotency::answer(&app.menu.add(caller.id, spec, key).await?, added)
@@ -140,14 +122,12 @@ pub async fn replace(
     RequiredPrecondition(condition): RequiredPrecondition,
     id: Path<String>,
     Json(RecipeReplacement(draft)): Json<RecipeReplacement>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     Ok(changed(&app.menu.replace(caller.id, on_menu(&app, &id)?, draft, condition).await?))
 }
 
 fn changed(recipe: &Recipe) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    preconditions::tag(&mut response, recipe.entity_version());
-    response.json(RecipeView::from(recipe))
+    preconditions::changed(recipe.entity_version(), &RecipeView::from(recipe))
 }
 
 /// The availability of a drink.
@@ -174,7 +154,7 @@ pub async fn set_available(
     OptionalPrecondition(condition): OptionalPrecondition,
     id: Path<String>,
     Json(Availability { available }): Json<Availability>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     Ok(changed(&app.menu.set_available(caller.id, on_menu(&app, &id)?, available, condition).await?))
 }
 
@@ -192,9 +172,9 @@ pub async fn archive(
     Staff(caller): Staff,
     OptionalPrecondition(condition): OptionalPrecondition,
     id: Path<String>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     app.menu.archive(caller.id, on_menu(&app, &id)?, condition).await?;
-    Ok(HttpResponse::NoContent())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Finds the id of the recipe to change, given by id or by exact name. An id is not looked up: another process may just have added

@@ -1,24 +1,17 @@
 //! Sessions: login, token refresh and logout.
 
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
-    extract::{auth::SignedIn, client_ip::client_address, json::Json},
+    extract::{client_ip::client_address, json::Json},
     middleware::rate_limit::SignIn,
-    openapi::{
-        AccountInactive, ForBody, ForToken, SessionEnded, TooManyFailures, Unavailable, WrongPassword,
-    },
-    problem::Problem,
     responses::SignedInView,
 };
 use crate::{
     domain::FieldError,
     services::accounts::{IssuedTokens, LoginError, RefreshToken},
 };
-use actix_web::{HttpRequest, HttpResponse, Responder, http::header, web::Data};
-use deserr::Deserr;
+use actix_web::http::header;
 use secrecy::SecretString;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 /// The credentials of an account.
 #[derive(Deserialize, Deserr, ToSchema)]
@@ -44,7 +37,7 @@ pub async fn login(
     request: HttpRequest,
     limits: SignIn,
     Json(login): Json<Login>,
-) -> Result<impl Responder, Problem> {
+) -> Answer {
     let (password, address) = (SecretString::from(login.password), client_address(&request));
     if limits.counts() {
         limits.login(app.accounts.claimed(&login.email, address).await?)?;
@@ -71,11 +64,7 @@ pub struct Refresh {
     responses(
         (status = 200, description = "The account as it now is, and the next tokens.", body = SignedInView),
         SessionEnded, ForBody, Unavailable))]
-pub async fn refresh(
-    app: Data<AppState>,
-    limits: SignIn,
-    Json(refresh): Json<Refresh>,
-) -> Result<impl Responder, Problem> {
+pub async fn refresh(app: Data<AppState>, limits: SignIn, Json(refresh): Json<Refresh>) -> Answer {
     let token = RefreshToken::parse(&refresh.refresh_token)
         .ok_or_else(|| FieldError::new("refresh_token", "must be one as it was given out"))?;
     if limits.counts() {
@@ -90,9 +79,9 @@ pub async fn refresh(
 /// Its tokens are no longer valid.
 #[utoipa::path(post, path = "/logout", operation_id = "logout", tag = "accounts", security(("token" = [])),
     responses((status = 204, description = "The session has ended."), ForToken, Unavailable))]
-pub async fn logout(app: Data<AppState>, SignedIn(caller): SignedIn) -> Result<impl Responder, Problem> {
+pub async fn logout(app: Data<AppState>, SignedIn(caller): SignedIn) -> Answer {
     app.accounts.logout(caller).await?;
-    Ok(HttpResponse::NoContent())
+    Ok(HttpResponse::NoContent().finish())
 }
 
 fn tokens_response(tokens: IssuedTokens) -> HttpResponse {

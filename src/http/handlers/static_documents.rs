@@ -1,20 +1,13 @@
 //! Documents that are the same for everybody: the API's document, the page that shows it (Swagger UI, built in by `build.rs`, so
 //! that it needs no other server), and the pages that the types of problems lead to.
 
+use super::prelude::*;
 use crate::http::{
     asset::Asset,
     offload::offload,
-    openapi::{DocsPartName, Missing, ProblemName},
-    problem::{
-        Problem,
-        types::{ALL, ProblemType},
-    },
+    problem::types::{ALL, ProblemType},
 };
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, HeaderValue},
-    web::Data,
-};
+use actix_web::http::header::{self, HeaderValue};
 use std::{collections::HashMap, io};
 use tokio::sync::OnceCell;
 
@@ -56,7 +49,7 @@ impl StaticDocuments {
     }
 
     /// Answers with the document at the request's path, or with 404. They are compressed off the threads that answer requests.
-    async fn answer(&self, request: &HttpRequest, what: &str) -> Result<HttpResponse, Problem> {
+    async fn answer(&self, request: &HttpRequest, what: &str) -> Answer {
         let openapi = self.openapi;
         let make =
             async || offload(move || by_path(openapi())).await?.map_err(|error| Problem::internal(&error));
@@ -107,10 +100,7 @@ fn html(title: &str, body: &str) -> Asset {
 /// Shows this document, in JSON
 #[utoipa::path(get, path = "/openapi.json", operation_id = "get_document", tag = "system",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object)))]
-pub async fn openapi(
-    documents: Data<StaticDocuments>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn openapi(documents: Data<StaticDocuments>, request: HttpRequest) -> Answer {
     documents.answer(&request, "document").await
 }
 
@@ -119,7 +109,7 @@ pub async fn openapi(
 /// The page needs no other servers.
 #[utoipa::path(get, path = "/docs", operation_id = "show_docs", tag = "system",
     responses((status = 200, description = "A page for people.", body = String, content_type = "text/html")))]
-pub async fn docs(documents: Data<StaticDocuments>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn docs(documents: Data<StaticDocuments>, request: HttpRequest) -> Answer {
     let mut response = documents.answer(&request, "page").await?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, DOCS_POLICY);
     Ok(response)
@@ -132,10 +122,7 @@ pub async fn docs(documents: Data<StaticDocuments>, request: HttpRequest) -> Res
         (status = 200, description = "The part.",
             content((String = "text/css"), (String = "text/javascript"), (String = "text/plain"))),
         Missing))]
-pub async fn docs_part(
-    documents: Data<StaticDocuments>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn docs_part(documents: Data<StaticDocuments>, request: HttpRequest) -> Answer {
     let mut response = documents.answer(&request, "part of the page").await?;
     response.headers_mut().insert(header::CACHE_CONTROL, DOCS_PART_CACHE_CONTROL);
     Ok(response)
@@ -144,10 +131,7 @@ pub async fn docs_part(
 /// Lists all types of problems
 #[utoipa::path(get, path = "/problems", operation_id = "list_problems", tag = "system",
     responses((status = 200, description = "A page for people.", body = String, content_type = "text/html")))]
-pub async fn problems(
-    documents: Data<StaticDocuments>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn problems(documents: Data<StaticDocuments>, request: HttpRequest) -> Answer {
     documents.answer(&request, "page").await
 }
 
@@ -157,10 +141,7 @@ pub async fn problems(
     responses(
         (status = 200, description = "A page for people.", body = String, content_type = "text/html"),
         Missing))]
-pub async fn problem(
-    documents: Data<StaticDocuments>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Problem> {
+pub async fn problem(documents: Data<StaticDocuments>, request: HttpRequest) -> Answer {
     documents.answer(&request, "type of problem").await
 }
 

@@ -1,29 +1,16 @@
+use super::prelude::*;
 use crate::http::{
-    app_state::AppState,
     extract::{
-        auth::Admin,
         json::Json,
         preconditions::{self, RequiredPrecondition},
         query::{Flag, PageLimit, Query, page_response, query_parameters},
     },
-    openapi::{
-        Changed, ForBody, ForQuery, ForToken, IfNoneMatchHeader, LastAdmin, Missing, MustHaveMatch,
-        RequiredIfMatchHeader, Unavailable,
-    },
-    problem::Problem,
     responses::{UserView, UsersView},
 };
 use crate::{
     domain::{FieldError, account::Role, ids::UserId, json::Optional, text::Search},
     services::accounts::UserFilter,
 };
-use actix_web::{
-    HttpRequest, HttpResponse, Responder,
-    web::{Data, Path},
-};
-use deserr::Deserr;
-use serde::Deserialize;
-use utoipa::ToSchema;
 
 const LIST: char = 'u';
 
@@ -48,12 +35,7 @@ query_parameters! {
     security(("token" = ["admin"])),
     params(UserParams),
     responses((status = 200, description = "A page of accounts.", body = UsersView, headers(("Link" = String))), ForToken, ForQuery, Unavailable))]
-pub async fn list(
-    app: Data<AppState>,
-    _: Admin,
-    request: HttpRequest,
-    query: Query<UserParams>,
-) -> Result<impl Responder, Problem> {
+pub async fn list(app: Data<AppState>, _: Admin, request: HttpRequest, query: Query<UserParams>) -> Answer {
     let UserParams { ref q, role, active, limit, ref cursor } = query.params;
     let page = query.page(LIST, limit, cursor.as_deref())?;
     let filter = UserFilter { role, active: active.map(|active| active.0) };
@@ -79,19 +61,9 @@ pub async fn list(
         (status = 200, description = "The account.", body = UserView, headers(("ETag" = String))),
         (status = 304, description = "The client has it already.", headers(("ETag" = String))),
         ForToken, Missing, Unavailable))]
-pub async fn show(
-    app: Data<AppState>,
-    _: Admin,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Result<HttpResponse, Problem> {
-    let user = app.accounts.find(user_id(&id)?).await?;
+pub async fn show(app: Data<AppState>, _: Admin, request: HttpRequest, id: Path<String>) -> Answer {
+    let user = app.accounts.find(path_id(&id, "account")?).await?;
     Ok(preconditions::show(&request, user.entity_version(), &UserView::from(user)))
-}
-
-/// Text that is no id names no account: 404.
-fn user_id(text: &str) -> Result<UserId, Problem> {
-    text.parse().map_err(|_| Problem::not_found("account"))
 }
 
 /// Changes of an account: at least one of them.
@@ -124,14 +96,12 @@ pub async fn change(
     RequiredPrecondition(condition): RequiredPrecondition,
     id: Path<String>,
     Json(change): Json<AccountChange>,
-) -> Result<impl Responder, Problem> {
-    let id = user_id(&id)?;
+) -> Answer {
+    let id = path_id(&id, "account")?;
     let AccountChange { role: Optional(role), active: Optional(active) } = change;
     if role.is_none() && active.is_none() {
         return Err(FieldError::new("role", "must be given, or active").into());
     }
     let user = app.accounts.set_access(caller.id, id, role, active, condition).await?;
-    let mut response = HttpResponse::Ok();
-    preconditions::tag(&mut response, user.entity_version());
-    Ok(response.json(UserView::from(user)))
+    Ok(preconditions::changed(user.entity_version(), &UserView::from(user)))
 }

@@ -1,6 +1,6 @@
 //! Content negotiation (RFC 9110, section 12): responses are JSON, except for a few pages.
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, types};
 use actix_web::{dev::ServiceRequest, http::header};
 
 /// Paths below which responses are of other types, which a client may ask for.
@@ -11,7 +11,7 @@ pub fn check(request: &mut ServiceRequest) -> Result<(), Problem> {
     if accepts_json(request) || PAGES.iter().any(|page| request.path().starts_with(page)) {
         return Ok(());
     }
-    Err(Problem::not_acceptable())
+    Err(Problem::new(types::NOT_ACCEPTABLE, "Answers are JSON: Accept must include application/json."))
 }
 
 /// Without the header `Accept` a client accepts every type.

@@ -1,8 +1,8 @@
-use super::wrap;
+use super::app;
 use crate::http::server::{connection_progress::ConnectionProgress, connection_timeouts::WatchedConnection};
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
-use actix_web::{App, HttpRequest, HttpResponse, dev::AppConfig, rt, web};
+use actix_web::{HttpRequest, HttpResponse, dev::AppConfig, rt, web};
 use futures_util::FutureExt;
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use tokio::{
@@ -42,7 +42,7 @@ async fn a_row_of_requests_lets_another_connection_have_its_turn() {
             async { HttpResponse::Ok().finish() }
         }
     };
-    let app = wrap(App::new(), &[]).default_service(web::to(handler));
+    let app = app(&[]).default_service(web::to(handler));
     let app = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
     let server = HttpService::build()
         .on_connect_ext(|stream: &WatchedConnection<DuplexStream>, data| {

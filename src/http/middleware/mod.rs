@@ -6,7 +6,6 @@ mod content_encoding;
 mod content_negotiation;
 mod cors;
 mod framework_errors;
-mod head_requests;
 mod header_limits;
 mod panics;
 pub mod rate_limit;
@@ -14,7 +13,7 @@ mod request_id;
 pub mod response_memory;
 mod security_headers;
 
-use super::problem::Problem;
+use super::{head_only, problem::Problem};
 use crate::config::Origin;
 use actix_web::{
     App, Error,
@@ -31,21 +30,17 @@ use std::cell::Cell;
 /// The outcome of a middleware. Only a panic is an error: there is no request left for which a response could be made.
 type Answer = Result<ServiceResponse, Error>;
 
-/// Adds every middleware to the app. A request passes this list from the bottom to the top, its response from the top to the
+/// Returns an app with every middleware. A request passes this list from the bottom to the top, its response from the top to the
 /// bottom.
-pub fn wrap<T>(
-    app: App<T>,
+pub fn app(
     origins: &[Origin],
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
-    + use<T>,
->
-where
-    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
-        + 'static,
-{
+    + use<>,
+> {
     let has_cors = !origins.is_empty();
-    app.wrap(from_fn(content_encoding::encode))
+    App::new()
+        .wrap(from_fn(content_encoding::encode))
         .wrap(from_fn(response_memory::reserve))
         .wrap(from_fn(panics::catch))
         .wrap_fn(check_head)
@@ -68,7 +63,7 @@ where
 type HeadStep = fn(&mut ServiceRequest) -> Result<(), Problem>;
 
 /// Steps that only look at a request's head, in order.
-const HEAD_STEPS: [HeadStep; 3] = [header_limits::check, content_negotiation::check, head_requests::to_get];
+const HEAD_STEPS: [HeadStep; 3] = [header_limits::check, content_negotiation::check, head_only::to_get];
 
 /// Passes a request on, or answers it with a problem.
 fn check_head<S>(mut request: ServiceRequest, inner: &S) -> Either<S::Future, Ready<Answer>>

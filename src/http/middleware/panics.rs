@@ -14,14 +14,14 @@ pub async fn catch(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::middleware::wrap;
-    use actix_web::{App, HttpResponse, body, http::StatusCode, test, web};
+    use crate::http::middleware;
+    use actix_web::{HttpResponse, body, http::StatusCode, test, web};
 
     #[actix_web::test]
     #[allow(clippy::panic, reason = "that is what it is about")]
     async fn a_panic_is_a_problem_like_any_other() {
         let panics = web::to(async || -> HttpResponse { panic!("out of limes") });
-        let app = test::init_service(wrap(App::new(), &[]).default_service(panics)).await;
+        let app = test::init_service(middleware::app(&[]).default_service(panics)).await;
         let request =
             test::TestRequest::get().uri("/").insert_header(("X-Request-Id", "round-7")).to_request();
         let error = test::try_call_service(&app, request).await.err();

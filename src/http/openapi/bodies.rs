@@ -1,9 +1,9 @@
 //! Schemas of bodies that derives can't express: unions, read-only fields, and fields that count as absent.
 
-use super::{fields, operations};
+use super::{fields, operations, reference};
 use crate::domain::text::patterns::{blank, space};
-use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, mem};
 
 /// One of the schemas of a union: the object with all fields, of which it requires one and leaves out some. Generators of clients,
 /// and people, can't use fragments that only add to a schema beside them.
@@ -31,65 +31,65 @@ const UNIONS: [(&str, [Alternative; 2]); 2] = [
 
 /// Completes the schemas of bodies.
 pub fn complete(document: &mut Value) {
+    let schemas = &mut document["components"]["schemas"];
     for (name, alternatives) in UNIONS {
-        split(document, name, &alternatives);
+        split(schemas, name, &alternatives);
     }
-    add_read_only_fields(document);
+    add_read_only_fields(schemas);
+    for (name, pattern, about) in [
+        ("Blank", space(), "Text of nothing but spaces counts as absent, as null does."),
+        ("BlankNote", blank(), "A note in which nothing is visible counts as absent, as null does."),
+    ] {
+        schemas[name] = json!({ "type": "string", "pattern": pattern, "description": about });
+    }
     allow_blank_fields(document);
 }
 
-fn schemas(document: &mut Value) -> Option<&mut Map<String, Value>> {
-    document.pointer_mut("/components/schemas").and_then(Value::as_object_mut)
-}
-
-fn split(document: &mut Value, name: &str, alternatives: &[Alternative]) {
-    let Some(schemas) = schemas(document) else { return };
-    let Some(Value::Object(mut whole)) = schemas.remove(name) else { return };
-    let (about, examples) = (whole.remove("description"), whole.remove("examples"));
-    let references: Vec<_> = alternatives.iter().map(|Alternative(name, ..)| reference(name)).collect();
+fn split(schemas: &mut Value, name: &str, alternatives: &[Alternative]) {
+    let whole = schemas[name].take();
     for alternative in alternatives {
-        schemas.insert(alternative.0.into(), alternative.schema(whole.clone(), examples.as_ref()));
+        schemas[alternative.0] = alternative.schema(whole.clone());
     }
-    schemas.insert(name.into(), json!({ "description": about, "anyOf": references, "examples": examples }));
+    let references: Vec<_> = alternatives.iter().map(|Alternative(name, ..)| reference(name)).collect();
+    schemas[name] = json!({
+        "description": whole["description"], "anyOf": references, "examples": whole["examples"],
+    });
 }
 
 impl Alternative {
-    fn schema(&self, mut whole: Map<String, Value>, examples: Option<&Value>) -> Value {
+    fn schema(&self, mut whole: Value) -> Value {
         let Self(_, about, required, without) = *self;
-        let examples = examples.and_then(Value::as_array).into_iter().flatten();
-        let own: Vec<_> = examples.filter(|example| example.get(required).is_some()).collect();
-        whole.insert("description".into(), about.into());
-        whole.insert("examples".into(), json!(own));
-        whole.insert("required".into(), json!([required]));
-        if let Some(properties) = whole.get_mut("properties").and_then(Value::as_object_mut) {
-            properties.get_mut(required).map(refuse_null);
+        whole["description"] = about.into();
+        whole["required"] = json!([required]);
+        refuse_null(&mut whole["properties"][required]);
+        if let Some(properties) = whole["properties"].as_object_mut() {
             properties.retain(|name, _| !without.contains(&name.as_str()));
         }
-        whole.into()
+        if let Some(examples) = whole["examples"].as_array_mut() {
+            examples.retain(|example| example.get(required).is_some());
+        }
+        whole
     }
 }
 
 fn refuse_null(field: &mut Value) {
-    if let Some(kind) = field.get_mut("type") {
-        let not_null = kind.as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned();
-        *kind = not_null.unwrap_or_else(|| kind.take());
-    }
-    if let Some(choices) = field.get("oneOf").and_then(Value::as_array) {
-        let not_null = choices.iter().find(|choice| choice.get("type") != Some(&"null".into())).cloned();
-        *field = not_null.unwrap_or_else(|| field.take());
+    if let Some(choices) = field["oneOf"].as_array() {
+        *field = choices.iter().find(|choice| choice["type"] != "null").cloned().unwrap_or_default();
+    } else {
+        field["type"] = kind(&field["type"]).clone();
     }
 }
 
+/// Returns the type of a field that may be null: the first of `["KIND", "null"]`.
+fn kind(types: &Value) -> &Value {
+    types.get(0).unwrap_or(types)
+}
+
 /// Lets a recipe be replaced by what `GET` answers: the fields that only the bar sets are in the body, too.
-fn add_read_only_fields(document: &mut Value) {
-    let answered = document.pointer(&format!("{}/properties", pointer("Recipe"))).cloned();
-    let Some(body) = document.pointer_mut(&pointer("RecipeReplacement")).and_then(Value::as_object_mut)
-    else {
-        return;
-    };
-    if let (Some(Value::Object(properties)), Some(Value::Object(answered))) =
-        (body.get_mut("properties"), answered)
-    {
+fn add_read_only_fields(schemas: &mut Value) {
+    let answered = schemas["Recipe"]["properties"].clone();
+    let body = &mut schemas["RecipeReplacement"];
+    if let (Some(properties), Value::Object(answered)) = (body["properties"].as_object_mut(), answered) {
         for (name, schema) in answered {
             let read_only = || json!({ "readOnly": true, "oneOf": [{ "type": "null" }, schema] });
             properties.entry(name).or_insert_with(read_only);
@@ -97,42 +97,23 @@ fn add_read_only_fields(document: &mut Value) {
     }
     let about = "The new contents of a recipe: as those of a new one, or as `GET` answers them. Fields that only the bar sets are \
                  ignored if they are unchanged, and refused otherwise.";
-    body.insert("description".into(), about.into());
+    body["description"] = about.into();
 }
 
 /// Lets every field of a body that may be left out be blank text as well as `null`: see [`crate::domain::json::Optional`].
 fn allow_blank_fields(document: &mut Value) {
     let mut found = Vec::new();
     for (_, _, operation) in operations(document) {
-        if let Some(body) = operation.pointer_mut("/requestBody/content/application~1json/schema") {
-            allow_blank(body);
-            collect_references(body, &mut found);
-        }
+        collect_references(&operation["requestBody"], &mut found);
     }
     let mut done = BTreeSet::new();
     while let Some(name) = found.pop() {
-        if let Some(schema) = document.pointer_mut(&pointer(&name))
-            && done.insert(name)
-        {
-            allow_blank(schema);
+        let schema = &mut document["components"]["schemas"][&name];
+        if done.insert(name) {
             collect_references(schema, &mut found);
+            fields(schema.get_mut("properties")).for_each(|(_, property)| allow_blank(property));
         }
     }
-    let Some(schemas) = schemas(document) else { return };
-    for (name, pattern, about) in [
-        ("Blank", space(), "Text of nothing but spaces counts as absent, as null does."),
-        ("BlankNote", blank(), "A note in which nothing is visible counts as absent, as null does."),
-    ] {
-        schemas.insert(name.into(), json!({ "type": "string", "pattern": pattern, "description": about }));
-    }
-}
-
-fn reference(schema: &str) -> Value {
-    json!({ "$ref": format!("#{}", pointer(schema)) })
-}
-
-fn pointer(schema: &str) -> String {
-    format!("/components/schemas/{schema}")
 }
 
 /// Collects the names of the schemas that a value refers to.
@@ -148,31 +129,20 @@ fn collect_references(value: &Value, names: &mut Vec<String>) {
     }
 }
 
-/// Adds blank text to the properties of an object that may be null.
-fn allow_blank(object: &mut Value) {
-    let null = json!({ "type": "null" });
-    for (_, property) in fields(object.get_mut("properties")) {
-        let Some(property) = property.as_object_mut() else { continue };
-        if let Some(choices) = property.get_mut("oneOf").and_then(Value::as_array_mut) {
-            if choices.contains(&null) {
-                // A description may be beside the reference.
-                let is_note = |choice: &Value| choice.get("$ref") == reference("Note").get("$ref");
-                let blank = if choices.iter().any(is_note) { "BlankNote" } else { "Blank" };
-                choices.insert(1, reference(blank));
-                // Not `oneOf`: to a client that does not look at formats an id may be empty, too.
-                let choices = property.remove("oneOf");
-                property.extend(choices.map(|choices| ("anyOf".to_owned(), choices)));
-            }
-        } else if let Some(Value::Array(types)) = property.get("type")
-            && let [Value::String(kind)] =
-                types.iter().filter(|kind| **kind != "null").collect::<Vec<_>>().as_slice()
-            && types.len() > 1
-        {
-            let (kind, about) = (kind.clone(), property.remove("description"));
-            property.insert("type".into(), kind.into());
-            let choices = [null.clone(), reference("Blank"), Value::Object(std::mem::take(property))];
-            property.insert("anyOf".into(), choices.into_iter().collect());
-            property.extend(about.map(|about| ("description".to_owned(), about)));
-        }
+/// Adds blank text to a property that may be null.
+fn allow_blank(property: &mut Value) {
+    let Some(property) = property.as_object_mut() else { return };
+    // Not `oneOf`: to a client that does not look at formats an id may be empty, too.
+    if let Some(Value::Array(mut choices)) = property.remove("oneOf") {
+        // A description may be beside the reference.
+        let is_note = choices.iter().any(|choice| choice["$ref"] == reference("Note")["$ref"]);
+        choices.insert(1, reference(if is_note { "BlankNote" } else { "Blank" }));
+        property.insert("anyOf".into(), choices.into());
+    } else if property.get("type").is_some_and(Value::is_array) {
+        property["type"] = kind(&property["type"]).clone();
+        let about = property.remove("description");
+        let choices = [json!({ "type": "null" }), reference("Blank"), Value::Object(mem::take(property))];
+        property.insert("anyOf".into(), choices.into_iter().collect());
+        property.extend(about.map(|about| ("description".to_owned(), about)));
     }
 }

@@ -24,8 +24,8 @@ pub fn problem(kind: &ProblemType) -> Value {
         "precondition-failed" => Some(("etag", json!("\"4-01a203c79c717534a4deb7b975551839\""))),
         _ => None,
     };
-    if let (Some((name, value)), Some(problem)) = (more, problem.as_object_mut()) {
-        problem.insert(name.into(), value);
+    if let Some((name, value)) = more {
+        problem[name] = value;
     }
     problem
 }

@@ -28,15 +28,15 @@ const RECIPE: &[&str] = &["get_recipe", "replace_recipe", "set_availability", "a
 /// Adds the links to the successful responses.
 pub fn complete(document: &mut Value) {
     for (_, _, operation) in operations(document) {
-        let link = LINKS.iter().find(|(from, ..)| operation.get("operationId") == Some(&Value::from(*from)));
+        let link = LINKS.iter().find(|(from, ..)| operation["operationId"] == *from);
         let Some((_, id, to)) = link else { continue };
         let parameters = json!({ "id": format!("$response.body#{id}") });
         let link = |to: &&str| ((*to).to_owned(), json!({ "operationId": to, "parameters": parameters }));
         let links: Map<_, _> = to.iter().map(link).collect();
         for status in ["200", "201", "202"] {
-            let response =
-                operation.pointer_mut(&format!("/responses/{status}")).and_then(Value::as_object_mut);
-            response.map(|response| response.insert("links".into(), links.clone().into()));
+            if let Some(response) = operation["responses"].get_mut(status) {
+                response["links"] = links.clone().into();
+            }
         }
     }
 }

@@ -9,26 +9,15 @@
 mod bodies;
 mod examples;
 mod links;
-mod modifiers;
 mod order_actions;
-mod parameters;
-mod problems;
+pub mod parameters;
+pub mod problems;
 mod responses;
 
-pub use modifiers::{Public, Shared};
-pub use order_actions::EachAction;
-pub use parameters::{
-    DocsPartName, IfMatchHeader, IfNoneMatchHeader, KeyHeader, PreferHeader, ProblemName,
-    RequiredIfMatchHeader,
-};
-pub use problems::{
-    AccountInactive, Changed, EmailTaken, ForBody, ForQuery, ForToken, IllegalMove, KeyReused, LastAdmin,
-    Missing, MissingOrder, MustHaveMatch, NotPermitted, RecipeExists, Replayed, SessionEnded, SoldOut,
-    TooManyFailures, TooManyOpen, Unavailable, Unstorable, WrongPassword,
-};
+pub use order_actions::{OrderCancellation, OrderFailure};
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
 pub const ABOUT: &str = "\
@@ -57,12 +46,31 @@ impl Serialize for InOrder {
 /// Completes a document, and returns its text.
 pub fn complete_text(document: &OpenApi) -> String {
     let mut document = serde_json::to_value(document).unwrap_or_default();
+    order_actions::complete(&mut document);
+    complete_security(&mut document);
     bodies::complete(&mut document);
     responses::complete(&mut document);
     links::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&InOrder(document)).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Describes the token, and states of operations without one that they need none: a client could not tell that from one that was
+/// forgotten.
+fn complete_security(document: &mut Value) {
+    let token = "The `token` in the response of `POST /login`, `POST /register` and `POST /token/refresh`. Where an operation names a \
+                 role, it needs that role or a higher one: customer, employee, admin.";
+    document["components"]["securitySchemes"]["token"] =
+        json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": token });
+    for (_, _, operation) in operations(document).filter(|(_, _, operation)| operation["security"].is_null())
+    {
+        operation["security"] = json!([]);
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
 /// The fields of an object.

@@ -1,13 +1,9 @@
 //! The order actions: one handler, and a path each in the document, because they differ in their bodies and roles.
 
+use super::reference;
 use crate::domain::{order_state::OrderAction, text::Note};
-use utoipa::{
-    Modify, PartialSchema, ToSchema,
-    openapi::{
-        HttpMethod, OpenApi, PathItem, Ref, Required, SecurityRequirement, content::ContentBuilder,
-        path::Operation, request_body::RequestBodyBuilder,
-    },
-};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 /// The path of the handler.
 const ANY: &str = "/orders/{id}/{move}";
@@ -17,7 +13,7 @@ const ANY: &str = "/orders/{id}/{move}";
 #[schema(examples(json!({ "reason": "We are out of limes." })))]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "a schema: the handler reads both bodies as one type")]
-struct OrderCancellation {
+pub struct OrderCancellation {
     /// The reason, for the guest.
     reason: Option<Note>,
 }
@@ -27,51 +23,44 @@ struct OrderCancellation {
 #[schema(examples(json!({ "reason": "We are out of limes." })))]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "a schema: the handler reads both bodies as one type")]
-struct OrderFailure {
+pub struct OrderFailure {
     /// The reason, for the guest.
     reason: Note,
 }
 
 /// Replaces the path of any action by one for each.
-pub struct EachAction;
-
-impl Modify for EachAction {
-    fn modify(&self, document: &mut OpenApi) {
-        let paths = &mut document.paths.paths;
-        let Some(any) = paths.remove(ANY).and_then(|item| item.post) else { return };
-        for &action in OrderAction::ALL {
-            let path = ANY.replace("{move}", action.as_str());
-            paths.insert(path, PathItem::new(HttpMethod::Post, operation(any.clone(), action)));
-        }
-        let schemas = &mut document.components.get_or_insert_default().schemas;
-        schemas.insert(OrderCancellation::name().into(), OrderCancellation::schema());
-        schemas.insert(OrderFailure::name().into(), OrderFailure::schema());
+pub fn complete(document: &mut Value) {
+    let paths = &mut document["paths"];
+    let Some(any) = paths.as_object_mut().and_then(|paths| paths.remove(ANY)) else { return };
+    for &action in OrderAction::ALL {
+        let mut item = any.clone();
+        describe(&mut item["post"], action);
+        paths[ANY.replace("{move}", action.as_str())] = item;
     }
 }
 
-fn operation(mut operation: Operation, action: OrderAction) -> Operation {
+fn describe(operation: &mut Value, action: OrderAction) {
     let (summary, body) = match action {
         OrderAction::Start => ("A bartender takes the order", None),
         OrderAction::Ready => ("The order is made", None),
         OrderAction::Complete => ("The order is collected", None),
         OrderAction::Cancel => (
             "Cancels the order: staff, or its guest while it is pending",
-            Some((OrderCancellation::name(), Required::False)),
+            Some((OrderCancellation::name(), false)),
         ),
-        OrderAction::Fail => ("The order can't be made", Some((OrderFailure::name(), Required::True))),
+        OrderAction::Fail => ("The order can't be made", Some((OrderFailure::name(), true))),
         OrderAction::Undo => ("Takes back the last action", None),
     };
-    operation.operation_id = Some(format!("{action}_order"));
-    operation.summary = Some(summary.into());
-    operation.request_body = body.map(|(name, required)| {
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(name))).build();
-        RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build()
-    });
-    if let Some(parameters) = &mut operation.parameters {
-        parameters.retain(|parameter| parameter.name != "move");
+    operation["operationId"] = format!("{action}_order").into();
+    operation["summary"] = summary.into();
+    if let Some((schema, required)) = body {
+        let content = json!({ "application/json": { "schema": reference(&schema) } });
+        operation["requestBody"] = json!({ "content": content, "required": required });
+    }
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.retain(|parameter| parameter["name"] != "move");
     }
     if action != OrderAction::Cancel {
-        operation.security = Some(vec![SecurityRequirement::new("token", ["employee"])]);
+        operation["security"] = json!([{ "token": ["employee"] }]);
     }
-    operation
 }

@@ -1,6 +1,6 @@
 //! Headers and problems of all responses, written into the document's JSON: handlers only name them.
 
-use super::{examples, operations};
+use super::{examples, fields, operations};
 use crate::http::{
     extract::idempotency,
     middleware::{rate_limit::UNLIMITED_PATHS, response_memory::UNBOUNDED_PATHS},
@@ -54,20 +54,16 @@ const HEADERS: &[(&str, &str, bool, &str)] = &[
 
 /// Writes all of it into the document.
 pub fn complete(document: &mut Value) {
-    if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
-        components.insert("examples".into(), examples::of_problems());
-        if let Some(problem) = components.get_mut("schemas").and_then(|schemas| schemas.get_mut("Problem")) {
-            problem["examples"] = json!([examples::problem(types::INVALID)]);
-        }
-        components.insert("headers".into(), HEADERS.iter().map(header).collect::<Map<_, _>>().into());
-        let responses = types::ALL.iter().map(|kind| (kind.name.into(), response_of(kind)));
-        components.insert("responses".into(), responses.collect::<Map<_, _>>().into());
-    }
+    let components = &mut document["components"];
+    components["examples"] = examples::of_problems();
+    components["schemas"]["Problem"]["examples"] = json!([examples::problem(types::INVALID)]);
+    components["headers"] = HEADERS.iter().map(header).collect::<Map<_, _>>().into();
+    let responses = types::ALL.iter().map(|kind| (kind.name.into(), response_of(kind)));
+    components["responses"] = responses.collect::<Map<_, _>>().into();
     for (path, method, operation) in operations(document) {
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-        let parameters = parameters.into_iter().flatten().filter_map(Value::as_object_mut);
-        for parameter in parameters.filter(|parameter| parameter.get("in") == Some(&"query".into())) {
-            parameter.insert("allowEmptyValue".into(), true.into());
+        for parameter in parameters.into_iter().flatten().filter(|parameter| parameter["in"] == "query") {
+            parameter["allowEmptyValue"] = true.into();
         }
         let (counted, bounded) = (!UNLIMITED_PATHS.contains(&path), !UNBOUNDED_PATHS.contains(&path));
         complete_operation(operation, method, counted, bounded);
@@ -144,10 +140,8 @@ fn other() -> Value {
         types::URI_TOO_LONG,
         types::HEAD_TOO_LARGE,
     ]);
-    if let Some(other) = other.as_object_mut() {
-        other.insert("description".into(), "Any other problem.".into());
-        other.insert("headers".into(), json!({ "Allow": {} }));
-    }
+    other["description"] = "Any other problem.".into();
+    other["headers"] = json!({ "Allow": {} });
     other
 }
 
@@ -173,16 +167,15 @@ fn problem(kinds: &[&ProblemType]) -> Value {
 
 /// Refers to the headers that a response names, and adds those that all responses have.
 fn refer_to_headers(response: &mut Value, counted: bool) {
-    let Some(response) = response.as_object_mut() else { return };
-    let headers = response.entry("headers").or_insert_with(|| json!({}));
-    let Some(headers) = headers.as_object_mut() else { return };
-    headers.insert(REQUEST_ID.into(), Value::Null);
+    let headers = &mut response["headers"];
+    headers[REQUEST_ID] = Value::Null;
     if counted {
-        headers.extend(["RateLimit", "RateLimit-Policy"].map(|name| (name.to_owned(), Value::Null)));
+        headers["RateLimit"] = Value::Null;
+        headers["RateLimit-Policy"] = Value::Null;
     }
-    for (name, header) in headers {
-        if HEADERS.iter().any(|(known, ..)| known == name) {
-            *header = json!({ "$ref": format!("#/components/headers/{name}") });
-        }
+    for (name, header) in
+        fields(Some(headers)).filter(|(name, _)| HEADERS.iter().any(|(known, ..)| known == name))
+    {
+        *header = json!({ "$ref": format!("#/components/headers/{name}") });
     }
 }

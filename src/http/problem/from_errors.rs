@@ -1,6 +1,6 @@
 //! Problems from the errors of the use cases.
 
-use super::{super::responses::OrderView, Problem, types};
+use super::{Problem, types};
 use crate::{
     domain::FieldError,
     services::{
@@ -56,14 +56,10 @@ impl From<TransitionError> for Problem {
             TransitionError::Unknown => Self::not_found("order"),
             TransitionError::Conflict(order) => {
                 let detail = format!("The order is {}: that can't be done with it.", order.status);
-                let mut problem = Self::new(types::ILLEGAL_MOVE, detail);
-                problem.order = Some(Box::new(OrderView::from(*order)));
-                problem
+                Self::new(types::ILLEGAL_MOVE, detail).with_order(*order)
             }
             TransitionError::Outdated(order) => {
-                let mut problem = Self::outdated("order", order.entity_version());
-                problem.order = Some(Box::new(OrderView::from(*order)));
-                problem
+                Self::outdated("order", order.entity_version()).with_order(*order)
             }
             TransitionError::Store(error) => DatabaseError::from(error).into(),
         }
@@ -74,7 +70,9 @@ impl From<StatusError> for Problem {
     fn from(error: StatusError) -> Self {
         match error {
             StatusError::Unknown => Self::not_found("order"),
-            StatusError::NoLongerStored => Self::no_longer_stored(),
+            StatusError::NoLongerStored => {
+                Self::new(types::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
+            }
             StatusError::Database(error) => error.into(),
         }
     }

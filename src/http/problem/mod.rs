@@ -3,9 +3,10 @@
 mod from_errors;
 pub mod types;
 
-use super::{etag::ETag, request_id::RequestId, responses::OrderView};
+use super::{request_id::RequestId, responses::OrderView};
 use crate::domain::{
     FieldError,
+    order::Order,
     validation::{FieldPath, alternatives},
     version::EntityVersion,
 };
@@ -98,11 +99,11 @@ pub struct Problem {
     /// The current `ETag` of the resource that was to be changed, if that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, examples("\"3-01a203c7a8287562865fb3ef9919e243\""))]
-    etag: Option<Box<ETag>>,
+    etag: Option<Box<str>>,
 }
 
 impl Problem {
-    fn new(problem_type: &ProblemType, detail: impl Into<String>) -> Self {
+    pub fn new(problem_type: &ProblemType, detail: impl Into<String>) -> Self {
         Self {
             r#type: problem_type.path().into(),
             title: problem_type.title,
@@ -128,11 +129,7 @@ impl Problem {
         let Some(names) = alternatives(&suggestions) else { return problem };
         let detail = format!("{} Did you mean {names}?", problem.detail);
         let invalid = FieldError::not_on_menu("id", name, suggestions);
-        Self { detail: shortened(detail).into(), errors: Self::of_parameter(invalid).errors, ..problem }
-    }
-
-    pub fn no_longer_stored() -> Self {
-        Self::new(types::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
+        Self { detail: shortened(detail).into(), errors: Self::of_parameters([invalid]).errors, ..problem }
     }
 
     pub fn not_signed_in() -> Self {
@@ -148,25 +145,8 @@ impl Problem {
         Self::new(types::MALFORMED_REQUEST, detail)
     }
 
-    pub fn not_acceptable() -> Self {
-        Self::new(types::NOT_ACCEPTABLE, "Answers are JSON: Accept must include application/json.")
-    }
-
-    pub fn too_slow() -> Self {
-        Self::new(types::TOO_SLOW, "The body did not arrive in time.")
-    }
-
     pub fn too_large(max_bytes: usize) -> Self {
         Self::new(types::TOO_LARGE, format!("A body may have at most {max_bytes} bytes."))
-    }
-
-    pub fn uri_too_long(max_bytes: usize) -> Self {
-        Self::new(types::URI_TOO_LONG, format!("A path with its query may have at most {max_bytes} bytes."))
-    }
-
-    pub fn head_too_large(headers: usize, bytes: usize) -> Self {
-        let detail = format!("A request may have at most {headers} headers, of {bytes} bytes in all.");
-        Self::new(types::HEAD_TOO_LARGE, detail)
     }
 
     /// 429 with the seconds until a retry may succeed.
@@ -188,22 +168,10 @@ impl Problem {
         Self::new(types::NOT_JSON, detail)
     }
 
-    /// 409 without the order, where there is none to show.
-    pub fn not_movable(detail: &str) -> Self {
-        Self::new(types::ILLEGAL_MOVE, detail)
-    }
-
     /// 412 for a resource that has another version than the client has seen.
     fn outdated(what: &str, version: EntityVersion) -> Self {
         let detail = format!("The {what} has changed since. Please read it again.");
-        let mut problem = Self::new(types::PRECONDITION_FAILED, detail);
-        problem.etag = Some(Box::new(ETag(version)));
-        problem
-    }
-
-    pub fn precondition_required() -> Self {
-        let detail = "This needs the header If-Match, with the ETag of what was read.";
-        Self::new(types::PRECONDITION_REQUIRED, detail)
+        Self { etag: Some(etag(version).into()), ..Self::new(types::PRECONDITION_FAILED, detail) }
     }
 
     /// 422 for an idempotency key that belongs to another request.
@@ -212,8 +180,8 @@ impl Problem {
     }
 
     /// 422 for a parameter or a header.
-    pub fn of_parameter(invalid: FieldError) -> Self {
-        Self::of_parameters([invalid])
+    pub fn of_parameter(name: &str, problem: impl Into<String>) -> Self {
+        Self::of_parameters([FieldError::new(name, problem)])
     }
 
     /// 422 for parameters, which have no pointer into the body.
@@ -229,12 +197,11 @@ impl Problem {
                 let detail = "This resource does not have that method; Allow lists those it has.";
                 Self::new(types::METHOD_NOT_ALLOWED, detail)
             }
-            _ => {
-                let mut problem = Self::new(types::REQUEST_REFUSED, "The request was refused.");
-                problem.status = status.as_u16();
-                problem.title = status.canonical_reason().unwrap_or("Error");
-                problem
-            }
+            _ => Self {
+                status: status.as_u16(),
+                title: status.canonical_reason().unwrap_or("Error"),
+                ..Self::new(types::REQUEST_REFUSED, "The request was refused.")
+            },
         }
     }
 
@@ -265,6 +232,10 @@ impl Problem {
         Self { cause: Some(cause.to_string().into()), ..self }
     }
 
+    fn with_order(self, order: Order) -> Self {
+        Self { order: Some(Box::new(order.into())), ..self }
+    }
+
     /// Returns the cause, for the log only: it may name what clients must not know.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -277,7 +248,6 @@ impl Problem {
     }
 
     fn invalid(fields: impl Iterator<Item = (FieldError, Option<String>)>) -> Self {
-        let mut problem = Self::new(types::INVALID, "");
         let (mut sentences, mut errors) = (Vec::new(), Vec::new());
         for (invalid, pointer) in fields {
             sentences.push(invalid.to_string());
@@ -288,10 +258,13 @@ impl Problem {
                 suggestions: invalid.suggestions.into(),
             });
         }
-        problem.errors = errors.into();
-        problem.detail = shortened(sentences.join("; ")).into();
-        problem
+        Self { errors: errors.into(), ..Self::new(types::INVALID, sentences.join("; ")) }
     }
+}
+
+/// Returns the strong entity tag of a version (RFC 9110, section 8.8.3).
+pub fn etag(version: EntityVersion) -> String {
+    format!("\"{version}\"")
 }
 
 /// Returns the JSON Pointer of a field as the fragment of a URI (RFC 6901, 6).
@@ -340,7 +313,7 @@ impl ResponseError for Problem {
             _ => {}
         }
         if let Some(etag) = &self.etag {
-            response.insert_header((header::ETAG, etag.to_string()));
+            response.insert_header((header::ETAG, etag.as_ref()));
         }
         response.body(serde_json::to_string(self).unwrap_or_default())
     }

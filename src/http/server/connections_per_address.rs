@@ -4,10 +4,10 @@
 //! The peer's address counts, since a connection begins before a proxy can name the client. A proxy has the connections of all
 //! its clients and must be trusted (`TRUSTED_PROXIES`), also one on the same machine.
 
-use crate::http::extract::client_ip;
-use crate::{config::TrustedProxies, telemetry::metrics};
+use crate::{config::TrustedProxies, domain::network::client_network, telemetry::metrics};
 use std::{
     collections::HashMap,
+    io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
 };
@@ -34,18 +34,18 @@ impl AddressLimits {
         Self { max_connections: connections.div_ceil(ADDRESS_SHARE), unlimited, open: Mutex::default() }
     }
 
-    /// Counts a connection; `Err` if its address has as many as it may. `Ok(None)`: the address has no limit.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Option<AddressSlot>, TooManyConnections> {
+    /// Counts a connection; refuses it if its address has as many as it may. `Ok(None)`: the address has no limit.
+    pub fn admit(self: &Arc<Self>, address: IpAddr) -> io::Result<Option<AddressSlot>> {
         let address = address.to_canonical();
         if self.unlimited.contains(address) {
             return Ok(None);
         }
-        let key = client_ip::key(address);
+        let key = client_network(address);
         let mut open = self.open();
         let usage = open.entry(key).or_default();
         if usage.connections >= self.max_connections {
             metrics::http().connections_refused.inc();
-            return Err(TooManyConnections);
+            return Err(io::ErrorKind::ConnectionRefused.into());
         }
         usage.connections += 1;
         Ok(Some(AddressSlot { limits: self.clone(), key, bytes: usage.bytes.clone() }))
@@ -56,10 +56,6 @@ impl AddressLimits {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// The address has as many connections as it may have.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TooManyConnections;
 
 /// One of the connections that an address may have.
 pub struct AddressSlot {
@@ -106,7 +102,7 @@ mod tests {
         let first = limits.admit(address("192.0.2.1"));
         let second = limits.admit(address("::ffff:192.0.2.1"));
         assert!(first.is_ok() && second.is_ok());
-        assert_eq!(limits.admit(address("192.0.2.1")).err(), Some(TooManyConnections));
+        assert!(limits.admit(address("192.0.2.1")).is_err());
         // Another one has a quarter of its own.
         assert!(limits.admit(address("192.0.2.2")).is_ok());
         drop(first);

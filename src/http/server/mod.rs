@@ -17,18 +17,16 @@ use actix_service::{
     IntoServiceFactory, ServiceFactory, ServiceFactoryExt, apply_fn_factory, fn_service, map_config,
 };
 use actix_web::{
-    Error,
-    body::MessageBody,
-    dev::{AppConfig, Server, Service},
+    App, Error,
+    dev::{AppConfig, Server, ServiceRequest, ServiceResponse},
     rt::net::TcpStream,
 };
 use connection_progress::{HEAD_TIMEOUT, IDLE_TIMEOUT};
 use connection_timeouts::{LINGER_TIMEOUT, WatchedConnection};
-use connections_per_address::{AddressLimits, TooManyConnections};
+use connections_per_address::AddressLimits;
 use response_budget::SLICE_BYTES;
 use socket2::SockRef;
 use std::{
-    fmt,
     io::{self, ErrorKind},
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -53,8 +51,8 @@ pub struct Capacity {
 }
 
 /// Serves `app` on this listener, until the server's handle stops it. Requests under way then have until `drain`.
-pub fn start<F, I, S, B>(
-    app: F,
+pub fn start<T>(
+    app: impl Fn() -> App<T> + Send + Clone + 'static,
     listener: TcpListener,
     Capacity { threads, connections, .. }: Capacity,
     tls: Option<Tls>,
@@ -62,15 +60,8 @@ pub fn start<F, I, S, B>(
     drain: Duration,
 ) -> io::Result<Server>
 where
-    F: Fn() -> I + Send + Clone + 'static,
-    I: IntoServiceFactory<S, actix_http::Request>,
-    S: ServiceFactory<actix_http::Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<actix_http::Response<B>> + 'static,
-    S::Service: 'static,
-    <S::Service as Service<actix_http::Request>>::Future: 'static,
-    B: MessageBody + 'static,
+    T: ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = Error, InitError = ()>
+        + 'static,
 {
     // Connections inherit it from their listener.
     SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -83,7 +74,7 @@ where
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
         let (stopping, tls, addresses) = (stopping.clone(), tls.clone(), addresses.clone());
-        let app = app().into_factory().map_err(|error| error.into().error_response());
+        let app = app().into_factory().map_err(|error: Error| error.error_response());
         let app = apply_fn_factory(app, upgrade::ignore);
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -116,11 +107,7 @@ async fn accept(
 ) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
     let peer = stream.peer_addr()?;
     // A connection beyond the limit is closed without a response, which costs least.
-    let slot = match addresses.map(|addresses| addresses.admit(peer.ip())) {
-        None => None,
-        Some(Ok(slot)) => slot,
-        Some(Err(TooManyConnections)) => return Err(ErrorKind::ConnectionRefused.into()),
-    };
+    let slot = addresses.map(|addresses| addresses.admit(peer.ip())).transpose()?.flatten();
     let stream = match tls {
         None => WatchedConnection::new(Either::Left(stream), false, slot),
         Some(tls) => {

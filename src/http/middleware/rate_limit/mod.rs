@@ -11,11 +11,9 @@ mod sign_in;
 use super::{Answer, change_headers};
 use crate::{
     config::{BudgetOwner, Policy, RateLimits, RouteClass},
+    domain::network::client_network,
     http::{
-        extract::{
-            auth,
-            client_ip::{client_address, key},
-        },
+        extract::{auth, client_ip::client_address},
         problem::Problem,
     },
     services::accounts::Caller,
@@ -83,6 +81,7 @@ struct Allowance {
 }
 
 /// The values of the headers `RateLimit-Policy` and `RateLimit`.
+#[derive(Clone)]
 struct LimitStatus {
     policies: HeaderValue,
     remaining: HeaderValue,
@@ -168,7 +167,7 @@ impl Limits {
             _ => auth::known(request),
         };
         match caller {
-            Some(caller) => self.count_caller(class, caller, || key(client_address(request))),
+            Some(caller) => self.count_caller(class, caller, || client_network(client_address(request))),
             None => self.count_anonymous(SignInRoute::of(request.method(), path), request),
         }
     }
@@ -193,7 +192,7 @@ impl Limits {
 
     /// Counts a request without a valid token. Each sign-in route has a part of its own, so that rubbish elsewhere closes none.
     fn count_anonymous(&self, route: Option<SignInRoute>, request: &HttpRequest) -> Option<Allowance> {
-        let address = key(client_address(request));
+        let address = client_network(client_address(request));
         let part = route.map_or(address, |route| route.part_of(address));
         let limiters = self.limiters(RouteClass::Anonymous, Requester::Anonymous)?;
         let mut allowance = limiters.take(None, Some((part, 1)))?;

@@ -7,25 +7,20 @@
 use super::{Allowance, LimitStatus, Limits, PART_SHIFT, Problem, Requester};
 use crate::{
     config::RouteClass,
+    http::extract::from_head,
     services::accounts::{Caller, ClaimedAccount},
 };
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest,
-    dev::Payload,
+    HttpMessage,
     http::{Method, header::HeaderValue},
     web::Data,
 };
-use std::{
-    cell::Cell,
-    convert::Infallible,
-    future::{Ready, ready},
-    rc::Rc,
-};
+use std::{cell::Cell, rc::Rc};
 
 /// A route that a client without a token needs.
 #[derive(Debug, Clone, Copy)]
 pub enum SignInRoute {
-    Login,
+    Login = 1,
     Refresh,
     Registration,
 }
@@ -42,12 +37,7 @@ impl SignInRoute {
 
     /// Returns the key under which an address counts at this route, apart from the rest of it.
     pub fn part_of(self, address: u128) -> u128 {
-        let part: u128 = match self {
-            Self::Login => 1,
-            Self::Refresh => 2,
-            Self::Registration => 3,
-        };
-        address | part << PART_SHIFT
+        address | (self as u128) << PART_SHIFT
     }
 }
 
@@ -59,15 +49,13 @@ pub fn known_accounts_of(address: u128) -> u128 {
 /// A request at a [`SignInRoute`], of which more may be counted.
 pub struct PendingSignIn {
     address: u128,
-    policies: HeaderValue,
-    remaining: HeaderValue,
+    first: LimitStatus,
     later: Cell<Option<LimitStatus>>,
 }
 
 impl PendingSignIn {
     pub fn new(address: u128, status: &LimitStatus) -> Self {
-        let (policies, remaining) = (status.policies.clone(), status.remaining.clone());
-        Self { address, policies, remaining, later: Cell::new(None) }
+        Self { address, first: status.clone(), later: Cell::new(None) }
     }
 
     /// Takes the status that replaces the first one, where more was counted.
@@ -82,11 +70,10 @@ impl PendingSignIn {
             let both = [first.as_bytes(), second.as_bytes()].join(&b", "[..]);
             HeaderValue::from_bytes(&both).ok()
         };
-        let policies = both(&self.policies, &allowance.status.policies);
-        if let Some((policies, remaining)) = policies.zip(both(&self.remaining, &allowance.status.remaining))
-        {
-            self.later.set(Some(LimitStatus { policies, remaining }));
-        }
+        let (first, second) = (&self.first, &allowance.status);
+        let policies = both(&first.policies, &second.policies);
+        let later = policies.zip(both(&first.remaining, &second.remaining));
+        self.later.set(later.map(|(policies, remaining)| LimitStatus { policies, remaining }));
         allowance.problem().map_or(Ok(()), Err)
     }
 }
@@ -95,15 +82,10 @@ impl PendingSignIn {
 /// where the request's token counted already.
 pub struct SignIn(Option<(Data<Limits>, Rc<PendingSignIn>)>);
 
-impl FromRequest for SignIn {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let pending = request.extensions().get::<Rc<PendingSignIn>>().cloned();
-        ready(Ok(Self(request.app_data::<Data<Limits>>().cloned().zip(pending))))
-    }
-}
+from_head!(SignIn, |request| {
+    let pending = request.extensions().get::<Rc<PendingSignIn>>().cloned();
+    Ok(Self(request.app_data::<Data<Limits>>().cloned().zip(pending)))
+});
 
 impl SignIn {
     /// Returns whether anything counts: otherwise the account need not be looked up.
