@@ -76,7 +76,7 @@ fn limits(criterion: &mut Criterion) {
         let share = budget.share(1).expect("a share");
         // The full capacity of the limiter: the worst case.
         assert!((0..16_384).all(|whose| share.take(whose).is_ok()));
-        criterion.bench_function(&format!("limit: take from {}", budget.policy().name), |bencher| {
+        criterion.bench_function(&format!("limit: take from {}", budget.policy.name), |bencher| {
             bencher.iter(|| share.take(black_box(7)));
         });
     }

@@ -2,7 +2,6 @@
 
 use crate::telemetry::{self, Scope};
 use actix_web::{HttpRequest, http::header::HeaderValue};
-use serde::{Serialize, Serializer};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -44,12 +43,6 @@ impl RequestId {
     /// Returns the value of the header [`HEADER`].
     pub fn value(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("-"))
-    }
-}
-
-impl Serialize for RequestId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -13,14 +13,7 @@ use crate::{
     services::accounts::IssuedTokens,
 };
 use serde::Serialize;
-use std::borrow::Cow;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{
-        RefOr,
-        schema::{AnyOfBuilder, Ref, Schema},
-    },
-};
+use utoipa::ToSchema;
 
 /// An order. Fields that are not known while it is queued are null.
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,30 +120,12 @@ impl UnstoredView {
 }
 
 /// An order, or as much as is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStanding, examples(examples::order))]
 #[serde(untagged)]
 pub enum OrderStatusView {
     Whole(OrderView),
     Unstored(UnstoredView),
-}
-
-// By hand: the derived schema demands exactly one of them, and an order has all the fields of an unstored one.
-impl PartialSchema for OrderStatusView {
-    fn schema() -> RefOr<Schema> {
-        let [whole, unstored] = [OrderView::name(), UnstoredView::name()].map(Ref::from_schema_name);
-        AnyOfBuilder::new().item(whole).item(unstored).examples([examples::order()]).into()
-    }
-}
-
-impl ToSchema for OrderStatusView {
-    fn name() -> Cow<'static, str> {
-        "OrderStanding".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((UnstoredView::name().into(), UnstoredView::schema()));
-        UnstoredView::schemas(schemas);
-    }
 }
 
 /// A transition of an order. Where `from` and `to` are the same the order did not change: another order under its key was refused.

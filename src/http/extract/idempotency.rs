@@ -57,8 +57,7 @@ pub struct StoredResponse {
 impl StoredResponse {
     /// A response with a resource of this version.
     pub fn new(status: StatusCode, version: EntityVersion, view: &impl Serialize) -> Self {
-        let body = serde_json::to_string(view).unwrap_or_default();
-        Self { status: status.as_u16(), location: None, tag: Some(version.to_string()), body }
+        Self { tag: Some(version.to_string()), ..Self::stateless(status, view) }
     }
 
     /// A response without a body: 204.

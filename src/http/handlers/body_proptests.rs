@@ -32,8 +32,8 @@ fn is_refused_well(problem: &Problem) -> bool {
     let errors = problem["errors"].as_array().map_or(0, Vec::len);
     brief("detail")
         && match problem["type"].as_str() {
-            Some(name) if name == types::MALFORMED_REQUEST.path() => errors == 0,
-            Some(name) if name == types::INVALID.path() => {
+            Some(name) if name == types::MALFORMED_REQUEST.path => errors == 0,
+            Some(name) if name == types::INVALID.path => {
                 let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
                 let fields: BTreeSet<_> = errors.iter().filter_map(|error| error["field"].as_str()).collect();
                 let pointer =

@@ -69,14 +69,14 @@ fn by_path(openapi: &'static str) -> io::Result<HashMap<String, Asset>> {
     for (name, media_type, gzip) in DOCS_PARTS {
         documents.insert(format!("/docs/{name}"), Asset::unpacked(media_type, gzip)?);
     }
-    documents.extend(ALL.iter().map(|kind| (kind.path(), problem_page(kind))));
+    documents.extend(ALL.iter().map(|kind| (kind.path.into(), problem_page(kind))));
     Ok(documents)
 }
 
 fn problem_list() -> Asset {
     let rows: Vec<_> = ALL
         .iter()
-        .map(|kind| format!("<li><a href=\"{}\">{}</a>: {}</li>", kind.path(), kind.name, kind.title))
+        .map(|kind| format!("<li><a href=\"{}\">{}</a>: {}</li>", kind.path, kind.name, kind.title))
         .collect();
     html("Problems", &format!("<ul>\n{}\n</ul>", rows.join("\n")))
 }

@@ -13,7 +13,7 @@ pub fn of_problems() -> Value {
 }
 
 pub fn problem(kind: &ProblemType) -> Value {
-    let mut problem = json!({ "type": kind.path(), "title": kind.title, "status": kind.status.as_u16(), "detail": detail(kind),
+    let mut problem = json!({ "type": kind.path, "title": kind.title, "status": kind.status.as_u16(), "detail": detail(kind),
         "request_id": REQUEST_ID });
     let more = match kind.name {
         "invalid" => {

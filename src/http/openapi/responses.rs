@@ -11,54 +11,39 @@ use std::collections::BTreeMap;
 
 const REQUEST_ID: &str = "X-Request-Id";
 
-/// Headers of responses: name, type of the value, presence in every response that lists it, and description.
-const HEADERS: &[(&str, &str, bool, &str)] = &[
-    (
-        REQUEST_ID,
-        "string",
-        true,
-        "The name of the request in the service's log: the value that the client sent, or a new one.",
-    ),
-    ("Allow", "string", false, "The methods of the resource, where the request's is none of them."),
-    (
-        "ETag",
-        "string",
-        false,
-        "The version of what is answered, for `If-Match` and `If-None-Match`. An order has none until it is stored.",
-    ),
-    (
-        idempotency::REPLAYED,
-        "string",
-        false,
-        "`true` where the response is that of an earlier request under the same `Idempotency-Key`.",
-    ),
-    ("Link", "string", false, "The next page (RFC 8288, `rel=\"next\"`), if there is one."),
-    ("Location", "string", true, "The path at which the new resource can be read."),
-    (
-        "RateLimit",
-        "string",
-        false,
-        "The state of the limits that the request counted under: `\"ordering\";r=59;t=1`, the requests left, and the seconds \
-         until there is one more.",
-    ),
-    (
-        "RateLimit-Policy",
-        "string",
-        false,
-        "The limits that the request counted under: `\"ordering\";q=60;w=60`, requests in so many seconds.",
-    ),
-    ("Preference-Applied", "string", false, "The preference that was applied (RFC 7240)."),
-    ("Retry-After", "integer", true, "The seconds after which it is worth trying again."),
-    ("WWW-Authenticate", "string", true, "The way to sign in: `Bearer`."),
-];
+/// Headers of responses. A `required` one is in every response that lists it.
+fn headers() -> Value {
+    let header = |kind: &str, required: bool, about: &str| json!({ "description": about, "required": required, "schema": { "type": kind } });
+    let required = |about| header("string", true, about);
+    let optional = |about| header("string", false, about);
+    json!({
+        REQUEST_ID: required("The name of the request in the service's log: the value that the client sent, or a new one."),
+        "Allow": optional("The methods of the resource, where the request's is none of them."),
+        "ETag": optional("The version of what is answered, for `If-Match` and `If-None-Match`. An order has none until it is stored."),
+        idempotency::REPLAYED: optional("`true` where the response is that of an earlier request under the same `Idempotency-Key`."),
+        "Link": optional("The next page (RFC 8288, `rel=\"next\"`), if there is one."),
+        "Location": required("The path at which the new resource can be read."),
+        "RateLimit": optional(
+            "The state of the limits that the request counted under: `\"ordering\";r=59;t=1`, the requests left, and the seconds until \
+             there is one more."
+        ),
+        "RateLimit-Policy": optional("The limits that the request counted under: `\"ordering\";q=60;w=60`, requests in so many seconds."),
+        "Preference-Applied": optional("The preference that was applied (RFC 7240)."),
+        "Retry-After": header("integer", true, "The seconds after which it is worth trying again."),
+        "WWW-Authenticate": required("The way to sign in: `Bearer`."),
+    })
+}
 
 /// Writes all of it into the document.
 pub fn complete(document: &mut Value) {
     let components = &mut document["components"];
     components["examples"] = examples::of_problems();
     components["schemas"]["Problem"]["examples"] = json!([examples::problem(types::INVALID)]);
-    components["headers"] = HEADERS.iter().map(header).collect::<Map<_, _>>().into();
+    components["headers"] = headers();
     let responses = types::ALL.iter().map(|kind| (kind.name.into(), response_of(kind)));
+    // Not `oneOf`: an order has all the fields of an unstored one.
+    let either = &mut components["schemas"]["OrderStanding"];
+    *either = json!({ "anyOf": either["oneOf"], "examples": either["examples"] });
     components["responses"] = responses.collect::<Map<_, _>>().into();
     for (path, method, operation) in operations(document) {
         let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
@@ -77,10 +62,6 @@ fn remove_unused_responses(document: &mut Value) {
     if let Some(responses) = document.pointer_mut("/components/responses").and_then(Value::as_object_mut) {
         responses.retain(|name, _| paths.contains(&format!("\"#/components/responses/{name}\"")));
     }
-}
-
-fn header(&(name, kind, required, about): &(&str, &str, bool, &str)) -> (String, Value) {
-    (name.into(), json!({ "description": about, "required": required, "schema": { "type": kind } }))
 }
 
 /// Completes the responses of one operation. Its requests may be counted, and the memory of its responses bounded.
@@ -173,9 +154,7 @@ fn refer_to_headers(response: &mut Value, counted: bool) {
         headers["RateLimit"] = Value::Null;
         headers["RateLimit-Policy"] = Value::Null;
     }
-    for (name, header) in
-        fields(Some(headers)).filter(|(name, _)| HEADERS.iter().any(|(known, ..)| known == name))
-    {
+    for (name, header) in fields(Some(headers)) {
         *header = json!({ "$ref": format!("#/components/headers/{name}") });
     }
 }

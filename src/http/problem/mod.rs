@@ -67,8 +67,8 @@ struct FieldProblem {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
     /// The type of problem, which never changes: `/problems/NAME`, the path of a page about it.
-    #[schema(pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
-    r#type: Box<str>,
+    #[schema(value_type = String, pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
+    r#type: &'static ProblemType,
     /// A short summary, the same for all problems of the type.
     #[schema(examples("Invalid"))]
     title: &'static str,
@@ -81,7 +81,7 @@ pub struct Problem {
     /// The request's id in the service's log, as in the header `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, examples("0199f3a4c0de7000a1b2c3d4e5f60718"))]
-    request_id: Option<RequestId>,
+    request_id: Option<Box<str>>,
     /// The fields that are wrong, if that is the reason.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldProblem>)]
@@ -103,13 +103,13 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub fn new(problem_type: &ProblemType, detail: impl Into<String>) -> Self {
+    pub fn new(problem_type: &'static ProblemType, detail: impl Into<String>) -> Self {
         Self {
-            r#type: problem_type.path().into(),
+            r#type: problem_type,
             title: problem_type.title,
             status: problem_type.status.as_u16(),
             detail: shortened(detail.into()).into(),
-            request_id: RequestId::current(),
+            request_id: RequestId::current().map(|id| id.as_str().into()),
             errors: Box::default(),
             cause: None,
             retry_after: None,
@@ -186,7 +186,7 @@ impl Problem {
 
     /// 422 for parameters, which have no pointer into the body.
     pub fn of_parameters(wrong: impl IntoIterator<Item = FieldError>) -> Self {
-        Self::invalid(wrong.into_iter().map(|invalid| (invalid, None)))
+        Self::invalid(wrong, |_| None)
     }
 
     /// The problem of a status that the framework chose.
@@ -243,17 +243,19 @@ impl Problem {
 
     /// 422 for fields of the body.
     pub fn of_fields(fields: Vec<FieldError>) -> Self {
-        let pointers: Vec<_> = fields.iter().map(|invalid| Some(fragment(&invalid.field))).collect();
-        Self::invalid(fields.into_iter().zip(pointers))
+        Self::invalid(fields, |field| Some(fragment(field)))
     }
 
-    fn invalid(fields: impl Iterator<Item = (FieldError, Option<String>)>) -> Self {
+    fn invalid(
+        fields: impl IntoIterator<Item = FieldError>,
+        pointer: fn(&FieldPath) -> Option<String>,
+    ) -> Self {
         let (mut sentences, mut errors) = (Vec::new(), Vec::new());
-        for (invalid, pointer) in fields {
+        for invalid in fields {
             sentences.push(invalid.to_string());
             errors.push(FieldProblem {
                 field: shortened(invalid.field.to_string()),
-                pointer: pointer.map(shortened),
+                pointer: pointer(&invalid.field).map(shortened),
                 problem: shortened(invalid.problem),
                 suggestions: invalid.suggestions.into(),
             });

@@ -1,28 +1,31 @@
 //! Every type of problem. A name never changes: clients compare it.
 
 use actix_web::http::StatusCode;
+use serde::Serialize;
 
-#[derive(Debug)]
+/// Serialized as its URI.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
 pub struct ProblemType {
+    /// The type's URI, which is also the path of its page.
+    pub path: &'static str,
     /// The last part of the type's URI.
+    #[serde(skip)]
     pub name: &'static str,
+    #[serde(skip)]
     pub title: &'static str,
+    #[serde(skip)]
     pub status: StatusCode,
     /// The meaning, and what a client can do.
+    #[serde(skip)]
     pub about: &'static str,
-}
-
-impl ProblemType {
-    /// Returns the type's URI, which is also the path of its page.
-    pub fn path(&self) -> String {
-        format!("/problems/{}", self.name)
-    }
 }
 
 macro_rules! kinds {
     ($($constant:ident: $status:ident, $name:literal, $title:literal, $about:literal;)+) => {
-        $(pub const $constant: &ProblemType =
-            &ProblemType { name: $name, title: $title, status: StatusCode::$status, about: $about };)+
+        $(pub const $constant: &ProblemType = &ProblemType {
+            path: concat!("/problems/", $name), name: $name, title: $title, status: StatusCode::$status, about: $about,
+        };)+
 
         pub const ALL: &[&ProblemType] = &[$($constant),+];
     };

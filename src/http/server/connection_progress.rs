@@ -39,7 +39,7 @@ pub struct ConnectionProgress {
     /// A chunked body was read since the connection was idle: its size is unknown, so that there is one allowance for all.
     chunked: Cell<bool>,
     /// The client takes no bytes at the moment.
-    blocked: Cell<bool>,
+    pub(super) blocked: Cell<bool>,
     /// The response under way has more bytes ready than were given to the connection.
     pub has_more: Cell<bool>,
     /// Reservations of responses that were handed to the connection and are not written yet.
@@ -181,11 +181,6 @@ impl ConnectionProgress {
             }
             Phase::Busy => {}
         }
-    }
-
-    /// Notes that the client takes no bytes.
-    pub(super) fn block(&self) {
-        self.blocked.set(true);
     }
 
     /// Notes that all that was handed to the connection is written.

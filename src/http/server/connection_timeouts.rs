@@ -49,7 +49,8 @@ impl<S: AsyncRead> WatchedConnection<S> {
     /// Wraps a new connection, from which a head must come in time. It takes its address's `slot` until it ends.
     pub fn new(stream: S, encrypted: bool, slot: Option<AddressSlot>) -> Self {
         let until = Instant::now() + HEAD_TIMEOUT + LATE_HEAD_GRACE;
-        let progress = ConnectionProgress::new(until, encrypted, slot.as_ref().map(AddressSlot::bytes));
+        let progress =
+            ConnectionProgress::new(until, encrypted, slot.as_ref().map(|slot| slot.bytes.clone()));
         Self {
             stream: stream.take(0),
             _open: Open::new(&metrics::http().connections),
@@ -85,7 +86,7 @@ impl<S> WatchedConnection<S> {
 
     /// Waits for the client to take bytes.
     fn blocked<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.progress.block();
+        self.progress.blocked.set(true);
         let until = self.read_rate.get_or_insert_with(ReadRate::from_now).deadline();
         let waited = self.wait(cx, until);
         if waited.is_ready() {

@@ -61,14 +61,8 @@ impl AddressLimits {
 pub struct AddressSlot {
     limits: Arc<AddressLimits>,
     key: u128,
-    bytes: Arc<AtomicUsize>,
-}
-
-impl AddressSlot {
-    /// Returns the counter of bytes of responses under way to the address.
-    pub fn bytes(&self) -> Arc<AtomicUsize> {
-        self.bytes.clone()
-    }
+    /// The bytes of responses under way to the address.
+    pub bytes: Arc<AtomicUsize>,
 }
 
 impl Drop for AddressSlot {

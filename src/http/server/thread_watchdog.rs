@@ -36,7 +36,8 @@ const MAX_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 pub struct ThreadWatchdog(Arc<Threads>);
 
 struct Threads {
-    ticks: Mutex<HashMap<ThreadId, Arc<ThreadTicks>>>,
+    /// Of each thread as long as its runtime exists: a thread that has ended is not stalled.
+    ticks: Mutex<HashMap<ThreadId, Weak<ThreadTicks>>>,
     stalled: AtomicUsize,
     /// Ends the watchdog's thread when it is dropped.
     _alive: SyncSender<()>,
@@ -65,43 +66,31 @@ impl ThreadWatchdog {
 
     /// Watches over the current thread as long as its runtime exists. Must be called on that runtime. `server` is the name in logs.
     pub fn watch_this_thread(&self, server: &str) {
-        let id = thread::current().id();
         let name = format!("{server}, {}", thread::current().name().unwrap_or_default());
         let ticks = Arc::new(ThreadTicks { name, count: AtomicU64::new(0) });
         // A service that is made again on the same thread replaces its ticks.
-        self.0.lock().insert(id, Arc::clone(&ticks));
-        let watched = WatchedThread { id, ticks, threads: Arc::downgrade(&self.0) };
+        self.0.lock().insert(thread::current().id(), Arc::downgrade(&ticks));
         rt::spawn(async move {
             let mut interval = interval(TICK_INTERVAL);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
-                watched.ticks.count.fetch_add(1, Ordering::Relaxed);
+                ticks.count.fetch_add(1, Ordering::Relaxed);
             }
         });
     }
 }
 
 impl Threads {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, Arc<ThreadTicks>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ThreadId, Weak<ThreadTicks>>> {
         self.ticks.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Removes a thread when its runtime ends: a thread that has ended is not stalled.
-struct WatchedThread {
-    id: ThreadId,
-    ticks: Arc<ThreadTicks>,
-    threads: Weak<Threads>,
-}
-
-impl Drop for WatchedThread {
-    fn drop(&mut self) {
-        let Some(threads) = self.threads.upgrade() else { return };
-        let mut watched = threads.lock();
-        if watched.get(&self.id).is_some_and(|ticks| Arc::ptr_eq(ticks, &self.ticks)) {
-            watched.remove(&self.id);
-        }
+    /// Returns the ticks of the threads that have not ended.
+    fn watched(&self) -> HashMap<ThreadId, Arc<ThreadTicks>> {
+        let mut all = self.lock();
+        all.retain(|_, ticks| ticks.strong_count() > 0);
+        all.iter().filter_map(|(id, ticks)| Some((*id, ticks.upgrade()?))).collect()
     }
 }
 
@@ -130,7 +119,7 @@ impl Watch {
     }
 
     fn check(&mut self, threads: &Threads, elapsed: Duration) {
-        let watched = threads.lock().clone();
+        let watched = threads.watched();
         self.silences.retain(|id, silence| {
             let stays = watched.contains_key(id);
             if !stays && silence.is_stalled() {

@@ -20,10 +20,10 @@ pub const WINDOW_SECONDS: u32 = 60;
 
 /// Limits requests under one policy.
 pub struct PolicyLimiter {
-    policy: Policy,
+    pub policy: Policy,
     /// The quota and its multiples, all over the same cells, which say what part of a minute is used up: a client that gets
-    /// another multiple keeps that part.
-    shares: Box<[Share]>,
+    /// another multiple keeps that part. The smallest comes first.
+    pub shares: Box<[Share]>,
 }
 
 /// One multiple of a policy's quota.
@@ -44,15 +44,6 @@ impl PolicyLimiter {
             Share::new(policy.name, policy.per_minute.saturating_mul(multiple), Cells(Arc::clone(&cells)))
         });
         Self { policy, shares: shares.collect() }
-    }
-
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// Returns every multiple, the smallest first.
-    pub fn shares(&self) -> &[Share] {
-        &self.shares
     }
 
     /// Returns this multiple of the quota, or the largest.
@@ -90,10 +81,7 @@ impl StateStore for Cells {
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
-        let cell = match self.0.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::default())) {
-            Ok(cell) => cell,
-            Err(never) => match never {},
-        };
+        let Ok(cell) = self.0.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::default()));
         cell.measure_and_replace(&NotKeyed::NonKey, f)
     }
 }

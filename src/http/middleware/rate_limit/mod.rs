@@ -32,15 +32,11 @@ use actix_web::{
 use limiter::{PolicyLimiter, Share, WINDOW_SECONDS};
 use shared_addresses::SharedAddresses;
 pub use sign_in::SignIn;
-use sign_in::{PendingSignIn, SignInRoute};
+use sign_in::{AddressPart, KNOWN_ACCOUNTS, PendingSignIn};
 use std::{fmt::Write, rc::Rc, sync::Arc, time::Duration};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// The lowest bit of an address's key that tells apart what is counted of the address. No address uses it: in an IPv4 address
-/// the last 48 bits count (`::ffff:a.b.c.d`), in an IPv6 address the network's 64.
-const PART_SHIFT: u32 = 48;
 
 /// Paths of health checks and scrapes, which do not count.
 pub const UNLIMITED_PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
@@ -116,21 +112,11 @@ impl Limits {
         let limiter = |policy: &Policy| Arc::new(PolicyLimiter::new(*policy, max_shares(policy)));
         let all: Vec<_> = limits.policies().iter().map(limiter).collect();
         let find = |class: RouteClass, owner: BudgetOwner| {
-            let limiter = all.iter().find(|limiter| {
-                let policy = limiter.policy();
-                (policy.kind, policy.whose) == (class, owner)
-            });
-            limiter.cloned()
+            let is_wanted = |policy: &Policy| (policy.kind, policy.whose) == (class, owner);
+            all.iter().find(|limiter| is_wanted(&limiter.policy)).cloned()
         };
-        let classes = [
-            RouteClass::Ordering,
-            RouteClass::Reading,
-            RouteClass::Writing,
-            RouteClass::Anonymous,
-            RouteClass::Login,
-            RouteClass::Refresh,
-            RouteClass::Registration,
-        ];
+        let mut classes: Vec<_> = all.iter().map(|limiter| limiter.policy.kind).collect();
+        classes.dedup();
         let mut limiters = Vec::new();
         for class in classes {
             for requester in [Requester::Customer, Requester::Staff, Requester::Anonymous] {
@@ -168,7 +154,7 @@ impl Limits {
         };
         match caller {
             Some(caller) => self.count_caller(class, caller, || client_network(client_address(request))),
-            None => self.count_anonymous(SignInRoute::of(request.method(), path), request),
+            None => self.count_anonymous(sign_in::part_of(request.method(), class), request),
         }
     }
 
@@ -184,19 +170,19 @@ impl Limits {
             let address = address();
             let shares = 1 + self.shared_addresses.note(address, account) / ACCOUNTS_PER_SHARE;
             // Clients that guess at accounts have another part of the address.
-            let key = if class == RouteClass::Login { sign_in::known_accounts_of(address) } else { address };
+            let key = if class == RouteClass::Login { KNOWN_ACCOUNTS.of(address) } else { address };
             (key, usize::try_from(shares).unwrap_or(usize::MAX))
         });
         limiters.take(Some(account), address)
     }
 
     /// Counts a request without a valid token. Each sign-in route has a part of its own, so that rubbish elsewhere closes none.
-    fn count_anonymous(&self, route: Option<SignInRoute>, request: &HttpRequest) -> Option<Allowance> {
+    fn count_anonymous(&self, sign_in: Option<AddressPart>, request: &HttpRequest) -> Option<Allowance> {
         let address = client_network(client_address(request));
-        let part = route.map_or(address, |route| route.part_of(address));
+        let key = sign_in.map_or(address, |part| part.of(address));
         let limiters = self.limiters(RouteClass::Anonymous, Requester::Anonymous)?;
-        let mut allowance = limiters.take(None, Some((part, 1)))?;
-        if route.is_some() && allowance.refusal.is_none() {
+        let mut allowance = limiters.take(None, Some((key, 1)))?;
+        if sign_in.is_some() && allowance.refusal.is_none() {
             let pending = Rc::new(PendingSignIn::new(address, &allowance.status));
             request.extensions_mut().insert(Rc::clone(&pending));
             allowance.pending = Some(pending);
@@ -218,24 +204,19 @@ impl Requester {
 /// The most shares of a policy. Checks of passwords and new accounts have one: many accounts at an address must not get it more
 /// guesses, or more accounts.
 fn max_shares(policy: &Policy) -> u32 {
-    match (policy.whose, policy.kind) {
-        (
-            BudgetOwner::Address,
-            RouteClass::Refresh | RouteClass::Ordering | RouteClass::Reading | RouteClass::Writing,
-        ) => MAX_SHARES,
-        _ => 1,
-    }
+    let has_one = matches!(policy.kind, RouteClass::Login | RouteClass::Registration | RouteClass::Anonymous);
+    if policy.whose == BudgetOwner::Address && !has_one { MAX_SHARES } else { 1 }
 }
 
 impl RequestLimiters {
     fn new(account: Option<Arc<PolicyLimiter>>, address: Option<Arc<PolicyLimiter>>) -> Option<Self> {
         let text = |limiter: &Arc<PolicyLimiter>, share: &Share| {
-            format!("\"{}\";q={};w={WINDOW_SECONDS}", limiter.policy().name, share.per_minute)
+            format!("\"{}\";q={};w={WINDOW_SECONDS}", limiter.policy.name, share.per_minute)
         };
         let first = account.as_ref().and_then(|limiter| Some(text(limiter, limiter.share(1)?)));
         let both = |second| [first.clone(), second].into_iter().flatten().collect::<Vec<_>>().join(", ");
         let policies: Vec<_> = match &address {
-            Some(limiter) => limiter.shares().iter().map(|share| both(Some(text(limiter, share)))).collect(),
+            Some(limiter) => limiter.shares.iter().map(|share| both(Some(text(limiter, share)))).collect(),
             None => vec![both(None)],
         };
         let policies = policies.into_iter().filter(|policies| !policies.is_empty());
@@ -288,7 +269,7 @@ impl Allowance {
                 }
                 Err(wait) => {
                     let _ = write!(remaining, "0;t={}", seconds(wait));
-                    let (policy, per_minute) = (*limiter.policy(), share.per_minute.get());
+                    let (policy, per_minute) = (limiter.policy, share.per_minute.get());
                     refusal = Some(Refusal { policy, per_minute, wait });
                     break;
                 }

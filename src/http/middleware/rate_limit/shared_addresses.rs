@@ -38,10 +38,8 @@ impl SharedAddresses {
     }
 
     fn note_in(&self, epoch: u64, address: u128, account: u128) -> u32 {
-        match self.addresses.get_or_insert_with(&address, || Ok::<_, Infallible>(Arc::default())) {
-            Ok(address) => address.note(epoch, account),
-            Err(never) => match never {},
-        }
+        let Ok(address) = self.addresses.get_or_insert_with(&address, || Ok::<_, Infallible>(Arc::default()));
+        address.note(epoch, account)
     }
 }
 

@@ -4,7 +4,7 @@
 //! counted as anonymous already and costs nothing that honest guests need. Only what goes on from there, to a password's hash or a
 //! write to the database, counts against the policies that bound these.
 
-use super::{Allowance, LimitStatus, Limits, PART_SHIFT, Problem, Requester};
+use super::{Allowance, LimitStatus, Limits, Problem, Requester};
 use crate::{
     config::RouteClass,
     http::extract::from_head,
@@ -17,36 +17,32 @@ use actix_web::{
 };
 use std::{cell::Cell, rc::Rc};
 
-/// A route that a client without a token needs.
+/// A part of what is counted of an address. No address uses its bits of a key: in an IPv4 address the last 48 bits count
+/// (`::ffff:a.b.c.d`), in an IPv6 address the network's 64.
 #[derive(Debug, Clone, Copy)]
-pub enum SignInRoute {
-    Login = 1,
-    Refresh,
-    Registration,
-}
+pub struct AddressPart(u128);
 
-impl SignInRoute {
-    pub fn of(method: &Method, path: &str) -> Option<Self> {
-        match (method, path) {
-            (&Method::POST, "/login") => Some(Self::Login),
-            (&Method::POST, "/token/refresh") => Some(Self::Refresh),
-            (&Method::POST, "/register") => Some(Self::Registration),
-            _ => None,
-        }
-    }
+/// The accounts that are known at an address, apart from those that are not.
+pub const KNOWN_ACCOUNTS: AddressPart = AddressPart(1 << 48);
 
-    /// Returns the key under which an address counts at this route, apart from the rest of it.
-    pub fn part_of(self, address: u128) -> u128 {
-        address | (self as u128) << PART_SHIFT
+impl AddressPart {
+    /// Returns the key under which this part of an address counts.
+    pub fn of(self, address: u128) -> u128 {
+        address | self.0
     }
 }
 
-/// Returns the key under which accounts that are known at an address count, apart from those that are not.
-pub fn known_accounts_of(address: u128) -> u128 {
-    address | 1 << PART_SHIFT
+/// Returns the part of an address for a route that a client without a token needs.
+pub fn part_of(method: &Method, class: RouteClass) -> Option<AddressPart> {
+    match class {
+        RouteClass::Login if method == Method::POST => Some(AddressPart(1 << 48)),
+        RouteClass::Refresh => Some(AddressPart(2 << 48)),
+        RouteClass::Registration => Some(AddressPart(3 << 48)),
+        _ => None,
+    }
 }
 
-/// A request at a [`SignInRoute`], of which more may be counted.
+/// A request at such a route, of which more may be counted.
 pub struct PendingSignIn {
     address: u128,
     first: LimitStatus,
@@ -98,7 +94,7 @@ impl SignIn {
     /// are.
     pub fn login(&self, claimed: ClaimedAccount) -> Result<(), Problem> {
         let Some((limits, pending)) = &self.0 else { return Ok(()) };
-        let address = if claimed.is_known { known_accounts_of(pending.address) } else { pending.address };
+        let address = if claimed.is_known { KNOWN_ACCOUNTS.of(pending.address) } else { pending.address };
         let requester = if claimed.is_staff { Requester::Staff } else { Requester::Customer };
         let limiters = limits.limiters(RouteClass::Login, requester);
         let allowance = limiters.and_then(|limiters| limiters.take(Some(claimed.name), Some((address, 1))));
