@@ -85,7 +85,6 @@ struct DeadLettersView {
 
 const LIST: char = 'd';
 
-/// The resource, in problems.
 const LETTER: &str = "dead letter";
 
 query_parameters! {

@@ -64,7 +64,8 @@ struct FieldProblem {
 }
 
 /// An error response (RFC 9457).
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, thiserror::Error, Serialize, ToSchema)]
+#[error("{title}: {detail}")]
 pub struct Problem {
     /// The type of problem, which never changes: `/problems/NAME`, the path of a page about it.
     #[schema(value_type = String, pattern = "^/problems/[a-z-]+$", examples("/problems/invalid"))]
@@ -286,12 +287,6 @@ fn shortened(mut text: String) -> String {
 impl From<FieldError> for Problem {
     fn from(invalid: FieldError) -> Self {
         Self::of_fields(vec![invalid])
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.title, self.detail)
     }
 }
 

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use serde::Serialize;
 
-/// Serialized as its URI.
+/// The type of a problem, which is serialized as its URI.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub struct ProblemType {
