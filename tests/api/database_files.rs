@@ -1,6 +1,13 @@
 //! The files of a SQLite database are taken away under a running `serve`: nothing is promised that nobody can find again.
 
-use crate::support::{Person, database::Database, eventually, executable::Role, log::Log, person::Answer};
+use crate::support::{
+    Person,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    log::Log,
+    person::Answer,
+};
 use reqwest::Client;
 use serde_json::{Value, json};
 use std::{
@@ -27,13 +34,7 @@ impl Served {
         fs::create_dir(&folder).expect("a folder");
         let file = folder.join("bar.db");
         let url = format!("sqlite://{}", file.display());
-        let environment = [
-            ("DATABASE_URL", url.as_str()),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("BCRYPT_COST", "4"),
-            ("SHUTDOWN_DELAY_SECONDS", "0"),
-            ("RUST_LOG", "error,shakerqueue::store=info"),
-        ];
+        let environment = serve_settings(&url, &[("RUST_LOG", "error,shakerqueue::store=info")]);
         let log = Log::new();
         let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &environment);
         let stranger = Person::new(&Client::new(), &role.url().await, None);
@@ -138,8 +139,7 @@ async fn what_was_stored_before_the_log_was_removed_is_there_after_a_restart() {
     bar.refuses("write-ahead log").await;
     bar.role.stop().await;
     let url = format!("sqlite://{}", bar.file.display());
-    let environment =
-        [("DATABASE_URL", url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("SHUTDOWN_DELAY_SECONDS", "0")];
+    let environment = serve_settings(&url, &[]);
     let mut again = Role::start(&["serve"], &environment);
     bar.guest.at(&again.url().await).sees(&bar.order).await.expect(200);
     again.stop().await;
@@ -166,8 +166,7 @@ async fn a_path_may_need_percent_encoding() {
     let database = Database::file();
     let folder = Path::new(database.url.strip_prefix("sqlite://").unwrap()).parent().unwrap().to_owned();
     let url = format!("sqlite://{}/my%20bar%3F%23%20caf%C3%A9.db", folder.display());
-    let environment =
-        [("DATABASE_URL", url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("SHUTDOWN_DELAY_SECONDS", "0")];
+    let environment = serve_settings(&url, &[]);
     let mut role = Role::start(&["serve"], &environment);
     Person::new(&Client::new(), &role.url().await, None).get("/readyz").await.expect(200);
     assert!(folder.join("my bar?# café.db").is_file());

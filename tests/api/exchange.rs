@@ -3,7 +3,12 @@
 mod browsers;
 mod problems;
 
-use crate::support::{Bar, PostgreSql, Sqlite, database::Database, executable::Role, person::send};
+use crate::support::{
+    Bar, PostgreSql, Sqlite,
+    database::Database,
+    executable::{Role, serve_settings},
+    person::send,
+};
 use reqwest::Method;
 use serde_json::json;
 use std::fs::{self, File};
@@ -65,11 +70,7 @@ async fn a_clients_own_id_is_kept_where_it_is_harmless() {
 async fn the_log_names_the_request_that_failed_here() {
     let database = Database::new(PostgreSql).await;
     let log = tempfile::NamedTempFile::new().unwrap();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
+    let environment = serve_settings(&database.url, &[]);
     let file = File::create(log.path()).unwrap();
     let mut serve = Role::start_logging_to(file.into(), &["serve", "--demo"], &environment);
     let url = serve.url().await;

@@ -22,24 +22,25 @@ use shakerqueue::{
 use std::{collections::HashSet, sync::Mutex};
 use uuid::Uuid;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_accepted_order_is_made_exactly_once() {
-    const CUSTOMERS: usize = 20;
-    const ORDERS: usize = 200;
-    const BARTENDERS: usize = 5;
-    let bar = Installation::new().await;
-    let ((first, first_url), (second, second_url)) = tokio::join!(bar.serve(), bar.serve());
-    let workers = [bar.work().await, bar.work().await, bar.work().await];
-    let urls = [first_url.as_str(), second_url.as_str()];
+const CUSTOMERS: usize = 20;
+const ORDERS: usize = 200;
+const BARTENDERS: usize = 5;
 
+/// Registers customers at each `serve` in turn.
+async fn customers(bar: &Installation, urls: [&str; 2]) -> Vec<Person> {
     let mut customers = Vec::new();
     for number in 0..CUSTOMERS {
         let name = format!("customer{number}");
         let account = json!({ "username": name, "email": format!("{name}@example.com"), "password": "a good password" });
-        let answer =
-            Person::new(&bar.http, urls[number % 2], None).post("/register", account).await.expect(201);
-        customers.push(Person::new(&bar.http, urls[number % 2], answer["token"].as_str()));
+        let stranger = Person::new(&bar.http, urls[number % 2], None);
+        let answer = stranger.post("/register", account).await.expect(201);
+        customers.push(stranger.signed_in(answer["token"].as_str().expect("a token")));
     }
+    customers
+}
+
+/// Places all orders at once and returns their ids.
+async fn place_orders(customers: &[Person], urls: [&str; 2]) -> HashSet<String> {
     let placing: Vec<_> = (0..ORDERS)
         .map(|number| {
             let customer = customers[number % CUSTOMERS].at(urls[number % 2]);
@@ -55,8 +56,11 @@ async fn every_accepted_order_is_made_exactly_once() {
         assert_eq!(order["status"], "queued");
         accepted.insert(id(&order).to_owned());
     }
-    assert_eq!(accepted.len(), ORDERS);
+    accepted
+}
 
+/// Makes all orders, by several bartenders at once, and returns their ids.
+async fn make_orders(bar: &Installation, urls: [&str; 2]) -> Vec<String> {
     let mut bartenders = Vec::new();
     for number in 0..BARTENDERS {
         bartenders.push(bar.sign_in(urls[number % 2], "employee@example.com").await);
@@ -73,7 +77,19 @@ async fn every_accepted_order_is_made_exactly_once() {
         .await;
     });
     join_all(shifts).await;
-    let made = made.into_inner().unwrap();
+    made.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_accepted_order_is_made_exactly_once() {
+    let bar = Installation::new().await;
+    let ((first, first_url), (second, second_url)) = tokio::join!(bar.serve(), bar.serve());
+    let workers = [bar.work().await, bar.work().await, bar.work().await];
+    let urls = [first_url.as_str(), second_url.as_str()];
+
+    let accepted = place_orders(&customers(&bar, urls).await, urls).await;
+    assert_eq!(accepted.len(), ORDERS);
+    let made = make_orders(&bar, urls).await;
     assert_eq!(made.len(), ORDERS, "none is claimed twice");
     assert_eq!(made.into_iter().collect::<HashSet<_>>(), accepted);
 

@@ -35,6 +35,39 @@ async fn all(who: &Person, list: &str, of: &str, limit: usize) -> Vec<String> {
     entries
 }
 
+/// Returns filters, each with the orders that it finds, newest first. `time` says when an order was placed.
+fn order_filters(ana: &str, negroni: &str, time: impl Fn(usize) -> String) -> Vec<(String, Vec<usize>)> {
+    let (from, until) = (time(2), time(6));
+    vec![
+        (String::new(), vec![7, 6, 5, 4, 3, 2, 1, 0]),
+        (format!("customer={ana}"), vec![3, 2, 1, 0]),
+        ("drink=NEGRONI".into(), vec![6, 4, 2, 0]),
+        (format!("drink={negroni}"), vec![6, 4, 2, 0]),
+        (format!("drink={}", encoded("PIÑA colada")), vec![5, 1]),
+        ("drink=engine%20oil".into(), vec![]),
+        ("drink=00000000-0000-7000-8000-000000000000".into(), vec![]),
+        (format!("placed_from={from}"), vec![7, 6, 5, 4, 3, 2]),
+        (format!("placed_until={until}"), vec![5, 4, 3, 2, 1, 0]),
+        (format!("placed_from={from}&placed_until={until}"), vec![5, 4, 3, 2]),
+        (format!("placed_from={from}&placed_until={until}&table=1"), vec![4, 2]),
+        ("status=in_progress,ready".into(), vec![1, 0]),
+        ("status=ready,cancelled,in_progress,ready".into(), vec![4, 1, 0]),
+        ("status=pending,cancelled".into(), vec![7, 6, 5, 4, 3, 2]),
+        ("status=cancelled&status=pending".into(), vec![7, 6, 5, 4, 3, 2]),
+        ("status=ready,cancelled&status=&status=in_progress&status=ready".into(), vec![4, 1, 0]),
+        ("status=pending,cancelled&table=1".into(), vec![6, 4, 2]),
+        ("status=completed,failed".into(), vec![]),
+        (format!("customer={ana}&drink=negroni&table=1"), vec![2, 0]),
+        (format!("customer={ana}&drink=negroni&status=in_progress,pending"), vec![2, 0]),
+        (format!("customer={ana}&placed_from={from}"), vec![3, 2]),
+        ("drink=mojito&status=pending,ready".into(), vec![7, 6, 3, 2]),
+        // Alone, those that wait come as they are worked, whatever else is asked.
+        (format!("status=pending&customer={ana}"), vec![2, 3]),
+        ("status=pending&drink=negroni&table=1".into(), vec![2, 6]),
+        (format!("status=pending&placed_from={}&placed_until={until}", time(3)), vec![3, 5]),
+    ]
+}
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_narrowed_by_all_that_is_asked(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
@@ -61,35 +94,7 @@ async fn orders_are_narrowed_by_all_that_is_asked(#[values(Sqlite, PostgreSql)] 
     }
     let time = |at: usize| encoded(orders[at]["placed_at"].as_str().unwrap());
     let negroni = id(&staff.get("/recipes/negroni").await.expect(200)).to_owned();
-    let (from, until) = (time(2), time(6));
-    for (list, mut expected) in [
-        (String::new(), vec![7, 6, 5, 4, 3, 2, 1, 0]),
-        (format!("customer={ana_id}"), vec![3, 2, 1, 0]),
-        ("drink=NEGRONI".into(), vec![6, 4, 2, 0]),
-        (format!("drink={negroni}"), vec![6, 4, 2, 0]),
-        (format!("drink={}", encoded("PIÑA colada")), vec![5, 1]),
-        ("drink=engine%20oil".into(), vec![]),
-        ("drink=00000000-0000-7000-8000-000000000000".into(), vec![]),
-        (format!("placed_from={from}"), vec![7, 6, 5, 4, 3, 2]),
-        (format!("placed_until={until}"), vec![5, 4, 3, 2, 1, 0]),
-        (format!("placed_from={from}&placed_until={until}"), vec![5, 4, 3, 2]),
-        (format!("placed_from={from}&placed_until={until}&table=1"), vec![4, 2]),
-        ("status=in_progress,ready".into(), vec![1, 0]),
-        ("status=ready,cancelled,in_progress,ready".into(), vec![4, 1, 0]),
-        ("status=pending,cancelled".into(), vec![7, 6, 5, 4, 3, 2]),
-        ("status=cancelled&status=pending".into(), vec![7, 6, 5, 4, 3, 2]),
-        ("status=ready,cancelled&status=&status=in_progress&status=ready".into(), vec![4, 1, 0]),
-        ("status=pending,cancelled&table=1".into(), vec![6, 4, 2]),
-        ("status=completed,failed".into(), vec![]),
-        (format!("customer={ana_id}&drink=negroni&table=1"), vec![2, 0]),
-        (format!("customer={ana_id}&drink=negroni&status=in_progress,pending"), vec![2, 0]),
-        (format!("customer={ana_id}&placed_from={from}"), vec![3, 2]),
-        ("drink=mojito&status=pending,ready".into(), vec![7, 6, 3, 2]),
-        // Alone, those that wait come as they are worked, whatever else is asked.
-        (format!("status=pending&customer={ana_id}"), vec![2, 3]),
-        ("status=pending&drink=negroni&table=1".into(), vec![2, 6]),
-        (format!("status=pending&placed_from={}&placed_until={until}", time(3)), vec![3, 5]),
-    ] {
+    for (list, mut expected) in order_filters(&ana_id, &negroni, time) {
         if list.starts_with("status=pending&") {
             // By when they are due, which depends on the drinks as well.
             expected.sort_by_key(|at| (orders[*at]["due_at"].as_str().unwrap(), id(&orders[*at])));

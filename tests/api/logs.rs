@@ -3,8 +3,14 @@
 mod flood;
 
 use crate::support::{
-    Person, database::Database, eventually, executable::Role, installation::Installation, log::Log,
-    person::send, raw::Raw,
+    Person,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    installation::Installation,
+    log::Log,
+    person::send,
+    raw::Raw,
 };
 use futures_util::future::join_all;
 use reqwest::{Client, Method};
@@ -16,13 +22,8 @@ const TALKATIVE: &str = "warn,shakerqueue=info,access=debug";
 
 /// A bar on SQLite that logs there.
 async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Role, String) {
-    let usual = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
-    let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &[&usual[..], settings].concat());
+    let settings = serve_settings(&database.url, settings);
+    let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &settings);
     let url = role.url().await;
     (role, url)
 }
@@ -145,12 +146,7 @@ async fn a_failure_to_start_is_told_in_the_same_form() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_holds_nobody_up() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-        ("RUST_LOG", TALKATIVE),
-    ];
+    let environment = serve_settings(&database.url, &[("RUST_LOG", TALKATIVE)]);
     // A pipe takes 64 KiB, which this is several times.
     let mut role = Role::start_logging_to(Stdio::piped(), &["serve"], &environment);
     let url = role.url().await;
@@ -173,103 +169,120 @@ async fn a_filter_that_can_not_be_read_is_said_so() {
     );
 }
 
-/// Puts a secret into everything that takes input.
-async fn feed(url: &str, token: &str) {
-    let secret = |place: &str| format!("zq-{place}-secret");
-    let http = Client::new();
-    let who = Person::new(&http, url, Some(token));
-    let routes = [
-        "/orders",
-        "/orders/next",
-        "/orders/{}",
-        "/orders/{}/start",
-        "/orders/{}/fail",
-        "/recipes",
-        "/recipes/{}",
-        "/recipes/{}/availability",
-        "/register",
-        "/login",
-        "/token/refresh",
-        "/logout",
-        "/me",
-        "/me/password",
-        "/users",
-        "/users/{}",
-        "/audit",
-        "/dead-letters",
-        "/dead-letters/{}",
-        "/dead-letters/{}/replay",
-        "/docs",
-        "/docs/{}",
-        "/problems/{}",
-        "/metrics",
-        "/healthz",
-        "/readyz",
-        "/openapi.json",
-        "/{}",
-    ];
+/// Routes of the API; `{}` stands for an id or a name.
+const ROUTES: [&str; 28] = [
+    "/orders",
+    "/orders/next",
+    "/orders/{}",
+    "/orders/{}/start",
+    "/orders/{}/fail",
+    "/recipes",
+    "/recipes/{}",
+    "/recipes/{}/availability",
+    "/register",
+    "/login",
+    "/token/refresh",
+    "/logout",
+    "/me",
+    "/me/password",
+    "/users",
+    "/users/{}",
+    "/audit",
+    "/dead-letters",
+    "/dead-letters/{}",
+    "/dead-letters/{}/replay",
+    "/docs",
+    "/docs/{}",
+    "/problems/{}",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/{}",
+];
+
+const BODY_FIELDS: [&str; 14] = [
+    "recipe",
+    "note",
+    "table",
+    "email",
+    "password",
+    "current_password",
+    "new_password",
+    "username",
+    "reason",
+    "refresh_token",
+    "name",
+    "method",
+    "role",
+    "customer_id",
+];
+
+const HEADERS: [&str; 15] = [
+    "Authorization",
+    "Cookie",
+    "User-Agent",
+    "Referer",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Prefer",
+    "X-Forwarded-For",
+    "Forwarded",
+    "tracestate",
+    "traceparent",
+    "Origin",
+    "X-Anything",
+    "Accept-Encoding",
+];
+
+/// Builds a value to look for in the log, named after the part of a request that has it.
+fn secret(part: &str) -> String {
+    format!("zq-{part}-secret")
+}
+
+fn secret_body() -> Value {
     let mut body = json!({ secret("field"): secret("value"), "items": [{ "recipe": secret("recipe"), "note": secret("note") }] });
-    for field in [
-        "recipe",
-        "note",
-        "table",
-        "email",
-        "password",
-        "current_password",
-        "new_password",
-        "username",
-        "reason",
-        "refresh_token",
-        "name",
-        "method",
-        "role",
-        "customer_id",
-    ] {
+    for field in BODY_FIELDS {
         body[field] = secret(field).into();
     }
-    let headers = [
-        "Authorization",
-        "Cookie",
-        "User-Agent",
-        "Referer",
-        "Idempotency-Key",
-        "If-Match",
-        "If-None-Match",
-        "Prefer",
-        "X-Forwarded-For",
-        "Forwarded",
-        "tracestate",
-        "traceparent",
-        "Origin",
-        "X-Anything",
-        "Accept-Encoding",
-    ];
-    for route in routes {
+    body
+}
+
+/// Sends secrets in every part of a request that takes input, to every route.
+async fn send_secrets(url: &str, token: &str) {
+    let person = Person::new(&Client::new(), url, Some(token));
+    let body = secret_body();
+    for route in ROUTES {
         let path = route.replace("{}", &secret("path"));
-        for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            let asked = format!("{path}?cursor={}&q={}", secret("query"), secret("search"));
-            let ask = |body: &Value| who.request(method.clone(), &asked).json(body);
-            // All fields, which mostly is too many; and each by itself.
-            send(ask(&body)).await;
+        send_secret_bodies(&person, route, &path, &body).await;
+        for header in HEADERS {
+            send(person.request(Method::POST, &path).header(header, secret("header")).json(&body)).await;
+        }
+        let name = secret("name");
+        let head = "Host: bar\r\nX-Request-Id: zq secret id secret";
+        send_bytes(url, &format!("GET {path} HTTP/1.1\r\n{head}\r\n{name}: x\r\n\r\n")).await;
+    }
+    send_bytes(url, &format!("{} / HTTP/1.1\r\n\r\n", secret("method"))).await;
+}
+
+/// Sends all fields together, which most routes refuse as too many, and each field alone.
+async fn send_secret_bodies(person: &Person, route: &str, path: &str, body: &Value) {
+    let target = format!("{path}?cursor={}&q={}", secret("query"), secret("search"));
+    for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+        let request = |body: &Value| person.request(method.clone(), &target).json(body);
+        send(request(body)).await;
+        if method == Method::POST && !route.contains("{}") {
             for (name, value) in body.as_object().expect("an object") {
-                if method == Method::POST && !route.contains("{}") {
-                    send(ask(&json!({ name: value }))).await;
-                }
+                send(request(&json!({ name: value }))).await;
             }
         }
-        for header in headers {
-            send(who.request(Method::POST, &path).header(header, secret("header")).json(&body)).await;
-        }
-        let long = format!(
-            "GET {path} HTTP/1.1\r\nHost: bar\r\nX-Request-Id: zq secret id secret\r\n{}: x\r\n\r\n",
-            secret("name")
-        );
-        let mut raw = Raw::open(url).await;
-        raw.send(long.as_bytes()).await;
-        raw.more(&mut Vec::new()).await;
     }
+}
+
+async fn send_bytes(url: &str, bytes: &str) {
     let mut raw = Raw::open(url).await;
-    raw.send(format!("{} / HTTP/1.1\r\n\r\n", secret("method")).as_bytes()).await;
+    raw.send(bytes.as_bytes()).await;
     raw.more(&mut Vec::new()).await;
 }
 
@@ -287,7 +300,7 @@ async fn nothing_that_was_put_in_is_in_the_log() {
         let login = json!({ "email": "admin@example.com", "password": "password123" });
         let token = Person::new(&http, &url, None).post("/login", login).await.expect(200);
         let token = token["token"].as_str().expect("a token");
-        feed(&url, token).await;
+        send_secrets(&url, token).await;
         role.stop().await;
         let text = log.text();
         assert!(text.lines().count() > 300, "it says nothing: {text}");

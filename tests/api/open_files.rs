@@ -4,7 +4,7 @@ use crate::support::{
     Person, WAIT_TIMEOUT,
     database::Database,
     eventually,
-    executable::{Role, limited},
+    executable::{Role, limited, serve_settings},
     raw::Raw,
 };
 use reqwest::Client;
@@ -16,14 +16,8 @@ use tokio::time::timeout;
 /// Files that a `serve` with one thread, `ADMIN_ADDR` and default settings needs beside its clients' connections.
 const BESIDE: usize = 64 + 3 * 10 + 256 + 2;
 
-fn environment(database: &Database) -> [(&str, &str); 5] {
-    [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("ADMIN_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("HTTP_THREADS", "1"),
-    ]
+fn environment(database: &Database) -> Vec<(&str, &str)> {
+    serve_settings(&database.url, &[("ADMIN_ADDR", "127.0.0.1:0"), ("HTTP_THREADS", "1")])
 }
 
 /// Asks on a connection that is kept.

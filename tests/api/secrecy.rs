@@ -5,7 +5,7 @@ use crate::support::{
     broker::{self, Prefix},
     database::Database,
     eventually,
-    executable::{Role, run, shakerqueue},
+    executable::{Role, run, serve_settings, shakerqueue},
     person::send,
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -31,6 +31,23 @@ const COLLECTOR_KEY: &str = "zq-key-7321";
 
 /// URL of a collector that does not exist.
 const COLLECTOR: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
+
+/// Everything that nobody may be told.
+const SECRETS: [&str; 12] = [
+    DATABASE_PASSWORD,
+    BROKER_PASSWORD,
+    SIGNING,
+    SIGNED_BEFORE,
+    ADMIN_PASSWORD,
+    PASSWORD,
+    NEW_PASSWORD,
+    WRONG_PASSWORD,
+    WRONG_TOKEN,
+    COLLECTOR_PASSWORD,
+    COLLECTOR_KEY,
+    // As a dump breaks it into lines.
+    "zq-key",
+];
 
 /// A URL with another password, and another user if one is given.
 fn with_login(url: &str, user: Option<&str>, password: &str) -> String {
@@ -119,22 +136,19 @@ async fn no_log_tells_a_secret() {
     let url = with_login(&database.url, Some(&user), DATABASE_PASSWORD);
     let prefix = Prefix::new();
     let amqp = broker::url();
-    let environment = [
-        ("DATABASE_URL", url.as_str()),
+    let settings = [
         ("QUEUE_PREFIX", prefix.name.as_str()),
         ("JWT_SECRET", SIGNING),
         ("JWT_PREVIOUS_SECRETS", SIGNED_BEFORE),
         ("ADMIN_EMAIL", "boss@bar.example"),
         ("ADMIN_PASSWORD", ADMIN_PASSWORD),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
         ("RUST_LOG", "trace,tokio_postgres::query[{message}]=trace"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=zq-key-7321"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
-    let with = |amqp| [environment.as_slice(), &[("AMQP_URL", amqp)]].concat();
+    let environment = serve_settings(&url, &settings);
+    let with = |amqp| [&environment[..], &[("AMQP_URL", amqp)]].concat();
     let seeded = run(&["seed"], &environment).await;
     assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
     let mut logged = String::from_utf8_lossy(&seeded.stderr).into_owned();
@@ -156,9 +170,7 @@ async fn no_log_tells_a_secret() {
         said(1).contains("failed to use the broker").then_some(())
     })
     .await;
-    let processes = std::process::Command::new("ps").args(["-A", "-o", "args"]).output().expect("ps");
-    let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
-    assert!(processes.contains("shakerqueue"), "{processes}");
+    let processes = running_processes();
     for role in [serve, turned_away, work] {
         role.stop().await;
     }
@@ -166,27 +178,9 @@ async fn no_log_tells_a_secret() {
         assert!(said(number).contains("TRACE"), "it says nothing: {}", said(number));
         logged += &said(number);
     }
-    // What the database keeps is nobody's business either.
-    let kept = "SELECT password_hash FROM users UNION SELECT value FROM settings WHERE name = 'identity_key'";
-    let kept = client.query(kept, &[]).await.expect("rows");
-    let kept: Vec<String> = kept.iter().map(|row| row.get(0)).collect();
-    assert_eq!(kept.len(), 4, "three accounts, and the key of orders' ids");
-    let mut secrets = vec![
-        DATABASE_PASSWORD,
-        BROKER_PASSWORD,
-        SIGNING,
-        SIGNED_BEFORE,
-        ADMIN_PASSWORD,
-        PASSWORD,
-        NEW_PASSWORD,
-        WRONG_PASSWORD,
-        WRONG_TOKEN,
-        COLLECTOR_PASSWORD,
-        COLLECTOR_KEY,
-        // As a dump breaks it into lines.
-        "zq-key",
-    ];
-    secrets.extend(tokens.iter().chain(&kept).map(String::as_str));
+    let stored = stored_secrets(&client).await;
+    let issued = tokens.iter().chain(&stored).map(String::as_str);
+    let secrets: Vec<_> = SECRETS.into_iter().chain(issued).collect();
     keeps("the log", &logged, &secrets);
     keeps("the list of processes", &processes, &secrets);
     prefix.clear().await;
@@ -194,7 +188,24 @@ async fn no_log_tells_a_secret() {
     client.batch_execute(&dropped).await.expect("DROP ROLE");
 }
 
-/// Does all that needs a secret, well and badly, and returns a token.
+/// Lists all processes with their arguments.
+fn running_processes() -> String {
+    let output = std::process::Command::new("ps").args(["-A", "-o", "args"]).output().expect("ps");
+    let processes = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(processes.contains("shakerqueue"), "{processes}");
+    processes
+}
+
+/// Reads the secrets that the database has.
+async fn stored_secrets(client: &tokio_postgres::Client) -> Vec<String> {
+    let query =
+        "SELECT password_hash FROM users UNION SELECT value FROM settings WHERE name = 'identity_key'";
+    let rows = client.query(query, &[]).await.expect("rows");
+    assert_eq!(rows.len(), 4, "three accounts, and the key of orders' ids");
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Sends each request that has a secret, valid and invalid, and returns a token.
 async fn exercise(url: &str, number: usize) -> String {
     let http = Client::new();
     let stranger = Person::new(&http, url, None);

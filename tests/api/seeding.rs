@@ -10,7 +10,7 @@ mod seed;
 use crate::support::{
     Person,
     database::Database,
-    executable::{Role, run},
+    executable::{Role, run, serve_settings},
 };
 use reqwest::Client;
 use serde_json::json;
@@ -43,10 +43,7 @@ async fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> String {
 
 /// A `serve` without demo data on this database, and someone without an account at it.
 async fn serve(database: &Database, environment: &[(&str, &str)]) -> (Role, Person) {
-    let mut all =
-        vec![("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
-    all.extend(environment);
-    let mut role = Role::start(&["serve"], &all);
+    let mut role = Role::start(&["serve"], &serve_settings(&database.url, environment));
     let url = role.url().await;
     (role, Person::new(&Client::new(), &url, None))
 }

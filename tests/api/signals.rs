@@ -1,7 +1,12 @@
 //! Signals that other programs take as "reload" end nothing.
 
 use crate::support::{
-    Person, database::Database, eventually, executable::Role, installation::Installation, log::Log,
+    Person,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    installation::Installation,
+    log::Log,
 };
 use reqwest::Client;
 
@@ -25,8 +30,7 @@ async fn goes_on(role: &Role, log: &Log, url: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn serve_goes_on_after_a_hangup() {
     let (database, log) = (Database::file(), Log::new());
-    let environment =
-        [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
+    let environment = serve_settings(&database.url, &[]);
     let mut serve = Role::start_logging_to(log.file(), &["serve", "--demo"], &environment);
     let url = serve.url().await;
     goes_on(&serve, &log, &url).await;

@@ -1,6 +1,12 @@
 //! Clients that ask and don't read what they are answered.
 
-use crate::support::{Bar, Person, Sqlite, database::Database, eventually, executable::Role, raw::Raw};
+use crate::support::{
+    Bar, Person, Sqlite,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    raw::Raw,
+};
 use reqwest::Client;
 use serde_json::json;
 #[cfg(target_os = "linux")]
@@ -28,14 +34,10 @@ impl Served {
     async fn start() -> Self {
         let database = Database::file();
         let bytes = ANSWER_BYTES.to_string();
-        let environment = [
-            ("DATABASE_URL", database.url.as_str()),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("ADMIN_ADDR", "127.0.0.1:0"),
-            ("BCRYPT_COST", "4"),
-            ("HTTP_THREADS", "1"),
-            ("HTTP_ANSWER_BYTES", &bytes),
-        ];
+        let environment = serve_settings(
+            &database.url,
+            &[("ADMIN_ADDR", "127.0.0.1:0"), ("HTTP_THREADS", "1"), ("HTTP_ANSWER_BYTES", &bytes)],
+        );
         let mut role = Role::start(&["serve", "--demo"], &environment);
         let (admin, url, http) = (role.admin_url().await, role.url().await, Client::new());
         let admin = Person::new(&http, &admin, None);

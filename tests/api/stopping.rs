@@ -5,7 +5,7 @@ use crate::support::{
     broker::{self, Prefix},
     database::Database,
     eventually,
-    executable::Role,
+    executable::{Role, serve_settings},
     person::{id, send},
     proxy::Proxy,
 };
@@ -36,8 +36,7 @@ async fn order_until_closed(guest: Person) -> HashSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_serve_that_is_told_to_stop_keeps_what_it_promised() {
     let database = Database::file();
-    let environment =
-        [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")];
+    let environment = serve_settings(&database.url, &[("SHUTDOWN_DELAY_SECONDS", "1")]);
     let mut serve = Role::start(&["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = Client::new();
@@ -200,12 +199,8 @@ async fn readiness_falls_before_the_bar_closes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("SHUTDOWN_DELAY_SECONDS", "300"),
-        ("SHUTDOWN_SECONDS", "600"),
-    ];
+    let environment =
+        serve_settings(&database.url, &[("SHUTDOWN_DELAY_SECONDS", "300"), ("SHUTDOWN_SECONDS", "600")]);
     let mut serve = Role::start(&["serve"], &environment);
     let url = serve.url().await;
     serve.terminate();
@@ -223,12 +218,7 @@ async fn a_second_signal_ends_at_once() {
 async fn a_log_that_can_not_be_written_stops_nothing() {
     let database = Database::file();
     let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is full");
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("RUST_LOG", "trace"),
-    ];
+    let environment = serve_settings(&database.url, &[("RUST_LOG", "trace")]);
     let mut serve = Role::start_logging_to(full.into(), &["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = Client::new();

@@ -1,6 +1,11 @@
 //! A role ends as failed when one of its background tasks ends before it, instead of going on without it.
 
-use crate::support::{database::Database, executable::Role, installation::Installation, log::Log};
+use crate::support::{
+    database::Database,
+    executable::{Role, serve_settings},
+    installation::Installation,
+    log::Log,
+};
 use rcgen::generate_simple_self_signed;
 use std::fs;
 use tempfile::TempDir;
@@ -19,12 +24,7 @@ async fn ends_without(task: &str, role: &str, environment: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_serve_does_not_go_on_without_one_of_its_tasks() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
+    let environment = serve_settings(&database.url, &[]);
     for task in ["menu", "access", "tidy-up", "open orders", "recorder", "admin server", "api server"] {
         ends_without(task, "serve", &environment).await;
     }

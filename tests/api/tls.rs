@@ -5,7 +5,7 @@ mod certificates;
 use crate::support::{
     Bar, Sqlite, WAIT_TIMEOUT,
     database::Database,
-    executable::{Role, run},
+    executable::{Role, run, serve_settings},
     person::Answer,
     raw::Raw,
 };
@@ -155,12 +155,7 @@ async fn health_asks_over_tls() {
     let files = Files::of(&certificate);
     let (database, paths) = (Database::file(), [files.certificate(), files.key()]);
     let [certificate, key] = paths.each_ref().map(|path| path.to_str().unwrap());
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("TLS_CERT_FILE", certificate),
-        ("TLS_KEY_FILE", key),
-    ];
+    let environment = serve_settings(&database.url, &[("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)]);
     let mut serve = Role::start(&["serve"], &environment);
     let url = serve.url().await;
     assert!(url.starts_with("https://"), "{url}");

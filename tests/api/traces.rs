@@ -3,7 +3,12 @@
 mod collector;
 
 use crate::support::{
-    Person, database::Database, eventually, executable::Role, installation::Installation, person::send,
+    Person,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    installation::Installation,
+    person::send,
 };
 use collector::{Collector, Seen, attribute};
 use futures_util::future::join_all;
@@ -188,12 +193,8 @@ async fn what_the_proxy_does_not_sample_is_not_sampled_here() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_the_trace_leads_to_the_commit_too() {
     let (database, collector) = (Database::file(), Collector::start());
-    let environment = [
-        &[("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0"), ("BCRYPT_COST", "4")],
-        &[("OTEL_SERVICE_NAME", "the bar"), ("SHUTDOWN_DELAY_SECONDS", "0")][..],
-        &collector.settings(),
-    ]
-    .concat();
+    let traced = [&[("OTEL_SERVICE_NAME", "the bar")], &collector.settings()[..]].concat();
+    let environment = serve_settings(&database.url, &traced);
     let mut serve = Role::start(&["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = reqwest::Client::new();

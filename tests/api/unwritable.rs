@@ -5,7 +5,7 @@ use crate::support::{
     bar::SECRET,
     database::Database,
     eventually,
-    executable::{Role, shakerqueue},
+    executable::{Role, serve_settings, shakerqueue},
     installation::Installation,
 };
 use reqwest::Client;
@@ -50,13 +50,7 @@ async fn a_serve_whose_database_became_a_standby_is_not_ready() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_without_menu_and_accounts_is_told_of_as_well() {
     let database = Database::new(PostgreSql).await;
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("JWT_SECRET", SECRET),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
+    let environment = serve_settings(&database.url, &[("JWT_SECRET", SECRET)]);
     let mut serve = Role::start(&["serve"], &environment);
     let stranger = Person::new(&Client::new(), &serve.url().await, None);
     database.make_read_only(true).await;
@@ -132,12 +126,7 @@ fn limit_files(role: &Role, bytes: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_serve_whose_disk_is_full_is_not_ready() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
+    let environment = serve_settings(&database.url, &[]);
     let mut serve = serve_that_bears_a_full_disk(&environment);
     let stranger = Person::new(&Client::new(), &serve.url().await, None);
     let login = json!({ "email": "user@example.com", "password": "password123" });

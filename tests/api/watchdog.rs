@@ -1,6 +1,12 @@
 //! A thread that answers requests and no longer runs is seen from outside, and ends the process when it stays so.
 
-use crate::support::{Bar, Person, database::Database, eventually, executable::Role, log::Log};
+use crate::support::{
+    Bar, Person,
+    database::Database,
+    eventually,
+    executable::{Role, serve_settings},
+    log::Log,
+};
 use reqwest::{Client, Method};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -21,16 +27,9 @@ struct Serve {
 impl Serve {
     async fn start(settings: &[(&str, &str)]) -> Self {
         let (log, database) = (Log::new(), Database::file());
-        let usual = [
-            ("DATABASE_URL", database.url.as_str()),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("ADMIN_ADDR", "127.0.0.1:0"),
-            ("BCRYPT_COST", "4"),
-            ("HTTP_THREADS", "2"),
-            ("SHUTDOWN_DELAY_SECONDS", "0"),
-            ("SHAKERQUEUE_FAULT_BLOCKING_ROUTE", "1"),
-        ];
-        let settings = [&usual[..], settings].concat();
+        let threads = [("HTTP_THREADS", "2"), ("SHAKERQUEUE_FAULT_BLOCKING_ROUTE", "1")];
+        let more = [&[("ADMIN_ADDR", "127.0.0.1:0")], &threads[..], settings].concat();
+        let settings = serve_settings(&database.url, &more);
         let mut role = Role::start_logging_to(log.file(), &["serve"], &settings);
         let admin = Person::new(&Client::new(), &role.admin_url().await, None);
         let url = role.url().await;

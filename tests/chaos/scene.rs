@@ -27,9 +27,34 @@ pub struct Links {
 }
 
 impl Links {
+    async fn to(servers: &Servers) -> Result<Self> {
+        let (database, broker) = (servers.data.postgres.address(), servers.rabbitmq.address());
+        Ok(Self {
+            serve_broker: Proxy::to(broker).await?,
+            serve_database: Proxy::to(database).await?,
+            work_broker: Proxy::to(broker).await?,
+            work_database: Proxy::to(database).await?,
+        })
+    }
+
     pub fn all(&self) -> [&Proxy; 4] {
         [&self.serve_broker, &self.serve_database, &self.work_broker, &self.work_database]
     }
+}
+
+/// Returns the settings that all processes have, besides their servers.
+fn common_settings(prefix: &str, clock: Option<&Clock>) -> Vec<(String, String)> {
+    let settings = [
+        ("QUEUE_PREFIX", prefix),
+        ("SHUTDOWN_SECONDS", "10"),
+        ("SHUTDOWN_DELAY_SECONDS", "1"),
+        ("RETRY_SECONDS", "1,1,2"),
+        ("QUEUE_SETTLE_SECONDS", "3"),
+        ("JWT_SECRET", SECRET),
+        ("BCRYPT_COST", "4"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    settings.into_iter().chain(clock.into_iter().flat_map(Clock::settings)).collect()
 }
 
 pub struct Scene {
@@ -63,28 +88,12 @@ impl Scene {
         let template = servers.data.template.clone();
         let database = servers.data.postgres.new_database(Some(&template)).await?;
         let prefix = format!("chaos-{}", Uuid::new_v4().simple());
-        let (to_database, to_broker) = (servers.data.postgres.address(), servers.rabbitmq.address());
-        let links = Links {
-            serve_broker: Proxy::to(to_broker).await?,
-            serve_database: Proxy::to(to_database).await?,
-            work_broker: Proxy::to(to_broker).await?,
-            work_database: Proxy::to(to_database).await?,
-        };
+        let links = Links::to(&servers).await?;
         let settings = |database_by: &Proxy, broker_by: &Proxy| {
-            let mut settings: Vec<_> = [
-                ("DATABASE_URL", servers.data.postgres.url(database_by.address, &database)),
-                ("AMQP_URL", servers.rabbitmq.url(broker_by.address)),
-                ("QUEUE_PREFIX", prefix.clone()),
-                ("SHUTDOWN_SECONDS", "10".into()),
-                ("SHUTDOWN_DELAY_SECONDS", "1".into()),
-                ("RETRY_SECONDS", "1,1,2".into()),
-                ("QUEUE_SETTLE_SECONDS", "3".into()),
-                ("JWT_SECRET", SECRET.into()),
-                ("BCRYPT_COST", "4".into()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into();
-            settings.extend(clock.iter().flat_map(Clock::settings));
+            let mut settings = common_settings(&prefix, clock.as_ref());
+            let database_url = servers.data.postgres.url(database_by.address, &database);
+            settings.push(("DATABASE_URL".into(), database_url));
+            settings.push(("AMQP_URL".into(), servers.rabbitmq.url(broker_by.address)));
             settings
         };
         let serving = settings(&links.serve_database, &links.serve_broker);
@@ -103,7 +112,6 @@ impl Scene {
         };
         let load = Load::start(addresses, &tokens, &servers.data.drinks, &mut rng)?;
         servers.data.tokens = Some(tokens);
-        let (dead, reused, findings) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             serves: at_bar,
             works: behind,
@@ -113,9 +121,9 @@ impl Scene {
             database,
             prefix,
             rng,
-            dead,
-            reused,
-            findings,
+            dead: Vec::new(),
+            reused: Vec::new(),
+            findings: Vec::new(),
             clock,
             disk,
         })

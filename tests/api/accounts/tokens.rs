@@ -55,39 +55,53 @@ fn parts(token: &str) -> [&str; 3] {
     parts.try_into().expect("header, payload and signature")
 }
 
-/// Tokens that someone might try, by what is wrong with them.
+/// Builds tokens that someone might try, each with its fault.
 fn forged(account: &str) -> Vec<(String, String)> {
     let good = claims(account);
-    let with = |name: &str, value: Value| {
-        let mut claims = good.clone();
-        claims[name] = value;
-        claims
-    };
+    let faulty = wrong_claims(&good)
+        .into_iter()
+        .map(|(fault, claims)| (fault, signed(&claims, Algorithm::HS256, SECRET)));
+    let malformed = malformed(&good).into_iter().map(|(fault, token)| (fault.to_owned(), token));
+    faulty.chain(malformed).collect()
+}
+
+fn with(claims: &Value, name: &str, value: Value) -> Value {
+    let mut claims = claims.clone();
+    claims[name] = value;
+    claims
+}
+
+fn wrong_claims(good: &Value) -> Vec<(String, Value)> {
     let now = good["iat"].as_u64().unwrap();
-    let mut forged = Vec::new();
-    for (what, claims) in [
-        ("expired", with("exp", json!(now - 60))),
-        ("expires at no moment", with("exp", json!("never"))),
-        ("not valid yet", with("nbf", json!(now + 60))),
-        ("of another issuer", with("iss", json!("another bar"))),
-        ("for another audience", with("aud", json!("another bar"))),
-        ("of nobody", with("sub", json!("admin"))),
-        ("of no session", with("sid", json!("admin"))),
-        ("of an unknown role", with("role", json!("owner"))),
-    ] {
-        forged.push((what.to_owned(), signed(&claims, Algorithm::HS256, SECRET)));
-    }
-    for name in ["exp", "iss", "aud", "sub", "sid", "role"] {
+    let changed = [
+        ("expired", "exp", json!(now - 60)),
+        ("expires at no moment", "exp", json!("never")),
+        ("not valid yet", "nbf", json!(now + 60)),
+        ("of another issuer", "iss", json!("another bar")),
+        ("for another audience", "aud", json!("another bar")),
+        ("of nobody", "sub", json!("admin")),
+        ("of no session", "sid", json!("admin")),
+        ("of an unknown role", "role", json!("owner")),
+    ];
+    let changed = changed.map(|(fault, name, value)| (fault.to_owned(), with(good, name, value)));
+    let missing = ["exp", "iss", "aud", "sub", "sid", "role"].map(|name| {
         let mut claims = good.clone();
         claims.as_object_mut().unwrap().remove(name);
-        forged.push((format!("without {name}"), signed(&claims, Algorithm::HS256, SECRET)));
-    }
-    let token = signed(&good, Algorithm::HS256, SECRET);
+        (format!("without {name}"), claims)
+    });
+    changed.into_iter().chain(missing).collect()
+}
+
+/// Builds tokens whose header, signature or form is wrong.
+fn malformed(good: &Value) -> Vec<(&'static str, String)> {
+    let token = signed(good, Algorithm::HS256, SECRET);
     let [header, payload, signature] = parts(&token);
-    let raised =
-        signed(&with("role", json!("admin")), Algorithm::HS256, "someone else's secret, as long as ours");
+    let admin = with(good, "role", json!("admin"));
+    let raised = signed(&admin, Algorithm::HS256, "someone else's secret, as long as ours");
     let [_, raised, not_ours] = parts(&raised);
-    for (what, token) in [
+    let own = || own_header(Algorithm::HS256);
+    let headed = |header: Header| signed_as(&header, good, SECRET);
+    vec![
         ("with a raised role", format!("{header}.{raised}.{signature}")),
         ("signed by someone else", format!("{header}.{raised}.{not_ours}")),
         ("unsigned", format!("{NONE}.{payload}.")),
@@ -95,39 +109,22 @@ fn forged(account: &str) -> Vec<(String, String)> {
         ("without its signature", format!("{header}.{payload}.")),
         ("without its signature's dot", format!("{header}.{payload}")),
         ("that says it is RS256", format!("{RS256}.{payload}.{signature}")),
-        (
-            "of another type",
-            signed_as(&Header { typ: Some("JWT".into()), ..own_header(Algorithm::HS256) }, &good, SECRET),
-        ),
-        ("of no type", signed_as(&Header { typ: None, ..own_header(Algorithm::HS256) }, &good, SECRET)),
-        ("by no key", signed_as(&Header { kid: None, ..own_header(Algorithm::HS256) }, &good, SECRET)),
-        (
-            "by an unknown key",
-            signed_as(
-                &Header { kid: Some("0123456789abcdef".into()), ..own_header(Algorithm::HS256) },
-                &good,
-                SECRET,
-            ),
-        ),
+        ("of another type", headed(Header { typ: Some("JWT".into()), ..own() })),
+        ("of no type", headed(Header { typ: None, ..own() })),
+        ("by no key", headed(Header { kid: None, ..own() })),
+        ("by an unknown key", headed(Header { kid: Some("0123456789abcdef".into()), ..own() })),
         (
             "with an extension that it says is critical",
-            signed_as(
-                &Header { crit: Some(vec!["exp".into()]), ..own_header(Algorithm::HS256) },
-                &good,
-                SECRET,
-            ),
+            headed(Header { crit: Some(vec!["exp".into()]), ..own() }),
         ),
-        ("whose payload is not encoded", signed_as(&unencoded(), &good, SECRET)),
-        ("HS384", signed(&good, Algorithm::HS384, SECRET)),
-        ("HS512", signed(&good, Algorithm::HS512, SECRET)),
+        ("whose payload is not encoded", headed(unencoded())),
+        ("HS384", signed(good, Algorithm::HS384, SECRET)),
+        ("HS512", signed(good, Algorithm::HS512, SECRET)),
         ("with something behind it", format!("{token}.x")),
         ("rubbish", "rubbish".into()),
         ("dots", "..".into()),
         ("endless", "x".repeat(10_000)),
-    ] {
-        forged.push((what.to_owned(), token));
-    }
-    forged
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -175,6 +175,10 @@ async fn what_the_database_could_not_store_is_refused_before(
     let nul = "no\u{0}ice";
     let post = |path: &str, body: Value| bar.stranger().request(Method::POST, path).json(&body);
     let order = |order: Value| guest.request(Method::POST, "/orders").json(&order);
+    let login = |email: &str| post("/login", json!({ "email": email, "password": nul }));
+    let registration = |username: &str, email: &str, password: &str| {
+        post("/register", json!({ "username": username, "email": email, "password": password }))
+    };
     are_refused(
         &bar,
         [
@@ -183,45 +187,11 @@ async fn what_the_database_could_not_store_is_refused_before(
             (guest.request(Method::GET, "/orders?table=no%00ice"), 422, "invalid", "table"),
             (guest.request(Method::GET, "/orders/no%00ice"), 404, "not-found", ""),
             (guest.request(Method::GET, "/recipes/no%00ice"), 404, "not-found", ""),
-            (
-                post("/login", json!({ "email": "a\u{0}@example.com", "password": nul })),
-                401,
-                "wrong-password",
-                "",
-            ),
-            (
-                post("/login", json!({ "email": "user@example.com", "password": nul })),
-                401,
-                "wrong-password",
-                "",
-            ),
-            (
-                post(
-                    "/register",
-                    json!({ "username": nul, "email": "a@example.com", "password": "password123" }),
-                ),
-                422,
-                "invalid",
-                "username",
-            ),
-            (
-                post(
-                    "/register",
-                    json!({ "username": "a", "email": "a\u{0}@example.com", "password": "password123" }),
-                ),
-                422,
-                "invalid",
-                "email",
-            ),
-            (
-                post(
-                    "/register",
-                    json!({ "username": "a", "email": "a@example.com", "password": "password\u{0}123" }),
-                ),
-                422,
-                "invalid",
-                "password",
-            ),
+            (login("a\u{0}@example.com"), 401, "wrong-password", ""),
+            (login("user@example.com"), 401, "wrong-password", ""),
+            (registration(nul, "a@example.com", "password123"), 422, "invalid", "username"),
+            (registration("a", "a\u{0}@example.com", "password123"), 422, "invalid", "email"),
+            (registration("a", "a@example.com", "password\u{0}123"), 422, "invalid", "password"),
         ],
     )
     .await;

@@ -3,7 +3,12 @@
 use super::{Log, serve};
 use crate::{
     attacks,
-    support::{database::Database, executable::Role, installation::Installation, raw::Raw},
+    support::{
+        database::Database,
+        executable::{Role, serve_settings},
+        installation::Installation,
+        raw::Raw,
+    },
 };
 use futures_util::future::join_all;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -120,18 +125,10 @@ async fn no_handshake_of_an_attacker_is_a_line() {
     fs::write(&certificate, cert.pem()).unwrap();
     fs::write(&key, signing_key.serialize_pem()).unwrap();
     let (log, database) = (Log::new(), Database::file());
-    let mut role = Role::start_logging_to(
-        log.file(),
-        &["serve"],
-        &[
-            ("DATABASE_URL", database.url.as_str()),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("ADMIN_ADDR", "127.0.0.1:0"),
-            ("TLS_CERT_FILE", certificate.to_str().unwrap()),
-            ("TLS_KEY_FILE", key.to_str().unwrap()),
-            ("SHUTDOWN_DELAY_SECONDS", "0"),
-        ],
-    );
+    let files = [("TLS_CERT_FILE", certificate.to_str().unwrap()), ("TLS_KEY_FILE", key.to_str().unwrap())];
+    let settings = [&[("ADMIN_ADDR", "127.0.0.1:0")], &files[..]].concat();
+    let settings = serve_settings(&database.url, &settings);
+    let mut role = Role::start_logging_to(log.file(), &["serve"], &settings);
     let admin = role.admin_url().await;
     let url = role.url().await;
     // Whoever trusts somebody else says so with an alert.

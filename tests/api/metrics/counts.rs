@@ -4,7 +4,7 @@ use super::{Scrape, becomes};
 use crate::support::{
     Person,
     database::Database,
-    executable::Role,
+    executable::{Role, serve_settings},
     installation::Installation,
     person::{id, send},
 };
@@ -24,16 +24,8 @@ fn expect(scrape: &Scrape, expected: &[(&str, f64)]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn orders_are_counted_where_they_pass() {
-    let bar = Installation::new().await;
-    let (serve, url) = bar.serve().await;
-    let mut work =
-        Role::start(&["work"], &[&bar.environment()[..], &[("ADMIN_ADDR", "127.0.0.1:0")]].concat());
-    let admin = work.admin_url().await;
-    let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
-
+/// Places four orders, one of them twice, one that can't be recorded, and two that are refused.
+async fn place_orders(guest: &Person) {
     for _ in 0..3 {
         guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
     }
@@ -47,7 +39,19 @@ async fn orders_are_counted_where_they_pass() {
     guest.post("/orders", json!({ "recipe": "Nothing" })).await.expect(422);
     let other = "00000000-0000-4000-8000-000000000000";
     guest.post("/orders", json!({ "recipe": "Negroni", "customer_id": other })).await.expect(403);
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_are_counted_where_they_pass() {
+    let bar = Installation::new().await;
+    let (serve, url) = bar.serve().await;
+    let mut work =
+        Role::start(&["work"], &[&bar.environment()[..], &[("ADMIN_ADDR", "127.0.0.1:0")]].concat());
+    let admin = work.admin_url().await;
+    let guest = bar.sign_in(&url, "user@example.com").await;
+    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+
+    place_orders(&guest).await;
     becomes(&admin, "shakerqueue_dead_letters_created_total", 1.0).await;
     expect(
         &Scrape::of(&url).await,
@@ -94,12 +98,7 @@ async fn orders_are_counted_where_they_pass() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_night_without_a_broker_is_counted_too() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("BCRYPT_COST", "4"),
-        ("SHUTDOWN_DELAY_SECONDS", "0"),
-    ];
+    let environment = serve_settings(&database.url, &[]);
     let mut serve = Role::start(&["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = reqwest::Client::new();

@@ -1,7 +1,11 @@
 //! `docs/metrics.md` describes what is exported, and nothing else.
 
 use super::Scrape;
-use crate::support::{database::Database, executable::Role, installation::Installation};
+use crate::support::{
+    database::Database,
+    executable::{Role, serve_settings},
+    installation::Installation,
+};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -142,7 +146,7 @@ async fn it_describes_what_each_role_exports_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_nothing_is_told_of_one() {
     let database = Database::file();
-    let environment = [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0")];
+    let environment = serve_settings(&database.url, &[]);
     let mut serve = Role::start(&["serve"], &environment);
     let url = serve.url().await;
     Scrape::of(&url).await;
@@ -153,11 +157,7 @@ async fn without_a_broker_nothing_is_told_of_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_there_is_an_admin_address_metrics_are_there_and_nothing_else_is() {
     let database = Database::file();
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("ADMIN_ADDR", "127.0.0.1:0"),
-    ];
+    let environment = serve_settings(&database.url, &[("ADMIN_ADDR", "127.0.0.1:0")]);
     let mut serve = Role::start(&["serve"], &environment);
     let admin = serve.admin_url().await;
     let url = serve.url().await;
@@ -179,7 +179,7 @@ async fn where_there_is_an_admin_address_metrics_are_there_and_nothing_else_is()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_can_not_make_more_series() {
     let database = Database::file();
-    let environment = [("DATABASE_URL", database.url.as_str()), ("BIND_ADDR", "127.0.0.1:0")];
+    let environment = serve_settings(&database.url, &[]);
     let mut serve = Role::start(&["serve"], &environment);
     let url = serve.url().await;
     let http = reqwest::Client::new();

@@ -71,11 +71,13 @@ async fn a_file_may_begin_with_a_byte_order_mark_and_another_encoding_is_named()
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
+/// A fault, a menu that has it, and words that the refusal must have.
+type BadMenu = (&'static str, String, &'static [&'static str]);
+
+fn bad_menus() -> Vec<BadMenu> {
     let remove =
         |field: &'static str| move |drink: &mut Value| drop(drink.as_object_mut().unwrap().remove(field));
-    let cases: Vec<(&str, String, &[&str])> = vec![
+    vec![
         ("an empty file", String::new(), &[]),
         ("no JSON", "Still, Sparkling".into(), &["line 1"]),
         ("cut JSON", second(|_| ())[..200].to_owned(), &[]),
@@ -118,17 +120,21 @@ async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
             second(|drink| drink["name"] = json!("STILL")),
             &["recipes[1].name", "STILL", "twice"],
         ),
-    ];
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_file_is_refused_with_entry_and_field_and_nothing_is_written() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("menu.json");
     let path = file.to_str().unwrap();
     let databases = [Database::file(), Database::empty().await];
-    for (at, (what, text, named)) in cases.into_iter().enumerate() {
+    for (at, (fault, text, named)) in bad_menus().into_iter().enumerate() {
         fs::write(&file, text).unwrap();
         let database = &databases[at % 2];
         let sentence = refuses(&["seed", "--menu", path], &[("DATABASE_URL", &database.url)]).await;
         for word in named.iter().chain(&[path]) {
-            assert!(sentence.contains(word), "{what}: {sentence}");
+            assert!(sentence.contains(word), "{fault}: {sentence}");
         }
     }
     fs::remove_file(&file).unwrap();

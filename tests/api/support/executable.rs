@@ -20,6 +20,17 @@ pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command 
     command
 }
 
+/// Builds the environment of a `serve` on a free port that stops at once, without a broker, with more settings.
+pub fn serve_settings<'a>(database_url: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let usual = [
+        ("DATABASE_URL", database_url),
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("BCRYPT_COST", "4"),
+        ("SHUTDOWN_DELAY_SECONDS", "0"),
+    ];
+    [&usual, more].concat()
+}
+
 /// Builds a command with a soft and a hard limit on open files.
 pub fn limited(limits: (u32, u32), arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let plain = shakerqueue(arguments, environment);

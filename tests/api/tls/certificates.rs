@@ -4,7 +4,7 @@ use super::{Certificate, Files, ask, connect, get};
 use crate::support::{
     database::Database,
     eventually,
-    executable::{Role, run},
+    executable::{Role, run, serve_settings},
     raw::Raw,
 };
 use rcgen::KeyPair;
@@ -37,12 +37,8 @@ async fn a_certificate_that_can_not_be_used_is_refused_at_start() {
         }
         let (paths, database) = ([files.certificate(), files.key()], Database::file());
         let [cert_file, key_file] = paths.each_ref().map(|path| path.to_str().unwrap());
-        let environment = [
-            ("DATABASE_URL", database.url.as_str()),
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("TLS_CERT_FILE", cert_file),
-            ("TLS_KEY_FILE", key_file),
-        ];
+        let environment =
+            serve_settings(&database.url, &[("TLS_CERT_FILE", cert_file), ("TLS_KEY_FILE", key_file)]);
         let output = run(&["serve"], &environment).await;
         let sentence = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{sentence}");
@@ -70,12 +66,7 @@ async fn a_renewed_certificate_counts_and_a_broken_one_does_not() {
     let files = Files::of(&first);
     let (database, paths) = (Database::file(), [files.certificate(), files.key()]);
     let [certificate, key] = paths.each_ref().map(|path| path.to_str().unwrap());
-    let environment = [
-        ("DATABASE_URL", database.url.as_str()),
-        ("BIND_ADDR", "127.0.0.1:0"),
-        ("TLS_CERT_FILE", certificate),
-        ("TLS_KEY_FILE", key),
-    ];
+    let environment = serve_settings(&database.url, &[("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)]);
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut serve =
         Role::start_logging_to(File::create(log.path()).unwrap().into(), &["serve"], &environment);
