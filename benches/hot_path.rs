@@ -44,9 +44,9 @@ use tokio::{
 };
 use tracker::{ConfirmReply, ConfirmTracker};
 
-const SMALL: &str = r#"{"recipe":"Margarita","table":"7"}"#;
+const SMALL_ORDER: &str = r#"{"recipe":"Margarita","table":"7"}"#;
 /// Waiting orders while the board is read.
-const WAITING: usize = 10_000;
+const WAITING_ORDERS: usize = 10_000;
 
 fn tokens(criterion: &mut Criterion) {
     let tokens = Tokens::new(&SecretString::from("x".repeat(32)), &[], TimeDelta::hours(8));
@@ -85,7 +85,7 @@ fn limits(criterion: &mut Criterion) {
 fn parsing(criterion: &mut Criterion) {
     let item = r#"{"recipe":"Margarita","quantity":2,"note":"no salt, please"}"#;
     let large = format!(r#"{{"items":[{}],"table":"7"}}"#, [item; 20].join(","));
-    for (name, body) in [("order, 1 line: parse", SMALL), ("order, 20 lines: parse", large.as_str())] {
+    for (name, body) in [("order, 1 line: parse", SMALL_ORDER), ("order, 20 lines: parse", large.as_str())] {
         criterion.bench_function(name, |bencher| {
             bencher.iter(|| {
                 // As the API reads it: errors carry the path to the wrong field.
@@ -172,7 +172,7 @@ fn working_order(criterion: &mut Criterion) {
         // Recording starts a task of its own and waits for it.
         let bar = runtime.block_on(async { Board::new(store.clone()) });
         runtime.block_on(fill(&store));
-        criterion.bench_function(&format!("board of {WAITING}, first page: {name}"), |bencher| {
+        criterion.bench_function(&format!("board of {WAITING_ORDERS}, first page: {name}"), |bencher| {
             bencher.to_async(&runtime).iter(|| async {
                 let page = bar.waiting(OrderFilter::default(), None, 51).await.expect("a page");
                 assert_eq!(page.orders.len(), 51);
@@ -214,7 +214,7 @@ async fn fill(store: &Store) {
         .expect("the seed");
     let (id, name) = drink.expect("a drink");
     let customer = customer.expect("an account");
-    for _ in 0..WAITING / 500 {
+    for _ in 0..WAITING_ORDERS / 500 {
         let batch: Vec<_> = (0..500).map(|_| order(customer, Drink { id, name: name.clone() })).collect();
         record_batch(store, Arc::from(batch)).await;
     }

@@ -3,26 +3,26 @@
 use crate::{
     figures::{Curve, Figure},
     harness::Result,
-    rows::Measured,
+    rows::Measurement,
 };
 use plotters::{coord::Shift, prelude::*};
 use std::path::Path;
 
 const WIDTH: u32 = 1000;
-const PANEL: u32 = 460;
+const PANEL_HEIGHT: u32 = 460;
 const FONT: &str = "sans-serif";
 
 type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-pub fn draw(rows: &[&Measured], path: &Path) -> Result<()> {
-    let rates: Vec<&Measured> =
+pub fn draw(rows: &[&Measurement], path: &Path) -> Result<()> {
+    let rates: Vec<&Measurement> =
         rows.iter().copied().filter(|row| row.value.unit == "orders/s" && row.limit.is_some()).collect();
     let curves: Vec<&Curve> = rows.iter().flat_map(|row| &row.curves).collect();
     let panels = u32::from(!rates.is_empty()) + u32::from(!curves.is_empty());
     if panels == 0 {
         return Ok(());
     }
-    let area = SVGBackend::new(path, (WIDTH, PANEL * panels)).into_drawing_area();
+    let area = SVGBackend::new(path, (WIDTH, PANEL_HEIGHT * panels)).into_drawing_area();
     area.fill(&WHITE)?;
     let mut areas = area.split_evenly((panels as usize, 1)).into_iter();
     if !rates.is_empty()
@@ -40,7 +40,7 @@ pub fn draw(rows: &[&Measured], path: &Path) -> Result<()> {
 }
 
 /// Draws two bars a row: the measured value and the limit.
-fn throughput(area: &Panel<'_>, rates: &[&Measured]) -> Result<()> {
+fn throughput(area: &Panel<'_>, rates: &[&Measurement]) -> Result<()> {
     let most = rates
         .iter()
         .flat_map(|row| [Some(row.value.most()), row.limit.as_ref().map(Figure::most)])

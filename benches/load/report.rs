@@ -4,7 +4,7 @@ use crate::{
     figures::Figure,
     harness::Result,
     plot,
-    rows::{Goal, Measured},
+    rows::{Goal, Measurement},
 };
 use serde::Serialize;
 use std::{fmt::Write, fs, path::Path, thread, time::Duration};
@@ -21,7 +21,7 @@ pub struct Report {
 #[derive(Serialize)]
 struct Entry {
     #[serde(flatten)]
-    measured: Measured,
+    measured: Measurement,
     /// Median of the value that the goal is about.
     judged_median: f64,
     met: bool,
@@ -33,7 +33,7 @@ impl Report {
         Self { cores, rounds, rows: Vec::new(), took_seconds: Vec::new() }
     }
 
-    pub fn add(&mut self, measured: Measured) {
+    pub fn add(&mut self, measured: Measurement) {
         let (judged_median, met) = (measured.judged.median(), measured.is_met());
         self.rows.push(Entry { measured, judged_median, met });
     }
@@ -45,7 +45,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         fs::write(folder.join("results.json"), serde_json::to_vec_pretty(self)?)?;
-        let rows: Vec<&Measured> = self.rows.iter().map(|entry| &entry.measured).collect();
+        let rows: Vec<&Measurement> = self.rows.iter().map(|entry| &entry.measured).collect();
         plot::draw(&rows, &folder.join("results.svg"))
     }
 
@@ -68,8 +68,8 @@ pub fn head() -> String {
     )
 }
 
-pub fn line(measured: &Measured) -> String {
-    let Measured { name, value, limit, judged, goal, parts, .. } = measured;
+pub fn line(measured: &Measurement) -> String {
+    let Measurement { name, value, limit, judged, goal, parts, .. } = measured;
     let ratio = if limit.is_some() { format!("{:.2}", judged.median()) } else { String::new() };
     let spread = if judged.rounds.len() > 1 {
         format!("({:.2}–{:.2})", judged.least(), judged.most())

@@ -6,7 +6,7 @@ use crate::harness::{
     process::Process,
     programs::{Programs, User, free_port},
     roles::{Role, SECRET, command},
-    servers::{Seeded, Servers},
+    servers::{SeededPostgres, Servers},
     tokens::Tokens,
     wait::{WAIT_TIMEOUT, until},
 };
@@ -23,7 +23,7 @@ use std::{
 use tokio::time::timeout;
 
 /// Fully durable (fsync and synchronous commits stay on), with memory and log sized for a server.
-const SERVER: Tuning = Tuning {
+const SERVER_TUNING: Tuning = Tuning {
     initdb: &[],
     settings: &["shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=512MB", "jit=off"],
 };
@@ -36,7 +36,7 @@ pub struct Stage {
 
 impl Stage {
     pub async fn set(programs: &Programs, folder: &Path) -> Result<Self> {
-        let servers = Servers::start(programs, SERVER, folder).await?;
+        let servers = Servers::start(programs, SERVER_TUNING, folder).await?;
         Ok(Self { servers, folder: folder.to_owned(), numbers: AtomicUsize::new(0) })
     }
 
@@ -50,7 +50,7 @@ impl Stage {
 
     /// Creates a database with the menu and the demo accounts.
     pub async fn database(&mut self) -> Result<String> {
-        let Seeded { postgres, template, .. } = &mut self.servers.data;
+        let SeededPostgres { postgres, template, .. } = &mut self.servers.data;
         postgres.new_database(Some(template)).await
     }
 

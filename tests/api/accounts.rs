@@ -37,7 +37,7 @@ async fn email(guest: &Person) -> String {
 }
 
 /// Counts wrong passwords, and nothing else, and lets people say where they are.
-const COUNTING: [&str; 4] = [
+const LOGIN_LIMIT_FLAGS: [&str; 4] = [
     "--rate-limits",
     "login=100000,login-address=100000,registration-address=100000,writing-address=100000",
     "--trusted-proxies",

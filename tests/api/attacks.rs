@@ -29,7 +29,7 @@ async fn a_path_that_is_written_in_another_way_is_under_the_same_limit() {
 }
 
 /// Requests whose end two readers could see in two places, such as a proxy and a server behind it.
-const DOUBTFUL: [&str; 12] = [
+const AMBIGUOUS_HEADERS: [&str; 12] = [
     "Content-Length: 5\r\nTransfer-Encoding: chunked",
     "Transfer-Encoding: chunked\r\nContent-Length: 5",
     "Content-Length: 0\r\nContent-Length: 5",
@@ -60,13 +60,13 @@ pub fn requests() -> (Vec<String>, Vec<String>) {
             account.len()
         )
     });
-    (DOUBTFUL.map(doubtful).to_vec(), asked.to_vec())
+    (AMBIGUOUS_HEADERS.map(doubtful).to_vec(), asked.to_vec())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_read() {
     let bar = Bar::open(Sqlite).await;
-    for headers in DOUBTFUL {
+    for headers in AMBIGUOUS_HEADERS {
         let mut raw = Raw::open(&bar.url).await;
         raw.send(doubtful(headers).as_bytes()).await;
         let mut answers = Vec::new();
@@ -79,7 +79,7 @@ async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_rea
 }
 
 /// Field names that a reader of error messages would take for places in lists, or that mean something in a JSON Pointer.
-const KEYS: [&str; 9] = ["[0]", "[A]", "[9", "]", "..", ".", "~1", "a/b", ""];
+const FIELD_NAMES: [&str; 9] = ["[0]", "[A]", "[9", "]", "..", ".", "~1", "a/b", ""];
 
 /// Each route that reads a body, with one that is right but for a field that the test adds.
 fn bodies() -> Vec<(Method, &'static str, Value)> {
@@ -129,7 +129,7 @@ async fn a_body_with_any_field_is_answered_and_keeps_no_thread() {
     let admin = bar.admin().await;
     for (method, path, body) in bodies() {
         for (key, body) in
-            KEYS.iter().flat_map(|key| with_field(&body, key).into_iter().map(move |body| (key, body)))
+            FIELD_NAMES.iter().flat_map(|key| with_field(&body, key).into_iter().map(move |body| (key, body)))
         {
             let request = admin.request(method.clone(), path).header("If-Match", "*").json(&body);
             let problem = send(request).await.expect_problem(422, "invalid");

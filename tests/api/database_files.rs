@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A `serve` as operators run it, on a file in a folder of its own, and a guest who has ordered.
-struct Served {
+struct FileServe {
     role: Role,
     guest: Person,
     order: Value,
@@ -27,7 +27,7 @@ struct Served {
     _kept: TempDir,
 }
 
-impl Served {
+impl FileServe {
     async fn start() -> Self {
         let kept = TempDir::new().expect("a temporary folder");
         let folder = kept.path().join("data");
@@ -85,7 +85,7 @@ fn rename(from: &Path, to: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_are_refused_while_the_file_is_gone_and_taken_once_it_is_back() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     let away = bar.folder.join("away.db");
     rename(&bar.file, &away);
     bar.refuses("gone").await;
@@ -103,7 +103,7 @@ async fn orders_are_refused_while_the_file_is_gone_and_taken_once_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_a_restore_put_in_its_place_is_not_written_to_behind_anybodys_back() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     let (copy, original) = (bar.folder.join("copy.db"), bar.folder.join("original.db"));
     fs::hard_link(&bar.file, &original).expect("a link");
     fs::copy(&bar.file, &copy).expect("a copy");
@@ -116,7 +116,7 @@ async fn a_file_that_a_restore_put_in_its_place_is_not_written_to_behind_anybody
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn its_folder_and_what_is_beside_it_belong_to_it() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     let folder = bar.folder.with_file_name("elsewhere");
     rename(&bar.folder, &folder);
     bar.refuses("gone").await;
@@ -134,7 +134,7 @@ async fn its_folder_and_what_is_beside_it_belong_to_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_stored_before_the_log_was_removed_is_there_after_a_restart() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     fs::remove_file(bar.beside("-wal")).expect("removed");
     bar.refuses("write-ahead log").await;
     bar.role.stop().await;
@@ -147,7 +147,7 @@ async fn what_was_stored_before_the_log_was_removed_is_there_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_file_takes_no_orders() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     File::options().write(true).truncate(true).open(&bar.file).expect("truncated");
     bar.refuses("emptied").await;
     bar.role.kill().await;
@@ -155,7 +155,7 @@ async fn an_emptied_file_takes_no_orders() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_noticed_and_told_without_anybody_asking() {
-    let bar = Served::start().await;
+    let bar = FileServe::start().await;
     fs::remove_file(&bar.file).expect("removed");
     eventually("the log to tell", async || (bar.said("ERROR") > 0).then_some(())).await;
     bar.role.kill().await;

@@ -14,7 +14,7 @@ use serde_json::json;
 use std::fs::{self, File};
 
 /// Some of every kind: who asks needs no account for them, and some fail.
-const ASKED: [(&str, &str, u16); 8] = [
+const REQUESTS: [(&str, &str, u16); 8] = [
     ("GET", "/healthz", 200),
     ("GET", "/recipes", 200),
     ("GET", "/openapi.json", 200),
@@ -29,7 +29,7 @@ const ASKED: [(&str, &str, u16); 8] = [
 async fn each_request_has_an_id_of_its_own() {
     let bar = Bar::open(Sqlite).await;
     let mut ids = Vec::new();
-    for (method, path, status) in ASKED {
+    for (method, path, status) in REQUESTS {
         let answer = send(bar.stranger().request(method.parse().unwrap(), path)).await;
         assert_eq!(answer.status, status, "{method} {path}: {}", answer.text);
         let id = answer.header("x-request-id").unwrap_or_else(|| panic!("{method} {path}: no id")).to_owned();

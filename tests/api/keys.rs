@@ -82,7 +82,7 @@ async fn is_unchanged(order: &Value, guest: &Person, staff: &Person) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_others() {
-    const REUSED: &str = r#"shakerqueue_recorder_orders_total{outcome="key_reused"}"#;
+    const KEY_REUSED_SERIES: &str = r#"shakerqueue_recorder_orders_total{outcome="key_reused"}"#;
     let bar = Installation::new().await;
     let ((here, here_url), (there, there_url)) = tokio::join!(bar.serve(), bar.serve());
     let guest = bar.sign_in(&here_url, "user@example.com").await;
@@ -96,7 +96,7 @@ async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_
     assert_eq!(id(&other.expect(202)), id(&order));
 
     let (work, work_url) = counted_work(&bar).await;
-    becomes(&work_url, REUSED, 1.0).await;
+    becomes(&work_url, KEY_REUSED_SERIES, 1.0).await;
     let recipe = guest.get("/recipes/Negroni").await.expect(200);
     let order_id: Uuid = id(&order).parse().unwrap();
     let customer = guest.get("/me").await.expect(200);
@@ -109,13 +109,13 @@ async fn of_many_contents_under_one_key_one_is_kept_and_its_history_names_a_few_
     for _ in 0..2 {
         bar.prefix.publish(order_id, &content(&customer, "a")).await;
     }
-    becomes(&work_url, REUSED, 3.0).await;
+    becomes(&work_url, KEY_REUSED_SERIES, 3.0).await;
     let entries = format!("orders_not_taken WHERE order_id = '{order_id}'");
     eventually("the entries", async || (bar.database.count(&entries).await == 2).then_some(())).await;
     for number in 0..20 {
         bar.prefix.publish(order_id, &content(&customer, &format!("b {number}"))).await;
     }
-    becomes(&work_url, REUSED, 23.0).await;
+    becomes(&work_url, KEY_REUSED_SERIES, 23.0).await;
     eventually("nothing to wait", async || (bar.prefix.waiting().await == 0).then_some(())).await;
     // Another customer's is no repeat of anybody's.
     let stranger = admin.get("/me").await.expect(200);

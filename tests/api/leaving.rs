@@ -5,7 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 
 /// More than the connections to the database and the threads that answer together.
-const LEAVERS: usize = 60;
+const LEAVING_CLIENTS: usize = 60;
 
 fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     let length = body.len();
@@ -36,18 +36,18 @@ async fn of_an_order_whose_guest_left_all_is_there_or_nothing(
     let body =
         json!({ "items": [{ "recipe": "Negroni" }, { "recipe": "Mojito" }], "table": "7" }).to_string();
     let whole = request("POST", "/orders", guest.token(), &body);
-    for number in 0..LEAVERS {
+    for number in 0..LEAVING_CLIENTS {
         // At any point of the request, and often right after its end.
         let end = whole.len() - (number * 37) % whole.len() * (number % 2);
         leave_after(&bar, &whole[..end], number % 3 == 0).await;
     }
     // As many as threads and connections are needed to see that none of them is stuck.
-    for _ in 0..LEAVERS {
+    for _ in 0..LEAVING_CLIENTS {
         bartender.post("/orders", json!({ "recipe": "Americano" })).await.expect(201);
     }
     let orders = bartender.get("/orders?table=7&limit=100").await.expect(200);
     let orders = orders["orders"].as_array().unwrap();
-    assert!(orders.len() <= LEAVERS, "{}", orders.len());
+    assert!(orders.len() <= LEAVING_CLIENTS, "{}", orders.len());
     for order in orders {
         assert_eq!(order["items"].as_array().unwrap().len(), 2, "{order}");
         let history = bartender.get(&format!("/orders/{}/history", id(order))).await.expect(200);
@@ -63,7 +63,7 @@ async fn a_bartender_who_leaves_moves_an_order_wholly_or_not_at_all(
 ) {
     let bar = Bar::open(database).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
-    for number in 0..LEAVERS / 2 {
+    for number in 0..LEAVING_CLIENTS / 2 {
         let order = guest.order("Negroni").await;
         let start = request("POST", &format!("/orders/{}/start", id(&order)), bartender.token(), "");
         leave_after(&bar, &start, number % 2 == 0).await;
@@ -95,7 +95,7 @@ async fn no_connection_and_no_transaction_stays_open() {
     let sessions = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     eventually("some to wait for the order", async || {
         // On a busy machine all of them may be gone before one was read: a reset takes back what was sent.
-        for _ in 0..LEAVERS {
+        for _ in 0..LEAVING_CLIENTS {
             leave_after(&bar, &start, false).await;
         }
         let waiting = format!("{sessions} AND wait_event_type = 'Lock'");

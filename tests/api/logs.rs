@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use std::process::Stdio;
 
 /// Also what was answered well.
-const TALKATIVE: &str = "warn,shakerqueue=info,access=debug";
+const ACCESS_LOG_FILTER: &str = "warn,shakerqueue=info,access=debug";
 
 /// A bar on SQLite that logs there.
 async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Role, String) {
@@ -31,7 +31,8 @@ async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Ro
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_is_one_line_with_its_id() {
     let (log, database) = (Log::new(), Database::file());
-    let settings = [("LOG_FORMAT", "json"), ("RUST_LOG", TALKATIVE), ("CORS_ORIGINS", "https://bar.example")];
+    let settings =
+        [("LOG_FORMAT", "json"), ("RUST_LOG", ACCESS_LOG_FILTER), ("CORS_ORIGINS", "https://bar.example")];
     let (role, url) = serve(&log, &database, &settings).await;
     let http = Client::new();
     let stranger = Person::new(&http, &url, None);
@@ -146,7 +147,7 @@ async fn a_failure_to_start_is_told_in_the_same_form() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_nobody_reads_holds_nobody_up() {
     let database = Database::file();
-    let environment = serve_settings(&database.url, &[("RUST_LOG", TALKATIVE)]);
+    let environment = serve_settings(&database.url, &[("RUST_LOG", ACCESS_LOG_FILTER)]);
     // A pipe takes 64 KiB, which this is several times.
     let mut role = Role::start_logging_to(Stdio::piped(), &["serve"], &environment);
     let url = role.url().await;

@@ -19,12 +19,12 @@ use tokio::{
 };
 
 /// Queues that are seen empty for a second settle what was accepted before, but for the clocks' tolerance of five.
-const SETTLE: [(&str, &str); 1] = [("QUEUE_SETTLE_SECONDS", "1")];
+const SETTLE_SETTINGS: [(&str, &str); 1] = [("QUEUE_SETTLE_SECONDS", "1")];
 /// Longer than the settle time and the delays before it.
-const LONG_ENOUGH: Duration = Duration::from_secs(8);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Deletes every order, as the documented clean-up deletes old ones.
-const DELETE_ALL: &str = "DELETE FROM order_lines; DELETE FROM order_moves; DELETE FROM orders;";
+const DELETE_ALL_ORDERS: &str = "DELETE FROM order_lines; DELETE FROM order_moves; DELETE FROM orders;";
 
 async fn until_gone(person: &Person, order: &Value) {
     eventually("the order to be known as gone", async || {
@@ -44,7 +44,7 @@ async fn stays_queued(person: &Person, order: &Value) {
 /// Asks again and again, for as long as it takes to settle an order.
 async fn stays(person: &Person, order: &Value, status: &str) {
     let (begun, mut again) = (Instant::now(), interval(Duration::from_millis(200)));
-    while begun.elapsed() < LONG_ENOUGH {
+    while begun.elapsed() < SETTLE_TIMEOUT {
         again.tick().await;
         assert_eq!(person.sees(order).await.expect(200)["status"], status);
     }
@@ -87,7 +87,7 @@ async fn without_a_broker_an_order_that_is_deleted_is_gone_at_once(
 async fn with_a_broker_a_deleted_order_is_gone_once_the_queues_were_seen_empty() {
     let bar = Installation::new().await;
     let (worker, (first, first_url), (second, second_url)) =
-        tokio::join!(bar.work(), bar.serve_with(&SETTLE), bar.serve_with(&SETTLE));
+        tokio::join!(bar.work(), bar.serve_with(&SETTLE_SETTINGS), bar.serve_with(&SETTLE_SETTINGS));
     let guest = bar.sign_in(&first_url, "user@example.com").await;
     let order = guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
     let keyed = guest.post_once("k", "/orders", json!({ "recipe": "Negroni" })).await.expect(202);
@@ -96,7 +96,7 @@ async fn with_a_broker_a_deleted_order_is_gone_once_the_queues_were_seen_empty()
     for order in [&order, &keyed] {
         assert_eq!(guest.sees(order).await.expect(200)["status"], "pending");
     }
-    bar.database.client().await.batch_execute(DELETE_ALL).await.unwrap();
+    bar.database.client().await.batch_execute(DELETE_ALL_ORDERS).await.unwrap();
     // Where they were accepted, and where they never were.
     for person in [&guest, &guest.at(&second_url)] {
         for order in [&order, &keyed] {
@@ -120,7 +120,8 @@ async fn with_a_broker_a_deleted_order_is_gone_once_the_queues_were_seen_empty()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_worker_stays_queued_however_long() {
     let bar = Installation::new().await;
-    let ((here, url), (there, other_url)) = tokio::join!(bar.serve_with(&SETTLE), bar.serve_with(&SETTLE));
+    let ((here, url), (there, other_url)) =
+        tokio::join!(bar.serve_with(&SETTLE_SETTINGS), bar.serve_with(&SETTLE_SETTINGS));
     let guest = bar.sign_in(&url, "user@example.com").await;
     let order = guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
     tokio::join!(stays_queued(&guest, &order), async {
@@ -140,14 +141,14 @@ async fn what_waits_for_a_worker_stays_queued_however_long() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_to_be_tried_again_stays_queued() {
-    const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+    const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
         CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
     let bar = Installation::new().await;
-    let settings = [("RETRY_SECONDS", "60"), SETTLE[0]];
+    let settings = [("RETRY_SECONDS", "60"), SETTLE_SETTINGS[0]];
     let ((serve, url), worker) = tokio::join!(bar.serve_with(&settings), bar.work_with(&settings));
     let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.unwrap();
     let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
     eventually("it to be put off", async || {
         (broker::depth(&bar.prefix.name, "orders.after.60000ms").await == Some(1)).then_some(())
@@ -164,7 +165,7 @@ async fn what_waits_to_be_tried_again_stays_queued() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_worker_holds_stays_queued_while_the_database_takes_no_orders() {
     let bar = Installation::new().await;
-    let ((serve, url), worker) = tokio::join!(bar.serve_with(&SETTLE), bar.work());
+    let ((serve, url), worker) = tokio::join!(bar.serve_with(&SETTLE_SETTINGS), bar.work());
     let guest = bar.sign_in(&url, "user@example.com").await;
     let locked = bar.database.client().await;
     locked.batch_execute("BEGIN; LOCK TABLE orders IN SHARE MODE").await.unwrap();
@@ -188,7 +189,7 @@ async fn what_a_worker_holds_stays_queued_while_the_database_takes_no_orders() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_lost_is_published_again_when_workers_are_back() {
     let bar = Installation::new().await;
-    let (serve, url) = bar.serve_with(&SETTLE).await;
+    let (serve, url) = bar.serve_with(&SETTLE_SETTINGS).await;
     let guest = bar.sign_in(&url, "user@example.com").await;
     let mut orders = Vec::new();
     for _ in 0..10 {

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// Files that a `serve` with one thread, `ADMIN_ADDR` and default settings needs beside its clients' connections.
-const BESIDE: usize = 64 + 3 * 10 + 256 + 2;
+const OWN_FILES: usize = 64 + 3 * 10 + 256 + 2;
 
 fn environment(database: &Database) -> Vec<(&str, &str)> {
     serve_settings(&database.url, &[("ADMIN_ADDR", "127.0.0.1:0"), ("HTTP_THREADS", "1")])
@@ -32,7 +32,7 @@ async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_databas
     let (database, folder) = (Database::file(), TempDir::new().expect("a folder"));
     let log = folder.path().join("log");
     let connections = 100;
-    let limit = u32::try_from(BESIDE + connections).expect("small");
+    let limit = u32::try_from(OWN_FILES + connections).expect("small");
     let mut command = limited((128, limit), &["serve", "--demo"], &environment(&database));
     command.stderr(File::create(&log).expect("a log"));
     let mut role = Role::of(command);
@@ -87,7 +87,7 @@ async fn the_soft_limit_is_raised_to_what_is_needed() {
     let limits = fs::read_to_string(format!("/proc/{}/limits", role.id())).expect("its limits");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("of files");
     let soft = files.split_whitespace().nth(3).expect("the soft one");
-    assert_eq!(soft, (BESIDE + 4096).to_string(), "{files}");
+    assert_eq!(soft, (OWN_FILES + 4096).to_string(), "{files}");
     role.stop().await;
 }
 
@@ -98,5 +98,5 @@ async fn a_limit_that_leaves_no_clients_is_refused_at_start() {
     let output = timeout(WAIT_TIMEOUT, command.output()).await.expect("an end in time").expect("it starts");
     let complained = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complained}");
-    assert!(complained.contains(&format!("raise the hard limit to {}", BESIDE + 4096)), "{complained}");
+    assert!(complained.contains(&format!("raise the hard limit to {}", OWN_FILES + 4096)), "{complained}");
 }

@@ -132,19 +132,19 @@ fn it_has_the_routes_that_there_are_and_no_others() {
 }
 
 /// Holds the route by which a test blocks a thread, in debug builds only.
-const DEBUG_ONLY: &str = "blocking_route";
+const DEBUG_ROUTE_MODULE: &str = "blocking_route";
 
 #[test]
 fn a_release_build_has_no_route_that_is_in_no_document() {
     let http = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
     let text =
         ["mod.rs", "handlers/mod.rs"].map(|file| fs::read_to_string(http.join(file)).unwrap()).concat();
-    for (at, _) in text.match_indices(DEBUG_ONLY) {
+    for (at, _) in text.match_indices(DEBUG_ROUTE_MODULE) {
         let before: Vec<_> = text[..at].lines().rev().take(3).collect();
         let gated = before.iter().any(|line| line.trim() == "#[cfg(debug_assertions)]");
-        assert!(gated, "{DEBUG_ONLY} is in a release build: {before:?}");
+        assert!(gated, "{DEBUG_ROUTE_MODULE} is in a release build: {before:?}");
     }
-    assert_eq!(text.matches(DEBUG_ONLY).count(), 3, "declared, asked for and registered");
+    assert_eq!(text.matches(DEBUG_ROUTE_MODULE).count(), 3, "declared, asked for and registered");
 }
 
 /// Every route as the sources register it.
@@ -154,7 +154,7 @@ fn routes() -> Vec<(String, String)> {
     let folders = [folder.join("handlers"), folder];
     for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
-        if path.is_dir() || path.file_stem().is_some_and(|name| name == DEBUG_ONLY) {
+        if path.is_dir() || path.file_stem().is_some_and(|name| name == DEBUG_ROUTE_MODULE) {
             continue;
         }
         let text = fs::read_to_string(path).unwrap();

@@ -20,13 +20,13 @@ use shakerqueue::{
     },
 };
 
-const PAGE: u64 = 10;
+const PAGE_SIZE: u64 = 10;
 
 /// Orders that a search by drink reads at most.
-const LOOKED_AT: u64 = 5_000;
+const MAX_SEARCHED_ORDERS: u64 = 5_000;
 
 /// Something that someone asks of the bar.
-struct Asked {
+struct BarRequest {
     /// Name in failure messages.
     name: String,
     who: Person,
@@ -34,19 +34,19 @@ struct Asked {
     /// Body of a POST; none for a GET.
     posted: Option<Value>,
     /// Index entries of orders that it may read each time.
-    most: u64,
+    max_entries: u64,
 }
 
-impl Asked {
-    fn read(who: &Person, path: impl Into<String>, most: u64) -> Self {
+impl BarRequest {
+    fn read(who: &Person, path: impl Into<String>, max_entries: u64) -> Self {
         let path = path.into();
-        Self { name: format!("GET {path}"), who: who.clone(), path, posted: None, most }
+        Self { name: format!("GET {path}"), who: who.clone(), path, posted: None, max_entries }
     }
 
     fn post(who: &Person, path: impl Into<String>, body: Value) -> Self {
         let path = path.into();
         // Itself, and as a foreign key of its lines and moves.
-        Self { name: format!("POST {path}"), who: who.clone(), path, posted: Some(body), most: 30 }
+        Self { name: format!("POST {path}"), who: who.clone(), path, posted: Some(body), max_entries: 30 }
     }
 
     /// Asks the `serve` at this address.
@@ -68,74 +68,74 @@ impl Asked {
 }
 
 /// Every request that looks into the orders. `live`: how many of them are on the board; `pages`: how far the cursors lead.
-async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<Asked> {
+async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<BarRequest> {
     let (guest, staff, admin) = (bar.customer().await, bar.employee().await, bar.admin().await);
-    let mut asked = lists(&guest, false, live, pages).await;
-    asked.extend(lists(&staff, true, live, pages).await);
+    let mut requests = lists(&guest, false, live, pages).await;
+    requests.extend(lists(&staff, true, live, pages).await);
     let never = json!({
         "name": "Never", "build": "built", "glass": "highball", "method": "Pour.",
         "ingredients": [{ "name": "water", "amount": 200, "unit": "ml" }],
     });
     staff.post("/recipes", never).await.expect(201);
-    asked.extend(narrowed(&guest, None, live, pages).await);
+    requests.extend(narrowed(&guest, None, live, pages).await);
     let customer = guest.get("/me").await.expect(200);
-    asked.extend(narrowed(&staff, Some(id(&customer)), live, pages).await);
+    requests.extend(narrowed(&staff, Some(id(&customer)), live, pages).await);
     for list in ["/users", "/dead-letters?resolution=open", "/dead-letters?resolution=all"] {
-        asked.push(Asked::read(&admin, list, 0));
+        requests.push(BarRequest::read(&admin, list, 0));
     }
-    asked.extend(trail(&admin, &staff, pages).await);
+    requests.extend(trail(&admin, &staff, pages).await);
     // It counts the board.
-    asked.push(Asked::read(&admin, "/metrics", live + PAGE));
-    asked.push(Asked::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
-    asked.push(Asked::post(&staff, "/orders/next", Value::Null));
+    requests.push(BarRequest::read(&admin, "/metrics", live + PAGE_SIZE));
+    requests.push(BarRequest::post(&guest, "/orders", json!({ "recipe": "Negroni", "table": "7" })));
+    requests.push(BarRequest::post(&staff, "/orders/next", Value::Null));
     // It passes by what this customer had since the first of those that wait, and by all that is in progress.
     let (path, body) = ("/orders/cancel", json!({ "customer_id": id(&customer) }));
-    asked.push(Asked { most: live + 2 * PAGE, ..Asked::post(&staff, path, body) });
+    requests.push(BarRequest { max_entries: live + 2 * PAGE_SIZE, ..BarRequest::post(&staff, path, body) });
     let board = staff.get("/orders?status=pending&limit=10").await.expect(200);
     let mut waiting = board["orders"].as_array().expect("orders").iter();
     let mut order = move || format!("/orders/{}", id(waiting.next_back().expect("an order that waits")));
-    asked.push(Asked::read(&staff, order(), PAGE));
-    asked.push(Asked::read(&staff, order() + "/history", PAGE));
+    requests.push(BarRequest::read(&staff, order(), PAGE_SIZE));
+    requests.push(BarRequest::read(&staff, order() + "/history", PAGE_SIZE));
     for action in ["start", "cancel"] {
-        asked.push(Asked::post(&staff, format!("{}/{action}", order()), json!({})));
+        requests.push(BarRequest::post(&staff, format!("{}/{action}", order()), json!({})));
     }
-    asked.push(Asked::post(&staff, order() + "/fail", json!({ "reason": "no gin" })));
+    requests.push(BarRequest::post(&staff, order() + "/fail", json!({ "reason": "no gin" })));
     let begun = order();
     for action in ["start", "ready", "complete", "undo"] {
-        asked.push(Asked::post(&staff, format!("{begun}/{action}"), json!({})));
+        requests.push(BarRequest::post(&staff, format!("{begun}/{action}"), json!({})));
     }
-    asked
+    requests
 }
 
 /// Each list of orders that they can ask for: its first page, and one behind a cursor.
-async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<Asked> {
+async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<BarRequest> {
     let states = ["", "pending", "in_progress", "ready", "completed", "cancelled", "failed"];
-    let mut asked = Vec::new();
+    let mut requests = Vec::new();
     for (status, table) in states.into_iter().flat_map(|status| [(status, ""), (status, "7")]) {
-        let list = format!("/orders?limit={PAGE}&status={status}&table={table}");
+        let list = format!("/orders?limit={PAGE_SIZE}&status={status}&table={table}");
         // One more tells whether there is another page, and a cursor may stand among orders of the same moment.
-        let shown = PAGE + 10;
-        let most = match (status, table) {
+        let shown = PAGE_SIZE + 10;
+        let max_entries = match (status, table) {
             ("", "") => shown,
             ("", _) | ("pending" | "in_progress" | "ready" | "cancelled" | "failed", "") if staff => shown,
             // Read through what is live, which is newer than all that is completed, or what the guest or the table had.
             _ => shown + live,
         };
-        asked.push(Asked::read(who, &list, most));
+        requests.push(BarRequest::read(who, &list, max_entries));
         if let Some(cursor) = cursor(who, &list, pages).await {
-            asked.push(Asked::read(who, format!("{list}&cursor={cursor}"), most));
+            requests.push(BarRequest::read(who, format!("{list}&cursor={cursor}"), max_entries));
         }
     }
-    asked
+    requests
 }
 
 /// The audit trail in each way in which an admin can ask for it: the first page, and one behind a cursor.
-async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<Asked> {
+async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<BarRequest> {
     let staff = staff.get("/me").await.expect(200);
     let order = admin.get("/audit?action=order_moved&limit=1").await.expect(200);
     let order = order["entries"][0]["subject"]["id"].as_str().expect("an order that was moved").to_owned();
     let by = id(&staff);
-    let mut asked = Vec::new();
+    let mut requests = Vec::new();
     for narrow in [
         String::new(),
         format!("actor={by}"),
@@ -153,25 +153,25 @@ async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<Asked> {
         "from=2020-01-01T00:00:00Z&until=2090-01-01T00:00:00Z".into(),
         format!("actor={by}&from=2020-01-01T00:00:00Z&until=2090-01-01T00:00:00Z"),
     ] {
-        let list = format!("/audit?limit={PAGE}&{narrow}");
+        let list = format!("/audit?limit={PAGE_SIZE}&{narrow}");
         // A page of each part; of what somebody did, every fourth is of a kind here.
-        let most = 4 * (PAGE + 5);
-        asked.push(Asked::read(admin, &list, most));
+        let max_entries = 4 * (PAGE_SIZE + 5);
+        requests.push(BarRequest::read(admin, &list, max_entries));
         if let Some(cursor) = cursor(admin, &list, pages).await {
-            asked.push(Asked::read(admin, format!("{list}&cursor={cursor}"), most));
+            requests.push(BarRequest::read(admin, format!("{list}&cursor={cursor}"), max_entries));
         }
     }
-    asked
+    requests
 }
 
 /// Lists that are narrowed by more: by time, by several states, by a drink that many have, or none, and for staff by this customer.
-async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usize) -> Vec<Asked> {
-    let mut asked = Vec::new();
+async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usize) -> Vec<BarRequest> {
+    let mut requests = Vec::new();
     let ago = |days| (now() - TimeDelta::days(days)).to_string();
     let span = format!("placed_from={}&placed_until={}", ago(400), ago(300));
-    let shown = PAGE + 10;
+    let shown = PAGE_SIZE + 10;
     // Once to see how far it may look, and once to look. What is completed stands among a few others.
-    let searched = 2 * (LOOKED_AT + LOOKED_AT / 8) + shown;
+    let searched = 2 * (MAX_SEARCHED_ORDERS + MAX_SEARCHED_ORDERS / 8) + shown;
     let mut cases = vec![
         ("", span.clone(), shown),
         ("completed", span.clone(), 2 * shown),
@@ -181,17 +181,17 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
         ("in_progress,ready,cancelled,failed", span.clone(), 4 * shown),
         ("pending,completed", String::new(), 2 * (shown + live)),
     ];
-    for (drink, most) in [("Negroni", searched), ("Never", searched)] {
+    for (drink, max_entries) in [("Negroni", searched), ("Never", searched)] {
         cases.extend([
-            ("", format!("drink={drink}"), most),
-            ("", format!("drink={drink}&{span}"), most),
-            ("completed", format!("drink={drink}"), most + 2 * live),
-            ("cancelled", format!("drink={drink}"), most),
+            ("", format!("drink={drink}"), max_entries),
+            ("", format!("drink={drink}&{span}"), max_entries),
+            ("completed", format!("drink={drink}"), max_entries + 2 * live),
+            ("cancelled", format!("drink={drink}"), max_entries),
             ("pending", format!("drink={drink}"), 2 * (shown + live)),
             ("in_progress,ready", format!("drink={drink}"), 4 * (shown + live)),
         ]);
     }
-    for (status, more, most) in cases {
+    for (status, more, max_entries) in cases {
         let by_customer = customer_id.map(|id| format!("&customer={id}"));
         for narrow in
             [Some("&table=".to_owned()), Some("&table=7".to_owned()), by_customer].into_iter().flatten()
@@ -199,15 +199,15 @@ async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usi
             // What only one table or customer had is found by passing by the rest of what they had, once for each state.
             let states = u64::try_from(status.split(',').count()).expect("a few");
             let all = customer_id.is_some() && narrow == "&table=";
-            let most = if all { most } else { most.max(states * (shown + live)) };
-            let list = format!("/orders?limit={PAGE}&status={status}{narrow}&{more}");
-            asked.push(Asked::read(who, &list, most));
+            let max_entries = if all { max_entries } else { max_entries.max(states * (shown + live)) };
+            let list = format!("/orders?limit={PAGE_SIZE}&status={status}{narrow}&{more}");
+            requests.push(BarRequest::read(who, &list, max_entries));
             if let Some(cursor) = cursor(who, &list, pages).await {
-                asked.push(Asked::read(who, format!("{list}&cursor={cursor}"), most));
+                requests.push(BarRequest::read(who, format!("{list}&cursor={cursor}"), max_entries));
             }
         }
     }
-    asked
+    requests
 }
 
 /// Runs the queries that processes make by themselves.

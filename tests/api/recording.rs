@@ -28,14 +28,14 @@ use shakerqueue::{
 use std::sync::Arc;
 
 /// A store with a customer and a menu, below the HTTP API.
-struct Cellar {
+struct StoreFixture {
     store: Store,
     customer: UserId,
     drink: Drink,
     database: Database,
 }
 
-impl Cellar {
+impl StoreFixture {
     async fn new(kind: DatabaseKind) -> Self {
         let database = Database::new(kind).await;
         let store = database.store();
@@ -108,33 +108,33 @@ mod lost_connections;
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_recorded_reads_as_it_was_placed(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
-    let cellar = Cellar::new(database).await;
-    let mut order = cellar.order();
+    let fixture = StoreFixture::new(database).await;
+    let mut order = fixture.order();
     order.lines.push(OrderLine {
-        recipe: cellar.drink.clone(),
+        recipe: fixture.drink.clone(),
         quantity: 20.try_into().unwrap(),
         note: Note::try_from("dry").ok(),
     });
     order.note = Note::try_from("for the terrace").ok();
-    let outcomes = record_batch(&cellar.store, Arc::from([order.clone()])).await;
+    let outcomes = record_batch(&fixture.store, Arc::from([order.clone()])).await;
     let [RecordOutcome::Recorded(at)] = outcomes[..] else { panic!("{outcomes:?}") };
-    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    let stored = fixture.bar().find(fixture.bartender(), order.id).await.unwrap().unwrap();
     assert_eq!(stored, Order::recorded(order, at), "as its guest was told");
 }
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_comes_again_is_one_order(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
-    let cellar = Cellar::new(database).await;
-    let batch = cellar.orders(500);
-    assert_eq!(cellar.record(&batch).await, vec![RECORDED; 500]);
-    assert_eq!(cellar.record(&batch).await, vec![RecordOutcome::AlreadyThere; 500]);
-    let order = cellar.order();
+    let fixture = StoreFixture::new(database).await;
+    let batch = fixture.orders(500);
+    assert_eq!(fixture.record(&batch).await, vec![RECORDED; 500]);
+    assert_eq!(fixture.record(&batch).await, vec![RecordOutcome::AlreadyThere; 500]);
+    let order = fixture.order();
     let twice = [order.clone(), order.clone()];
-    assert_eq!(cellar.record(&twice).await, [RECORDED, RecordOutcome::AlreadyThere]);
-    let history = cellar.bar().history(cellar.bartender(), order.id).await.unwrap().unwrap();
+    assert_eq!(fixture.record(&twice).await, [RECORDED, RecordOutcome::AlreadyThere]);
+    let history = fixture.bar().history(fixture.bartender(), order.id).await.unwrap().unwrap();
     assert_eq!(history.len(), 1);
-    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    let stored = fixture.bar().find(fixture.bartender(), order.id).await.unwrap().unwrap();
     assert_eq!(stored.placed.lines.len(), 1);
 }
 
@@ -143,19 +143,19 @@ async fn an_order_that_comes_again_is_one_order(#[values(Sqlite, PostgreSql)] da
 async fn an_order_whose_drink_was_renamed_meanwhile_is_the_same_order(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let first = cellar.order();
+    let fixture = StoreFixture::new(database).await;
+    let first = fixture.order();
     let mut renamed = first.clone();
     renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
     assert_ne!(renamed.fingerprint(), first.fingerprint());
     assert_eq!(
-        cellar.record(&[first.clone(), renamed.clone()]).await,
+        fixture.record(&[first.clone(), renamed.clone()]).await,
         [RECORDED, RecordOutcome::AlreadyThere]
     );
-    assert_eq!(cellar.record(&[renamed.clone(), first.clone()]).await, vec![RecordOutcome::AlreadyThere; 2]);
+    assert_eq!(fixture.record(&[renamed.clone(), first.clone()]).await, vec![RecordOutcome::AlreadyThere; 2]);
     renamed.lines[0].recipe.id = RecipeId::new_v7();
-    assert_eq!(cellar.record(&[renamed]).await, [RecordOutcome::KeyReused]);
-    let stored = cellar.bar().find(cellar.bartender(), first.id).await.unwrap().unwrap();
+    assert_eq!(fixture.record(&[renamed]).await, [RecordOutcome::KeyReused]);
+    let stored = fixture.bar().find(fixture.bartender(), first.id).await.unwrap().unwrap();
     assert_eq!(stored.placed, first, "as it was ordered");
 }
 
@@ -164,16 +164,16 @@ async fn an_order_whose_drink_was_renamed_meanwhile_is_the_same_order(
 async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let first = cellar.order();
+    let fixture = StoreFixture::new(database).await;
+    let first = fixture.order();
     let (mut second, mut strange) = (first.clone(), first.clone());
     second.note = Note::try_from("another one").ok();
-    strange.customer_id = cellar.somebody_else().await;
+    strange.customer_id = fixture.somebody_else().await;
     let batch = [first.clone(), second.clone(), strange.clone()];
-    assert_eq!(cellar.record(&batch).await, [RECORDED, RecordOutcome::KeyReused, RecordOutcome::Conflict]);
+    assert_eq!(fixture.record(&batch).await, [RECORDED, RecordOutcome::KeyReused, RecordOutcome::Conflict]);
     let batch = [strange, second, first];
     assert_eq!(
-        cellar.record(&batch).await,
+        fixture.record(&batch).await,
         [RecordOutcome::Conflict, RecordOutcome::KeyReused, RecordOutcome::AlreadyThere]
     );
 }
@@ -183,18 +183,18 @@ async fn another_order_under_the_same_id_is_a_used_key_or_a_conflict(
 async fn what_can_not_be_stored_does_not_hold_back_the_others(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let mut batch = cellar.orders(200);
+    let fixture = StoreFixture::new(database).await;
+    let mut batch = fixture.orders(200);
     batch[57].customer_id = UserId::new_v7();
     batch[123].lines[0].recipe.id = RecipeId::new_v7();
-    let outcomes = cellar.record(&batch).await;
+    let outcomes = fixture.record(&batch).await;
     for (at, outcome) in outcomes.iter().enumerate() {
         match at {
             57 | 123 => assert!(matches!(outcome, RecordOutcome::Refused(_)), "{at}: {outcome:?}"),
             _ => assert_eq!(*outcome, RECORDED, "{at}"),
         }
     }
-    let refused = cellar.bar().find(cellar.bartender(), batch[123].id).await.unwrap();
+    let refused = fixture.bar().find(fixture.bartender(), batch[123].id).await.unwrap();
     assert_eq!(refused, None, "nothing of it is half stored");
 }
 
@@ -203,11 +203,11 @@ async fn what_can_not_be_stored_does_not_hold_back_the_others(
 async fn batches_with_the_same_orders_at_once_store_each_once(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let batch = cellar.orders(100);
+    let fixture = StoreFixture::new(database).await;
+    let batch = fixture.orders(100);
     let recording: Vec<_> = (0..8)
         .map(|number| {
-            let store = cellar.store.clone();
+            let store = fixture.store.clone();
             let mut batch = batch.clone();
             batch.rotate_left(number * 13);
             tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await })
@@ -227,18 +227,18 @@ async fn batches_with_the_same_orders_at_once_store_each_once(
 async fn nothing_starves_however_many_quick_orders_come(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
+    let fixture = StoreFixture::new(database).await;
     let began = now();
     let at = |seconds: i64, takes: u16| {
         let placed_at = began + TimeDelta::seconds(seconds);
-        NewOrder { placed_at, due_at: priority::due(placed_at, takes), ..cellar.order() }
+        NewOrder { placed_at, due_at: priority::due(placed_at, takes), ..fixture.order() }
     };
     let slow = at(0, PreparationSeconds::MAX);
     // One quick order a second, for a quarter of an hour, all of them placed after the slow one.
     let quick: Vec<_> = (1..900).map(|second| at(second, 15)).collect();
-    cellar.record(&quick).await;
-    cellar.record(std::slice::from_ref(&slow)).await;
-    let (bar, bartender) = (cellar.bar(), cellar.bartender());
+    fixture.record(&quick).await;
+    fixture.record(std::slice::from_ref(&slow)).await;
+    let (bar, bartender) = (fixture.bar(), fixture.bartender());
     let mut before = 0;
     loop {
         match bar.next(bartender, None).await.unwrap() {

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 const DATABASE_PASSWORD: &str = "zq-database-7311";
 const BROKER_PASSWORD: &str = "zq-broker-7312";
-const SIGNING: &str = "zq-signing-7313 zq-signing-7313 zq-signing-7313";
-const SIGNED_BEFORE: &str = "zq-before-7314 zq-before-7314 zq-before-7314";
+const SIGNING_SECRET: &str = "zq-signing-7313 zq-signing-7313 zq-signing-7313";
+const PREVIOUS_SIGNING_SECRET: &str = "zq-before-7314 zq-before-7314 zq-before-7314";
 const ADMIN_PASSWORD: &str = "zq-admin-7315";
 const PASSWORD: &str = "zq-password-7316";
 const NEW_PASSWORD: &str = "zq-new-password-7317";
@@ -30,14 +30,14 @@ const COLLECTOR_PASSWORD: &str = "zq-collector-7320";
 const COLLECTOR_KEY: &str = "zq-key-7321";
 
 /// URL of a collector that does not exist.
-const COLLECTOR: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
+const COLLECTOR_URL: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
 
 /// Everything that nobody may be told.
 const SECRETS: [&str; 12] = [
     DATABASE_PASSWORD,
     BROKER_PASSWORD,
-    SIGNING,
-    SIGNED_BEFORE,
+    SIGNING_SECRET,
+    PREVIOUS_SIGNING_SECRET,
     ADMIN_PASSWORD,
     PASSWORD,
     NEW_PASSWORD,
@@ -92,7 +92,7 @@ fn the_check_sees_a_secret_however_it_is_written() {
 }
 
 #[derive(Debug, Parser)]
-struct Flags {
+struct ServeFlags {
     #[command(flatten)]
     serving: ServeArgs,
 }
@@ -107,19 +107,19 @@ struct SeedFlags {
 fn settings_tell_no_secret() {
     let database = format!("postgres://bar:{DATABASE_PASSWORD}@127.0.0.1/bar");
     let broker = format!("amqp://bar:{BROKER_PASSWORD}@127.0.0.1");
-    let flags = Flags::parse_from(
+    let flags = ServeFlags::parse_from(
         [
             ["serve", "--database-url"],
             [&database, "--amqp-url"],
             [&broker, "--jwt-secret"],
-            [SIGNING, "--jwt-previous-secrets"],
-            [SIGNED_BEFORE, "--demo"],
+            [SIGNING_SECRET, "--jwt-previous-secrets"],
+            [PREVIOUS_SIGNING_SECRET, "--demo"],
         ]
         .concat(),
     );
     let shown = format!("{flags:?}");
     assert!(shown.contains("127.0.0.1:8080"), "{shown}");
-    keeps("Debug", &shown, &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING, SIGNED_BEFORE]);
+    keeps("Debug", &shown, &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING_SECRET, PREVIOUS_SIGNING_SECRET]);
     let flags = SeedFlags::parse_from(["seed", "--admin", "boss@example.com", "--admin-password", PASSWORD]);
     let shown = format!("{flags:?}");
     assert!(shown.contains("boss@example.com"), "{shown}");
@@ -138,12 +138,12 @@ async fn no_log_tells_a_secret() {
     let amqp = broker::url();
     let settings = [
         ("QUEUE_PREFIX", prefix.name.as_str()),
-        ("JWT_SECRET", SIGNING),
-        ("JWT_PREVIOUS_SECRETS", SIGNED_BEFORE),
+        ("JWT_SECRET", SIGNING_SECRET),
+        ("JWT_PREVIOUS_SECRETS", PREVIOUS_SIGNING_SECRET),
         ("ADMIN_EMAIL", "boss@bar.example"),
         ("ADMIN_PASSWORD", ADMIN_PASSWORD),
         ("RUST_LOG", "trace,tokio_postgres::query[{message}]=trace"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", COLLECTOR_URL),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=zq-key-7321"),
         ("OTEL_BSP_SCHEDULE_DELAY", "50"),
     ];
@@ -252,11 +252,11 @@ async fn no_refusal_tells_a_secret() {
     let sqlite = Database::file();
     for (role, environment) in [
         ("migrate", vec![("DATABASE_URL", no_port.as_str())]),
-        ("serve", vec![postgres, ("AMQP_URL", &no_broker), ("JWT_SECRET", SIGNING)]),
+        ("serve", vec![postgres, ("AMQP_URL", &no_broker), ("JWT_SECRET", SIGNING_SECRET)]),
         ("work", vec![postgres, ("AMQP_URL", &no_broker)]),
         ("serve", vec![postgres, ("JWT_SECRET", PASSWORD)]),
         ("serve", vec![postgres, ("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://bar:zq-collector-7320@127.0.0.1")]),
-        ("serve", vec![postgres, ("JWT_SECRET", SIGNING), ("JWT_PREVIOUS_SECRETS", PASSWORD)]),
+        ("serve", vec![postgres, ("JWT_SECRET", SIGNING_SECRET), ("JWT_PREVIOUS_SECRETS", PASSWORD)]),
         (
             "seed",
             vec![("DATABASE_URL", &sqlite.url), ("ADMIN_EMAIL", "no address"), ("ADMIN_PASSWORD", PASSWORD)],
@@ -270,7 +270,7 @@ async fn no_refusal_tells_a_secret() {
         keeps(
             role,
             &String::from_utf8_lossy(&said),
-            &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING, PASSWORD, COLLECTOR_PASSWORD],
+            &[DATABASE_PASSWORD, BROKER_PASSWORD, SIGNING_SECRET, PASSWORD, COLLECTOR_PASSWORD],
         );
     }
     // While it waits for a database that does not answer, it says so.

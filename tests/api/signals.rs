@@ -11,17 +11,17 @@ use crate::support::{
 use reqwest::Client;
 
 /// Signals that tools send after they rotate logs or renew certificates.
-const RELOADS: [&str; 3] = ["HUP", "USR1", "USR2"];
+const RELOAD_SIGNALS: [&str; 3] = ["HUP", "USR1", "USR2"];
 
 /// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still
 /// answers.
 async fn goes_on(role: &Role, log: &Log, url: &str) {
-    for name in RELOADS {
+    for name in RELOAD_SIGNALS {
         role.signal(name);
     }
     eventually("the signals to be ignored", async || {
         let text = log.text();
-        RELOADS.iter().all(|name| text.contains(&format!("SIG{name}"))).then_some(())
+        RELOAD_SIGNALS.iter().all(|name| text.contains(&format!("SIG{name}"))).then_some(())
     })
     .await;
     Person::new(&Client::new(), url, None).get("/healthz").await.expect(200);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// Well beyond the 5 s that a head may take, and the second after which what is left of a connection goes.
-const LATE: Duration = Duration::from_secs(12);
+const HANGUP_TIMEOUT: Duration = Duration::from_secs(12);
 /// Time between two bytes of a slow client.
-const PAUSE: Duration = Duration::from_millis(200);
+const BYTE_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Sends this a byte at a time, and over and over, until the server hangs up. Says what it answered before that, and when it
 /// did hang up.
@@ -16,9 +16,13 @@ async fn dribble(raw: &mut Raw, bytes: &[u8]) -> (String, Duration) {
     let mut answer = Vec::new();
     for byte in bytes.iter().cycle() {
         raw.send(&[*byte]).await;
-        match timeout(PAUSE, raw.more(&mut answer)).await {
+        match timeout(BYTE_INTERVAL, raw.more(&mut answer)).await {
             Ok(false) => break,
-            _ => assert!(started.elapsed() < LATE, "still let in: {}", String::from_utf8_lossy(&answer)),
+            _ => assert!(
+                started.elapsed() < HANGUP_TIMEOUT,
+                "still let in: {}",
+                String::from_utf8_lossy(&answer)
+            ),
         }
     }
     (String::from_utf8(answer).expect("UTF-8"), started.elapsed())
@@ -49,7 +53,7 @@ async fn a_client_that_says_nothing_is_cut() {
     let bar = Bar::open(Sqlite).await;
     let mut raw = Raw::open(&bar.url).await;
     let mut answer = Vec::new();
-    let ended = timeout(LATE, async { while raw.more(&mut answer).await {} }).await;
+    let ended = timeout(HANGUP_TIMEOUT, async { while raw.more(&mut answer).await {} }).await;
     assert!(ended.is_ok(), "still let in: {}", String::from_utf8_lossy(&answer));
     bar.close().await;
 }

@@ -4,7 +4,7 @@ use crate::support::{Bar, Person, PostgreSql, database::Database, eventually, in
 use serde_json::json;
 
 /// Fails for each order whose note is a code, with that code, in words of no language that a program could look for.
-const FAIL_BY_NOTE: &str = "
+const FAULT_TRIGGER: &str = "
     CREATE FUNCTION fail_by_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.note ~ '^[0-9A-Z]{5}$' THEN RAISE EXCEPTION 'Fehler' USING ERRCODE = NEW.note; END IF;
         RETURN NEW;
@@ -13,7 +13,7 @@ const FAIL_BY_NOTE: &str = "
 
 async fn failing_by_note() -> Database {
     let database = Database::new(PostgreSql).await;
-    database.client().await.batch_execute(FAIL_BY_NOTE).await.expect("a trigger");
+    database.client().await.batch_execute(FAULT_TRIGGER).await.expect("a trigger");
     database
 }
 
@@ -69,7 +69,7 @@ async fn orders_beside_one_that_can_not_be_stored_are_stored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_makes_a_dead_letter_of_it_at_once_and_tries_the_rest_again() {
     let bar = Installation::new().await;
-    bar.database.client().await.batch_execute(FAIL_BY_NOTE).await.expect("a trigger");
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.expect("a trigger");
     let (serve, url) = bar.serve().await;
     // Nothing that is put off comes back while this test looks.
     let work = bar.work_with(&[("RETRY_SECONDS", "86400")]).await;

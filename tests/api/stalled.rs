@@ -17,10 +17,10 @@ use tokio::{net::TcpSocket, time::timeout};
 /// The least that can be set.
 const ANSWER_BYTES: u32 = 4 << 20;
 /// A client's own buffer, so that little of an answer leaves the server.
-const SMALL: u32 = 4096;
+const RECEIVE_BUFFER_BYTES: u32 = 4096;
 
 /// A `serve` as operators run it: what is measured is the process's.
-struct Served {
+struct StalledServe {
     role: Role,
     url: String,
     http: Client,
@@ -30,7 +30,7 @@ struct Served {
     _database: Database,
 }
 
-impl Served {
+impl StalledServe {
     async fn start() -> Self {
         let database = Database::file();
         let bytes = ANSWER_BYTES.to_string();
@@ -94,13 +94,13 @@ impl Served {
 async fn open_small(url: &str) -> Raw {
     let (_, address) = url.split_once("://").expect("a URL");
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_recv_buffer_size(SMALL).expect("a small buffer");
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES).expect("a small buffer");
     Raw(socket.connect(address.parse().expect("an address")).await.expect("the bar listens"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_nobody_reads_take_no_more_memory_than_they_may() {
-    let bar = Served::start().await;
+    let bar = StalledServe::start().await;
     bar.fill().await;
     let mut stalled = bar.stall(&bar.list(), 30).await;
     bar.until("refusals", "shakerqueue_http_answers_refused_total", |refused| refused > 10.0).await;
@@ -132,7 +132,7 @@ async fn answers_that_nobody_reads_take_no_more_memory_than_they_may() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_is_answered_503_for_want_of_memory_is_not_recorded() {
-    let bar = Served::start().await;
+    let bar = StalledServe::start().await;
     // What is shared takes but the connections' buffers: so many of them take all.
     let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: bar\r\nAccept-Encoding: gzip\r\n\r\n";
     let mut stalled = bar.stall(request, 200).await;
@@ -167,7 +167,7 @@ async fn an_order_that_is_answered_503_for_want_of_memory_is_not_recorded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_behind_an_answer_that_nobody_reads_are_not_answered() {
-    let bar = Served::start().await;
+    let bar = StalledServe::start().await;
     bar.fill().await;
     let lists = r#"http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",http_route="/orders"}"#;
     assert_eq!(bar.metric(lists).await, Some(0.0));

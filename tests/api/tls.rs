@@ -41,9 +41,9 @@ impl Certificate {
 }
 
 /// Files that a `serve` reads its certificate from.
-struct Files(TempDir);
+struct CertificateFiles(TempDir);
 
-impl Files {
+impl CertificateFiles {
     fn of(certificate: &Certificate) -> Self {
         let this = Self(TempDir::new().expect("a folder"));
         this.put(&certificate.pem, &certificate.key);
@@ -113,7 +113,7 @@ fn post(path: &str, token: &str, body: &serde_json::Value) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_of_it_works_over_tls() {
     let certificate = Certificate::new();
-    let files = Files::of(&certificate);
+    let files = CertificateFiles::of(&certificate);
     let bar = files.bar().await;
     for versions in [[&TLS12], [&TLS13]] {
         let stream =
@@ -152,7 +152,7 @@ async fn without_a_certificate_browsers_are_not_told_to_use_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn health_asks_over_tls() {
     let certificate = Certificate::new();
-    let files = Files::of(&certificate);
+    let files = CertificateFiles::of(&certificate);
     let (database, paths) = (Database::file(), [files.certificate(), files.key()]);
     let [certificate, key] = paths.each_ref().map(|path| path.to_str().unwrap());
     let environment = serve_settings(&database.url, &[("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)]);
@@ -171,7 +171,7 @@ async fn health_asks_over_tls() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_never_comes_to_the_point_is_cut_and_holds_up_nobody() {
     let certificate = Certificate::new();
-    let files = Files::of(&certificate);
+    let files = CertificateFiles::of(&certificate);
     let bar = files.bar().await;
     let started = Instant::now();
     let mut silent = Vec::new();

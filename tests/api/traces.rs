@@ -10,19 +10,19 @@ use crate::support::{
     installation::Installation,
     person::send,
 };
-use collector::{Collector, Seen, attribute};
+use collector::{Collector, ReceivedSpan, attribute};
 use futures_util::future::join_all;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeSet;
 
-const OURS: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const OUR_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-const OUR_SPAN: &str = "b7ad6b7169203331";
+const CLIENT_TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const CLIENT_TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const CLIENT_SPAN_ID: &str = "b7ad6b7169203331";
 
 /// An installation whose `serve` and `work` send their spans here.
-struct Traced {
+struct TracedInstallation {
     bar: Installation,
     collector: Collector,
     serve: Role,
@@ -30,7 +30,7 @@ struct Traced {
     url: String,
 }
 
-impl Traced {
+impl TracedInstallation {
     async fn new(settings: &[(&str, &str)]) -> Self {
         let (bar, collector) = (Installation::new().await, Collector::start());
         let all = [&collector.settings()[..], settings].concat();
@@ -44,7 +44,7 @@ impl Traced {
     }
 
     /// Everything that was traced, once both have ended.
-    async fn end(self) -> Vec<Seen> {
+    async fn end(self) -> Vec<ReceivedSpan> {
         self.serve.stop().await;
         self.work.stop().await;
         self.bar.prefix.clear().await;
@@ -52,13 +52,13 @@ impl Traced {
     }
 }
 
-fn named<'a>(spans: &'a [Seen], name: &str) -> Vec<&'a Seen> {
+fn named<'a>(spans: &'a [ReceivedSpan], name: &str) -> Vec<&'a ReceivedSpan> {
     spans.iter().filter(|seen| seen.span.name == name).collect()
 }
 
 /// The only one of this name below this span.
 #[track_caller]
-fn child<'a>(spans: &'a [Seen], parent: &Seen, name: &str) -> &'a Seen {
+fn child<'a>(spans: &'a [ReceivedSpan], parent: &ReceivedSpan, name: &str) -> &'a ReceivedSpan {
     let mut below = named(spans, name);
     below.retain(|seen| seen.span.parent_span_id == parent.span.span_id);
     let [only] = below[..] else { panic!("{} × {name} below {}", below.len(), parent.span.name) };
@@ -74,9 +74,9 @@ fn stored(bar: &Installation, orders: i64) -> impl Future<Output = ()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_trace_leads_from_the_request_through_the_broker_to_the_commit() {
-    let traced = Traced::new(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let traced = TracedInstallation::new(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let guest = traced.guest().await;
-    let order = guest.request(Method::POST, "/orders").header("traceparent", OURS);
+    let order = guest.request(Method::POST, "/orders").header("traceparent", CLIENT_TRACEPARENT);
     let order = order.header("tracestate", "bar=1").header("X-Request-Id", "round-7");
     let order = send(order.json(&json!({ "recipe": "Negroni" }))).await.expect(202);
     stored(&traced.bar, 1).await;
@@ -84,8 +84,8 @@ async fn one_trace_leads_from_the_request_through_the_broker_to_the_commit() {
 
     let requests = named(&spans, "POST /orders");
     let [request] = requests[..] else { panic!("{} requests", requests.len()) };
-    assert_eq!(request.trace_id(), OUR_TRACE);
-    assert_eq!(request.parent_id(), OUR_SPAN);
+    assert_eq!(request.trace_id(), CLIENT_TRACE_ID);
+    assert_eq!(request.parent_id(), CLIENT_SPAN_ID);
     assert_eq!((request.span.kind(), request.role.as_str()), (SpanKind::Server, "serve"));
     assert_eq!(attribute(&request.span, "http.route").as_deref(), Some("/orders"));
     assert_eq!(attribute(&request.span, "http.response.status_code").as_deref(), Some("202"));
@@ -107,13 +107,13 @@ async fn one_trace_leads_from_the_request_through_the_broker_to_the_commit() {
     let commit = child(&spans, transaction, "COMMIT");
     assert!(processed.span.end_time_unix_nano >= commit.span.end_time_unix_nano);
     // As text, for whoever reads the output of this test.
-    println!("{}", collector::drawn(&spans, OUR_TRACE));
+    println!("{}", collector::drawn(&spans, CLIENT_TRACE_ID));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_that_travel_and_are_stored_together_keep_their_traces() {
     const ORDERS: usize = 150;
-    let traced = Traced::new(&[]).await;
+    let traced = TracedInstallation::new(&[]).await;
     let guest = traced.guest().await;
     let orders = (0..ORDERS).map(|_| guest.post("/orders", json!({ "recipe": "Negroni" })));
     for answer in join_all(orders).await {
@@ -121,7 +121,7 @@ async fn orders_that_travel_and_are_stored_together_keep_their_traces() {
     }
     stored(&traced.bar, 150).await;
     let spans = traced.end().await;
-    let ids = |name| named(&spans, name).into_iter().map(Seen::trace_id).collect::<BTreeSet<_>>();
+    let ids = |name| named(&spans, name).into_iter().map(ReceivedSpan::trace_id).collect::<BTreeSet<_>>();
     assert_eq!(ids("POST /orders").len(), ORDERS);
     assert_eq!(ids("process order"), ids("POST /orders"));
     let batches = named(&spans, "record batch");
@@ -135,13 +135,13 @@ async fn orders_that_travel_and_are_stored_together_keep_their_traces() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_comes_again_stays_in_its_trace() {
-    const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+    const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
         CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
-    let traced = Traced::new(&[("RETRY_SECONDS", "1,1,1,1,1")]).await;
+    let traced = TracedInstallation::new(&[("RETRY_SECONDS", "1,1,1,1,1")]).await;
     let guest = traced.guest().await;
     let client = traced.bar.database.client().await;
-    client.batch_execute(FAULT).await.unwrap();
+    client.batch_execute(FAULT_TRIGGER).await.unwrap();
     guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
     eventually("it to be tried", async || {
         (traced.collector.spans().iter().any(|seen| seen.span.name == "process order")).then_some(())
@@ -159,19 +159,19 @@ async fn an_order_that_comes_again_stays_in_its_trace() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_no_trusted_proxy_does_not_decide_what_is_traced() {
-    let traced = Traced::new(&[]).await;
+    let traced = TracedInstallation::new(&[]).await;
     let guest = traced.guest().await;
-    let order = guest.request(Method::POST, "/orders").header("traceparent", OURS);
+    let order = guest.request(Method::POST, "/orders").header("traceparent", CLIENT_TRACEPARENT);
     send(order.json(&json!({ "recipe": "Negroni" }))).await.expect(202);
     let spans = traced.end().await;
     let requests = named(&spans, "POST /orders");
     assert_eq!(requests.len(), 1);
-    assert!(requests[0].trace_id() != OUR_TRACE && requests[0].span.parent_span_id.is_empty());
+    assert!(requests[0].trace_id() != CLIENT_TRACE_ID && requests[0].span.parent_span_id.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_sent_of_what_is_not_sampled() {
-    let traced = Traced::new(&[("OTEL_TRACES_SAMPLER_ARG", "0")]).await;
+    let traced = TracedInstallation::new(&[("OTEL_TRACES_SAMPLER_ARG", "0")]).await;
     let guest = traced.guest().await;
     guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
     stored(&traced.bar, 1).await;
@@ -180,9 +180,11 @@ async fn nothing_is_sent_of_what_is_not_sampled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_proxy_does_not_sample_is_not_sampled_here() {
-    let traced = Traced::new(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let traced = TracedInstallation::new(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let guest = traced.guest().await;
-    let order = guest.request(Method::POST, "/orders").header("traceparent", OURS.replace("-01", "-00"));
+    let order = guest
+        .request(Method::POST, "/orders")
+        .header("traceparent", CLIENT_TRACEPARENT.replace("-01", "-00"));
     send(order.json(&json!({ "recipe": "Negroni" }))).await.expect(202);
     stored(&traced.bar, 1).await;
     let spans = traced.end().await;

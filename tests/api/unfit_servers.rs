@@ -7,14 +7,14 @@ use crate::{
         broker,
         database::Database,
         executable::run,
-        pgbouncer::{Mode, PgBouncer},
+        pgbouncer::{PgBouncer, PoolMode},
     },
     walkthrough::are_here,
 };
 use std::time::{Duration, Instant};
 
 /// Time that a role waits for a database at start.
-const STARTUP_WAIT: Duration = Duration::from_secs(30);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs every role on this database: each must refuse it, at once, with a sentence that has all of these words.
 async fn every_role_refuses(url: &str, words: &[&str]) {
@@ -39,7 +39,7 @@ async fn every_role_refuses(url: &str, words: &[&str]) {
             words.iter().all(|word| said.contains(word)) && said.lines().count() == 1,
             "{arguments:?}: {said}"
         );
-        assert!(begun.elapsed() < STARTUP_WAIT / 2, "{arguments:?} took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < STARTUP_TIMEOUT / 2, "{arguments:?} took {:?}", begun.elapsed());
     }
 }
 
@@ -85,7 +85,7 @@ async fn pgbouncer_is_refused_by_every_role_and_nothing_is_written() {
         return;
     }
     let database = Database::empty().await;
-    for mode in [Mode::Session, Mode::Transaction] {
+    for mode in [PoolMode::Session, PoolMode::Transaction] {
         for ignored in ["", "options", "extra_float_digits, options"] {
             let pooler = PgBouncer::start(&database, mode, ignored).await;
             every_role_refuses(&pooler.url, &["PgBouncer", "DATABASE_URL", "PostgreSQL itself"]).await;

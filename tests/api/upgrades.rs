@@ -12,7 +12,7 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-const ORDER: &str = r#"{"recipe":"Negroni"}"#;
+const ORDER_BODY: &str = r#"{"recipe":"Negroni"}"#;
 
 /// The head of an order with these headers more.
 fn head(version: &str, token: &str, headers: &str) -> String {
@@ -41,8 +41,9 @@ async fn goes_on(raw: &mut Raw, answer: &Answer) -> bool {
 async fn an_order_that_asks_for_another_protocol_is_an_order_and_the_connection_ends_as_it_says() {
     let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
-    let length = format!("Content-Length: {}\r\n\r\n{ORDER}", ORDER.len());
-    let chunks = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{ORDER}\r\n0\r\n\r\n", ORDER.len());
+    let length = format!("Content-Length: {}\r\n\r\n{ORDER_BODY}", ORDER_BODY.len());
+    let chunks =
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{ORDER_BODY}\r\n0\r\n\r\n", ORDER_BODY.len());
     for (version, headers) in [
         ("1.1", "Connection: upgrade\r\n"),
         ("1.1", "Connection: keep-alive, Upgrade\r\n"),
@@ -152,14 +153,14 @@ async fn the_body_of_such_a_request_is_read_to_its_length_and_no_further() {
     let head = head("1.1", guest.token(), "Connection: upgrade\r\nUpgrade: websocket\r\n");
     // In two pieces, and with something behind it.
     let mut raw = Raw::open(&bar.url).await;
-    let (first, rest) = ORDER.split_at(7);
-    raw.send(format!("{head}Content-Length: {}\r\n\r\n{first}", ORDER.len()).as_bytes()).await;
+    let (first, rest) = ORDER_BODY.split_at(7);
+    raw.send(format!("{head}Content-Length: {}\r\n\r\n{first}", ORDER_BODY.len()).as_bytes()).await;
     raw.send(format!("{rest}GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n").as_bytes()).await;
     let answer = raw.answer().await.expect("an answer");
     assert_eq!((answer.status, answer.header("connection")), (201, Some("close")));
     // Without all of it there is no order.
     let mut raw = Raw::open(&bar.url).await;
-    raw.send(format!("{head}Content-Length: {}\r\n\r\n{first}", ORDER.len()).as_bytes()).await;
+    raw.send(format!("{head}Content-Length: {}\r\n\r\n{first}", ORDER_BODY.len()).as_bytes()).await;
     raw.hang_up().await;
     let answer = raw.answer().await;
     assert!(answer.is_none_or(|answer| answer.status == 400), "half an order");
@@ -185,7 +186,7 @@ async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_e
     let bar = Bar::open(Sqlite).await;
     let guest = bar.guest().await;
     let order = |headers: &str, length: usize| {
-        format!("{}Content-Length: {length}\r\n\r\n{ORDER}", head("1.1", guest.token(), headers))
+        format!("{}Content-Length: {length}\r\n\r\n{ORDER_BODY}", head("1.1", guest.token(), headers))
     };
     let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: bar\r\n{headers}\r\n");
     let mut orders = 0;
@@ -196,17 +197,17 @@ async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_e
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n",
     ] {
         for (first, is_order) in [
-            (order(headers, ORDER.len()), true),
+            (order(headers, ORDER_BODY.len()), true),
             (get("/recipes", headers), false),
             (get("/recipes?q=gin", headers), false),
             (get("/healthz", headers), false),
             (get("/nothing", headers), false),
         ] {
             for behind in [
-                order("", ORDER.len()).repeat(3),
+                order("", ORDER_BODY.len()).repeat(3),
                 get("/healthz", "").repeat(20),
                 // Its body never comes whole.
-                order("", ORDER.len() + 1),
+                order("", ORDER_BODY.len() + 1),
                 "GET /healthz HTTP/1.1\r\nHo".to_owned(),
                 "rubbish\r\n\r\n".to_owned(),
             ] {
@@ -230,7 +231,7 @@ async fn behind_an_answer_that_ends_the_connection_nothing_is_processed_and_it_e
     // More than is read, which takes nothing back of the answer.
     for path in ["/openapi.json", "/recipes?q=gin"] {
         let mut raw = Raw::open(&bar.url).await;
-        let behind = order("", ORDER.len()).repeat(50);
+        let behind = order("", ORDER_BODY.len()).repeat(50);
         raw.send(format!("{}{behind}", get(path, "Connection: close\r\n")).as_bytes()).await;
         let answer = raw.answer().await.expect("an answer");
         assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{path}");
@@ -261,14 +262,16 @@ async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
     for headers in ["", "Connection: upgrade\r\n", "Connection: upgrade\r\nUpgrade: websocket\r\n"] {
         let mut raw = Raw::open(&bar.url).await;
         let head = head("1.1", guest.token(), headers);
-        raw.send(format!("{head}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n", ORDER.len()).as_bytes())
-            .await;
+        raw.send(
+            format!("{head}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n", ORDER_BODY.len()).as_bytes(),
+        )
+        .await;
         let mut asked = Vec::new();
         while !asked.ends_with(b"\r\n\r\n") {
             assert!(timeout(WAIT_TIMEOUT, raw.more(&mut asked)).await.expect("an answer"), "{headers}");
         }
         assert_eq!(asked, b"HTTP/1.1 100 Continue\r\n\r\n", "{headers}");
-        raw.send(ORDER.as_bytes()).await;
+        raw.send(ORDER_BODY.as_bytes()).await;
         let answer = raw.answer().await.expect("an answer");
         assert_eq!(answer.status, 201, "{headers}: {answer:?}");
         goes_on(&mut raw, &answer).await;

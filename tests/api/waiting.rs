@@ -12,10 +12,10 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-const WAITERS: i64 = 200;
+const WAITING_REQUESTS: i64 = 200;
 
 /// The transactions of a PostgreSQL database so far, of those connections that are closed: each query outside of one is one.
-const TRANSACTIONS: &str =
+const COUNT_TRANSACTIONS: &str =
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,19 +31,20 @@ async fn two_hundred_who_wait_ask_the_database_no_more_often_than_one() {
     let path = format!("/orders/{}", id(&order));
 
     let client = bar.database.client().await;
-    let before: i64 = client.query_one(TRANSACTIONS, &[]).await.unwrap().get(0);
-    let waiting = (0..WAITERS).map(|_| send(guest.request(Method::GET, &path).header("Prefer", "wait=4")));
+    let before: i64 = client.query_one(COUNT_TRANSACTIONS, &[]).await.unwrap().get(0);
+    let waiting =
+        (0..WAITING_REQUESTS).map(|_| send(guest.request(Method::GET, &path).header("Prefer", "wait=4")));
     for answer in join_all(waiting).await {
         assert_eq!(answer.header("preference-applied"), Some("wait=4"));
         assert_eq!(answer.expect(200)["status"], "queued");
     }
     // What its connections did is counted when they end.
     let database = bar.shut().await;
-    let after: i64 = database.client().await.query_one(TRANSACTIONS, &[]).await.unwrap().get(0);
+    let after: i64 = database.client().await.query_one(COUNT_TRANSACTIONS, &[]).await.unwrap().get(0);
     // Each of them looks for the order once, among the orders and among the dead letters, before it waits. The rest are the
     // queries of all of them, and what the bar does besides.
-    let besides = after - before - 2 * WAITERS;
-    assert!(besides < 2 * WAITERS, "{besides} more queries, by {WAITERS} who waited");
+    let besides = after - before - 2 * WAITING_REQUESTS;
+    assert!(besides < 2 * WAITING_REQUESTS, "{besides} more queries, by {WAITING_REQUESTS} who waited");
     prefix.clear().await;
 }
 

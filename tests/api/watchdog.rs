@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use tokio::{task::JoinHandle, time::sleep};
 
 /// Longer than any of these tests takes.
-const FOREVER_SECONDS: u64 = 120;
+const BLOCK_SECONDS: u64 = 120;
 
 /// A `serve` with two threads, and a route that blocks one.
-struct Serve {
+struct WatchedServe {
     role: Role,
     url: String,
     admin: Person,
@@ -24,7 +24,7 @@ struct Serve {
     _database: Database,
 }
 
-impl Serve {
+impl WatchedServe {
     async fn start(settings: &[(&str, &str)]) -> Self {
         let (log, database) = (Log::new(), Database::file());
         let threads = [("HTTP_THREADS", "2"), ("SHAKERQUEUE_FAULT_BLOCKING_ROUTE", "1")];
@@ -68,14 +68,14 @@ impl Serve {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_stays_blocked_is_told_of_and_ends_the_process() {
-    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "20")]).await;
-    let blocked = serve.block(FOREVER_SECONDS);
+    let serve = WatchedServe::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "20")]).await;
+    let blocked = serve.block(BLOCK_SECONDS);
     serve.is_told_of().await;
     assert_eq!(serve.still_answers("/healthz").await, 200);
     assert_eq!(serve.still_answers("/readyz").await, 503, "told there as well");
     let metrics = serve.admin.get("/metrics").await.text;
     assert!(metrics.contains("\nshakerqueue_http_threads_stalled 1\n"), "{metrics}");
-    let Serve { role, log, .. } = serve;
+    let WatchedServe { role, log, .. } = serve;
     assert_eq!(role.ended().await.code(), Some(1));
     let log = log.text();
     assert!(log.contains("an HTTP thread does not run"), "{log}");
@@ -85,7 +85,7 @@ async fn a_thread_that_stays_blocked_is_told_of_and_ends_the_process() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_runs_again_is_as_good_as_new() {
-    let serve = Serve::start(&[]).await;
+    let serve = WatchedServe::start(&[]).await;
     let blocked = serve.block(15);
     serve.is_told_of().await;
     blocked.await.unwrap();
@@ -96,7 +96,7 @@ async fn a_thread_that_runs_again_is_as_good_as_new() {
     .await;
     let metrics = serve.admin.get("/metrics").await.text;
     assert!(metrics.contains("\nshakerqueue_http_threads_stalled 0\n"), "{metrics}");
-    let Serve { role, log, .. } = serve;
+    let WatchedServe { role, log, .. } = serve;
     role.stop().await;
     let log = log.text();
     // The other thread may have waited for a processor as well, on a busy machine: each that stalls runs again.
@@ -107,8 +107,8 @@ async fn a_thread_that_runs_again_is_as_good_as_new() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_time_in_which_the_whole_process_was_paused_does_not_count() {
-    let serve = Serve::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "10")]).await;
-    let _blocked = serve.block(FOREVER_SECONDS);
+    let serve = WatchedServe::start(&[("SHAKERQUEUE_FAULT_STALL_EXIT_SECONDS", "10")]).await;
+    let _blocked = serve.block(BLOCK_SECONDS);
     serve.is_told_of().await;
     serve.role.signal("STOP");
     // Longer than a thread may be stalled, which is what this is about.
@@ -122,12 +122,12 @@ async fn the_time_in_which_the_whole_process_was_paused_does_not_count() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_with_a_blocked_thread_stops_within_its_bound() {
-    let serve = Serve::start(&[("SHUTDOWN_SECONDS", "3")]).await;
-    let _blocked = serve.block(FOREVER_SECONDS);
+    let serve = WatchedServe::start(&[("SHUTDOWN_SECONDS", "3")]).await;
+    let _blocked = serve.block(BLOCK_SECONDS);
     serve.is_told_of().await;
     let asked = Instant::now();
     serve.role.terminate();
-    let Serve { role, log, .. } = serve;
+    let WatchedServe { role, log, .. } = serve;
     assert_eq!(role.ended().await.code(), Some(1));
     assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
     assert!(log.text().contains("not everything was finished within 3 s"), "{}", log.text());

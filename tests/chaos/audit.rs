@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    ledger::{Attempt, Fate, Ledger, Word, note},
+    ledger::{Attempt, AttemptStatus, Ledger, Reply, note},
     scene::Scene,
 };
 use std::collections::HashMap;
@@ -117,7 +117,7 @@ fn judge(
     let ids = attempt.ids();
     let dead = ids.iter().any(|id| letters.iter().any(|letter| letter == id));
     let other_is_kept = rival.iter().any(|row| ids.contains(&row.id.as_str()));
-    match (attempt.fate(), rows) {
+    match (attempt.status(), rows) {
         (_, [_, _, ..]) => {
             verdict.doubled += 1;
             verdict.lines.push(format!("doubled: {}", has()));
@@ -126,12 +126,12 @@ fn judge(
             verdict.doubled += 1;
             verdict.lines.push(format!("both under one key: {} and {}", has(), Row::shown(rival)));
         }
-        (Fate::Accepted, []) if !dead && !other_is_kept => {
+        (AttemptStatus::Accepted, []) if !dead && !other_is_kept => {
             verdict.lost += 1;
             verdict.lines.push(format!("lost: {}", has()));
         }
-        (Fate::Refused, [_]) => verdict.other(format!("refused and stored: {}", has())),
-        (Fate::Accepted, [row]) if ids.iter().any(|id| *id != row.id) => {
+        (AttemptStatus::Refused, [_]) => verdict.other(format!("refused and stored: {}", has())),
+        (AttemptStatus::Accepted, [row]) if ids.iter().any(|id| *id != row.id) => {
             verdict.other(format!("another id than was promised: {}", has()));
         }
         (_, [row]) if row.lines.as_deref() != Some(&attempt.lines) => {
@@ -147,8 +147,8 @@ fn refusals(ledger: &Ledger, verdict: &mut Verdict) {
         let key_used =
             |why: &str| attempt.rival.is_some() && why.starts_with("422 /problems/idempotency-key-reused");
         let unfounded =
-            |word: &Word| matches!(word, Word::Refused(why) if why.starts_with('4') && !key_used(why));
-        if attempt.answers.iter().any(|answer| unfounded(&answer.word)) {
+            |reply: &Reply| matches!(reply, Reply::Refused(why) if why.starts_with('4') && !key_used(why));
+        if attempt.answers.iter().any(|answer| unfounded(&answer.reply)) {
             verdict.other(format!("a good order was refused: {} {attempt}", note(number)));
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 const LIBRARY: &str = "libfaketimeMT.so.1";
-const FOLDERS: [&str; 6] = [
+const LIBRARY_FOLDERS: [&str; 6] = [
     "/usr/lib/x86_64-linux-gnu/faketime",
     "/usr/lib/aarch64-linux-gnu/faketime",
     "/usr/lib/faketime",
@@ -24,7 +24,7 @@ pub struct Clock {
 impl Clock {
     /// A clock that is right so far. An error says what is missing.
     pub fn new(folder: &Path) -> Result<Self> {
-        let library = FOLDERS
+        let library = LIBRARY_FOLDERS
             .iter()
             .map(|folder| Path::new(folder).join(LIBRARY))
             .find(|library| library.exists())

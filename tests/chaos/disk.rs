@@ -19,9 +19,9 @@ use tokio::{
 };
 
 /// Enough for PostgreSQL with three small databases, and to spare.
-const MEGABYTES: u32 = 160;
+const DISK_MEGABYTES: u32 = 160;
 /// Message of the holder once the disk is mounted.
-const MOUNTED: &[u8; 8] = b"mounted\n";
+const MOUNTED_MESSAGE: &[u8; 8] = b"mounted\n";
 
 pub struct Disk {
     /// Keeps it, by living inside of it.
@@ -38,7 +38,7 @@ impl Disk {
                 return Err(format!("{program} is missing").into());
             }
         }
-        let mount = format!("mount -t tmpfs -o size={MEGABYTES}m,mode=755 tmpfs \"$1\"");
+        let mount = format!("mount -t tmpfs -o size={DISK_MEGABYTES}m,mode=755 tmpfs \"$1\"");
         let script = format!("{mount} && echo mounted && exec sleep infinity");
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig=KILL", "unshare", "--mount", "--propagation=private"]);
@@ -46,9 +46,9 @@ impl Disk {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut holder = command.kill_on_drop(true).process_group(0).spawn()?;
         let id = holder.id().ok_or("it ended at once")?;
-        let mut said = [0; MOUNTED.len()];
+        let mut said = [0; MOUNTED_MESSAGE.len()];
         let output = holder.stdout.as_mut().ok_or("no output")?;
-        if output.read_exact(&mut said).await.is_ok() && said == *MOUNTED {
+        if output.read_exact(&mut said).await.is_ok() && said == *MOUNTED_MESSAGE {
             return Ok(Self { holder, id, folder: folder.to_owned() });
         }
         let mut why = String::new();

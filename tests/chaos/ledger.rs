@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 /// The meaning of an answer for the order.
 #[derive(Debug, Clone)]
-pub enum Word {
+pub enum Reply {
     /// 201 or 202, with the order's id.
     Accepted(u16, String),
     /// Not accepted, for this reason.
@@ -20,16 +20,16 @@ pub struct Answer {
     pub by: usize,
     pub asked: Instant,
     pub took: Duration,
-    pub word: Word,
+    pub reply: Reply,
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = self.by + 1;
-        match &self.word {
-            Word::Accepted(status, id) => write!(f, "{status} {id}")?,
-            Word::Refused(why) => write!(f, "refused: {why}")?,
-            Word::Unknown(why) => write!(f, "unknown: {why}")?,
+        match &self.reply {
+            Reply::Accepted(status, id) => write!(f, "{status} {id}")?,
+            Reply::Refused(why) => write!(f, "refused: {why}")?,
+            Reply::Unknown(why) => write!(f, "unknown: {why}")?,
         }
         write!(f, " (serve {by}, {} ms)", self.took.as_millis())
     }
@@ -48,24 +48,24 @@ pub struct Attempt {
 
 /// The state of an attempt after all of its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum AttemptStatus {
     Accepted,
     Refused,
     Unknown,
 }
 
 impl Attempt {
-    pub fn fate(&self) -> Fate {
-        let mut fate = Fate::Refused;
+    pub fn status(&self) -> AttemptStatus {
+        let mut status = AttemptStatus::Refused;
         for answer in &self.answers {
-            match answer.word {
-                Word::Accepted(..) => return Fate::Accepted,
-                Word::Unknown(_) => fate = Fate::Unknown,
-                Word::Refused(_) => {}
+            match answer.reply {
+                Reply::Accepted(..) => return AttemptStatus::Accepted,
+                Reply::Unknown(_) => status = AttemptStatus::Unknown,
+                Reply::Refused(_) => {}
             }
         }
         // One that was never answered, because the load was stopped in the middle.
-        if self.answers.is_empty() { Fate::Unknown } else { fate }
+        if self.answers.is_empty() { AttemptStatus::Unknown } else { status }
     }
 
     /// The ids that it was promised under.
@@ -73,8 +73,8 @@ impl Attempt {
         let mut ids: Vec<_> = self
             .answers
             .iter()
-            .filter_map(|answer| match &answer.word {
-                Word::Accepted(_, id) => Some(id.as_str()),
+            .filter_map(|answer| match &answer.reply {
+                Reply::Accepted(_, id) => Some(id.as_str()),
                 _ => None,
             })
             .collect();
@@ -133,8 +133,8 @@ impl Ledger {
         self.attempts.iter().flat_map(Attempt::ids).map(str::to_owned).collect()
     }
 
-    pub fn count(&self, fate: Fate) -> usize {
-        self.attempts.iter().filter(|attempt| attempt.fate() == fate).count()
+    pub fn count(&self, status: AttemptStatus) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.status() == status).count()
     }
 
     /// The attempt with the slowest answer, and how long that took.
@@ -149,10 +149,10 @@ impl Ledger {
     pub fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for answer in self.answers() {
-            let kind = match &answer.word {
-                Word::Accepted(status, _) => status.to_string(),
-                Word::Refused(why) => format!("refused: {why}"),
-                Word::Unknown(why) => format!("unknown: {why}"),
+            let kind = match &answer.reply {
+                Reply::Accepted(status, _) => status.to_string(),
+                Reply::Refused(why) => format!("refused: {why}"),
+                Reply::Unknown(why) => format!("unknown: {why}"),
             };
             *kinds.entry(kind).or_default() += 1;
         }
@@ -162,7 +162,7 @@ impl Ledger {
     /// When a `serve` gave an order to the broker that was asked for after `since`, if it did.
     pub fn queued_again(&self, by: usize, since: Instant) -> Option<Instant> {
         let queued = |answer: &&Answer| {
-            answer.by == by && answer.asked >= since && matches!(answer.word, Word::Accepted(202, _))
+            answer.by == by && answer.asked >= since && matches!(answer.reply, Reply::Accepted(202, _))
         };
         self.answers().filter(queued).map(|answer| answer.asked + answer.took).min()
     }

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     harness::tokens::Tokens,
-    ledger::{Answer, Ledger, Word, note},
+    ledger::{Answer, Ledger, Reply, note},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::{Client, RequestBuilder};
@@ -24,10 +24,10 @@ use uuid::Uuid;
 const GUESTS: usize = 6;
 const BARTENDERS: usize = 2;
 /// A guest's pause between two orders: the machine is to be busy and not drowned, in milliseconds.
-const PAUSE: std::ops::Range<u64> = 10..40;
+const PAUSE_MS: std::ops::Range<u64> = 10..40;
 /// Requests for one order under a key, and the delay between them in milliseconds.
-const MAX_REPEATS: usize = 5;
-const REPEAT_AFTER: std::ops::Range<u64> = 100..700;
+const MAX_REQUESTS: usize = 5;
+const RETRY_DELAY_MS: std::ops::Range<u64> = 100..700;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Guests and bartenders, each a task.
@@ -126,7 +126,7 @@ async fn guest(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut
         }
         let refused = order(&counter, &http, &mut rng).await;
         drop(turn);
-        let pause = if refused { rng.random_range(REPEAT_AFTER) } else { rng.random_range(PAUSE) };
+        let pause = if refused { rng.random_range(RETRY_DELAY_MS) } else { rng.random_range(PAUSE_MS) };
         sleep(Duration::from_millis(pause)).await;
     }
 }
@@ -164,44 +164,44 @@ async fn ask(
     key: Option<&str>,
     mut by: usize,
 ) -> bool {
-    for _ in 0..MAX_REPEATS {
+    for _ in 0..MAX_REQUESTS {
         let mut request = counter.post(http, by, "/orders", &counter.tokens.guest).json(&body);
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
         let asked = Instant::now();
-        let (word, again) = heard(request).await;
-        let taken = matches!(word, Word::Accepted(..));
-        counter.ledger().note(number, Answer { by, asked, took: asked.elapsed(), word });
+        let (reply, again) = heard(request).await;
+        let taken = matches!(reply, Reply::Accepted(..));
+        counter.ledger().note(number, Answer { by, asked, took: asked.elapsed(), reply });
         if taken || !again || key.is_none() {
             return !taken;
         }
-        sleep(Duration::from_millis(rng.random_range(REPEAT_AFTER))).await;
+        sleep(Duration::from_millis(rng.random_range(RETRY_DELAY_MS))).await;
         by = 1 - by;
     }
     true
 }
 
 /// Sends a request: the meaning of the answer, and true if a retry makes sense.
-async fn heard(request: RequestBuilder) -> (Word, bool) {
+async fn heard(request: RequestBuilder) -> (Reply, bool) {
     let response = match request.send().await {
         Ok(response) => response,
-        Err(error) if error.is_connect() => return (Word::Refused("no connection".into()), false),
-        Err(error) => return (Word::Unknown(cause(&error)), true),
+        Err(error) if error.is_connect() => return (Reply::Refused("no connection".into()), false),
+        Err(error) => return (Reply::Unknown(cause(&error)), true),
     };
     let status = response.status().as_u16();
     let body: Value = match response.json().await {
         Ok(body) => body,
-        Err(error) => return (Word::Unknown(format!("{status} and then {}", cause(&error))), true),
+        Err(error) => return (Reply::Unknown(format!("{status} and then {}", cause(&error))), true),
     };
     let said = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let problem = said("type");
     match status {
-        201 | 202 => (Word::Accepted(status, said("id")), false),
-        503 if problem == "/problems/outcome-unknown" => (Word::Unknown(format!("503 {problem}")), true),
-        503 => (Word::Refused(format!("503 {problem}")), true),
-        400..500 => (Word::Refused(format!("{status} {problem} {}", said("detail"))), false),
-        _ => (Word::Unknown(format!("{status} {problem}")), true),
+        201 | 202 => (Reply::Accepted(status, said("id")), false),
+        503 if problem == "/problems/outcome-unknown" => (Reply::Unknown(format!("503 {problem}")), true),
+        503 => (Reply::Refused(format!("503 {problem}")), true),
+        400..500 => (Reply::Refused(format!("{status} {problem} {}", said("detail"))), false),
+        _ => (Reply::Unknown(format!("{status} {problem}")), true),
     }
 }
 
@@ -231,6 +231,6 @@ async fn bartender(counter: Arc<Counter>, stop: CancellationToken, http: Client,
         } else {
             sleep(Duration::from_millis(100)).await;
         }
-        sleep(Duration::from_millis(rng.random_range(PAUSE))).await;
+        sleep(Duration::from_millis(rng.random_range(PAUSE_MS))).await;
     }
 }

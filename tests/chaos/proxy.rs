@@ -18,13 +18,13 @@ use tokio::{
 };
 
 /// The most bytes that are forwarded at a time.
-const CHUNK: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 /// A `Query` message of PostgreSQL's protocol: its length, and the statement.
-const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+const COMMIT_MESSAGE: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
 /// The behaviour of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum LinkState {
     Open,
     /// Delays what is sent by milliseconds in this range.
     Late(u64, u64),
@@ -45,7 +45,7 @@ pub enum Line {
 /// The line, which ends with its owner.
 pub struct Proxy {
     pub address: SocketAddr,
-    line: watch::Sender<Line>,
+    line: watch::Sender<LinkState>,
     listening: JoinHandle<()>,
 }
 
@@ -53,7 +53,7 @@ impl Proxy {
     pub async fn to(server: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let line = watch::Sender::new(Line::Open);
+        let line = watch::Sender::new(LinkState::Open);
         let state = line.subscribe();
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -63,7 +63,7 @@ impl Proxy {
         Ok(Self { address, line, listening })
     }
 
-    pub fn set(&self, line: Line) {
+    pub fn set(&self, line: LinkState) {
         self.line.send_replace(line);
     }
 }
@@ -74,16 +74,16 @@ impl Drop for Proxy {
     }
 }
 
-enum End {
+enum ConnectionEnd {
     Closed,
     HalfOpen,
     Reset,
 }
 
-async fn carry(mut client: TcpStream, server: SocketAddr, mut line: watch::Receiver<Line>) {
+async fn carry(mut client: TcpStream, server: SocketAddr, mut line: watch::Receiver<LinkState>) {
     line.borrow_and_update();
-    let _ = line.wait_for(|line| *line != Line::Silent).await;
-    if *line.borrow() == Line::Reset {
+    let _ = line.wait_for(|line| *line != LinkState::Silent).await;
+    if *line.borrow() == LinkState::Reset {
         let _ = client.set_zero_linger();
         return;
     }
@@ -94,19 +94,19 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut line: watch::Recei
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         tokio::select! {
-            _ = forward(from_client, to_server, line.clone(), Way::Requests(&cutting)) => End::Closed,
-            _ = forward(from_server, to_client, line.clone(), Way::Answers(&cutting)) => {
-                if cutting.load(Ordering::Relaxed) { End::Reset } else { End::Closed }
+            _ = forward(from_client, to_server, line.clone(), Direction::Requests(&cutting)) => ConnectionEnd::Closed,
+            _ = forward(from_server, to_client, line.clone(), Direction::Answers(&cutting)) => {
+                if cutting.load(Ordering::Relaxed) { ConnectionEnd::Reset } else { ConnectionEnd::Closed }
             }
             end = disturbed(&mut line) => end,
         }
     };
     match end {
-        End::Closed => {}
-        End::Reset => {
+        ConnectionEnd::Closed => {}
+        ConnectionEnd::Reset => {
             let _ = (client.set_zero_linger(), server.set_zero_linger());
         }
-        End::HalfOpen => {
+        ConnectionEnd::HalfOpen => {
             drop(server);
             // What the client goes on sending is taken and lost.
             let _ = tokio::io::copy(&mut client, &mut tokio::io::sink()).await;
@@ -114,29 +114,30 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut line: watch::Recei
     }
 }
 
-async fn disturbed(line: &mut watch::Receiver<Line>) -> End {
+async fn disturbed(line: &mut watch::Receiver<LinkState>) -> ConnectionEnd {
     while line.changed().await.is_ok() {
         match *line.borrow_and_update() {
-            Line::Reset => return End::Reset,
-            Line::HalfOpen => return End::HalfOpen,
+            LinkState::Reset => return ConnectionEnd::Reset,
+            LinkState::HalfOpen => return ConnectionEnd::HalfOpen,
             _ => {}
         }
     }
-    End::Closed
+    ConnectionEnd::Closed
 }
 
 #[derive(Clone, Copy)]
-enum Way<'a> {
+enum Direction<'a> {
     /// Sets the flag when the server's next answer is the one to a commit that the client must not see.
     Requests(&'a AtomicBool),
     Answers(&'a AtomicBool),
 }
 
-impl Way<'_> {
+impl Direction<'_> {
     /// Waits while nothing passes this way, and says how the line is then.
-    async fn open(self, line: &mut watch::Receiver<Line>) -> Line {
-        let stopped = |line: &Line| {
-            *line == Line::Silent || *line == Line::AnswersHeld && matches!(self, Way::Answers(_))
+    async fn open(self, line: &mut watch::Receiver<LinkState>) -> LinkState {
+        let stopped = |line: &LinkState| {
+            *line == LinkState::Silent
+                || *line == LinkState::AnswersHeld && matches!(self, Direction::Answers(_))
         };
         let open = line.wait_for(|line| !stopped(line)).await.map(|line| *line);
         match open {
@@ -147,13 +148,13 @@ impl Way<'_> {
     }
 
     /// Decides if the connection is cut at these bytes.
-    fn cuts(self, line: Line, bytes: &[u8]) -> bool {
+    fn cuts(self, line: LinkState, bytes: &[u8]) -> bool {
         static COMMITS: AtomicU32 = AtomicU32::new(0);
         match self {
-            Way::Answers(cutting) => cutting.load(Ordering::Relaxed),
-            Way::Requests(cutting) => {
-                let commits =
-                    line == Line::CutAtCommit && bytes.windows(COMMIT.len()).any(|part| part == COMMIT);
+            Direction::Answers(cutting) => cutting.load(Ordering::Relaxed),
+            Direction::Requests(cutting) => {
+                let commits = line == LinkState::CutAtCommit
+                    && bytes.windows(COMMIT_MESSAGE.len()).any(|part| part == COMMIT_MESSAGE);
                 if commits && COMMITS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
                     cutting.store(true, Ordering::Relaxed);
                 }
@@ -166,13 +167,13 @@ impl Way<'_> {
 async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut line: watch::Receiver<Line>,
-    way: Way<'_>,
+    mut line: watch::Receiver<LinkState>,
+    way: Direction<'_>,
 ) -> io::Result<()> {
     // What is late must not keep what follows from being read: a line of 200 ms still carries much.
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(64);
     let reading = async move {
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; CHUNK_BYTES];
         loop {
             way.open(&mut line).await;
             let length = from.read(&mut buffer).await?;
@@ -183,8 +184,8 @@ async fn forward(
             }
             let mut due = Instant::now();
             match line {
-                Line::Late(least, most) => due += Duration::from_millis(random_range(least..=most)),
-                Line::Slow(rate) => {
+                LinkState::Late(least, most) => due += Duration::from_millis(random_range(least..=most)),
+                LinkState::Slow(rate) => {
                     sleep(Duration::from_secs_f64(
                         f64::from(u32::try_from(length).unwrap_or(rate)) / f64::from(rate),
                     ))

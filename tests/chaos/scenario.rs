@@ -5,14 +5,14 @@ use crate::{
     audit::{Verdict, audit},
     clock::Clock,
     disk::Disk,
-    faults::{Fault, Setting},
+    faults::{Fault, Requirement},
     harness::{
         postgres::Tuning,
         programs::User,
-        servers::{Seeded, Servers},
+        servers::{SeededPostgres, Servers},
         wait::until,
     },
-    ledger::Fate,
+    ledger::AttemptStatus,
     scene::Scene,
 };
 use amqprs::channel::{ExchangeDeleteArguments, QueueDeleteArguments};
@@ -54,13 +54,13 @@ pub async fn run(
     rng: StdRng,
 ) -> Result<(Servers, Outcome)> {
     let (mut clock, mut disk, mut ordinary) = (None, None, None);
-    match fault.setting {
-        Setting::Plain => {}
-        Setting::OwnClock => match Clock::new(folder) {
+    match fault.requirement {
+        Requirement::Plain => {}
+        Requirement::OwnClock => match Clock::new(folder) {
             Ok(made) => clock = Some(made),
             Err(missing) => return Ok((servers, Outcome::NotRun(missing.to_string()))),
         },
-        Setting::SmallDisk => {
+        Requirement::SmallDisk => {
             let place = folder.join("disk");
             std::fs::create_dir(&place)?;
             let mut made = match Disk::mount(&place).await {
@@ -70,7 +70,8 @@ pub async fn run(
             let on_disk = made.make_folder("postgres").await?;
             made.own("postgres", &User::for_server("postgres")?)?;
             let small =
-                Seeded::create(&servers.programs, Tuning::SMALL, &on_disk, &place, &made.inside()).await?;
+                SeededPostgres::create(&servers.programs, Tuning::SMALL, &on_disk, &place, &made.inside())
+                    .await?;
             ordinary = Some(mem::replace(&mut servers.data, small));
             disk = Some(made);
         }
@@ -91,7 +92,7 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
     sleep(WARM_UP).await;
     orders_are_queued(&scene, begun).await?;
     scene.pause(0..500).await;
-    (fault.strike)(&mut scene, hold).await?;
+    (fault.inject)(&mut scene, hold).await?;
     scene.revive_roles()?;
     let repaired = Instant::now();
     let (resumed, caught_up) = tokio::join!(orders_are_queued(&scene, repaired), async {
@@ -122,9 +123,9 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
     let ledger = scene.load.ledger();
     let report = Report {
         attempts: ledger.attempts.len(),
-        accepted: ledger.count(Fate::Accepted),
-        refused: ledger.count(Fate::Refused),
-        unknown: ledger.count(Fate::Unknown),
+        accepted: ledger.count(AttemptStatus::Accepted),
+        refused: ledger.count(AttemptStatus::Refused),
+        unknown: ledger.count(AttemptStatus::Unknown),
         verdict,
         resumed,
         caught_up,

@@ -11,7 +11,7 @@ use crate::{
         wait::until,
     },
     load::Load,
-    proxy::{Line, Proxy},
+    proxy::{LinkState, Proxy},
 };
 use rand::{RngExt, rngs::StdRng};
 use std::{ops::Range, path::Path, time::Duration};
@@ -140,7 +140,7 @@ impl Scene {
         format!("{}.orders", self.prefix)
     }
 
-    pub fn set_all_links(&self, line: Line) {
+    pub fn set_all_links(&self, line: LinkState) {
         for link in self.links.all() {
             link.set(line);
         }

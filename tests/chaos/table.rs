@@ -4,7 +4,7 @@ use crate::scenario::{Outcome, Report};
 use std::{fmt::Write, time::Duration};
 
 /// The most violations of one fault that are shown.
-const SHOWN: usize = 10;
+const MAX_SHOWN_VIOLATIONS: usize = 10;
 const COLUMNS: [(&str, usize); 12] = [
     ("fault", 28),
     ("attempts", 8),
@@ -37,12 +37,12 @@ pub fn row(name: &str, outcome: &Outcome) -> String {
         Outcome::Ran(report) => {
             let mut text = line(&cells(name, report));
             let lines = &report.verdict.lines;
-            for violation in lines.iter().take(SHOWN) {
+            for violation in lines.iter().take(MAX_SHOWN_VIOLATIONS) {
                 text.push_str("\n    ");
                 text.push_str(violation);
             }
-            if lines.len() > SHOWN {
-                let _ = write!(text, "\n    and {} more", lines.len() - SHOWN);
+            if lines.len() > MAX_SHOWN_VIOLATIONS {
+                let _ = write!(text, "\n    and {} more", lines.len() - MAX_SHOWN_VIOLATIONS);
             }
             text
         }

@@ -162,13 +162,13 @@ impl Postgres {
 
     /// Stops all of its processes where they stand. They go on in any case after a while: if this harness were killed, nobody
     /// else would wake those that are not its children.
-    pub fn freeze(&self, at_most: Duration) -> Result<Frozen> {
+    pub fn freeze(&self, at_most: Duration) -> Result<PausedProcesses> {
         let ids = self.frozen_processes();
         let words: Vec<_> = ids.iter().map(u32::to_string).collect();
         let script = format!("sleep {}; kill -CONT {}", at_most.as_secs() + 5, words.join(" "));
         let mut waking = Command::new("sh");
         waking.args(["-c", &script]).kill_on_drop(true).process_group(0);
-        Ok(Frozen { ids, waking: waking.spawn()? })
+        Ok(PausedProcesses { ids, waking: waking.spawn()? })
     }
 
     /// The first process is stopped first, so that there are no new ones.
@@ -227,12 +227,12 @@ impl Drop for Postgres {
 }
 
 /// Processes that stand still until this is dropped.
-pub struct Frozen {
+pub struct PausedProcesses {
     ids: Vec<u32>,
     waking: Child,
 }
 
-impl Drop for Frozen {
+impl Drop for PausedProcesses {
     fn drop(&mut self) {
         send("CONT", &self.ids);
         send_to_group("KILL", self.waking.id());

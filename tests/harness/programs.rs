@@ -100,8 +100,8 @@ pub fn has(program: &str) -> bool {
 
 /// A port that nobody listens on, below those that systems give to outgoing connections, and each only once.
 pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    static ASSIGNED_PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = ASSIGNED_PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         let port = rand::random_range(20_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() && given.insert(port) {

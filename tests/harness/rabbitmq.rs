@@ -26,7 +26,7 @@ use tokio::{
 use uuid::Uuid;
 
 /// Protocol header of AMQP 0-9-1, which a client sends first.
-const GREETING: &[u8] = b"AMQP\0\0\x09\x01";
+const PROTOCOL_HEADER: &[u8] = b"AMQP\0\0\x09\x01";
 
 pub struct RabbitMq {
     program: PathBuf,
@@ -188,5 +188,5 @@ impl RabbitMq {
 
 async fn greeted(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address).await else { return false };
-    stream.write_all(GREETING).await.is_ok() && stream.read_u8().await.is_ok()
+    stream.write_all(PROTOCOL_HEADER).await.is_ok() && stream.read_u8().await.is_ok()
 }

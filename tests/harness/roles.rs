@@ -20,7 +20,7 @@ pub const SECRET: &str = "a secret for this harness, long enough for HS256";
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// Loads come from few people at one address: their requests are counted as everybody's, and never too many.
-const NO_LIMIT: &str = "login=10000000,login-address=10000000,refresh=10000000,refresh-address=10000000,registration-address=10000000,ordering=10000000,\
+const HIGH_RATE_LIMITS: &str = "login=10000000,login-address=10000000,refresh=10000000,refresh-address=10000000,registration-address=10000000,ordering=10000000,\
     ordering-staff=10000000,ordering-address=10000000,reading=10000000,reading-staff=10000000,reading-address=10000000,\
     writing=10000000,writing-staff=10000000,writing-address=10000000";
 
@@ -28,7 +28,7 @@ const NO_LIMIT: &str = "login=10000000,login-address=10000000,refresh=10000000,r
 pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = User::myself().command(&[], env!("CARGO_BIN_EXE_shakerqueue"));
     // One token lasts for all that is done with it.
-    command.envs([("RATE_LIMITS", NO_LIMIT), ("OPEN_ORDERS", "off"), ("TOKEN_MINUTES", "1440")]);
+    command.envs([("RATE_LIMITS", HIGH_RATE_LIMITS), ("OPEN_ORDERS", "off"), ("TOKEN_MINUTES", "1440")]);
     command.args(arguments).envs(settings.iter().cloned());
     command
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 pub struct Servers {
     pub programs: Programs,
-    pub data: Seeded,
+    pub data: SeededPostgres,
     pub rabbitmq: RabbitMq,
 }
 
@@ -23,7 +23,7 @@ impl Servers {
     pub async fn start(programs: &Programs, tuning: Tuning, folder: &Path) -> Result<Self> {
         let mut rabbitmq = RabbitMq::create(programs, &new_folder(folder, "rabbitmq", "rabbitmq")?)?;
         let home = new_folder(folder, "postgres", "postgres")?;
-        let data = Seeded::create(programs, tuning, &home, &home, &[]).await?;
+        let data = SeededPostgres::create(programs, tuning, &home, &home, &[]).await?;
         rabbitmq.await_start().await?;
         Ok(Self { programs: programs.clone(), data, rabbitmq })
     }
@@ -38,7 +38,7 @@ pub fn new_folder(within: &Path, name: &str, user: &str) -> Result<PathBuf> {
 }
 
 /// A PostgreSQL with a database that each fault gets a copy of: the schema, the menu, the demo accounts.
-pub struct Seeded {
+pub struct SeededPostgres {
     pub postgres: Postgres,
     pub template: String,
     /// The names of the menu.
@@ -47,7 +47,7 @@ pub struct Seeded {
     pub tokens: Option<Tokens>,
 }
 
-impl Seeded {
+impl SeededPostgres {
     /// Makes one with its data in `home`, which only programs that are run by `inside` need to see, and its log beside `log`.
     pub async fn create(
         programs: &Programs,

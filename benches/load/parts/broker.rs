@@ -21,11 +21,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-const IN_FLIGHT: u32 = 1024;
+const MAX_IN_FLIGHT: u32 = 1024;
 /// Size of a message in bytes.
-pub const SIZE: usize = 250;
+pub const MESSAGE_BYTES: usize = 250;
 /// Prefetched messages; half of them are acknowledged at a time.
-const PREFETCH: u16 = 1000;
+const PREFETCH_MESSAGES: u16 = 1000;
 const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 type Outcome<T> = std::result::Result<T, amqprs::error::Error>;
@@ -73,7 +73,7 @@ pub async fn queue(stage: &Stage, channel: &Channel) -> Result<String> {
 }
 
 async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
-    let places = Arc::new(Semaphore::new(IN_FLIGHT as usize));
+    let places = Arc::new(Semaphore::new(MAX_IN_FLIGHT as usize));
     // Single confirms come out of order, each for itself. They are counted by number, so none counts twice.
     let (freed, mut confirmed) = (Arc::clone(&places), 0);
     let give_back = move |tag: u64, multiple: bool| {
@@ -88,24 +88,24 @@ async fn publish(channel: &Channel, queue: &str, messages: usize) -> Result<f64>
     let begun = Instant::now();
     for _ in 0..messages {
         places.acquire().await?.forget();
-        channel.basic_publish(properties.clone(), vec![b'x'; SIZE], to.clone()).await?;
+        channel.basic_publish(properties.clone(), vec![b'x'; MESSAGE_BYTES], to.clone()).await?;
     }
     // All are confirmed once all permits are back.
-    let _all = places.acquire_many(IN_FLIGHT).await?;
+    let _all = places.acquire_many(MAX_IN_FLIGHT).await?;
     Ok(each(begun.elapsed(), messages))
 }
 
 async fn consume(channel: &Channel, queue: &str, messages: usize) -> Result<f64> {
-    channel.basic_qos(BasicQosArguments::new(0, PREFETCH, false)).await?;
+    channel.basic_qos(BasicQosArguments::new(0, PREFETCH_MESSAGES, false)).await?;
     let begun = Instant::now();
     let consume = BasicConsumeArguments::new(queue, "").manual_ack(true).finish();
     let (_, mut deliveries) = channel.basic_consume_rx(consume).await?;
     let (mut batch, mut count, mut acknowledged) = (Vec::new(), 0, 0);
     while count < messages {
-        count += deliveries.recv_many(&mut batch, usize::from(PREFETCH) / 2).await;
+        count += deliveries.recv_many(&mut batch, usize::from(PREFETCH_MESSAGES) / 2).await;
         let last = batch.drain(..).filter_map(|message| message.deliver).next_back();
         let Some(last) = last else { return Err("the consumer ended".into()) };
-        if count - acknowledged >= usize::from(PREFETCH) / 2 || count == messages {
+        if count - acknowledged >= usize::from(PREFETCH_MESSAGES) / 2 || count == messages {
             channel.basic_ack(BasicAckArguments::new(last.delivery_tag(), true)).await?;
             acknowledged = count;
         }

@@ -1,6 +1,6 @@
 //! Measures how long a bare amqprs publish waits for its confirm, while messages come at a fixed rate.
 
-use super::broker::{OnAck, SIZE, queue};
+use super::broker::{MESSAGE_BYTES, OnAck, queue};
 use crate::{
     figures::{Times, micros, times},
     harness::Result,
@@ -20,12 +20,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Due times of messages without a confirm, by number, and the times of the others.
-struct Waiting {
+struct UnconfirmedTimes {
     due: BTreeMap<u64, Instant>,
     took: Times,
 }
 
-impl Waiting {
+impl UnconfirmedTimes {
     fn confirm(&mut self, tag: u64, multiple: bool) {
         let confirmed = if multiple {
             let rest = self.due.split_off(&(tag + 1));
@@ -43,7 +43,7 @@ impl Waiting {
 pub async fn measure(stage: &Stage, rate: f64, during: Duration) -> Result<Times> {
     let (_connection, channel) = stage.servers.rabbitmq.connect().await?;
     let queue = queue(stage, &channel).await?;
-    let waiting = Arc::new(Mutex::new(Waiting { due: BTreeMap::new(), took: times() }));
+    let waiting = Arc::new(Mutex::new(UnconfirmedTimes { due: BTreeMap::new(), took: times() }));
     let confirmed = Arc::clone(&waiting);
     let note = move |tag, multiple| {
         confirmed.lock().unwrap_or_else(PoisonError::into_inner).confirm(tag, multiple);
@@ -61,7 +61,7 @@ pub async fn measure(stage: &Stage, rate: f64, during: Duration) -> Result<Times
         }
         sleep_until(due).await;
         waiting.lock().unwrap_or_else(PoisonError::into_inner).due.insert(number, due);
-        channel.basic_publish(properties.clone(), vec![b'x'; SIZE], to.clone()).await?;
+        channel.basic_publish(properties.clone(), vec![b'x'; MESSAGE_BYTES], to.clone()).await?;
     }
     let all = async {
         while !waiting.lock().unwrap_or_else(PoisonError::into_inner).due.is_empty() {

@@ -22,7 +22,7 @@ pub struct Row {
     pub fingerprint: Vec<u8>,
 }
 
-pub const BATCH: usize = 500;
+pub const BATCH_ORDERS: usize = 500;
 
 /// Builds orders of this customer for these drinks, with ascending ids as the product's are.
 pub fn rows(count: usize, customer: Uuid, drinks: &[(Uuid, String)]) -> Vec<Row> {

@@ -1,6 +1,6 @@
 //! Bare batch inserts into SQLite, as durable as the product's: each commit reaches the disk.
 
-use super::{BATCH, Row, each, rows};
+use super::{BATCH_ORDERS, Row, each, rows};
 use crate::{
     harness::{Result, roles::command, wait::WAIT_TIMEOUT},
     stage::Stage,
@@ -16,7 +16,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
 /// Opens the file as the product does.
-const SETUP: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+const SETUP_SQL: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                      PRAGMA wal_autocheckpoint = 4000;";
 
 // Diesel prepares inserts into these tables once, and `sql_query` each time.
@@ -76,7 +76,7 @@ pub async fn cost(stage: &Stage, count: usize) -> Result<f64> {
 
 fn insert_all(file: &str, count: usize) -> Result<f64> {
     let mut conn = SqliteConnection::establish(file)?;
-    conn.batch_execute(SETUP)?;
+    conn.batch_execute(SETUP_SQL)?;
     let customer: Drink =
         sql_query("SELECT id, username AS name FROM users WHERE role = 'customer'").get_result(&mut conn)?;
     let drinks: Vec<Drink> = sql_query("SELECT id, name FROM recipes").load(&mut conn)?;
@@ -86,7 +86,7 @@ fn insert_all(file: &str, count: usize) -> Result<f64> {
         .collect::<Result<_>>()?;
     let rows = rows(count, Uuid::from_slice(&customer.id)?, &drinks);
     let begun = Instant::now();
-    for batch in rows.chunks(BATCH) {
+    for batch in rows.chunks(BATCH_ORDERS) {
         conn.immediate_transaction(|conn| batch.iter().try_for_each(|row| insert(conn, row)))?;
     }
     Ok(each(begun.elapsed(), rows.len()))

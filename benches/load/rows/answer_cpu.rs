@@ -1,7 +1,7 @@
 //! Measures the processor time that each GET and HEAD takes of the HTTP thread, with and without gzip. Meanwhile that thread
 //! answers nobody else, so larger work belongs elsewhere.
 
-use super::{Bench, Goal, Measured};
+use super::{Bench, Goal, Measurement};
 use crate::{client::request, figures::Figure, harness::Result};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -15,13 +15,13 @@ use std::{fs, net::SocketAddr, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 
 /// The kernel keeps 15 bytes of a thread's name.
-const THREADS: &str = "actix-server wo";
+const HTTP_THREAD_NAME: &str = "actix-server wo";
 const WARM_UP_REQUESTS: u32 = 5;
 const REQUESTS: u32 = 50;
 const ORDERS: usize = 100;
 /// A route to things that this system has none of.
-const LEFT_OUT: &str = "/dead-letters/{id}";
-const FOR_ADMINS: [&str; 3] = ["/users", "/audit", "/dead-letters"];
+const SKIPPED_ROUTE: &str = "/dead-letters/{id}";
+const ADMIN_ROUTES: [&str; 3] = ["/users", "/audit", "/dead-letters"];
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A path for each route with GET; `{order}` is an order's id, `{user}` an account's.
@@ -50,7 +50,7 @@ const PATHS: [&str; 22] = [
     "/audit?limit=100",
 ];
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, rounds } = bench;
     let (mut serve, tokens) = stage.embedded().await?;
     let process = serve.id().ok_or("serve does not run")?;
@@ -68,7 +68,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         for _ in 0..rounds {
             for (name, figure) in &mut parts {
                 let (method, path) = name.split_once(' ').ok_or("no method")?;
-                let for_admins = FOR_ADMINS.iter().any(|route| path.starts_with(route));
+                let for_admins = ADMIN_ROUTES.iter().any(|route| path.starts_with(route));
                 let token = if for_admins { &admin } else { &tokens.guest };
                 let path = path.replace("{order}", &order).replace("{user}", &user);
                 let mut asked = request(method, &path, Some(token), "");
@@ -82,7 +82,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         }
         let name = format!("thread time of a GET or HEAD, {}", if gzip { "gzip" } else { "plain" });
         let parts: Vec<_> = parts.iter().map(|(name, figure)| (name.as_str(), figure)).collect();
-        measured.push(Measured::value(name, largest, Goal::AtMost(1.0)).with_parts(&parts));
+        measured.push(Measurement::value(name, largest, Goal::AtMost(1.0)).with_parts(&parts));
     }
     if let Some(problem) = serve.stop().await {
         return Err(problem.into());
@@ -145,7 +145,9 @@ async fn check_paths(sender: &mut SendRequest<Full<Bytes>>) -> Result<()> {
             && path.split('/').zip(route.split('/')).all(matches)
     };
     let missing = routes.iter().find(|(route, methods)| {
-        methods.get("get").is_some() && *route != LEFT_OUT && !PATHS.iter().any(|path| is_of(path, route))
+        methods.get("get").is_some()
+            && *route != SKIPPED_ROUTE
+            && !PATHS.iter().any(|path| is_of(path, route))
     });
     missing.map_or(Ok(()), |(route, _)| Err(format!("no path of {route} is measured").into()))
 }
@@ -175,10 +177,10 @@ fn nanoseconds(process: u32) -> Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
         let thread = thread?.path();
-        if fs::read_to_string(thread.join("comm"))?.trim_end() == THREADS {
+        if fs::read_to_string(thread.join("comm"))?.trim_end() == HTTP_THREAD_NAME {
             let ran = fs::read_to_string(thread.join("schedstat"))?;
             sum += ran.split(' ').next().ok_or("no time")?.parse::<u64>()?;
         }
     }
-    if sum == 0 { Err(format!("no thread is called {THREADS:?}").into()) } else { Ok(sum) }
+    if sum == 0 { Err(format!("no thread is called {HTTP_THREAD_NAME:?}").into()) } else { Ok(sum) }
 }

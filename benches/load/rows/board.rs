@@ -1,6 +1,6 @@
 //! Measures how soon the board shows an accepted order, while orders come at a fixed rate.
 
-use super::{Bench, Goal, Measured, peak};
+use super::{Bench, Goal, Measurement, peak};
 use crate::{
     client::{Client, Load, orders},
     figures::{Curve, Figure, Times, micros, percentile_ms, times},
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, interval, sleep, sleep_until},
 };
 
-const DURING: Duration = Duration::from_secs(8);
+const DURATION: Duration = Duration::from_secs(8);
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Interval between orders that are followed.
 const PLACE_INTERVAL: Duration = Duration::from_millis(50);
@@ -22,7 +22,7 @@ const PLACE_INTERVAL: Duration = Duration::from_millis(50);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, rounds } = bench;
     let rate = peak(stage).await? / 2.0;
     let mut p99 = Figure::new("ms");
@@ -30,7 +30,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     for _ in 0..rounds {
         let system = stage.scaled_out(1).await?;
         let requests = orders(&system.tokens.guest, stage.drinks());
-        let load = Load::open(system.serve.address, requests, rate, WARM_UP + DURING);
+        let load = Load::open(system.serve.address, requests, rate, WARM_UP + DURATION);
         let (answers, seen) = tokio::try_join!(load.send(), follow(stage, &system))?;
         answers.only(&[201, 202])?;
         p99.rounds.push(percentile_ms(&seen, 99.0));
@@ -38,7 +38,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         system.stop(stage).await?;
     }
     Ok(vec![
-        Measured::value("accepted to visible, p99", p99, Goal::AtMost(100.0))
+        Measurement::value("accepted to visible, p99", p99, Goal::AtMost(100.0))
             .with_parts(&[("orders come at", &Figure::single("orders/s", rate))])
             .with_curves([Curve::of(format!("accepted to visible, {rate:.0} orders/s"), &all)]),
     ])
@@ -51,7 +51,7 @@ async fn follow(stage: &Stage, system: &System) -> Result<Times> {
     let mut followed = JoinSet::new();
     sleep_until(begun + WARM_UP).await;
     let mut next = interval(PLACE_INTERVAL);
-    while begun.elapsed() < WARM_UP + DURING {
+    while begun.elapsed() < WARM_UP + DURATION {
         next.tick().await;
         // Each is followed on its own: a slow one must not keep others from being counted.
         let order = json!({ "recipe": drink, "table": "7" }).to_string();

@@ -1,6 +1,6 @@
 //! Measures how fast one worker and two record a backlog.
 
-use super::{Bench, Goal, Measured};
+use super::{Bench, Goal, Measurement};
 use crate::{
     CONNECTIONS,
     client::{Load, Pace, orders},
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 const BACKLOG: u32 = 200_000;
 const ORDERS: usize = 30_000;
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, rounds } = bench;
     let [mut consume, mut insert] = [(); 2].map(|()| Figure::new("s"));
     let [mut one, mut two] = [(); 2].map(|()| Figure::new("orders/s"));
@@ -27,9 +27,9 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     }
     let limit = additive_limit(&[&consume, &insert]);
     Ok(vec![
-        Measured::ratio("drain, one worker", one.clone(), limit, Goal::AtLeast(0.7))
+        Measurement::ratio("drain, one worker", one.clone(), limit, Goal::AtLeast(0.7))
             .with_parts(&[("consume (c)", &consume), ("insert (r)", &insert)]),
-        Measured::ratio("drain, two workers against one", two, one, Goal::AtLeast(1.0)),
+        Measurement::ratio("drain, two workers against one", two, one, Goal::AtLeast(1.0)),
     ])
 }
 

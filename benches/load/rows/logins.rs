@@ -1,6 +1,6 @@
 //! Orders at a fixed rate, alone and while as many people sign in as the machine can bear.
 
-use super::{Bench, Goal, Measured, peak};
+use super::{Bench, Goal, Measurement, peak};
 use crate::{
     client::{Client, Load, Requests, orders, request},
     figures::{Curve, Figure, Times, percentile_ms, times},
@@ -9,15 +9,15 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-const DURING: Duration = Duration::from_secs(6);
+const DURATION: Duration = Duration::from_secs(6);
 /// Concurrent sign-ins: more than are let in.
-const SIGNING_IN: usize = 64;
+const CONCURRENT_LOGINS: usize = 64;
 /// Accounts that sign in: with few, most attempts would be throttled, as guesses at one account are.
 const ACCOUNTS: u64 = 1000;
 /// Pause of a client that was told to come again later, as `Retry-After` asks.
-const REST: Duration = Duration::from_secs(2);
+const LOGIN_PAUSE: Duration = Duration::from_secs(2);
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, rounds } = bench;
     // The machine must have room for logins.
     let rate = peak(stage).await? / 4.0;
@@ -32,10 +32,10 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         let system = stage.scaled_out(1).await?;
         register(stage, &system).await?;
         let load =
-            Load::open(system.serve.address, orders(&system.tokens.guest, stage.drinks()), rate, DURING);
+            Load::open(system.serve.address, orders(&system.tokens.guest, stage.drinks()), rate, DURATION);
         let answers = load.clone().send().await?.only(&[201, 202])?;
         note(&mut alone, &mut all_alone, &answers.times)?;
-        let (answers, logins) = tokio::try_join!(load.clone().send(), storm(&system, REST))?;
+        let (answers, logins) = tokio::try_join!(load.clone().send(), storm(&system, LOGIN_PAUSE))?;
         note(&mut beside, &mut all_beside, &answers.only(&[201, 202])?.times)?;
         let logins = logins.only(&[200, 503])?;
         signed_in.rounds.push(logins.per_second(200));
@@ -45,7 +45,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
         system.stop(stage).await?;
     }
     Ok(vec![
-        Measured::ratio("order p99 beside logins against without", beside, alone, Goal::AtMost(2.0))
+        Measurement::ratio("order p99 beside logins against without", beside, alone, Goal::AtMost(2.0))
             .with_parts(&[
                 ("orders come at", &Figure::single("orders/s", rate)),
                 ("signed in", &signed_in),
@@ -79,7 +79,8 @@ async fn storm(system: &System, rest: Duration) -> Result<crate::client::Answers
         let body = format!(r#"{{"email":"{email}","password":"five limes and a spoon"}}"#);
         request("POST", "/login", None, body)
     });
-    let mut load = Load::closed(system.serve.address, logins, SIGNING_IN, DURING + Duration::from_secs(1));
+    let mut load =
+        Load::closed(system.serve.address, logins, CONCURRENT_LOGINS, DURATION + Duration::from_secs(1));
     load.rest_when_refused = rest;
     load.send().await
 }

@@ -41,7 +41,7 @@ impl Goal {
 
 /// One row of the report.
 #[derive(Debug, Clone, Serialize)]
-pub struct Measured {
+pub struct Measurement {
     /// Name and value of the measurement.
     pub name: String,
     pub value: Figure,
@@ -55,7 +55,7 @@ pub struct Measured {
     pub curves: Vec<Curve>,
 }
 
-impl Measured {
+impl Measurement {
     /// Builds a row whose value is held against a limit.
     pub fn ratio(name: impl Into<String>, value: Figure, limit: Figure, goal: Goal) -> Self {
         let judged = value.per(&limit);
@@ -104,7 +104,7 @@ pub struct Bench<'a> {
     pub rounds: usize,
 }
 
-pub type Measuring<'a> = LocalBoxFuture<'a, Result<Vec<Measured>>>;
+pub type MeasurementFuture<'a> = LocalBoxFuture<'a, Result<Vec<Measurement>>>;
 
 /// A row that can be measured.
 pub struct Row {
@@ -112,7 +112,7 @@ pub struct Row {
     pub what: &'static str,
     /// Takes long, so it is measured only by name.
     pub long: bool,
-    pub run: for<'a> fn(Bench<'a>) -> Measuring<'a>,
+    pub run: for<'a> fn(Bench<'a>) -> MeasurementFuture<'a>,
 }
 
 macro_rules! row {

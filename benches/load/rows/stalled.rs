@@ -1,6 +1,6 @@
 //! Measures the memory of `serve` while the largest number of clients request a route and read nothing, for each route.
 
-use super::{Bench, Goal, Measured, memory::megabytes};
+use super::{Bench, Goal, Measurement, memory::megabytes};
 use crate::{
     figures::Figure,
     harness::{Result, roles::Role, tokens::Tokens},
@@ -18,12 +18,12 @@ use tokio::{
 /// The default limit of connections.
 const CLIENTS: usize = 4096;
 /// Pipelined requests of each client: those behind the first must not be answered.
-const PIPELINED: usize = 8;
+const PIPELINED_REQUESTS: usize = 8;
 /// Receive buffer of a client, small so that little of an answer leaves the server.
-const RECEIVE_BUFFER: u32 = 4096;
+const RECEIVE_BUFFER_BYTES: u32 = 4096;
 /// Time until memory has settled, and the latest: clients that read nothing are cut after 20 s.
-const SETTLED: Duration = Duration::from_secs(2);
-const AT_LATEST: Duration = Duration::from_secs(15);
+const SETTLE_TIME: Duration = Duration::from_secs(2);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Each route and its largest request. The last one is the one that no other bound keeps small.
 const ROUTES: [&str; 15] = [
@@ -44,7 +44,7 @@ const ROUTES: [&str; 15] = [
     "/orders?limit=100",
 ];
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, .. } = bench;
     increase_nofile_limit(u64::MAX)?;
     let [mut before, mut worst] = [(); 2].map(|()| Figure::new("MB"));
@@ -62,7 +62,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
     worst.rounds.push(most);
     let parts: Vec<_> = by_route.iter().map(|(name, figure)| (name.as_str(), figure)).collect();
     Ok(vec![
-        Measured::value(
+        Measurement::value(
             "memory of serve, 4,096 clients that read nothing, the worst route",
             worst,
             Goal::AtMost(768.0),
@@ -77,13 +77,13 @@ async fn stalled(stage: &Stage, route: &str, coding: &str) -> Result<(f64, f64)>
     let no_limits = [("RATE_LIMITS".to_owned(), "off".to_owned())];
     let (mut serve, tokens) = stage.embedded_with(&no_limits).await?;
     fill(&serve, &tokens, stage.drinks()).await?;
-    sleep(SETTLED).await;
+    sleep(SETTLE_TIME).await;
     let idle = megabytes(&serve, "VmRSS:")?;
     let head = format!(
         "GET {route} HTTP/1.1\r\nHost: bar\r\nAccept-Encoding: {coding}\r\nAuthorization: Bearer {}\r\n\r\n",
         admin(&serve).await?
     );
-    let request = head.repeat(PIPELINED);
+    let request = head.repeat(PIPELINED_REQUESTS);
     let mut clients = Vec::with_capacity(CLIENTS);
     for _ in 0..CLIENTS {
         clients.push(ask(&serve, request.as_bytes()).await?);
@@ -106,7 +106,7 @@ async fn admin(serve: &Role) -> Result<String> {
 
 async fn ask(serve: &Role, request: &[u8]) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     let mut client = socket.connect(serve.address).await?;
     client.write_all(request).await?;
     Ok(client)
@@ -116,8 +116,8 @@ async fn ask(serve: &Role, request: &[u8]) -> Result<TcpStream> {
 async fn settled(serve: &Role) -> Result<f64> {
     let begun = Instant::now();
     let mut most = 0.0;
-    while begun.elapsed() < AT_LATEST {
-        sleep(SETTLED).await;
+    while begun.elapsed() < SETTLE_TIMEOUT {
+        sleep(SETTLE_TIME).await;
         let now = megabytes(serve, "VmRSS:")?;
         if now < most * 1.01 {
             break;

@@ -1,6 +1,6 @@
 //! The same requests to a bar with 10,000 recorded orders and to one with 10,000,000, with the same board.
 
-use super::{Bench, Goal, Measured};
+use super::{Bench, Goal, Measurement};
 use crate::{
     client::Client,
     figures::{Curve, Figure, Times, micros, percentile_ms, times},
@@ -10,34 +10,34 @@ use crate::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-const FILL: &str = include_str!("../fill.sql");
-const FEW: u64 = 10_000;
-const MANY: u64 = 10_000_000;
+const FILL_SQL: &str = include_str!("../fill.sql");
+const FEW_ORDERS: u64 = 10_000;
+const MANY_ORDERS: u64 = 10_000_000;
 /// Requests of a kind in a round.
-const LISTS: usize = 1000;
-const MOVES: usize = 500;
+const LIST_REQUESTS: usize = 1000;
+const ACTION_REQUESTS: usize = 500;
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum RequestKind {
     Board,
     Own,
     Next,
     Start,
 }
 
-const KINDS: [(Kind, &str); 4] = [
-    (Kind::Board, "GET /orders, the board"),
-    (Kind::Own, "GET /orders, a customer's own"),
-    (Kind::Next, "POST /orders/next"),
-    (Kind::Start, "POST /orders/{id}/start"),
+const REQUEST_KINDS: [(RequestKind, &str); 4] = [
+    (RequestKind::Board, "GET /orders, the board"),
+    (RequestKind::Own, "GET /orders, a customer's own"),
+    (RequestKind::Next, "POST /orders/next"),
+    (RequestKind::Start, "POST /orders/{id}/start"),
 ];
 
-pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
+pub async fn run(bench: Bench<'_>) -> Result<Vec<Measurement>> {
     let Bench { stage, rounds } = bench;
-    let mut few = Filled::new(stage, FEW).await?;
-    let mut many = Filled::new(stage, MANY).await?;
+    let mut few = FilledBar::new(stage, FEW_ORDERS).await?;
+    let mut many = FilledBar::new(stage, MANY_ORDERS).await?;
     let mut measured = Vec::new();
-    for (kind, name) in KINDS {
+    for (kind, name) in REQUEST_KINDS {
         let [mut few_p99, mut many_p99] = [(); 2].map(|()| Figure::new("ms"));
         let mut all = [times(), times()];
         round(kind, &mut few, &mut many).await?; // plans, caches
@@ -48,10 +48,11 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
             all[0].add(&few_times)?;
             all[1].add(&many_times)?;
         }
-        let curves = [(FEW, &all[0]), (MANY, &all[1])]
+        let curves = [(FEW_ORDERS, &all[0]), (MANY_ORDERS, &all[1])]
             .map(|(count, times)| Curve::of(format!("{name}, {count} orders"), times));
         measured.push(
-            Measured::ratio(format!("{name}, p99"), many_p99, few_p99, Goal::AtMost(1.3)).with_curves(curves),
+            Measurement::ratio(format!("{name}, p99"), many_p99, few_p99, Goal::AtMost(1.3))
+                .with_curves(curves),
         );
     }
     few.stop(stage).await?;
@@ -60,7 +61,7 @@ pub async fn run(bench: Bench<'_>) -> Result<Vec<Measured>> {
 }
 
 /// Sends both bars one request each in turn, so that other load on the machine meets both; then undoes each transition.
-async fn round(kind: Kind, few: &mut Filled, many: &mut Filled) -> Result<[Times; 2]> {
+async fn round(kind: RequestKind, few: &mut FilledBar, many: &mut FilledBar) -> Result<[Times; 2]> {
     let mut times = [times(), times()];
     few.connect().await?;
     many.connect().await?;
@@ -81,7 +82,7 @@ async fn round(kind: Kind, few: &mut Filled, many: &mut Filled) -> Result<[Times
 }
 
 /// Starts a `serve` on a database with this many orders.
-struct Filled {
+struct FilledBar {
     database: String,
     serve: Role,
     tokens: Tokens,
@@ -89,12 +90,12 @@ struct Filled {
     bartender: Client,
 }
 
-impl Filled {
+impl FilledBar {
     async fn new(stage: &mut Stage, orders: u64) -> Result<Self> {
         let database = stage.database().await?;
         let client = stage.client(&database).await?;
         let begun = Instant::now();
-        client.batch_execute(&FILL.replace("{orders}", &orders.to_string())).await?;
+        client.batch_execute(&FILL_SQL.replace("{orders}", &orders.to_string())).await?;
         client.batch_execute("VACUUM ANALYZE").await?;
         println!("    {orders} orders filled in {:.0} s", begun.elapsed().as_secs_f64());
         let (serve, tokens) = stage.recording(&database).await?;
@@ -111,20 +112,22 @@ impl Filled {
     }
 
     /// Returns the paths to request.
-    async fn requests(&mut self, kind: Kind) -> Result<Vec<String>> {
+    async fn requests(&mut self, kind: RequestKind) -> Result<Vec<String>> {
         Ok(match kind {
-            Kind::Board => vec!["/orders?status=pending".to_owned(); LISTS],
-            Kind::Own => vec!["/orders".to_owned(); LISTS],
-            Kind::Next => vec!["/orders/next".to_owned(); MOVES],
-            Kind::Start => self.waiting().await?.iter().map(|id| format!("/orders/{id}/start")).collect(),
+            RequestKind::Board => vec!["/orders?status=pending".to_owned(); LIST_REQUESTS],
+            RequestKind::Own => vec!["/orders".to_owned(); LIST_REQUESTS],
+            RequestKind::Next => vec!["/orders/next".to_owned(); ACTION_REQUESTS],
+            RequestKind::Start => {
+                self.waiting().await?.iter().map(|id| format!("/orders/{id}/start")).collect()
+            }
         })
     }
 
-    async fn timed(&mut self, kind: Kind, path: &str, times: &mut Times) -> Result<Value> {
+    async fn timed(&mut self, kind: RequestKind, path: &str, times: &mut Times) -> Result<Value> {
         let (client, method) = match kind {
-            Kind::Board => (&mut self.bartender, "GET"),
-            Kind::Own => (&mut self.guest, "GET"),
-            Kind::Next | Kind::Start => (&mut self.bartender, "POST"),
+            RequestKind::Board => (&mut self.bartender, "GET"),
+            RequestKind::Own => (&mut self.guest, "GET"),
+            RequestKind::Next | RequestKind::Start => (&mut self.bartender, "POST"),
         };
         let asked = Instant::now();
         let answer = client.expect(200, method, path, String::new()).await?;
@@ -143,7 +146,7 @@ impl Filled {
     async fn waiting(&mut self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         let mut path = "/orders?status=pending&limit=100".to_owned();
-        while found.len() < MOVES {
+        while found.len() < ACTION_REQUESTS {
             let page = self.bartender.expect(200, "GET", &path, String::new()).await?;
             for order in page.get("orders").and_then(Value::as_array).ok_or("no list")? {
                 found.push(order.get("id").and_then(Value::as_str).ok_or("no id")?.to_owned());
@@ -151,7 +154,7 @@ impl Filled {
             let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else { break };
             path = format!("/orders?status=pending&limit=100&cursor={cursor}");
         }
-        found.truncate(MOVES);
+        found.truncate(ACTION_REQUESTS);
         Ok(found)
     }
 

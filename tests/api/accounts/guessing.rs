@@ -1,6 +1,6 @@
 //! Guessing at passwords: wrong ones slow down those that follow, and keep nobody out for good.
 
-use super::{COUNTING, email, login, registration, stranger_at};
+use super::{LOGIN_LIMIT_FLAGS, email, login, registration, stranger_at};
 use crate::support::{
     Bar, DatabaseKind, Person, PostgreSql, Sqlite, bar::SECRET, database::Database, eventually,
     person::Answer,
@@ -15,20 +15,20 @@ use shakerqueue::{
     store::login_attempts::{self, Attempts},
 };
 
-const WRONG: &str = "a wrong password";
-const RIGHT: &str = "a good password";
+const WRONG_PASSWORD: &str = "a wrong password";
+const RIGHT_PASSWORD: &str = "a good password";
 
 /// Wrong passwords before throttling starts. On a slow machine the first delays may be over by the tenth.
-const FREE: usize = 5;
-const SLOWED: usize = FREE + 5;
+const FREE_ATTEMPTS: usize = 5;
+const THROTTLED_ATTEMPTS: usize = FREE_ATTEMPTS + 5;
 
 /// Addresses of the bar's guests and of somebody else.
-const HERE: &str = "127.0.0.1";
-const ELSEWHERE: &str = "203.0.113.7";
+const GUEST_ADDRESS: &str = "127.0.0.1";
+const OTHER_ADDRESS: &str = "203.0.113.7";
 
 /// A bar that counts logins.
 async fn counting(database: DatabaseKind) -> Bar {
-    Bar::open_on(Database::new(database).await, &COUNTING).await
+    Bar::open_on(Database::new(database).await, &LOGIN_LIMIT_FLAGS).await
 }
 
 /// A guest, by the e-mail.
@@ -42,14 +42,14 @@ async fn tries(who: &Person, email: &str, password: &str) -> Answer {
 
 /// Asks until it has to wait: how often it was looked at before.
 async fn until_slowed(mut ask: impl AsyncFnMut() -> Answer, wrong: u16) -> usize {
-    for looked_at in 0..=SLOWED {
+    for looked_at in 0..=THROTTLED_ATTEMPTS {
         let answer = ask().await;
         if answer.status != wrong {
             has_to_wait(&answer);
             return looked_at;
         }
     }
-    panic!("{SLOWED} wrong passwords, and no pause");
+    panic!("{THROTTLED_ATTEMPTS} wrong passwords, and no pause");
 }
 
 /// Records wrong logins from this address, in turn for each of these accounts; the first was `seconds` ago.
@@ -93,9 +93,9 @@ async fn after_some_wrong_passwords_the_next_one_waits_and_the_right_one_ends_it
     let bar = counting(database).await;
     let email = guest(&bar).await;
     for _ in 0..2 {
-        assert!(until_slowed(async || login(&bar, &email, WRONG).await, 401).await >= FREE);
+        assert!(until_slowed(async || login(&bar, &email, WRONG_PASSWORD).await, 401).await >= FREE_ATTEMPTS);
         eventually("the end of the pause", async || {
-            let answer = login(&bar, &email, RIGHT).await;
+            let answer = login(&bar, &email, RIGHT_PASSWORD).await;
             if answer.status == 429 {
                 has_to_wait(&answer);
             }
@@ -104,8 +104,8 @@ async fn after_some_wrong_passwords_the_next_one_waits_and_the_right_one_ends_it
         .await;
     }
     // Whether it is right is not looked at.
-    exhaust(&bar, &email, HERE).await;
-    has_to_wait(&login(&bar, &email, RIGHT).await);
+    exhaust(&bar, &email, GUEST_ADDRESS).await;
+    has_to_wait(&login(&bar, &email, RIGHT_PASSWORD).await);
     bar.close().await;
 }
 
@@ -117,10 +117,10 @@ async fn a_clock_that_was_set_back_makes_no_pause_longer(
     let bar = counting(database).await;
     let email = guest(&bar).await;
     // An hour ahead; the pause after five is 1 s.
-    guess(&bar, std::slice::from_ref(&email), HERE, FREE, -3600).await;
-    has_to_wait(&login(&bar, &email, RIGHT).await);
+    guess(&bar, std::slice::from_ref(&email), GUEST_ADDRESS, FREE_ATTEMPTS, -3600).await;
+    has_to_wait(&login(&bar, &email, RIGHT_PASSWORD).await);
     eventually("the end of the pause", async || {
-        (login(&bar, &email, RIGHT).await.status == 200).then_some(())
+        (login(&bar, &email, RIGHT_PASSWORD).await.status == 200).then_some(())
     })
     .await;
     bar.close().await;
@@ -131,10 +131,11 @@ async fn a_clock_that_was_set_back_makes_no_pause_longer(
 async fn what_was_not_looked_at_did_not_fail(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = counting(database).await;
     let email = guest(&bar).await;
-    guess(&bar, std::slice::from_ref(&email), ELSEWHERE, FREE - 1, 0).await;
-    let attempt = LoginThrottle::new(&SECRET.into(), true).login(&email, HERE.parse().unwrap()).unwrap();
+    guess(&bar, std::slice::from_ref(&email), OTHER_ADDRESS, FREE_ATTEMPTS - 1, 0).await;
+    let attempt =
+        LoginThrottle::new(&SECRET.into(), true).login(&email, GUEST_ADDRESS.parse().unwrap()).unwrap();
     let store = bar.database.store();
-    for _ in 0..2 * FREE {
+    for _ in 0..2 * FREE_ATTEMPTS {
         let attempt = attempt.clone();
         let charging = store.write(async move |conn| {
             let wait = attempt.charge(conn, now()).await?;
@@ -144,7 +145,7 @@ async fn what_was_not_looked_at_did_not_fail(#[values(Sqlite, PostgreSql)] datab
         assert_eq!(charging.await.unwrap(), None);
     }
     store.close();
-    login(&bar, &email, RIGHT).await.expect(200);
+    login(&bar, &email, RIGHT_PASSWORD).await.expect(200);
     bar.close().await;
 }
 
@@ -154,12 +155,12 @@ async fn an_account_that_is_not_there_is_treated_like_one_that_is(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = counting(database).await;
-    let (there, stranger) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+    let (there, stranger) = (guest(&bar).await, stranger_at(&bar, OTHER_ADDRESS));
     let mut told = Vec::new();
     for email in [there.as_str(), "nobody@bar.example", "no address at all"] {
-        exhaust(&bar, email, ELSEWHERE).await;
+        exhaust(&bar, email, OTHER_ADDRESS).await;
         // One address in two ways is one account.
-        let mut answer = tries(&stranger, &email.to_uppercase(), RIGHT).await;
+        let mut answer = tries(&stranger, &email.to_uppercase(), RIGHT_PASSWORD).await;
         has_to_wait(&answer);
         let body = answer.body.as_object_mut().unwrap();
         // How many seconds are left.
@@ -170,7 +171,9 @@ async fn an_account_that_is_not_there_is_treated_like_one_that_is(
     }
     assert!(told.iter().all(|answer| *answer == told[0]), "{told:?}");
     for email in ["nobody2@bar.example", "no address either"] {
-        assert!(until_slowed(async || tries(&stranger, email, WRONG).await, 401).await >= FREE);
+        assert!(
+            until_slowed(async || tries(&stranger, email, WRONG_PASSWORD).await, 401).await >= FREE_ATTEMPTS
+        );
     }
     bar.close().await;
 }
@@ -181,10 +184,10 @@ async fn of_many_guesses_at_once_as_many_are_looked_at_as_one_after_the_other(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = counting(database).await;
-    let (email, stranger) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
-    let answers = join_all((0..25).map(|_| tries(&stranger, &email, WRONG))).await;
+    let (email, stranger) = (guest(&bar).await, stranger_at(&bar, OTHER_ADDRESS));
+    let answers = join_all((0..25).map(|_| tries(&stranger, &email, WRONG_PASSWORD))).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
-    assert!((FREE..=SLOWED).contains(&looked_at), "{answers:?}");
+    assert!((FREE_ATTEMPTS..=THROTTLED_ATTEMPTS).contains(&looked_at), "{answers:?}");
     answers.iter().filter(|answer| answer.status != 401).for_each(has_to_wait);
     bar.close().await;
 }
@@ -195,15 +198,15 @@ async fn whoever_guesses_elsewhere_does_not_keep_the_owner_waiting(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = counting(database).await;
-    let (email, attacker) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
-    exhaust(&bar, &email, ELSEWHERE).await;
+    let (email, attacker) = (guest(&bar).await, stranger_at(&bar, OTHER_ADDRESS));
+    exhaust(&bar, &email, OTHER_ADDRESS).await;
     // The owner has not signed in there.
-    has_to_wait(&tries(&stranger_at(&bar, "203.0.113.8"), &email, RIGHT).await);
-    login(&bar, &email, RIGHT).await.expect(200);
+    has_to_wait(&tries(&stranger_at(&bar, "203.0.113.8"), &email, RIGHT_PASSWORD).await);
+    login(&bar, &email, RIGHT_PASSWORD).await.expect(200);
     // Which gives the attacker nothing.
-    has_to_wait(&tries(&attacker, &email, RIGHT).await);
+    has_to_wait(&tries(&attacker, &email, RIGHT_PASSWORD).await);
     // At the owner's address guesses are as few as anywhere.
-    assert!(until_slowed(async || login(&bar, &email, WRONG).await, 401).await >= FREE);
+    assert!(until_slowed(async || login(&bar, &email, WRONG_PASSWORD).await, 401).await >= FREE_ATTEMPTS);
     bar.close().await;
 }
 
@@ -214,14 +217,15 @@ async fn a_guest_who_is_signed_in_stays_so_whatever_others_guess(
 ) {
     let bar = counting(database).await;
     let ana = "ana@tiki.example";
-    let registered = bar.stranger().post("/register", registration("Ana", ana, RIGHT)).await.expect(201);
-    for address in [HERE, ELSEWHERE] {
+    let registered =
+        bar.stranger().post("/register", registration("Ana", ana, RIGHT_PASSWORD)).await.expect(201);
+    for address in [GUEST_ADDRESS, OTHER_ADDRESS] {
         exhaust(&bar, ana, address).await;
-        has_to_wait(&tries(&stranger_at(&bar, address), ana, RIGHT).await);
+        has_to_wait(&tries(&stranger_at(&bar, address), ana, RIGHT_PASSWORD).await);
     }
     let token = json!({ "refresh_token": registered["refresh_token"] });
     let next = bar.stranger().post("/token/refresh", token).await.expect(200);
-    let change = json!({ "current_password": RIGHT, "new_password": "another good one" });
+    let change = json!({ "current_password": RIGHT_PASSWORD, "new_password": "another good one" });
     bar.holder_of(next["token"].as_str().unwrap()).put("/me/password", change).await.expect(204);
     bar.close().await;
 }
@@ -234,8 +238,11 @@ async fn the_holder_of_a_token_can_not_guess_at_the_password_either(
     let bar = counting(database).await;
     let (guest, other) = (bar.guest().await, bar.guest().await);
     let change = |old: &str| json!({ "current_password": old, "new_password": "another good one" });
-    assert!(until_slowed(async || guest.put("/me/password", change(WRONG)).await, 403).await >= FREE);
-    other.put("/me/password", change(RIGHT)).await.expect(204);
+    assert!(
+        until_slowed(async || guest.put("/me/password", change(WRONG_PASSWORD)).await, 403).await
+            >= FREE_ATTEMPTS
+    );
+    other.put("/me/password", change(RIGHT_PASSWORD)).await.expect(204);
     bar.close().await;
 }
 
@@ -245,26 +252,26 @@ async fn an_address_that_tries_many_accounts_waits_but_for_those_known_there(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = counting(database).await;
-    let (email, attacker) = (guest(&bar).await, stranger_at(&bar, ELSEWHERE));
+    let (email, attacker) = (guest(&bar).await, stranger_at(&bar, OTHER_ADDRESS));
     let many: Vec<_> = (0..105).map(|number| format!("{number}@bar.example")).collect();
-    for address in [HERE, ELSEWHERE] {
+    for address in [GUEST_ADDRESS, OTHER_ADDRESS] {
         guess(&bar, &many, address, 99, 0).await;
         let (stranger, mut others) = (stranger_at(&bar, address), 0..);
         let slowed = until_slowed(
-            async || tries(&stranger, &format!("other{:?}@bar.example", others.next()), WRONG).await,
+            async || tries(&stranger, &format!("other{:?}@bar.example", others.next()), WRONG_PASSWORD).await,
             401,
         );
         assert!(slowed.await >= 1);
         // As if the longest pause had begun.
         guess(&bar, &many, address, 105, 1 + 2 + 4 + 8 + 16).await;
-        has_to_wait(&tries(&stranger, "a.third@bar.example", WRONG).await);
+        has_to_wait(&tries(&stranger, "a.third@bar.example", WRONG_PASSWORD).await);
     }
-    has_to_wait(&tries(&attacker, &email, RIGHT).await);
-    login(&bar, &email, RIGHT).await.expect(200);
+    has_to_wait(&tries(&attacker, &email, RIGHT_PASSWORD).await);
+    login(&bar, &email, RIGHT_PASSWORD).await.expect(200);
     // To know a password of one's own gives no more guesses at others.
-    has_to_wait(&login(&bar, "a.third@bar.example", WRONG).await);
+    has_to_wait(&login(&bar, "a.third@bar.example", WRONG_PASSWORD).await);
     let third = stranger_at(&bar, "203.0.113.8");
-    tries(&third, "a.third@bar.example", WRONG).await.expect_problem(401, "wrong-password");
+    tries(&third, "a.third@bar.example", WRONG_PASSWORD).await.expect_problem(401, "wrong-password");
     bar.close().await;
 }
 
@@ -288,18 +295,19 @@ async fn what_means_nothing_any_more_is_forgotten(#[values(Sqlite, PostgreSql)] 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_count_at_every_serve_and_after_a_restart() {
     let here = counting(PostgreSql).await;
-    let there = Bar::open_on(here.database.lent(), &COUNTING).await;
-    let (email, attacker) = (guest(&here).await, stranger_at(&here, ELSEWHERE));
+    let there = Bar::open_on(here.database.lent(), &LOGIN_LIMIT_FLAGS).await;
+    let (email, attacker) = (guest(&here).await, stranger_at(&here, OTHER_ADDRESS));
     let mut both = [attacker.at(&here.url), attacker.at(&there.url)].into_iter().cycle();
-    let looked_at = until_slowed(async || tries(&both.next().unwrap(), &email, WRONG).await, 401).await;
-    assert!(looked_at >= FREE);
-    exhaust(&here, &email, ELSEWHERE).await;
+    let looked_at =
+        until_slowed(async || tries(&both.next().unwrap(), &email, WRONG_PASSWORD).await, 401).await;
+    assert!(looked_at >= FREE_ATTEMPTS);
+    exhaust(&here, &email, OTHER_ADDRESS).await;
     for url in [&here.url, &there.url] {
-        has_to_wait(&tries(&attacker.at(url), &email, RIGHT).await);
+        has_to_wait(&tries(&attacker.at(url), &email, RIGHT_PASSWORD).await);
     }
     there.close().await;
-    let later = Bar::open_on(here.shut().await, &COUNTING).await;
-    has_to_wait(&tries(&attacker.at(&later.url), &email, RIGHT).await);
+    let later = Bar::open_on(here.shut().await, &LOGIN_LIMIT_FLAGS).await;
+    has_to_wait(&tries(&attacker.at(&later.url), &email, RIGHT_PASSWORD).await);
     later.close().await;
 }
 
@@ -307,9 +315,9 @@ async fn failures_count_at_every_serve_and_after_a_restart() {
 async fn load_tests_can_switch_it_off() {
     let bar = Bar::open(Sqlite).await;
     let email = guest(&bar).await;
-    for _ in 0..2 * SLOWED {
-        login(&bar, &email, WRONG).await.expect_problem(401, "wrong-password");
+    for _ in 0..2 * THROTTLED_ATTEMPTS {
+        login(&bar, &email, WRONG_PASSWORD).await.expect_problem(401, "wrong-password");
     }
-    login(&bar, &email, RIGHT).await.expect(200);
+    login(&bar, &email, RIGHT_PASSWORD).await.expect(200);
     bar.close().await;
 }

@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 /// From whom upwards a route may be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+enum LowestRole {
     All,
     SignedIn,
     Staff,
     Admins,
 }
-use Who::{Admins, All, SignedIn, Staff};
+use LowestRole::{Admins, All, SignedIn, Staff};
 
 /// Every route. A new one has to be written down here, with who may call it.
-const ROUTES: &[(&str, &str, Who)] = &[
+const ROUTES: &[(&str, &str, LowestRole)] = &[
     ("GET", "/healthz", All),
     ("GET", "/metrics", All),
     ("GET", "/readyz", All),

@@ -1,6 +1,6 @@
 //! Timing of wrong passwords: it does not reveal if an account exists.
 
-use super::{COUNTING, registration, stranger_at};
+use super::{LOGIN_LIMIT_FLAGS, registration, stranger_at};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite};
 use rstest::rstest;
 use serde_json::json;
@@ -14,12 +14,12 @@ const ROUNDS: usize = 16;
 /// Repetitions of the whole measurement. A busy machine may favour one kind once; only a defect does so each time.
 const MAX_ATTEMPTS: u8 = 3;
 /// States of the account whose password is wrong. The others are compared with the first.
-const KINDS: [&str; 3] = ["nobody", "current", "outdated"];
+const ACCOUNT_STATES: [&str; 3] = ["nobody", "current", "outdated"];
 /// Each step doubles the work.
-const COST: &str = "7";
+const BCRYPT_COST: &str = "7";
 
 /// Wrong ones: the second is looked at in two forms, as it was typed and normalized.
-const WRONG: [&str; 2] = ["a wrong password", "a wro\u{308}ng password"];
+const WRONG_PASSWORDS: [&str; 2] = ["a wrong password", "a wro\u{308}ng password"];
 
 async fn wrong(who: &Person, email: &str, password: &str) -> Duration {
     let began = Instant::now();
@@ -36,10 +36,10 @@ async fn measure(bar: &Bar, number: u8, password: &str) -> [Vec<Duration>; 3] {
     let mut times = [const { Vec::new() }; 3];
     wrong(&stranger, "warming.up@bar.example", password).await;
     for round in 0..ROUNDS {
-        for place in 0..KINDS.len() {
+        for place in 0..ACCOUNT_STATES.len() {
             // Each kind comes first, second and last equally often.
-            let kind = (place + round) % KINDS.len();
-            let email = format!("{}{round}@bar.example", KINDS[kind]);
+            let kind = (place + round) % ACCOUNT_STATES.len();
+            let email = format!("{}{round}@bar.example", ACCOUNT_STATES[kind]);
             times[kind].push(wrong(&stranger, &email, password).await);
         }
     }
@@ -71,7 +71,11 @@ async fn nobody_learns_from_the_time_whether_there_is_an_account(
 ) {
     let bar = Bar::open(database).await;
     // Made at the least cost, and looked at where it has risen.
-    let dearer = Bar::open_on(bar.database.lent(), &[&COUNTING[..], &["--bcrypt-cost", COST]].concat()).await;
+    let dearer = Bar::open_on(
+        bar.database.lent(),
+        &[&LOGIN_LIMIT_FLAGS[..], &["--bcrypt-cost", BCRYPT_COST]].concat(),
+    )
+    .await;
     for (kind, at) in [("current", &dearer), ("outdated", &bar)] {
         for round in 0..ROUNDS {
             let account =
@@ -79,7 +83,7 @@ async fn nobody_learns_from_the_time_whether_there_is_an_account(
             at.stranger().post("/register", account).await.expect(201);
         }
     }
-    for (password, first) in WRONG.into_iter().zip([1, 1 + MAX_ATTEMPTS]) {
+    for (password, first) in WRONG_PASSWORDS.into_iter().zip([1, 1 + MAX_ATTEMPTS]) {
         let mut told: Vec<Vec<String>> = Vec::new();
         for number in first..first + MAX_ATTEMPTS {
             let [nobody, known @ ..] = measure(&dearer, number, password).await;

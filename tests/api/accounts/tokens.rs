@@ -14,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// Encoded headers: `{"alg":"none","typ":"JWT"}` and `{"alg":"RS256","typ":"JWT"}`.
-const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
-const RS256: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+const NONE_HEADER: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+const RS256_HEADER: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// Builds the header of the bar's own tokens.
 fn own_header(algorithm: Algorithm) -> Header {
@@ -104,11 +104,11 @@ fn malformed(good: &Value) -> Vec<(&'static str, String)> {
     vec![
         ("with a raised role", format!("{header}.{raised}.{signature}")),
         ("signed by someone else", format!("{header}.{raised}.{not_ours}")),
-        ("unsigned", format!("{NONE}.{payload}.")),
-        ("unsigned with a signature", format!("{NONE}.{payload}.{signature}")),
+        ("unsigned", format!("{NONE_HEADER}.{payload}.")),
+        ("unsigned with a signature", format!("{NONE_HEADER}.{payload}.{signature}")),
         ("without its signature", format!("{header}.{payload}.")),
         ("without its signature's dot", format!("{header}.{payload}")),
-        ("that says it is RS256", format!("{RS256}.{payload}.{signature}")),
+        ("that says it is RS256", format!("{RS256_HEADER}.{payload}.{signature}")),
         ("of another type", headed(Header { typ: Some("JWT".into()), ..own() })),
         ("of no type", headed(Header { typ: None, ..own() })),
         ("by no key", headed(Header { kid: None, ..own() })),
@@ -191,14 +191,14 @@ async fn a_token_of_an_account_that_is_not_here_is_none(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_is_replaced_without_signing_anybody_out() {
-    const NEW: &str = "the secret of the next quarter, long enough";
+    const NEW_SECRET: &str = "the secret of the next quarter, long enough";
     let database = Database::new(PostgreSql).await;
     let with = async |flags: &[&str]| Bar::open_on(database.lent(), flags).await;
     // As they run beside each other while an operator goes from one to the next.
     let old = with(&[]).await;
-    let prepared = with(&["--jwt-previous-secrets", NEW]).await;
-    let changed = with(&["--jwt-secret", NEW, "--jwt-previous-secrets", SECRET]).await;
-    let done = with(&["--jwt-secret", NEW, "--jwt-previous-secrets", ""]).await;
+    let prepared = with(&["--jwt-previous-secrets", NEW_SECRET]).await;
+    let changed = with(&["--jwt-secret", NEW_SECRET, "--jwt-previous-secrets", SECRET]).await;
+    let done = with(&["--jwt-secret", NEW_SECRET, "--jwt-previous-secrets", ""]).await;
     let (before, after) = (old.customer().await, changed.customer().await);
     for (bar, before_counts, after_counts) in
         [(&old, true, false), (&prepared, true, true), (&changed, true, true), (&done, false, true)]

@@ -7,10 +7,10 @@ use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_there_is_a_404_that_says_so() {
-    const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
+    const UNKNOWN_ID: &str = "00000000-0000-7000-8000-000000000000";
     let bar = Bar::open(Sqlite).await;
     let admin = bar.admin().await;
-    let nobody = |path: &str| path.replace("NOBODY", NOBODY);
+    let nobody = |path: &str| path.replace("NOBODY", UNKNOWN_ID);
     let paths = [
         ("GET", "/nothing"),
         ("POST", "/nothing"),
@@ -41,7 +41,7 @@ async fn what_is_not_there_is_a_404_that_says_so() {
         .map(|(method, path)| (admin.request(method.parse().unwrap(), &nobody(path)), 404, "not-found", ""));
     are_refused(&bar, cases).await;
     let mut cases = Vec::new();
-    for id in ["7", NOBODY] {
+    for id in ["7", UNKNOWN_ID] {
         let put = |path: &str| admin.request(Method::PUT, path).header("If-Match", "*");
         let patched = admin.request(Method::PATCH, &format!("/users/{id}")).header("If-Match", "*");
         let patched = patched.json(&json!({ "active": false }));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// An error without a kind, as a fault in the database itself would be.
-const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
     CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
 
@@ -17,7 +17,7 @@ async fn an_order_that_the_database_fails_on_is_set_apart() {
     let bar = Installation::new().await;
     let (serve, url) = bar.serve().await;
     let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.unwrap();
     let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
     for _ in 0..20 {
         guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(202);
@@ -53,7 +53,7 @@ async fn what_travelled_with_bad_orders_is_stored() {
     let bar = Installation::new().await;
     let (serve, url) = bar.serve().await;
     let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.unwrap();
     let orders = (0..200).map(|number| {
         let note = if number % 20 == 0 { "poison" } else { "good" };
         guest.post("/orders", json!({ "recipe": "Negroni", "note": note }))
@@ -85,7 +85,7 @@ async fn an_order_that_waits_to_be_tried_again_outlives_its_worker() {
     let bar = Installation::new().await;
     let (serve, url) = bar.serve().await;
     let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.unwrap();
     let poison = guest.post("/orders", json!({ "recipe": "Negroni", "note": "poison" })).await.expect(202);
     let worker = bar.work_with(&[("RETRY_SECONDS", "3,1,1")]).await;
     eventually("the order to wait for its next attempt", async || {
@@ -197,7 +197,7 @@ async fn what_is_of_an_unknown_content_type_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_again_with_others_is_not_put_off_besides() {
-    const AFTER: &str = "orders.after.600000ms";
+    const RETRY_QUEUE: &str = "orders.after.600000ms";
     let bar = Installation::new().await;
     let (serve, url) = bar.serve().await;
     let admin = bar.sign_in(&url, "admin@example.com").await;
@@ -211,7 +211,7 @@ async fn what_comes_again_with_others_is_not_put_off_besides() {
 
     // A database that takes no order: the worker holds the message, and gives it back when it ends.
     let database = bar.database.client().await;
-    database.batch_execute(&FAULT.replace("NEW.note = 'poison'", "true")).await.unwrap();
+    database.batch_execute(&FAULT_TRIGGER.replace("NEW.note = 'poison'", "true")).await.unwrap();
     broker::publish_as(&bar.prefix.name, Uuid::now_v7(), "application/json-seq", bundle).await;
     let retries = [("RETRY_SECONDS", "600")];
     let worker = bar.work_with(&retries).await;
@@ -221,12 +221,12 @@ async fn what_comes_again_with_others_is_not_put_off_besides() {
     .await;
     worker.stop().await;
     assert_eq!(broker::depth(&bar.prefix.name, "orders").await, Some(1), "it is back");
-    assert_eq!(broker::depth(&bar.prefix.name, AFTER).await, None, "nothing is put off yet");
+    assert_eq!(broker::depth(&bar.prefix.name, RETRY_QUEUE).await, None, "nothing is put off yet");
 
     database.batch_execute("DROP TRIGGER fault ON orders").await.unwrap();
     let worker = bar.work_with(&retries).await;
     eventually("the one to be stored and the other to be put off", async || {
-        let found = (bar.database.count("orders").await, broker::depth(&bar.prefix.name, AFTER).await);
+        let found = (bar.database.count("orders").await, broker::depth(&bar.prefix.name, RETRY_QUEUE).await);
         (found == (1, Some(1))).then_some(())
     })
     .await;
@@ -234,6 +234,6 @@ async fn what_comes_again_with_others_is_not_put_off_besides() {
 
     worker.stop().await;
     serve.stop().await;
-    broker::delete_queues(&bar.prefix.name, &[AFTER]).await;
+    broker::delete_queues(&bar.prefix.name, &[RETRY_QUEUE]).await;
     bar.prefix.clear().await;
 }

@@ -6,7 +6,7 @@ use regex::Regex;
 use std::{path::Path, process::Command};
 
 /// A walk-through runs all blocks of this document, in order.
-pub const API: &str = "docs/api.md";
+pub const API_DOCUMENT: &str = "docs/api.md";
 
 /// Blocks that no test runs: a text of each, and the reason.
 const EXEMPT: [(&str, &str); 2] = [
@@ -47,9 +47,9 @@ pub fn blocks(document: impl AsRef<Path>) -> Vec<Block> {
     parse(&read(document))
 }
 
-/// The only block of all documents with this text, not counting those of [`API`]. It may move to another document.
+/// The only block of all documents with this text, not counting those of [`API_DOCUMENT`]. It may move to another document.
 pub fn block(text: &str) -> Block {
-    let documents = documents().into_iter().filter(|path| name(path) != API);
+    let documents = documents().into_iter().filter(|path| name(path) != API_DOCUMENT);
     let mut found: Vec<_> =
         documents.flat_map(blocks).filter(|block| block.commands.contains(text)).collect();
     assert_eq!(found.len(), 1, "blocks with {text:?}: {found:?}");
@@ -105,7 +105,7 @@ fn every_block_of_commands_is_run_or_exempt() {
     for text in exempt {
         block(text);
     }
-    for path in documents().into_iter().filter(|path| name(path) != API) {
+    for path in documents().into_iter().filter(|path| name(path) != API_DOCUMENT) {
         for Block { commands, .. } in blocks(&path) {
             let known = run.iter().chain(&exempt).any(|text| commands.contains(text));
             assert!(known, "{}: no test runs this block, see EXEMPT:\n{commands}", name(&path));

@@ -33,11 +33,11 @@ const REQUIRED: [&str; 17] = [
 const STATUSES: [&str; 5] = ["yes", "partly", "no", "operator", "n/a"];
 
 /// A requirement: chapter, section, number.
-type Number = [u32; 3];
+type RequirementNumber = [u32; 3];
 
 /// An entry of the list: the requirements it is about, their status, and what shows it.
 struct Entry {
-    about: Vec<Number>,
+    about: Vec<RequirementNumber>,
     status: String,
     shown_by: String,
     text: String,
@@ -52,7 +52,7 @@ fn range(text: &str) -> RangeInclusive<u32> {
     first.parse().expect("a number")..=last.parse().expect("a number")
 }
 
-fn required() -> BTreeSet<Number> {
+fn required() -> BTreeSet<RequirementNumber> {
     let sections = REQUIRED.iter().zip(1..).flat_map(|(sections, chapter)| {
         sections.split(' ').map(move |section| (chapter, section.split_once(':').expect("a section")))
     });
@@ -65,7 +65,7 @@ fn required() -> BTreeSet<Number> {
 }
 
 /// The requirements that an entry names: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
-fn named(cell: &str) -> Vec<Number> {
+fn named(cell: &str) -> Vec<RequirementNumber> {
     let all = required();
     let mut named = Vec::new();
     for part in cell.split(", ") {
@@ -169,7 +169,8 @@ fn module_files(path: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_requirement_is_listed_once() {
-    let mut counted: BTreeMap<Number, usize> = required().into_iter().map(|number| (number, 0)).collect();
+    let mut counted: BTreeMap<RequirementNumber, usize> =
+        required().into_iter().map(|number| (number, 0)).collect();
     assert_eq!(counted.len(), 253);
     for entry in entries(&document()) {
         for number in entry.about {
@@ -247,7 +248,7 @@ fn the_checks_see_what_is_not_there() {
 }
 
 /// Forbidden actions of `src`, and the words that show them.
-const NEVER: [(&str, &[&str]); 3] = [
+const FORBIDDEN_CALLS: [(&str, &[&str]); 3] = [
     ("starts other programs", &["process::Command"]),
     ("asks other servers", &["reqwest", "hyper::client", "ureq"]),
     ("turns a check of types off", &["unsafe {", "transmute"]),
@@ -275,7 +276,7 @@ fn the_program_starts_no_other_and_fetches_nothing() {
             ]
             .iter()
             .any(|file| path.ends_with(file));
-            for (what, words) in NEVER {
+            for (what, words) in FORBIDDEN_CALLS {
                 let found = words.iter().find(|word| text.contains(**word));
                 assert!(found.is_none() || is_meant, "{} {what}: {found:?}", path.display());
             }

@@ -38,12 +38,12 @@ async fn every_answer_tells_browsers_to_be_careful() {
 async fn preflight(bar: &Bar, origin: &str) -> Answer {
     let request = bar.stranger().request(Method::OPTIONS, "/orders").header("Origin", origin);
     let request = request.header("Access-Control-Request-Method", "POST");
-    send(request.header("Access-Control-Request-Headers", SENT)).await
+    send(request.header("Access-Control-Request-Headers", REQUEST_HEADERS)).await
 }
 
 /// Headers that the API reads, and those that libraries in pages add for traces, error reports and analytics, and
 /// against caches.
-const SENT: &str = "accept,accept-language,authorization,cache-control,content-type,idempotency-key,if-match,if-none-match,prefer,\
+const REQUEST_HEADERS: &str = "accept,accept-language,authorization,cache-control,content-type,idempotency-key,if-match,if-none-match,prefer,\
                     x-request-id,baggage,traceparent,tracestate,sentry-trace,b3,x-b3-traceid,uber-trace-id,request-id,newrelic,\
                     x-datadog-trace-id,x-datadog-parent-id,elastic-apm-traceparent,x-requested-with,pragma";
 
@@ -77,7 +77,7 @@ async fn named_origins_are_let_in() {
         assert_eq!(before.header("access-control-allow-credentials"), None);
         let allowed = before.header("access-control-allow-headers").unwrap();
         assert!(
-            SENT.split(',').all(|sent| allowed.split(',').any(|allowed| allowed.trim() == sent)),
+            REQUEST_HEADERS.split(',').all(|sent| allowed.split(',').any(|allowed| allowed.trim() == sent)),
             "{allowed}"
         );
         let methods = before.header("access-control-allow-methods").unwrap();

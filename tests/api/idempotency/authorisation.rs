@@ -21,11 +21,11 @@ async fn guest(bar: &Bar) -> (Person, String) {
 }
 
 /// Everything that is done once under a key, by somebody who is staff, about somebody else's orders.
-struct Work {
+struct KeyedRequests {
     paths: Vec<(&'static str, String, Value)>,
 }
 
-impl Work {
+impl KeyedRequests {
     async fn of(guest: &Person, guest_account: &str) -> Self {
         let [cancelled, started, _] =
             [guest.order("Negroni").await, guest.order("Negroni").await, guest.order("Mojito").await];
@@ -68,7 +68,7 @@ async fn what_staff_were_answered_is_not_told_once_they_are_staff_no_more(
     let bar = Bar::open(database).await;
     let ((ana, account), (guest, guest_account)) = (guest(&bar).await, guest(&bar).await);
     change(&bar, &account, json!({ "role": "employee" })).await;
-    let work = Work::of(&guest, &guest_account).await;
+    let work = KeyedRequests::of(&guest, &guest_account).await;
     let first = work.ask(&ana).await;
     for (key, answer) in &first {
         assert!([200, 201].contains(&answer.status), "{key}: {answer:?}");
@@ -105,7 +105,7 @@ async fn who_is_switched_off_or_signed_out_is_told_nothing(
     let bar = Bar::open(database).await;
     let ((ana, account), (guest, guest_account)) = (guest(&bar).await, guest(&bar).await);
     change(&bar, &account, json!({ "role": "employee" })).await;
-    let work = Work::of(&guest, &guest_account).await;
+    let work = KeyedRequests::of(&guest, &guest_account).await;
     work.ask(&ana).await;
     let own = guest.order("Negroni").await;
     let cancel = format!("/orders/{}/cancel", id(&own));

@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Limits so low that each is used up at once.
-const FEW: &str = "ordering-address=3,reading-address=3,writing-address=3,refresh-address=3,login-address=3,\
+const LOW_RATE_LIMITS: &str = "ordering-address=3,reading-address=3,writing-address=3,refresh-address=3,login-address=3,\
                    registration-address=3";
 
 /// A guest with an account, what it signs in with, and the refresh token of its session.
@@ -79,7 +79,7 @@ async fn ask(who: &Person, method: &Method, path: &str, body: &Value) -> Answer 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_comes_without_a_token_spends_nothing_that_guests_share() {
-    let bar = with_limits(FEW, &[]).await;
+    let bar = with_limits(LOW_RATE_LIMITS, &[]).await;
     let guest = guest(&bar).await;
     for (method, path, body, status) in rubbish() {
         for _ in 0..10 {

@@ -163,7 +163,7 @@ async fn no_handshake_of_an_attacker_is_a_line() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_with_5xx_are_lines_up_to_a_bound_and_counted_beyond_it() {
-    const ASKED: usize = 300;
+    const REQUESTS: usize = 300;
     let (bar, log) = (Installation::new().await, Log::new());
     let environment = [&bar.environment()[..], &[("RUST_LOG", ""), ("LOG_FORMAT", "json")]].concat();
     let (role, url) = bar.serve_role(Role::start_logging_to(log.file(), &["serve"], &environment)).await;
@@ -171,13 +171,13 @@ async fn answers_with_5xx_are_lines_up_to_a_bound_and_counted_beyond_it() {
     bar.database.take_down().await;
     guest.get("/orders").await.expect_problem(503, "unavailable");
     // All at once: on a slow machine as many more lines are allowed meanwhile as it takes seconds.
-    for answer in join_all((0..ASKED).map(|_| guest.get("/orders"))).await {
+    for answer in join_all((0..REQUESTS).map(|_| guest.get("/orders"))).await {
         answer.expect_problem(503, "unavailable");
     }
     let unlogged = counter(&url, "shakerqueue_http_unlogged_answers_total").await;
     role.stop().await;
     let lines = log.objects().into_iter().filter(|line| line["target"] == "access").count();
-    assert!((100..ASKED).contains(&lines), "{lines} lines");
+    assert!((100..REQUESTS).contains(&lines), "{lines} lines");
     assert!(unlogged > 0.0);
     bar.prefix.clear().await;
 }

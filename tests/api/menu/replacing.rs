@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use shakerqueue::{domain::recipe::PreparationSeconds, store::recipes};
 
-const READ_ONLY: [&str; 5] = ["available", "created_at", "id", "priority", "updated_at"];
+const READ_ONLY_FIELDS: [&str; 5] = ["available", "created_at", "id", "priority", "updated_at"];
 
 /// The time that is stored for a drink, if it has one of its own.
 async fn own_seconds(bar: &Bar, name: &str) -> Option<u16> {
@@ -58,7 +58,7 @@ async fn what_was_read_can_be_changed_and_written_back(#[values(Sqlite, PostgreS
     assert_eq!(shown, (&json!("Bar Water"), &json!("a straw"), &json!(15)));
     let mut recipe = written;
     recipe["preparation_seconds"] = Value::Null;
-    for field in READ_ONLY {
+    for field in READ_ONLY_FIELDS {
         recipe[field] = json!("");
     }
     let written = staff.put(&path, recipe).await.expect(200);
@@ -81,7 +81,7 @@ async fn a_field_that_only_the_bar_sets_is_refused_where_it_differs(
     others["updated_at"] = json!("2026-01-01T00:00:00Z");
     assert_ne!(others["priority"], read["priority"]);
     let mut all = read.clone();
-    for field in READ_ONLY {
+    for field in READ_ONLY_FIELDS {
         let mut recipe = read.clone();
         recipe[field] = others[field].clone();
         all[field] = others[field].clone();
@@ -98,7 +98,7 @@ async fn a_field_that_only_the_bar_sets_is_refused_where_it_differs(
     let mut named: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|error| &error["field"]).collect();
     named.sort_by_key(|field| field.as_str());
-    assert_eq!(named, READ_ONLY);
+    assert_eq!(named, READ_ONLY_FIELDS);
     assert!(problem["detail"].as_str().unwrap().contains("/availability"), "{problem}");
     assert_eq!(staff.get("/recipes/negroni").await.expect(200), read, "nothing was done");
     assert_eq!(admin.get("/audit?action=recipe_replaced").await.expect(200)["entries"], json!([]));

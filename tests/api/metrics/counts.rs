@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::json;
 
 /// A trigger that lets no order with this note be stored, for a reason that may pass.
-const FAULT: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
     CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
 
@@ -49,7 +49,7 @@ async fn orders_are_counted_where_they_pass() {
         Role::start(&["work"], &[&bar.environment()[..], &[("ADMIN_ADDR", "127.0.0.1:0")]].concat());
     let admin = work.admin_url().await;
     let guest = bar.sign_in(&url, "user@example.com").await;
-    bar.database.client().await.batch_execute(FAULT).await.unwrap();
+    bar.database.client().await.batch_execute(FAULT_TRIGGER).await.unwrap();
 
     place_orders(&guest).await;
     becomes(&admin, "shakerqueue_dead_letters_created_total", 1.0).await;

@@ -15,7 +15,7 @@ use std::{
 
 /// A metric as the page has it.
 #[derive(Debug)]
-struct Described {
+struct DescribedMetric {
     name: String,
     kind: String,
     /// By label; no values where they are not known beforehand.
@@ -32,7 +32,7 @@ fn quoted(text: &str) -> impl Iterator<Item = String> {
 
 /// Reads an item: `name` (kind; roles): about it. Label `label`: `value`, `value`. The values may follow as a list instead,
 /// each before its meaning; labels without known values stand behind "Labels:".
-fn described_in(item: &str, of_the_broker: bool) -> Described {
+fn described_in(item: &str, of_the_broker: bool) -> DescribedMetric {
     let (text, values) = item.split_once("\n  - ").unwrap_or((item, ""));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (head, about) = text.split_once("): ").expect(item);
@@ -48,7 +48,7 @@ fn described_in(item: &str, of_the_broker: bool) -> Described {
         let labels = about.split_once("Labels: ").map_or("", |(_, labels)| labels);
         quoted(labels).map(|label| (label, BTreeSet::new())).collect()
     };
-    Described {
+    DescribedMetric {
         name: quoted(name).next().expect(item),
         kind: kind.to_owned(),
         labels,
@@ -57,7 +57,7 @@ fn described_in(item: &str, of_the_broker: bool) -> Described {
     }
 }
 
-fn page() -> Vec<Described> {
+fn page() -> Vec<DescribedMetric> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
     let page = fs::read_to_string(page).expect("the page");
     let mut described = Vec::new();

@@ -3,7 +3,7 @@
 use super::{document, operations, within};
 use serde_json::Value;
 
-const COMBINED: [&str; 3] = ["oneOf", "anyOf", "allOf"];
+const COMBINING_KEYWORDS: [&str; 3] = ["oneOf", "anyOf", "allOf"];
 
 /// A name as it is written in Python.
 fn in_snake_case(name: &str) -> String {
@@ -19,7 +19,7 @@ fn in_snake_case(name: &str) -> String {
 
 /// Recognises a schema without references.
 fn is_whole(schema: &Value) -> bool {
-    let combined = COMBINED.iter().any(|keyword| schema[keyword].is_array());
+    let combined = COMBINING_KEYWORDS.iter().any(|keyword| schema[keyword].is_array());
     let anything = schema.as_object().unwrap().keys().all(|keyword| keyword == "description");
     let said = schema["$ref"].is_string() || !schema["type"].is_null() || combined || anything;
     let is = |kind: &str| {
@@ -40,7 +40,7 @@ fn every_schema_is_whole() {
     while let Some(schema) = schemas.pop() {
         looked_at += 1;
         assert!(is_whole(schema), "a fragment: {schema}");
-        for keyword in COMBINED {
+        for keyword in COMBINING_KEYWORDS {
             let choices = schema[keyword].as_array();
             assert!(choices.is_none_or(|choices| choices.len() > 1), "a choice of one: {schema}");
             schemas.extend(choices.into_iter().flatten());
@@ -60,7 +60,9 @@ fn every_json_body_and_every_union_of_objects_has_names() {
         }
     }
     for value in within(&document) {
-        for choice in COMBINED.iter().flat_map(|keyword| value[keyword].as_array().into_iter().flatten()) {
+        for choice in
+            COMBINING_KEYWORDS.iter().flat_map(|keyword| value[keyword].as_array().into_iter().flatten())
+        {
             assert_ne!(choice["type"], "object", "without a name: {choice}");
         }
     }

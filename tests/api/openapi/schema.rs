@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Keywords that describe, or that other tests check.
-const REMARKS: &[&str] =
+const DESCRIPTIVE_KEYWORDS: &[&str] =
     &["description", "examples", "default", "writeOnly", "readOnly", "title", "properties"];
 
 /// Returns the first difference between a value and the schema.
@@ -69,7 +69,7 @@ fn broken(document: &Value, schema: &Value, keyword: &str, says: &Value, value: 
         }
         "format" => value.as_str().is_some_and(|text| !is_formatted(says.as_str().unwrap(), text)),
         _ => {
-            assert!(REMARKS.contains(&keyword), "this test does not know {keyword}");
+            assert!(DESCRIPTIVE_KEYWORDS.contains(&keyword), "this test does not know {keyword}");
             false
         }
     }

@@ -12,21 +12,21 @@ use serde_json::json;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The file whose statements are written down: other tests in this process have theirs.
-static FILE: OnceLock<String> = OnceLock::new();
+static RECORDED_FILE: OnceLock<String> = OnceLock::new();
 
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Records the statements of one connection.
 #[derive(Default)]
-struct Listener {
+struct StatementRecorder {
     concerned: bool,
 }
 
-impl Instrumentation for Listener {
+impl Instrumentation for StatementRecorder {
     fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
         match event {
             InstrumentationEvent::StartEstablishConnection { url, .. } => {
-                self.concerned = FILE.get().is_some_and(|file| file == url);
+                self.concerned = RECORDED_FILE.get().is_some_and(|file| file == url);
             }
             InstrumentationEvent::StartQuery { query, .. } if self.concerned => {
                 STATEMENTS.lock().unwrap_or_else(PoisonError::into_inner).push(query.to_string());
@@ -42,14 +42,15 @@ fn heard() -> Vec<String> {
 }
 
 #[derive(QueryableByName)]
-struct Step {
+struct PlanStep {
     #[diesel(sql_type = diesel::sql_types::Text)]
     detail: String,
 }
 
 /// Returns what is wrong with SQLite's plan for a statement of a request.
 fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<String> {
-    let plan: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");
+    let plan: Vec<PlanStep> =
+        sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");
     let plan: Vec<String> = plan.into_iter().map(|step| step.detail).collect();
     let has = |part: &str| plan.iter().any(|step| step.contains(part));
     let of = |part: &str| path.contains(part);
@@ -101,8 +102,8 @@ async fn orders(guest: &Person, bartender: &Person) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_statement_reads_all_orders() {
     let database = Database::file();
-    let file = FILE.get_or_init(|| database.url.trim_start_matches("sqlite://").to_owned());
-    set_default_instrumentation(|| Some(Box::<Listener>::default())).expect("listening");
+    let file = RECORDED_FILE.get_or_init(|| database.url.trim_start_matches("sqlite://").to_owned());
+    set_default_instrumentation(|| Some(Box::<StatementRecorder>::default())).expect("listening");
     let bar = Bar::open_on(database, &[]).await;
     let mut conn = SqliteConnection::establish(file).expect("the file");
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
@@ -110,14 +111,14 @@ async fn no_statement_reads_all_orders() {
     let requests = requests(&bar, 150, 1).await;
     let (mut looked_at, mut all_wrong) = (0, Vec::new());
     heard();
-    for asked in requests {
-        asked.ask(&bar.url).await;
+    for request in requests {
+        request.ask(&bar.url).await;
         for statement in
             heard().into_iter().filter(|statement| statement.contains("order") || statement.contains("audit"))
         {
             looked_at += 1;
-            if let Some(wrong) = wrong(&mut conn, &statement, &asked.path) {
-                all_wrong.push(format!("{}: {wrong}", asked.name));
+            if let Some(wrong) = wrong(&mut conn, &statement, &request.path) {
+                all_wrong.push(format!("{}: {wrong}", request.name));
             }
         }
     }

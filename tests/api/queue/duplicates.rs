@@ -18,21 +18,21 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// Knows some ids, and answers when it is let.
-struct Known {
+struct KnownIds {
     ids: BTreeSet<Uuid>,
     asked: Mutex<Vec<Uuid>>,
     calls: AtomicUsize,
     answers: Arc<Semaphore>,
 }
 
-impl Known {
+impl KnownIds {
     fn new(ids: BTreeSet<Uuid>, answers: usize) -> Arc<Self> {
         let answers = Arc::new(Semaphore::new(answers));
         Arc::new(Self { ids, asked: Mutex::default(), calls: AtomicUsize::new(0), answers })
     }
 }
 
-impl DuplicateCheck for Known {
+impl DuplicateCheck for KnownIds {
     fn used(&self, ids: Vec<Uuid>) -> BoxFuture<'static, Vec<Uuid>> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.asked.lock().expect("no panic").extend(&ids);
@@ -50,7 +50,7 @@ impl DuplicateCheck for Known {
 async fn of_many_at_once_those_that_are_used_are_left_out() {
     let bar = Bar::open().await;
     let messages: Vec<_> = (0..300).map(|number| (Uuid::now_v7(), number)).collect();
-    let known = Known::new(
+    let known = KnownIds::new(
         messages.iter().filter(|(_, number)| number % 3 == 0).map(|(id, _)| *id).collect(),
         Semaphore::MAX_PERMITS,
     );
@@ -93,7 +93,7 @@ async fn of_many_at_once_those_that_are_used_are_left_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn others_are_published_while_one_is_asked_about() {
     let bar = Bar::open().await;
-    let known = Known::new(BTreeSet::new(), 0);
+    let known = KnownIds::new(BTreeSet::new(), 0);
     let publisher = bar.broker.publisher();
     let asked_about = publisher.publish_unless_used(Uuid::now_v7(), b"1".into(), known.clone());
     tokio::pin!(asked_about);
@@ -118,7 +118,7 @@ async fn others_are_published_while_one_is_asked_about() {
 async fn what_is_asked_about_when_the_connection_is_lost_was_never_sent() {
     let proxy = proxy().await;
     let bar = Bar::behind(&proxy, Duration::from_secs(5)).await;
-    let known = Known::new(BTreeSet::new(), 0);
+    let known = KnownIds::new(BTreeSet::new(), 0);
     let publisher = bar.broker.publisher();
     let asked_about = publisher.publish_unless_used(Uuid::now_v7(), b"1".into(), known.clone());
     tokio::pin!(asked_about);

@@ -28,16 +28,16 @@ async fn hold(store: Store, is_held: Arc<Notify>, released: Arc<Semaphore>) {
 async fn what_is_given_up_while_its_batch_waits_is_left_out_of_it(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let store = cellar.database.store_of(1);
+    let fixture = StoreFixture::new(database).await;
+    let store = fixture.database.store_of(1);
     let (is_held, released) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
     let holding = tokio::spawn(hold(store.clone(), Arc::clone(&is_held), Arc::clone(&released)));
     is_held.notified().await;
 
     let (recorder, writer) = Recorder::start(store);
-    let orders = cellar.orders(20);
+    let orders = fixture.orders(20);
     // One of those that wait is there already.
-    assert_eq!(cellar.record(&orders[3..4]).await, [RECORDED]);
+    assert_eq!(fixture.record(&orders[3..4]).await, [RECORDED]);
     let soon = Instant::now() + Duration::from_millis(200);
     let late = Instant::now() + Duration::from_secs(20);
     let given_up = AtomicUsize::new(0);
@@ -63,5 +63,5 @@ async fn what_is_given_up_while_its_batch_waits_is_left_out_of_it(
     writer.await.unwrap();
     // What was given up was not recorded all the same.
     let again = |at: usize| if at.is_multiple_of(2) { RECORDED } else { RecordOutcome::AlreadyThere };
-    assert_eq!(cellar.record(&orders).await, (0..20).map(again).collect::<Vec<_>>());
+    assert_eq!(fixture.record(&orders).await, (0..20).map(again).collect::<Vec<_>>());
 }

@@ -24,7 +24,7 @@ fn letter(order: &NewOrder, payload: &[u8]) -> DeadLetter {
     }
 }
 
-impl Cellar {
+impl StoreFixture {
     /// Keeps a letter of this order. True if it is open.
     async fn keep(&self, order: &NewOrder, payload: &'static [u8], of: Option<&NewOrder>) -> bool {
         let (letter, of) = (letter(order, payload), of.cloned());
@@ -61,18 +61,18 @@ impl Cellar {
 async fn recording_an_order_resolves_its_letters_and_no_others(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let (order, other) = (cellar.order(), cellar.order());
-    assert!(cellar.keep(&order, b"one", Some(&order)).await);
-    assert!(cellar.keep(&order, b"two", None).await);
-    assert!(cellar.keep(&other, b"one", None).await);
-    let mut batch = cellar.orders(20);
+    let fixture = StoreFixture::new(database).await;
+    let (order, other) = (fixture.order(), fixture.order());
+    assert!(fixture.keep(&order, b"one", Some(&order)).await);
+    assert!(fixture.keep(&order, b"two", None).await);
+    assert!(fixture.keep(&other, b"one", None).await);
+    let mut batch = fixture.orders(20);
     batch.push(order.clone());
-    assert_eq!(cellar.record(&batch).await, vec![RECORDED; 21]);
+    assert_eq!(fixture.record(&batch).await, vec![RECORDED; 21]);
     for payload in [&b"one"[..], b"two"] {
-        assert_eq!(cellar.resolution_of(&order, payload).await, Some(Resolution::Replayed));
+        assert_eq!(fixture.resolution_of(&order, payload).await, Some(Resolution::Replayed));
     }
-    assert_eq!(cellar.resolution_of(&other, b"one").await, None);
+    assert_eq!(fixture.resolution_of(&other, b"one").await, None);
 }
 
 #[rstest]
@@ -80,19 +80,19 @@ async fn recording_an_order_resolves_its_letters_and_no_others(
 async fn a_letter_of_an_order_that_is_stored_is_not_open(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
-    let order = cellar.order();
-    cellar.record(std::slice::from_ref(&order)).await;
-    assert!(!cellar.keep(&order, b"one", Some(&order)).await);
-    assert!(!cellar.keep(&order, b"in a newer format", None).await);
+    let fixture = StoreFixture::new(database).await;
+    let order = fixture.order();
+    fixture.record(std::slice::from_ref(&order)).await;
+    assert!(!fixture.keep(&order, b"one", Some(&order)).await);
+    assert!(!fixture.keep(&order, b"in a newer format", None).await);
     let mut renamed = order.clone();
     renamed.lines[0].recipe.name = Name::try_from("Another name").unwrap();
-    assert!(!cellar.keep(&order, b"under another name", Some(&renamed)).await);
-    assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
+    assert!(!fixture.keep(&order, b"under another name", Some(&renamed)).await);
+    assert_eq!(fixture.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
     let another = NewOrder { note: Note::try_from("another one").ok(), ..order.clone() };
-    assert!(cellar.keep(&order, b"of somebody else", Some(&another)).await, "a conflict");
+    assert!(fixture.keep(&order, b"of somebody else", Some(&another)).await, "a conflict");
     // Looking for it has left the order as it was.
-    let stored = cellar.bar().find(cellar.bartender(), order.id).await.unwrap().unwrap();
+    let stored = fixture.bar().find(fixture.bartender(), order.id).await.unwrap().unwrap();
     assert_eq!((stored.placed, stored.version), (order, 1));
 }
 
@@ -101,12 +101,12 @@ async fn a_letter_of_an_order_that_is_stored_is_not_open(
 async fn recording_and_keeping_at_once_leave_no_open_letter(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
-    let cellar = Cellar::new(database).await;
+    let fixture = StoreFixture::new(database).await;
     for _ in 0..20 {
-        let orders = cellar.orders(10);
-        let (store, batch) = (cellar.store.clone(), orders.clone());
+        let orders = fixture.orders(10);
+        let (store, batch) = (fixture.store.clone(), orders.clone());
         let recording = tokio::spawn(async move { record_batch(&store, Arc::from(batch)).await });
-        let (store, mut kept) = (cellar.store.clone(), orders.clone());
+        let (store, mut kept) = (fixture.store.clone(), orders.clone());
         kept.sort_unstable_by_key(|order| order.id);
         let keeping = tokio::spawn(async move {
             let keeping = store.write(async move |conn| {
@@ -121,18 +121,18 @@ async fn recording_and_keeping_at_once_leave_no_open_letter(
         keeping.await.unwrap();
         assert_eq!(outcomes, vec![RECORDED; 10]);
         for order in &orders {
-            assert_eq!(cellar.resolution_of(order, b"one").await, Some(Resolution::Replayed));
+            assert_eq!(fixture.resolution_of(order, b"one").await, Some(Resolution::Replayed));
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
-    let cellar = Cellar::new(PostgreSql).await;
-    let order = cellar.order();
+    let fixture = StoreFixture::new(PostgreSql).await;
+    let order = fixture.order();
     let (begun, end) = (CancellationToken::new(), CancellationToken::new());
     let (has_begun, ends) = (begun.clone(), end.clone());
-    let (store, batch): (_, Arc<[NewOrder]>) = (cellar.store.clone(), Arc::from([order.clone()]));
+    let (store, batch): (_, Arc<[NewOrder]>) = (fixture.store.clone(), Arc::from([order.clone()]));
     let recording = tokio::spawn(async move {
         let recording = store.write(async move |conn| {
             shakerqueue::store::insert_orders::record(conn, &batch, now()).await?;
@@ -143,9 +143,9 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
         recording.await
     });
     has_begun.cancelled().await;
-    let keeping = cellar.keep(&order, b"one", Some(&order));
+    let keeping = fixture.keep(&order, b"one", Some(&order));
     let (is_open, ()) = tokio::join!(keeping, async {
-        cellar.until_somebody_waits().await;
+        fixture.until_somebody_waits().await;
         end.cancel();
     });
     recording.await.unwrap().unwrap();
@@ -154,11 +154,11 @@ async fn who_keeps_a_letter_waits_for_who_is_storing_its_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
-    let cellar = Cellar::new(PostgreSql).await;
-    let order = cellar.order();
+    let fixture = StoreFixture::new(PostgreSql).await;
+    let order = fixture.order();
     let (begun, end) = (CancellationToken::new(), CancellationToken::new());
     let (has_begun, ends) = (begun.clone(), end.clone());
-    let (store, kept) = (cellar.store.clone(), letter(&order, b"one"));
+    let (store, kept) = (fixture.store.clone(), letter(&order, b"one"));
     let keeping = tokio::spawn(async move {
         let keeping = store.write(async move |conn| {
             let is_open = keep_unless_stored(conn, &kept, b"one", None).await?;
@@ -170,12 +170,12 @@ async fn who_stores_an_order_waits_for_who_is_keeping_its_letter() {
     });
     has_begun.cancelled().await;
     let batch = [order.clone()];
-    let recording = cellar.record(&batch);
+    let recording = fixture.record(&batch);
     let (outcomes, ()) = tokio::join!(recording, async {
-        cellar.until_somebody_waits().await;
+        fixture.until_somebody_waits().await;
         end.cancel();
     });
     assert!(keeping.await.unwrap().unwrap(), "it was open when it was kept");
     assert_eq!(outcomes, [RECORDED]);
-    assert_eq!(cellar.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
+    assert_eq!(fixture.resolution_of(&order, b"one").await, Some(Resolution::Replayed));
 }

@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use shakerqueue::store::users;
 
 /// A migration that no version has yet.
-const AHEAD: &str = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
+const ADD_LATER_MIGRATION: &str =
+    "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_does_not_start_on_a_database_that_nobody_migrated() {
@@ -48,7 +49,7 @@ async fn no_role_touches_a_database_of_a_later_version() {
         let database = Database::new(kind).await;
         let url = ("DATABASE_URL", database.url.as_str());
         does(&["migrate"], &[url]).await;
-        database.execute(AHEAD).await;
+        database.execute(ADD_LATER_MIGRATION).await;
         let mut commands = vec![
             vec!["serve"],
             vec!["serve", "--migrate"],

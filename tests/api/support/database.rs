@@ -23,7 +23,7 @@ pub struct Database {
     /// As `serve` and `work` use it: once it is migrated, PostgreSQL's by a role that may read and write rows and nothing else.
     pub app_url: String,
     _file: Option<TempDir>,
-    server: Option<Dropped>,
+    server: Option<DroppedDatabase>,
 }
 
 impl Database {
@@ -75,7 +75,7 @@ impl Database {
     /// The database of this name on the server, whoever makes it. It goes with its owner.
     pub fn named(name: &str) -> Self {
         let url = url_of(name);
-        Self { app_url: url.clone(), url, _file: None, server: Some(Dropped(name.to_owned())) }
+        Self { app_url: url.clone(), url, _file: None, server: Some(DroppedDatabase(name.to_owned())) }
     }
 
     /// Returns the URL for this role, which has the tests' password.
@@ -201,9 +201,9 @@ async fn connect(url: &str) -> Client {
 }
 
 /// Drops its database, also when the test failed.
-struct Dropped(String);
+struct DroppedDatabase(String);
 
-impl Drop for Dropped {
+impl Drop for DroppedDatabase {
     fn drop(&mut self) {
         let name = self.0.clone();
         // The test's own runtime may be ending.

@@ -11,7 +11,7 @@ use url::Url;
 
 /// When it gives a server's connection to somebody else.
 #[derive(Debug, Clone, Copy)]
-pub enum Mode {
+pub enum PoolMode {
     Session,
     Transaction,
 }
@@ -26,7 +26,7 @@ pub struct PgBouncer {
 
 impl PgBouncer {
     /// Starts one that ignores these of the parameters that clients ask for.
-    pub async fn start(database: &Database, mode: Mode, ignored: &str) -> Self {
+    pub async fn start(database: &Database, mode: PoolMode, ignored: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let folder = TempDir::new().expect("a temporary folder");
         // It reads its settings as the user that it runs as.
@@ -46,12 +46,12 @@ impl PgBouncer {
     }
 }
 
-fn settings(database: &Database, port: u16, mode: Mode, ignored: &str) -> String {
+fn settings(database: &Database, port: u16, mode: PoolMode, ignored: &str) -> String {
     let url = Url::parse(&database.url).expect("a URL");
     let word = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     let mode = match mode {
-        Mode::Session => "session",
-        Mode::Transaction => "transaction",
+        PoolMode::Session => "session",
+        PoolMode::Transaction => "transaction",
     };
     format!(
         "[databases]\nbar = host={} port={} dbname={} user={} password={}\n\

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum LinkState {
     Open,
     /// Forwards what the client sends, and holds back what the server sends.
     Held,
@@ -23,19 +23,19 @@ enum Line {
 /// The line; dropping it leaves it as it is.
 pub struct Proxy {
     pub address: SocketAddr,
-    line: watch::Sender<Line>,
+    line: watch::Sender<LinkState>,
     probes: Arc<AtomicUsize>,
 }
 
 /// The `SSLRequest` with which PostgreSQL is asked whether it is there.
-const PROBE: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Proxy {
     /// Forwards a free port of this machine to `server` (`host:port`).
     pub async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
-        let line = watch::Sender::new(Line::Open);
+        let line = watch::Sender::new(LinkState::Open);
         let state = line.subscribe();
         let probes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&probes);
@@ -64,25 +64,25 @@ impl Proxy {
     }
 
     pub fn hold_answers(&self) {
-        self.line.send_replace(Line::Held);
+        self.line.send_replace(LinkState::Held);
     }
 
     pub fn cut(&self) {
-        self.line.send_replace(Line::Cut);
+        self.line.send_replace(LinkState::Cut);
     }
 
     pub fn restore(&self) {
-        self.line.send_replace(Line::Open);
+        self.line.send_replace(LinkState::Open);
     }
 }
 
 async fn forward(
     client: TcpStream,
     server: String,
-    mut line: watch::Receiver<Line>,
+    mut line: watch::Receiver<LinkState>,
     probes: Arc<AtomicUsize>,
 ) {
-    if *line.borrow() == Line::Cut {
+    if *line.borrow() == LinkState::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else { return };
@@ -92,24 +92,25 @@ async fn forward(
     tokio::select! {
         () = requests(from_client, to_server, &probes) => {}
         () = responses(from_server, to_client, answers) => {}
-        _ = line.wait_for(|line| *line == Line::Cut) => {}
+        _ = line.wait_for(|line| *line == LinkState::Cut) => {}
     }
 }
 
 async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, probes: &AtomicUsize) {
     // It is sent in one piece.
-    let mut beginning = PROBE;
+    let mut beginning = SSL_REQUEST;
     let length = from.peek(&mut beginning).await.unwrap_or_default();
-    if length == PROBE.len() && beginning == PROBE {
+    if length == SSL_REQUEST.len() && beginning == SSL_REQUEST {
         probes.fetch_add(1, Ordering::Relaxed);
     }
     let _ = copy(&mut from, &mut to).await;
 }
 
-async fn responses(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<Line>) {
+async fn responses(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut line: watch::Receiver<LinkState>) {
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let open = line.wait_for(|line| *line != Line::Held).await.is_ok_and(|line| *line == Line::Open);
+        let open =
+            line.wait_for(|line| *line != LinkState::Held).await.is_ok_and(|line| *line == LinkState::Open);
         if !open || to.write_all(&buffer[..length]).await.is_err() {
             return;
         }

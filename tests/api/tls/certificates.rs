@@ -1,6 +1,6 @@
 //! Certificates that are good for nothing, and those that are renewed.
 
-use super::{Certificate, Files, ask, connect, get};
+use super::{Certificate, CertificateFiles, ask, connect, get};
 use crate::support::{
     database::Database,
     eventually,
@@ -29,7 +29,7 @@ async fn a_certificate_that_can_not_be_used_is_refused_at_start() {
         (Some(one.pem.as_str()), Some(broken_key.as_str()), "key"),
         (Some(one.pem.as_str()), Some(other.key.as_str()), "does not belong to the certificate in"),
     ] {
-        let files = Files(TempDir::new().unwrap());
+        let files = CertificateFiles(TempDir::new().unwrap());
         for (path, text) in [(files.certificate(), certificate), (files.key(), key)] {
             if let Some(text) = text {
                 fs::write(path, text).unwrap();
@@ -45,7 +45,7 @@ async fn a_certificate_that_can_not_be_used_is_refused_at_start() {
         assert!(sentence.contains(named) && sentence.contains(".pem"), "{named}: {sentence}");
         assert!(!sentence.contains("BEGIN") && !sentence.contains(&one.key[50..80]), "{sentence}");
     }
-    let files = Files::of(&one);
+    let files = CertificateFiles::of(&one);
     let paths = [files.certificate(), files.key()];
     for ((variable, path), named) in ["TLS_CERT_FILE", "TLS_KEY_FILE"]
         .iter()
@@ -63,7 +63,7 @@ async fn a_certificate_that_can_not_be_used_is_refused_at_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewed_certificate_counts_and_a_broken_one_does_not() {
     let (first, second, third) = (Certificate::new(), Certificate::new(), Certificate::new());
-    let files = Files::of(&first);
+    let files = CertificateFiles::of(&first);
     let (database, paths) = (Database::file(), [files.certificate(), files.key()]);
     let [certificate, key] = paths.each_ref().map(|path| path.to_str().unwrap());
     let environment = serve_settings(&database.url, &[("TLS_CERT_FILE", certificate), ("TLS_KEY_FILE", key)]);

@@ -13,17 +13,17 @@ use std::{
     time::Duration,
 };
 
-type Kept = Arc<Mutex<Vec<Seen>>>;
+type SharedSpans = Arc<Mutex<Vec<ReceivedSpan>>>;
 
 /// A span, and who sent it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedSpan {
     pub span: Span,
     pub service: String,
     pub role: String,
 }
 
-impl Seen {
+impl ReceivedSpan {
     pub fn trace_id(&self) -> String {
         hex(&self.span.trace_id)
     }
@@ -35,13 +35,13 @@ impl Seen {
 
 pub struct Collector {
     endpoint: String,
-    kept: Kept,
+    kept: SharedSpans,
     server: actix_web::dev::ServerHandle,
 }
 
 impl Collector {
     pub fn start() -> Self {
-        let kept = Kept::default();
+        let kept = SharedSpans::default();
         let data = web::Data::new(kept.clone());
         let app = move || App::new().app_data(data.clone()).route("/v1/traces", web::post().to(take));
         let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").expect("a port");
@@ -58,7 +58,7 @@ impl Collector {
     }
 
     /// Returns the spans received so far.
-    pub fn spans(&self) -> Vec<Seen> {
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.kept.lock().expect("no panic").clone()
     }
 }
@@ -69,14 +69,14 @@ impl Drop for Collector {
     }
 }
 
-async fn take(kept: web::Data<Kept>, body: web::Bytes) -> HttpResponse {
+async fn take(kept: web::Data<SharedSpans>, body: web::Bytes) -> HttpResponse {
     let request = ExportTraceServiceRequest::decode(body).expect("what OTLP has");
     for resource in request.resource_spans {
         let about = resource.resource.unwrap_or_default().attributes;
         let of = |name: &str| value(&about, name).unwrap_or_default();
         let (service, role) = (of("service.name"), of("shakerqueue.role"));
         let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
-        let seen = spans.map(|span| Seen { span, service: service.clone(), role: role.clone() });
+        let seen = spans.map(|span| ReceivedSpan { span, service: service.clone(), role: role.clone() });
         kept.lock().expect("no panic").extend(seen);
     }
     let answer = ExportTraceServiceResponse::default().encode_to_vec();
@@ -105,10 +105,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A trace as text: each span below its parent, with the times since the trace began.
-pub fn drawn(spans: &[Seen], trace: &str) -> String {
+pub fn drawn(spans: &[ReceivedSpan], trace: &str) -> String {
     let all: Vec<_> = spans.iter().filter(|seen| seen.trace_id() == trace).collect();
     let start = all.iter().map(|seen| seen.span.start_time_unix_nano).min().unwrap_or_default();
-    let is_root = |seen: &&&Seen| !all.iter().any(|other| other.span.span_id == seen.span.parent_span_id);
+    let is_root =
+        |seen: &&&ReceivedSpan| !all.iter().any(|other| other.span.span_id == seen.span.parent_span_id);
     let mut text = format!("trace {trace}\n");
     for root in all.iter().filter(is_root) {
         draw(&mut text, &all, root, start, 1);
@@ -116,9 +117,9 @@ pub fn drawn(spans: &[Seen], trace: &str) -> String {
     text
 }
 
-fn draw(text: &mut String, all: &[&Seen], seen: &Seen, start: u64, depth: usize) {
+fn draw(text: &mut String, all: &[&ReceivedSpan], seen: &ReceivedSpan, start: u64, depth: usize) {
     let ms = |nanos: u64| Duration::from_nanos(nanos - start).as_secs_f64() * 1e3;
-    let Seen { span, role, .. } = seen;
+    let ReceivedSpan { span, role, .. } = seen;
     let (from, until) = (ms(span.start_time_unix_nano), ms(span.end_time_unix_nano));
     let links: Vec<_> = span.links.iter().map(|link| hex(&link.span_id)).collect();
     let links = if links.is_empty() { String::new() } else { format!(" → {}", links.join(", ")) };

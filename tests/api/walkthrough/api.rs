@@ -2,14 +2,14 @@
 //! with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
 
 use super::{folder, run, with};
-use crate::documents::commands::{API, Block, blocks};
+use crate::documents::commands::{API_DOCUMENT, Block, blocks};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use regex::Regex;
 use rstest::rstest;
 use std::{fmt::Write, fs, path::Path};
 
 /// URL of the bar in documents.
-pub const BAR: &str = "http://127.0.0.1:8080";
+pub const BAR_URL: &str = "http://127.0.0.1:8080";
 
 /// One script that keeps what each block prints in a file of its own.
 fn script(blocks: &[Block], folder: &Path) -> String {
@@ -34,9 +34,9 @@ async fn every_command_in_the_walk_through_does_what_it_says(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = Bar::open(database).await;
-    let mut blocks = blocks(API);
+    let mut blocks = blocks(API_DOCUMENT);
     assert!(blocks.len() > 15);
-    blocks[0].commands = with(&blocks[0].commands, BAR, &bar.url);
+    blocks[0].commands = with(&blocks[0].commands, BAR_URL, &bar.url);
     let (_kept, folder) = folder();
     run(&script(&blocks, &folder), &folder, &[]).await;
     for (at, Block { commands, prints }) in blocks.iter().enumerate() {

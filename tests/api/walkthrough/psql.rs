@@ -29,13 +29,16 @@ pub async fn beside(database: &Database, folder: &Path, commands: &str) -> Strin
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn old_orders_are_copied_and_then_deleted_until_none_is_left() {
-    const COPY: &str = r"\copy (SELECT * FROM orders WHERE placed_at < '2025-01-01') TO 'orders.csv' CSV";
-    const AGAIN: &str = r"\watch 1";
+    const COPY_COMMAND: &str =
+        r"\copy (SELECT * FROM orders WHERE placed_at < '2025-01-01') TO 'orders.csv' CSV";
+    const WATCH_COMMAND: &str = r"\watch 1";
     if !are_here(&["psql"]) {
         return;
     }
     let documents: String = documents().iter().map(read).collect();
-    assert!([COPY, AGAIN].iter().all(|command| quoted(&documents).any(|span| span == *command)));
+    assert!(
+        [COPY_COMMAND, WATCH_COMMAND].iter().all(|command| quoted(&documents).any(|span| span == *command))
+    );
     let delete = block("DELETE FROM orders USING old").commands;
 
     let bar = Bar::open(PostgreSql).await;
@@ -49,12 +52,12 @@ async fn old_orders_are_copied_and_then_deleted_until_none_is_left() {
     bar.database.client().await.batch_execute(&age).await.expect("UPDATE");
 
     let (_kept, folder) = folder();
-    fs::write(folder.join("copy.sql"), COPY).unwrap();
+    fs::write(folder.join("copy.sql"), COPY_COMMAND).unwrap();
     beside(&bar.database, &folder, "psql --no-psqlrc --set ON_ERROR_STOP=1 --file copy.sql").await;
     let copied = fs::read_to_string(folder.join("orders.csv")).unwrap();
     assert!(copied.lines().count() == 1 && copied.starts_with(id(&old)), "{copied}");
 
-    fs::write(folder.join("delete.sql"), format!("{delete}\n{AGAIN}\n")).unwrap();
+    fs::write(folder.join("delete.sql"), format!("{delete}\n{WATCH_COMMAND}\n")).unwrap();
     let variables = variables(&bar.database);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let psql = "exec psql --no-psqlrc --set ON_ERROR_STOP=1 --file delete.sql";

@@ -1,6 +1,6 @@
 //! `README.md`: the first order, and the first bar on PostgreSQL.
 
-use super::{api::BAR, block, folder, run, shell, with};
+use super::{api::BAR_URL, block, folder, run, shell, with};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, database::Database, executable::Role};
 use reqwest::Client;
 use rstest::rstest;
@@ -9,7 +9,7 @@ use rstest::rstest;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_orders_and_a_bartender_makes_it(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let commands = with(&block("$BAR/orders/next").commands, BAR, &bar.url);
+    let commands = with(&block("$BAR/orders/next").commands, BAR_URL, &bar.url);
     let (_kept, folder) = folder();
     // The sentence behind it says what else shows the menu.
     let printed = run(&(commands + "curl -s $BAR/recipes"), &folder, &[]).await;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// By how many seconds it is wrong, one after the other.
-const STEPS: [i32; 5] = [600, 0, -600, 600, 0];
+const CLOCK_OFFSETS_SECONDS: [i32; 5] = [600, 0, -600, 600, 0];
 
 pub async fn step(scene: &mut Scene, hold: Duration) -> Result<()> {
     let clock = scene.clock.as_ref().ok_or("there is no clock to set")?;
-    for seconds in STEPS {
+    for seconds in CLOCK_OFFSETS_SECONDS {
         clock.step(seconds)?;
         sleep(hold / 5).await;
     }

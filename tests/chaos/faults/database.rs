@@ -35,18 +35,18 @@ pub async fn frozen(scene: &mut Scene, hold: Duration) -> Result<()> {
 }
 
 /// A role of another application.
-const GREEDY: &str = "greedy";
+const OTHER_ROLE: &str = "greedy";
 
 pub async fn out_of_connections(scene: &mut Scene, hold: Duration) -> Result<()> {
     let postgres = &scene.servers.data.postgres;
     let admin = postgres.client("postgres").await?;
-    postgres.add_role(GREEDY).await?;
+    postgres.add_role(OTHER_ROLE).await?;
     let mut taken: Vec<Client> = Vec::new();
     let end_those_of_the_product =
         format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{ROLE}'");
     // The product takes free places, too: until it has none.
     until("all connections are taken", async || {
-        while let Ok(client) = postgres.connect(GREEDY, "postgres").await {
+        while let Ok(client) = postgres.connect(OTHER_ROLE, "postgres").await {
             taken.push(client);
         }
         let ended: i64 = admin.query_one(&end_those_of_the_product, &[]).await?.get(0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The time between two keys.
-const INTERVAL: Duration = Duration::from_millis(50);
+const KEY_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Guests ask for two orders under one key, at both `serve` at once.
 pub async fn reused(scene: &mut Scene, hold: Duration) -> Result<()> {
@@ -14,7 +14,7 @@ pub async fn reused(scene: &mut Scene, hold: Duration) -> Result<()> {
     let until = Instant::now() + hold;
     while Instant::now() < until {
         scene.load.rivals(&http, &mut scene.rng).await;
-        sleep(INTERVAL).await;
+        sleep(KEY_INTERVAL).await;
     }
     Ok(())
 }

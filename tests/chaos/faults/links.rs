@@ -2,23 +2,23 @@
 
 use crate::{
     Result,
-    proxy::{Line, Proxy},
+    proxy::{LinkState, Proxy},
     scene::{Links, Scene},
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-pub async fn one(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy, line: Line) -> Result<()> {
+pub async fn one(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy, line: LinkState) -> Result<()> {
     of(&scene.links).set(line);
     sleep(hold).await;
-    of(&scene.links).set(Line::Open);
+    of(&scene.links).set(LinkState::Open);
     Ok(())
 }
 
-pub async fn all(scene: &mut Scene, hold: Duration, line: Line) -> Result<()> {
+pub async fn all(scene: &mut Scene, hold: Duration, line: LinkState) -> Result<()> {
     scene.set_all_links(line);
     sleep(hold).await;
-    scene.set_all_links(Line::Open);
+    scene.set_all_links(LinkState::Open);
     Ok(())
 }
 
@@ -26,9 +26,9 @@ pub async fn all(scene: &mut Scene, hold: Duration, line: Line) -> Result<()> {
 async fn answers_late(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
-        of(&scene.links).set(Line::AnswersHeld);
+        of(&scene.links).set(LinkState::AnswersHeld);
         scene.pause(1050..1600).await;
-        of(&scene.links).set(Line::Open);
+        of(&scene.links).set(LinkState::Open);
         scene.pause(100..400).await;
     }
     Ok(())
@@ -39,15 +39,15 @@ pub async fn confirms_late(scene: &mut Scene, hold: Duration) -> Result<()> {
 }
 
 pub async fn database_late_without_broker(scene: &mut Scene, hold: Duration) -> Result<()> {
-    scene.links.serve_broker.set(Line::Reset);
+    scene.links.serve_broker.set(LinkState::Reset);
     answers_late(scene, hold, |links| &links.serve_database).await?;
-    scene.links.serve_broker.set(Line::Open);
+    scene.links.serve_broker.set(LinkState::Open);
     Ok(())
 }
 
 pub async fn commit_cut_without_broker(scene: &mut Scene, hold: Duration) -> Result<()> {
-    scene.links.serve_broker.set(Line::Reset);
-    one(scene, hold, |links| &links.serve_database, Line::CutAtCommit).await?;
-    scene.links.serve_broker.set(Line::Open);
+    scene.links.serve_broker.set(LinkState::Reset);
+    one(scene, hold, |links| &links.serve_database, LinkState::CutAtCommit).await?;
+    scene.links.serve_broker.set(LinkState::Open);
     Ok(())
 }

@@ -8,7 +8,7 @@ use amqprs::channel::{
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
-const DELETIONS: u32 = 100;
+const EXCHANGE_DELETIONS: u32 = 100;
 
 /// Deleting a queue destroys what is in it, whoever was promised what: so it is empty then, and nobody orders.
 pub async fn queue_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
@@ -41,7 +41,7 @@ pub async fn exchange_deleted(scene: &mut Scene, _hold: Duration) -> Result<()> 
     let (connection, mut channel) = scene.servers.rabbitmq.connect().await?;
     let mut deleted = 0;
     let deadline = Instant::now() + WAIT_TIMEOUT;
-    while deleted < DELETIONS {
+    while deleted < EXCHANGE_DELETIONS {
         if Instant::now() > deadline {
             let finding =
                 format!("the exchange was there again {deleted} times in {} s", WAIT_TIMEOUT.as_secs());

@@ -13,13 +13,13 @@ mod processes;
 mod storm;
 mod tampering;
 
-use crate::{Result, proxy::Line, scene::Scene};
+use crate::{Result, proxy::LinkState, scene::Scene};
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 
 /// Servers that a fault needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Setting {
+pub enum Requirement {
     Plain,
     /// The product goes by a clock that can be set.
     OwnClock,
@@ -27,23 +27,28 @@ pub enum Setting {
     SmallDisk,
 }
 
-type Strike = for<'a> fn(&'a mut Scene, Duration) -> LocalBoxFuture<'a, Result<()>>;
+type Injection = for<'a> fn(&'a mut Scene, Duration) -> LocalBoxFuture<'a, Result<()>>;
 
 pub struct Fault {
     pub name: &'static str,
     /// Description in the list of faults.
     pub what: &'static str,
-    pub setting: Setting,
-    pub strike: Strike,
+    pub requirement: Requirement,
+    pub inject: Injection,
 }
 
 impl Fault {
-    const fn new(name: &'static str, what: &'static str, strike: Strike) -> Self {
-        Self { name, what, setting: Setting::Plain, strike }
+    const fn new(name: &'static str, what: &'static str, inject: Injection) -> Self {
+        Self { name, what, requirement: Requirement::Plain, inject }
     }
 
-    const fn needing(setting: Setting, name: &'static str, what: &'static str, strike: Strike) -> Self {
-        Self { name, what, setting, strike }
+    const fn needing(
+        requirement: Requirement,
+        name: &'static str,
+        what: &'static str,
+        inject: Injection,
+    ) -> Self {
+        Self { name, what, requirement, inject }
     }
 }
 
@@ -97,53 +102,53 @@ pub const ALL: &[Fault] = &[
     Fault::new("database-locked", "somebody else locks the table of orders", |s, t| {
         Box::pin(database::locked(s, t))
     }),
-    Fault::needing(Setting::SmallDisk, "disk-full", "the database's disk is full", |s, t| {
+    Fault::needing(Requirement::SmallDisk, "disk-full", "the database's disk is full", |s, t| {
         Box::pin(disk::full(s, t))
     }),
     Fault::new("both-down", "broker and database are killed and started again", |s, t| {
         Box::pin(broker::both_killed(s, t))
     }),
     Fault::new("blackhole-serve-broker", "nothing passes between serve and broker", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_broker, Line::Silent))
+        Box::pin(links::one(s, t, |links| &links.serve_broker, LinkState::Silent))
     }),
     Fault::new("blackhole-serve-database", "nothing passes between serve and database", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_database, Line::Silent))
+        Box::pin(links::one(s, t, |links| &links.serve_database, LinkState::Silent))
     }),
     Fault::new("blackhole-work-broker", "nothing passes between work and broker", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_broker, Line::Silent))
+        Box::pin(links::one(s, t, |links| &links.work_broker, LinkState::Silent))
     }),
     Fault::new("blackhole-work-database", "nothing passes between work and database", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_database, Line::Silent))
+        Box::pin(links::one(s, t, |links| &links.work_database, LinkState::Silent))
     }),
     Fault::new("reset-serve-broker", "connections between serve and broker are reset", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_broker, Line::Reset))
+        Box::pin(links::one(s, t, |links| &links.serve_broker, LinkState::Reset))
     }),
     Fault::new("reset-serve-database", "connections between serve and database are reset", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_database, Line::Reset))
+        Box::pin(links::one(s, t, |links| &links.serve_database, LinkState::Reset))
     }),
     Fault::new("reset-work-broker", "connections between work and broker are reset", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_broker, Line::Reset))
+        Box::pin(links::one(s, t, |links| &links.work_broker, LinkState::Reset))
     }),
     Fault::new("reset-work-database", "connections between work and database are reset", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_database, Line::Reset))
+        Box::pin(links::one(s, t, |links| &links.work_database, LinkState::Reset))
     }),
     Fault::new("half-open-serve-broker", "the broker's side of serve's connections is gone", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_broker, Line::HalfOpen))
+        Box::pin(links::one(s, t, |links| &links.serve_broker, LinkState::HalfOpen))
     }),
     Fault::new("half-open-work-broker", "the broker's side of work's connections is gone", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_broker, Line::HalfOpen))
+        Box::pin(links::one(s, t, |links| &links.work_broker, LinkState::HalfOpen))
     }),
     Fault::new("slow-link", "little passes between serve and broker", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.serve_broker, Line::Slow(3_000)))
+        Box::pin(links::one(s, t, |links| &links.serve_broker, LinkState::Slow(3_000)))
     }),
     Fault::new("latency", "all lines take 50 to 200 ms each way", |s, t| {
-        Box::pin(links::all(s, t, Line::Late(50, 200)))
+        Box::pin(links::all(s, t, LinkState::Late(50, 200)))
     }),
     Fault::new("confirms-late", "the broker's answers to serve come after more than a second", |s, t| {
         Box::pin(links::confirms_late(s, t))
     }),
     Fault::new("commit-cut-work", "work's connections are cut between a commit and its answer", |s, t| {
-        Box::pin(links::one(s, t, |links| &links.work_database, Line::CutAtCommit))
+        Box::pin(links::one(s, t, |links| &links.work_database, LinkState::CutAtCommit))
     }),
     Fault::new("commit-cut-serve", "likewise serve's, while it has no broker", |s, t| {
         Box::pin(links::commit_cut_without_broker(s, t))
@@ -185,7 +190,7 @@ pub const ALL: &[Fault] = &[
     Fault::new("policy-expires", "a policy deletes queues that nobody uses for a second", |s, t| {
         Box::pin(policies::expires(s, t))
     }),
-    Fault::needing(Setting::OwnClock, "clock-step", "the clock jumps by 10 minutes", |s, t| {
+    Fault::needing(Requirement::OwnClock, "clock-step", "the clock jumps by 10 minutes", |s, t| {
         Box::pin(clock::step(s, t))
     }),
     Fault::new("poison-storm", "hundreds of bad messages are in the queue", |s, t| {

@@ -9,10 +9,10 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 /// Messages of each kind.
-const EACH: usize = 50;
+const MESSAGES_PER_KIND: usize = 50;
 
 /// Known things that a message may be about.
-struct Known {
+struct KnownIds {
     customer: String,
     bartender: String,
     recipe: String,
@@ -27,7 +27,7 @@ pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
     let broker = Broker::start(Settings::new(url.into(), scene.prefix.clone()))?;
     timeout(WAIT_TIMEOUT, broker.until_up()).await?;
     let publisher = broker.publisher();
-    let pause = hold / u32::try_from(EACH)?;
+    let pause = hold / u32::try_from(MESSAGES_PER_KIND)?;
     for stored in &known.orders {
         for (id, body) in bad(&known, stored) {
             publisher.publish(id, body).await.map_err(|error| format!("a bad message: {error}"))?;
@@ -44,14 +44,14 @@ pub async fn storm(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-async fn known(scene: &Scene) -> Result<Known> {
+async fn known(scene: &Scene) -> Result<KnownIds> {
     let database = scene.servers.data.postgres.client(&scene.database).await?;
     let customer = database.query_one("SELECT id::text FROM users WHERE role = 'customer'", &[]).await?;
     let bartender = database.query_one("SELECT id::text FROM users WHERE role = 'employee'", &[]).await?;
     let recipe = database.query_one("SELECT id::text, name FROM recipes LIMIT 1", &[]).await?;
-    let limit = i64::try_from(EACH)?;
+    let limit = i64::try_from(MESSAGES_PER_KIND)?;
     let orders = database.query("SELECT id::text FROM orders ORDER BY id LIMIT $1", &[&limit]).await?;
-    Ok(Known {
+    Ok(KnownIds {
         customer: customer.get(0),
         bartender: bartender.get(0),
         recipe: recipe.get(0),
@@ -66,7 +66,7 @@ fn message(version: u32, order: &Value) -> Vec<u8> {
 }
 
 /// An order that is good, but for what is changed.
-fn order(known: &Known, id: &str, change: &dyn Fn(&mut Value)) -> Value {
+fn order(known: &KnownIds, id: &str, change: &dyn Fn(&mut Value)) -> Value {
     let mut order = json!({
         "id": id, "customer_id": known.customer, "placed_by": known.customer, "table": null, "note": "bad",
         "lines": [{ "recipe": { "id": known.recipe, "name": known.name }, "quantity": 1, "note": null }],
@@ -77,12 +77,12 @@ fn order(known: &Known, id: &str, change: &dyn Fn(&mut Value)) -> Value {
 }
 
 /// Another order of the same customer under the id of a stored one: no dead letter.
-fn reused(known: &Known, stored: &str) -> Option<(Uuid, Vec<u8>)> {
+fn reused(known: &KnownIds, stored: &str) -> Option<(Uuid, Vec<u8>)> {
     Some((stored.parse().ok()?, message(1, &order(known, stored, &|_| {}))))
 }
 
 /// One of each kind, with the id under which it is to be found.
-fn bad(known: &Known, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
+fn bad(known: &KnownIds, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
     let new = |version: u32, change: &dyn Fn(&mut Value)| {
         let id = Uuid::now_v7();
         (id, message(version, &order(known, &id.to_string(), change)))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Between two blows, in milliseconds: some hit a process that is still starting.
-const BETWEEN: std::ops::Range<u64> = 100..900;
+const RESTART_PAUSE_MS: std::ops::Range<u64> = 100..900;
 
 pub async fn nothing(_scene: &mut Scene, hold: Duration) -> Result<()> {
     sleep(hold).await;
@@ -25,7 +25,7 @@ async fn kill_again_and_again(
         let finding = role.kill().await?;
         role.begin()?;
         scene.findings.extend(finding);
-        scene.pause(BETWEEN).await;
+        scene.pause(RESTART_PAUSE_MS).await;
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ async fn stop_again_and_again(
     while Instant::now() < end {
         let which = scene.rng.random_range(0..2);
         restart(scene, which, roles).await?;
-        scene.pause(BETWEEN).await;
+        scene.pause(RESTART_PAUSE_MS).await;
     }
     Ok(())
 }

@@ -1,22 +1,22 @@
 //! Everything at once.
 
-use crate::{Result, proxy::Line, scene::Scene};
+use crate::{Result, proxy::LinkState, scene::Scene};
 use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// States of a connection. Half of them are open, so that something gets through.
-const LINES: [Line; 10] = [
-    Line::Open,
-    Line::Open,
-    Line::Open,
-    Line::Open,
-    Line::Open,
-    Line::Late(50, 300),
-    Line::Silent,
-    Line::AnswersHeld,
-    Line::Reset,
-    Line::CutAtCommit,
+const LINK_STATES: [LinkState; 10] = [
+    LinkState::Open,
+    LinkState::Open,
+    LinkState::Open,
+    LinkState::Open,
+    LinkState::Open,
+    LinkState::Late(50, 300),
+    LinkState::Silent,
+    LinkState::AnswersHeld,
+    LinkState::Reset,
+    LinkState::CutAtCommit,
 ];
 
 /// Each blow is for some line or process, while those before it go on.
@@ -40,13 +40,13 @@ pub async fn everything(scene: &mut Scene, hold: Duration) -> Result<()> {
                 scene.servers.data.postgres.start().await?;
             }
             _ => {
-                let line = LINES[scene.rng.random_range(0..LINES.len())];
+                let line = LINK_STATES[scene.rng.random_range(0..LINK_STATES.len())];
                 let which: usize = scene.rng.random_range(0..4);
                 scene.links.all()[which].set(line);
             }
         }
         scene.pause(50..400).await;
     }
-    scene.set_all_links(Line::Open);
+    scene.set_all_links(LinkState::Open);
     Ok(())
 }

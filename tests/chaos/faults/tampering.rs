@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// A deletion at the broker.
 #[derive(Debug, Clone, Copy)]
-enum Blow {
+enum Deletion {
     Queue,
     OverrunQueue,
     Exchange,
@@ -21,18 +21,18 @@ enum Blow {
 }
 
 /// Deletions to choose from: those of the orders' own queue are the most frequent.
-const BLOWS: [Blow; 11] = [
-    Blow::Queue,
-    Blow::Queue,
-    Blow::Queue,
-    Blow::OverrunQueue,
-    Blow::Exchange,
-    Blow::DeadExchange,
-    Blow::Binding,
-    Blow::Binding,
-    Blow::Connections,
-    Blow::Permissions,
-    Blow::VirtualHost,
+const DELETION_WEIGHTS: [Deletion; 11] = [
+    Deletion::Queue,
+    Deletion::Queue,
+    Deletion::Queue,
+    Deletion::OverrunQueue,
+    Deletion::Exchange,
+    Deletion::DeadExchange,
+    Deletion::Binding,
+    Deletion::Binding,
+    Deletion::Connections,
+    Deletion::Permissions,
+    Deletion::VirtualHost,
 ];
 
 /// The queue of orders again and again: it is declared anew within milliseconds, before the workers have
@@ -40,7 +40,7 @@ const BLOWS: [Blow; 11] = [
 pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
-        strike(scene, Blow::Queue).await?;
+        tamper(scene, Deletion::Queue).await?;
         scene.pause(100..1000).await;
     }
     Ok(())
@@ -50,30 +50,36 @@ pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Resu
 pub async fn everything_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
-        let blow = BLOWS[scene.rng.random_range(0..BLOWS.len())];
-        strike(scene, blow).await?;
+        let deletion = DELETION_WEIGHTS[scene.rng.random_range(0..DELETION_WEIGHTS.len())];
+        tamper(scene, deletion).await?;
         scene.pause(0..500).await;
     }
     Ok(())
 }
 
-async fn strike(scene: &Scene, blow: Blow) -> Result<()> {
+async fn tamper(scene: &Scene, deletion: Deletion) -> Result<()> {
     let broker = &scene.servers.rabbitmq;
-    match blow {
-        Blow::Connections => broker.control(&["close_all_connections", "--vhost", "/", "tampering"]).await,
-        Blow::Permissions => {
+    match deletion {
+        Deletion::Connections => {
+            broker.control(&["close_all_connections", "--vhost", "/", "tampering"]).await
+        }
+        Deletion::Permissions => {
             broker.control(&["clear_permissions", "-p", "/", RabbitMq::USER]).await?;
             allow(broker).await
         }
-        Blow::VirtualHost => {
+        Deletion::VirtualHost => {
             broker.control(&["delete_vhost", "/"]).await?;
             broker.control(&["add_vhost", "/"]).await?;
             allow(broker).await
         }
-        Blow::Queue | Blow::OverrunQueue | Blow::Exchange | Blow::DeadExchange | Blow::Binding => {
+        Deletion::Queue
+        | Deletion::OverrunQueue
+        | Deletion::Exchange
+        | Deletion::DeadExchange
+        | Deletion::Binding => {
             let (connection, channel) = broker.connect().await?;
             // What is gone already costs the channel, and that is all.
-            let _ = delete(&channel, &scene.prefix, blow).await;
+            let _ = delete(&channel, &scene.prefix, deletion).await;
             let _ = connection.close().await;
             Ok(())
         }
@@ -87,18 +93,18 @@ async fn allow(broker: &RabbitMq) -> Result<()> {
 async fn delete(
     channel: &Channel,
     prefix: &str,
-    blow: Blow,
+    deletion: Deletion,
 ) -> std::result::Result<(), amqprs::error::Error> {
     let name = |suffix: &str| format!("{prefix}.{suffix}");
     let orders = name("orders");
-    match blow {
-        Blow::Queue => channel.queue_delete(QueueDeleteArguments::new(&orders)).await.map(drop),
-        Blow::OverrunQueue => {
+    match deletion {
+        Deletion::Queue => channel.queue_delete(QueueDeleteArguments::new(&orders)).await.map(drop),
+        Deletion::OverrunQueue => {
             channel.queue_delete(QueueDeleteArguments::new(&name("orders.overrun"))).await.map(drop)
         }
-        Blow::Exchange => channel.exchange_delete(ExchangeDeleteArguments::new(&orders)).await,
-        Blow::DeadExchange => channel.exchange_delete(ExchangeDeleteArguments::new(&name("dead"))).await,
-        Blow::Binding => channel.queue_unbind(QueueUnbindArguments::new(&orders, &orders, &orders)).await,
-        Blow::Connections | Blow::Permissions | Blow::VirtualHost => Ok(()),
+        Deletion::Exchange => channel.exchange_delete(ExchangeDeleteArguments::new(&orders)).await,
+        Deletion::DeadExchange => channel.exchange_delete(ExchangeDeleteArguments::new(&name("dead"))).await,
+        Deletion::Binding => channel.queue_unbind(QueueUnbindArguments::new(&orders, &orders, &orders)).await,
+        Deletion::Connections | Deletion::Permissions | Deletion::VirtualHost => Ok(()),
     }
 }
