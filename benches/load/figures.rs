@@ -75,7 +75,7 @@ pub fn percentile_ms(times: &Times, percent: f64) -> f64 {
 #[derive(Debug, Clone, Serialize)]
 pub struct Curve {
     pub name: String,
-    /// (percent, milliseconds)
+    /// Points as percent and milliseconds.
     pub points: Vec<(f64, f64)>,
 }
 

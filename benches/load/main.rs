@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(long)]
     keep: bool,
 
-    /// List the rows
+    /// Lists the rows and exits
     #[arg(long)]
     list: bool,
 
@@ -52,7 +52,7 @@ struct Arguments {
     #[arg(long, hide = true)]
     bare_handler: Option<SocketAddr>,
 
-    /// Passed by Cargo
+    /// Passed by Cargo, and ignored
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -136,7 +136,6 @@ impl Stage {
         Ok((process, address))
     }
 
-    /// Connects as a superuser.
     pub async fn client(&self, database: &str) -> Result<tokio_postgres::Client> {
         self.servers.data.postgres.client(database).await
     }

@@ -1,4 +1,4 @@
-//! `null` and text of spaces count as absent wherever a field of a body may be left out.
+//! `null` and blank text count as absent in every optional field of a body.
 
 use crate::{
     openapi::{Operation, document, misfit, operations, resolved},
@@ -11,7 +11,7 @@ use rstest::rstest;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The places of all fields that a body may have, as JSON Pointers.
+/// Returns all fields that a body may have, as JSON Pointers.
 fn fields(document: &Value, schema: &Value, body: &Value, place: &str, found: &mut BTreeSet<String>) {
     let schema = resolved(document, schema);
     for choice in ["oneOf", "anyOf"].iter().flat_map(|list| schema[list].as_array().into_iter().flatten()) {
@@ -31,13 +31,13 @@ fn fields(document: &Value, schema: &Value, body: &Value, place: &str, found: &m
     }
 }
 
-/// The object that has this field, and the field's name.
+/// Returns the object that has this field, and the field's name.
 fn parent<'a, 'p>(body: &'a mut Value, place: &'p str) -> (&'a mut Map<String, Value>, &'p str) {
     let (parent, name) = place.rsplit_once('/').unwrap();
     (body.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object"), name)
 }
 
-/// Reports if the operation accepts this body.
+/// Returns true if the operation accepts this body.
 async fn is_taken(bar: &Bar, admin: &Person, operation: &Operation, mut body: Value) -> bool {
     let name = match operation.path.split('/').nth(1) {
         Some("orders") => id(&bar.guest().await.order("Margarita").await).to_owned(),

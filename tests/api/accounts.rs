@@ -15,17 +15,17 @@ use crate::support::{Bar, Person, person::id};
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
-/// The account of whoever this is.
+/// Returns the account id of a person.
 async fn account(person: &Person) -> String {
     id(&person.get("/me").await.expect(200)).to_owned()
 }
 
-/// Signs in with this address and password, for what is answered.
+/// Signs in and returns the answer.
 async fn login(bar: &Bar, email: &str, password: &str) -> crate::support::person::Answer {
     bar.stranger().post("/login", json!({ "email": email, "password": password })).await
 }
 
-/// Signs the guest in again, into another session.
+/// Signs a guest in again, into another session.
 async fn again(bar: &Bar, email: &str) -> Person {
     let signed_in = login(bar, email, "a good password").await.expect(200);
     bar.holder_of(signed_in["token"].as_str().unwrap())
@@ -36,7 +36,7 @@ async fn email(guest: &Person) -> String {
     guest.get("/me").await.expect(200)["email"].as_str().unwrap().to_owned()
 }
 
-/// Counts wrong passwords, and nothing else, and lets people say where they are.
+/// Flags of a bar that throttles wrong passwords, limits nothing else, and trusts `X-Forwarded-For`.
 const LOGIN_LIMIT_FLAGS: [&str; 4] = [
     "--rate-limits",
     "login=100000,login-address=100000,registration-address=100000,writing-address=100000",
@@ -44,7 +44,7 @@ const LOGIN_LIMIT_FLAGS: [&str; 4] = [
     "127.0.0.1",
 ];
 
-/// A stranger at an address of their own.
+/// Returns a stranger at this address.
 fn stranger_at(bar: &Bar, address: &str) -> Person {
     let mut headers = HeaderMap::new();
     headers.insert("X-Forwarded-For", address.parse().unwrap());
@@ -56,7 +56,7 @@ fn registration(username: &str, email: &str, password: &str) -> Value {
     json!({ "username": username, "email": email, "password": password })
 }
 
-/// No answer tells a password or its hash.
+/// Asserts that an answer has no password and no hash.
 #[track_caller]
 fn tells_no_hash(text: &str) {
     for secret in ["password_hash", "$2", "\"password\"", "password123"] {

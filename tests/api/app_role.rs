@@ -1,5 +1,5 @@
-//! The role that `serve` and `work` use a PostgreSQL database by. That it is enough for them, every other test shows: they all
-//! open their bars by it (`support/bar.rs`, `support/installation.rs`). Here is that it is not more, and how it is made.
+//! The PostgreSQL role of `serve` and `work`: its creation, and that it may do nothing more. All other tests use it
+//! (`support/bar.rs`, `support/installation.rs`), which shows that it may do enough.
 
 use crate::support::{
     PostgreSql,
@@ -9,7 +9,7 @@ use crate::support::{
 use std::process::Output;
 use tokio_postgres::{Client, error::SqlState};
 
-/// Signs in, or tells why that is refused.
+/// Connects as this role, or returns the reason of the refusal.
 async fn sign_in(url: &str, password: &str) -> Result<Client, SqlState> {
     let mut url = url::Url::parse(url).unwrap();
     url.set_password(Some(password)).unwrap();
@@ -30,7 +30,7 @@ async fn as_owner(database: &Database, statements: &str) {
     database.client().await.batch_execute(statements).await.expect(statements);
 }
 
-/// `migrate --app-role`, by whoever this URL signs in.
+/// Runs `migrate --app-role` as the role of this URL.
 async fn migrate(url: &str, role: &str, password: &str) -> Output {
     let environment = [("DATABASE_URL", url), ("APP_ROLE_PASSWORD", password), ("RUST_LOG", "off")];
     run(&["migrate", "--app-role", role], &environment).await

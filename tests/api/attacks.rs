@@ -28,7 +28,7 @@ async fn a_path_that_is_written_in_another_way_is_under_the_same_limit() {
     bar.close().await;
 }
 
-/// Requests whose end two readers could see in two places, such as a proxy and a server behind it.
+/// Headers of requests whose end a proxy and the server behind it could see in different places.
 const AMBIGUOUS_HEADERS: [&str; 12] = [
     "Content-Length: 5\r\nTransfer-Encoding: chunked",
     "Transfer-Encoding: chunked\r\nContent-Length: 5",
@@ -50,7 +50,7 @@ fn doubtful(headers: &str) -> String {
     format!("POST /orders HTTP/1.1\r\nHost: bar\r\n{headers}\r\n\r\n{smuggled}")
 }
 
-/// Every request of this page, as bytes: those that can't be read, and all others.
+/// Returns the requests of this file as bytes: ambiguous ones, and all others.
 pub fn requests() -> (Vec<String>, Vec<String>) {
     let asked = ["/login", "/%6cogin", "/%6C%6F%67%69%6E", "/l%6fgin", "/%72egister", "/registe%72"];
     let account = json!({ "email": "nobody@bar.example", "password": "a good password" }).to_string();
@@ -78,10 +78,10 @@ async fn a_request_whose_end_is_doubtful_is_refused_and_nothing_behind_it_is_rea
     bar.close().await;
 }
 
-/// Field names that a reader of error messages would take for places in lists, or that mean something in a JSON Pointer.
+/// Field names that look like indexes in an error message, or have a meaning in a JSON Pointer.
 const FIELD_NAMES: [&str; 9] = ["[0]", "[A]", "[9", "]", "..", ".", "~1", "a/b", ""];
 
-/// Each route that reads a body, with one that is right but for a field that the test adds.
+/// Returns each route that reads a body, with a valid body.
 fn bodies() -> Vec<(Method, &'static str, Value)> {
     let order = json!({ "items": [{ "recipe": "Negroni" }] });
     let recipe = json!({ "name": "Spritz", "build": "built", "glass": "goblet", "method": "Build.",
@@ -109,7 +109,7 @@ fn bodies() -> Vec<(Method, &'static str, Value)> {
     ]
 }
 
-/// Adds the field to the body and, each in a copy, to every object in it.
+/// Returns copies of the body with the field added to the body itself, and to each object in it.
 fn with_field(body: &Value, key: &str) -> Vec<Value> {
     let inner = ["items", "ingredients"].map(|list| format!("/{list}/0"));
     let places = std::iter::once(String::new()).chain(inner);

@@ -9,7 +9,7 @@ use crate::support::{Bar, Person, database::Database};
 use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
 use serde_json::{Value, json};
 
-/// All entries that a filter lets through, newest first.
+/// Returns the entries that match a filter, newest first.
 async fn entries(admin: &Person, filter: &str) -> Vec<Value> {
     let (mut all, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -22,7 +22,7 @@ async fn entries(admin: &Person, filter: &str) -> Vec<Value> {
     }
 }
 
-/// The only entry that a filter lets through.
+/// Returns the only entry that matches a filter.
 #[track_caller]
 fn only(entries: Vec<Value>) -> Value {
     assert_eq!(entries.len(), 1, "{entries:#?}");
@@ -35,7 +35,7 @@ fn changes(entry: &Value) -> Value {
     changes.map(|change| json!([change["field"], change["before"], change["after"]])).collect()
 }
 
-/// Runs statements as an operator would, past the product.
+/// Runs statements directly in the database, as an operator might.
 pub async fn sql(database: &Database, statements: &str) -> Result<(), String> {
     if let Some(file) = database.url.strip_prefix("sqlite://") {
         let mut conn = SqliteConnection::establish(file).expect("the file");

@@ -13,14 +13,14 @@ use futures_util::future::BoxFuture;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-/// A wrong request, its status and type of problem, and the field that is named; no field is `""`.
+/// A wrong request, its status and problem type, and the field that is named, `""` for none.
 type Case<Request> = (Request, u16, &'static str, &'static str);
 
-/// Words of the implementation that no client may read.
+/// Words about the implementation that no response may have.
 const INTERNALS: [&str; 9] =
     ["select", "insert", "postgres", "sqlite", "diesel", "bcrypt", "$2", "panicked", "src/"];
 
-/// Sends each request and compares its answer; in the end all that were answered otherwise are shown.
+/// Sends each request, and fails with all answers that differ from the expected ones.
 fn are_refused(bar: &Bar, cases: impl IntoIterator<Item = Case<RequestBuilder>>) -> BoxFuture<'_, ()> {
     Box::pin(are_all_refused(bar, cases.into_iter().collect()))
 }
@@ -64,7 +64,7 @@ fn refuses(answer: &Answer, status: u16, kind: &str, field: &str) -> Result<(), 
     }
 }
 
-/// A request as a line that can be read, whatever its length.
+/// Formats a request, with at most 120 characters of the body.
 fn shown(request: &reqwest::Request) -> String {
     let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
     let body: String = String::from_utf8_lossy(body).chars().take(120).collect();

@@ -16,7 +16,7 @@ fn water(method: &str) -> Value {
     })
 }
 
-/// The tag of an answer, which is strong.
+/// Returns the strong `ETag` of an answer.
 #[track_caller]
 fn tag(answer: &Answer) -> String {
     let tag = answer.header("etag").unwrap_or_else(|| panic!("no tag: {answer:?}")).to_owned();
@@ -37,7 +37,7 @@ fn is_outdated(answer: Answer, now: &str) -> Value {
     problem
 }
 
-/// A recipe, an account and a stored order: their paths, and who may read them.
+/// Returns the paths of a recipe, an account and an order, each with a person who may read it.
 async fn one_of_each(bar: &Bar) -> [(Person, String); 3] {
     let (guest, staff, admin) = (bar.guest().await, bar.employee().await, bar.admin().await);
     let recipe = staff.post("/recipes", water("Pour.")).await.expect(201);

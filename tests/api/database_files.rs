@@ -1,4 +1,5 @@
-//! The files of a SQLite database are taken away under a running `serve`: nothing is promised that nobody can find again.
+//! Files of a SQLite database that are removed or replaced under a running `serve`: it accepts no order that would be
+//! lost.
 
 use crate::support::{
     Person,
@@ -16,7 +17,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A `serve` as operators run it, on a file in a folder of its own, and a guest who has ordered.
+/// A `serve` process on a file in a folder of its own, and a guest who has ordered.
 struct FileServe {
     role: Role,
     guest: Person,
@@ -38,9 +39,7 @@ impl FileServe {
         let log = Log::new();
         let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &environment);
         let stranger = Person::new(&Client::new(), &role.url().await, None);
-        let login = json!({ "email": "user@example.com", "password": "password123" });
-        let answer = stranger.post("/login", login).await.expect(200);
-        let guest = stranger.signed_in(answer["token"].as_str().expect("a token"));
+        let guest = stranger.sign_in("user@example.com").await;
         let order = guest.order("Negroni").await;
         Self { role, guest, order, folder, file, log, _kept: kept }
     }
@@ -53,7 +52,7 @@ impl FileServe {
         self.guest.post("/orders", json!({ "recipe": "Negroni" })).await
     }
 
-    /// Nothing is promised, and everybody is told why.
+    /// Asserts that orders are refused, and that `/readyz` has the reason.
     async fn refuses(&self, why: &str) {
         let refused = self.place().await;
         assert!(refused.header("retry-after").is_some(), "{refused:?}");
@@ -66,14 +65,14 @@ impl FileServe {
         assert!(!ready.to_string().contains("bar.db"), "a stranger is told a path: {ready}");
     }
 
-    /// All is as before, and nothing is lost.
+    /// Asserts that orders are accepted again, and that the first one is still there.
     async fn goes_on(&self) {
         self.place().await.expect(201);
         self.guest.sees(&self.order).await.expect(200);
         self.guest.get("/readyz").await.expect(200);
     }
 
-    /// Counts the lines of the log with these words.
+    /// Counts the log lines with these words.
     fn said(&self, words: &str) -> usize {
         self.log.text().lines().filter(|line| line.contains(words)).count()
     }

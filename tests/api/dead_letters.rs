@@ -14,7 +14,7 @@ use shakerqueue::{
 };
 use uuid::Uuid;
 
-/// A message as a `serve` would have published it, of a customer, for a drink.
+/// Builds a message as `serve` publishes it, with an order of one drink.
 pub fn message(order: Uuid, customer: &str, recipe: &Value) -> Vec<u8> {
     let drink = json!({ "id": recipe["id"], "name": recipe["name"] });
     let order = json!({
@@ -25,7 +25,7 @@ pub fn message(order: Uuid, customer: &str, recipe: &Value) -> Vec<u8> {
     json!({ "version": 1, "order": order }).to_string().into_bytes()
 }
 
-/// Keeps a letter as a worker would and returns its path.
+/// Keeps a dead letter as a worker does, and returns its path.
 pub async fn keep(store: &Store, order: Option<Uuid>, payload: Vec<u8>) -> String {
     let order_id = order.map(OrderId);
     let id = dead_letters::id_of(order_id, &payload);

@@ -1,4 +1,4 @@
-//! The page at `/docs`: all of it comes from us. That it works in a browser, `make check-api` looks at.
+//! The page at `/docs`: all of it comes from this server. `make check-api` opens it in a browser.
 
 use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Documents keep their promises: links lead somewhere, the tests that a requirement names exist, and commands work.
+//! Documents are true: links lead somewhere, the tests that a requirement names exist, and commands work.
 
 pub mod commands;
 mod links;
@@ -18,7 +18,8 @@ pub fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Files of the repository with this extension, below this folder of it. Not what was built, and nothing hidden but `.ci` and `.github`.
+/// Finds the repository's files with this extension below this folder, without build output and hidden folders other than
+/// `.ci` and `.github`.
 fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let (mut folders, mut found) = (vec![root().join(folder)], Vec::new());
     while let Some(folder) = folders.pop() {

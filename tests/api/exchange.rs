@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::json;
 use std::fs::{self, File};
 
-/// Some of every kind: who asks needs no account for them, and some fail.
+/// Requests of every kind that need no account, each with its status.
 const REQUESTS: [(&str, &str, u16); 8] = [
     ("GET", "/healthz", 200),
     ("GET", "/recipes", 200),

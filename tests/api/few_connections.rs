@@ -1,4 +1,4 @@
-//! A server that lets in few, or a pool that has few connections: requests wait for their turn instead of being refused.
+//! A server or a pool with few connections: requests wait for one instead of being refused.
 
 use crate::support::{
     Bar, PostgreSql,
@@ -179,7 +179,7 @@ async fn what_waits_for_a_connection_learns_from_the_others_that_the_server_is_g
     bar.close().await;
 }
 
-/// An empty database whose owner may have so many sessions, and its URL as that role.
+/// Creates an empty database whose owner may have this many sessions, and returns its URL as that role.
 async fn owned(limit: i32) -> (Database, String) {
     let database = Database::empty().await;
     let name = database.name();

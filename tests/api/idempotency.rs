@@ -1,4 +1,4 @@
-//! Requests under an `Idempotency-Key` are done once, however often they are sent.
+//! Requests under an `Idempotency-Key` are executed once, however often they are sent.
 
 mod authorisation;
 mod orders;
@@ -41,7 +41,7 @@ fn repeats(answer: &Answer, first: &Answer) {
     );
 }
 
-/// Every key that is kept, as text.
+/// Returns every stored key, as text.
 async fn how_many(store: &Store, names: &[[u8; 32]]) -> usize {
     let names = names.to_vec();
     let find = store.read(async move |conn| {

@@ -1,4 +1,4 @@
-//! The whole way with real servers and real processes: HTTP, RabbitMQ, workers, PostgreSQL, HTTP.
+//! The whole way of an order with real servers and processes: HTTP, RabbitMQ, workers, PostgreSQL, HTTP.
 
 use crate::support::{
     Person,

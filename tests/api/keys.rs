@@ -1,4 +1,4 @@
-//! Several contents under one `Idempotency-Key` at several instances: one is kept, and none of them is a dead letter.
+//! Several orders under one `Idempotency-Key` at several instances: one is recorded, and none is a dead letter.
 
 use crate::{
     dead_letters::message,
@@ -17,7 +17,7 @@ use crate::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// A worker that tells what it counts, and where.
+/// Starts a worker with metrics, and returns their URL.
 async fn counted_work(bar: &Installation) -> (Role, String) {
     let mut work =
         Role::start(&["work"], &[&bar.environment()[..], &[("ADMIN_ADDR", "127.0.0.1:0")]].concat());

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The modules from top to bottom; those of one row may not use each other.
+/// Modules from top to bottom. Those of one row may not use each other.
 const LAYERS: &[&[&str]] = &[
     &["main"],
     &["cli"],
@@ -28,7 +28,7 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
 /// Modules further down that one module may not name.
 const HIDDEN: &[(&str, &str, &str)] = &[("http", "recorder", "orders go through intake")];
 
-/// Crates that only one module may name, so that what they stand for can be changed in one place.
+/// Crates that only one module may name, so that one place changes when they do.
 const OWNED: &[(&str, &[&str])] = &[
     ("amqprs", &["broker"]),
     ("diesel", &["store"]),
@@ -107,7 +107,7 @@ fn the_check_sees_modules_that_are_re_exported() {
     assert!(reexports(text).is_empty());
 }
 
-/// Every source file: its path, its module, and its text without comments.
+/// Reads every source file: its path, its module, and its text without comments.
 fn sources() -> Vec<(PathBuf, String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = BTreeMap::new();
@@ -137,7 +137,7 @@ fn sources() -> Vec<(PathBuf, String, String)> {
         .collect()
 }
 
-/// The modules of this crate that a text names, by `crate::` or from outside by the crate's name.
+/// Finds the modules of this crate that a text names, by `crate::` or by the crate's name.
 fn uses(text: &str) -> Vec<String> {
     let mut used = Vec::new();
     for start in ["crate::", "shakerqueue::"] {
@@ -152,7 +152,7 @@ fn uses(text: &str) -> Vec<String> {
     used
 }
 
-/// The modules that a text re-exports, by `pub use` or as a type of its own name.
+/// Finds the modules that a text re-exports, by `pub use` or as a type alias.
 fn reexports(text: &str) -> Vec<String> {
     let statement = Regex::new(r"\bpub(?:\([a-z ]+\))?\s+(use|type)\b([^;]*);").unwrap();
     let modules = |(_, [kind, path]): (&str, [&str; 2])| match kind {
@@ -162,7 +162,7 @@ fn reexports(text: &str) -> Vec<String> {
     statement.captures_iter(text).flat_map(|found| modules(found.extract())).collect()
 }
 
-/// The first word of each entry of a `use` group, up to the brace that closes it.
+/// Returns the first word of each entry of a `use` group, up to the closing brace.
 fn first_words(group: &str) -> Vec<String> {
     let (mut depth, mut words, mut entry) = (0, Vec::new(), true);
     for (at, c) in group.char_indices() {

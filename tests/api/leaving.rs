@@ -1,10 +1,10 @@
-//! Clients that go away in the middle of a request leave nothing half done, and nothing open.
+//! Clients that disconnect during a request leave nothing half done, and nothing open.
 
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, eventually, person::id, raw::Raw};
 use rstest::rstest;
 use serde_json::json;
 
-/// More than the connections to the database and the threads that answer together.
+/// More than the database connections and the HTTP threads together.
 const LEAVING_CLIENTS: usize = 60;
 
 fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
@@ -15,7 +15,7 @@ fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Goes away after so many bytes of a request, with or without a word.
+/// Disconnects after this many bytes of a request, by a close or a reset.
 async fn leave_after(bar: &Bar, bytes: &[u8], politely: bool) {
     let mut connection = Raw::open(&bar.url).await;
     connection.send(bytes).await;

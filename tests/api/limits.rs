@@ -1,4 +1,4 @@
-//! Rate limits, and the headers that tell clients about them.
+//! Rate limits, and their headers.
 
 mod addresses;
 mod nobody;

@@ -14,12 +14,12 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Places one order, and returns it as it is stored.
+/// Places an order and returns it.
 async fn order(guest: &Person, order: Value) -> Value {
     guest.post("/orders", order).await.expect(201)
 }
 
-/// The entries of a list that goes over pages of this size, in order, each only once.
+/// Reads a list in pages of this size, and checks that each entry comes once. Returns the ids.
 async fn all(who: &Person, list: &str, of: &str, limit: usize) -> Vec<String> {
     let start = format!("{list}{}limit={limit}", if list.contains('?') { '&' } else { '?' });
     let (mut path, mut entries) = (start.clone(), Vec::new());

@@ -1,4 +1,4 @@
-//! The log, as those read it who look for what went wrong, and as machines do.
+//! The log: its form, its content, and secrets that it must not have.
 
 mod flood;
 
@@ -17,10 +17,10 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
-/// Also what was answered well.
+/// Log filter that also includes successful requests.
 const ACCESS_LOG_FILTER: &str = "warn,shakerqueue=info,access=debug";
 
-/// A bar on SQLite that logs there.
+/// Starts a `serve` on SQLite that logs to this file.
 async fn serve(log: &Log, database: &Database, settings: &[(&str, &str)]) -> (Role, String) {
     let settings = serve_settings(&database.url, settings);
     let mut role = Role::start_logging_to(log.file(), &["serve", "--demo"], &settings);
@@ -297,10 +297,8 @@ async fn nothing_that_was_put_in_is_in_the_log() {
             ("TRUSTED_PROXIES", "127.0.0.1"),
         ];
         let (role, url) = serve(&log, &database, &settings).await;
-        let http = Client::new();
-        let login = json!({ "email": "admin@example.com", "password": "password123" });
-        let token = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-        let token = token["token"].as_str().expect("a token");
+        let admin = Person::new(&Client::new(), &url, None).sign_in("admin@example.com").await;
+        let token = admin.token();
         send_secrets(&url, token).await;
         role.stop().await;
         let text = log.text();

@@ -1,6 +1,7 @@
-//! The product as its users meet it: over HTTP, on the command line, and through real servers.
+//! Tests of the product from outside: over HTTP, on the command line, and with real servers.
 //!
-//! Each test has a bar of its own, on a database of its own, so all of them run in parallel. What both databases must do is tested on both.
+//! Each test has a bar and a database of its own, so all of them run in parallel. Tests that concern both databases
+//! run on both.
 //! `make test` provides the servers; a test that needs one and has none fails.
 
 #![allow(

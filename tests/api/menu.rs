@@ -1,4 +1,4 @@
-//! The menu: reading it, keeping it, and what guests can order of it.
+//! The menu: reading it, changing it, and ordering from it.
 
 mod changes;
 mod loose_names;
@@ -10,7 +10,7 @@ mod wrong;
 
 use serde_json::{Value, json};
 
-/// A drink that the house does not have.
+/// A recipe that the demo menu does not have.
 fn glass_of_water() -> Value {
     json!({
         "name": "Glass of Water",

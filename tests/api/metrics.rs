@@ -8,27 +8,25 @@ use crate::support::eventually;
 use reqwest::Client;
 use std::collections::BTreeMap;
 
-/// One line: its metric with the labels, sorted, as in `name{a="b"}`.
+/// Values by series, such as `name{a="b"}`.
 type Series = BTreeMap<String, f64>;
 
-/// The metrics of one process.
 #[derive(Debug, Default)]
-struct Scrape {
-    /// The kind of each metric.
+pub struct Scrape {
     kinds: BTreeMap<String, String>,
     help: BTreeMap<String, String>,
     series: Series,
 }
 
 impl Scrape {
-    async fn of(url: &str) -> Self {
+    pub async fn of(url: &str) -> Self {
         let response = Client::new().get(format!("{url}/metrics")).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
         Self::read(&response.text().await.expect("text"))
     }
 
-    /// Reads Prometheus' text format, as far as it is used here.
+    /// Parses Prometheus' text format, as far as it is used here.
     fn read(text: &str) -> Self {
         let mut scrape = Self::default();
         for line in text.lines() {
@@ -49,7 +47,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn get(&self, series: &str) -> f64 {
+    pub fn get(&self, series: &str) -> f64 {
         *self.series.get(series).unwrap_or_else(|| panic!("no {series} in {:#?}", self.series))
     }
 }

@@ -1,11 +1,11 @@
-//! Orders that were accepted and are not there: on their way, lost by the broker, or deleted.
+//! Accepted orders that are not in the database: on their way, lost by the broker, or deleted.
 
 use crate::{
     audit::sql,
     documents::commands::block,
     support::{
-        Bar, DatabaseKind, Person, PostgreSql, Sqlite, broker, eventually, installation::Installation,
-        person::id,
+        Bar, DatabaseKind, Person, PostgreSql, Sqlite, broker, database::FAULT_TRIGGER, eventually,
+        installation::Installation, person::id,
     },
 };
 use rstest::rstest;
@@ -18,7 +18,8 @@ use tokio::{
     time::{Instant, interval},
 };
 
-/// Queues that are seen empty for a second settle what was accepted before, but for the clocks' tolerance of five.
+/// Settle time of one second: orders accepted before are settled once the queues are empty for that long, plus five
+/// seconds of tolerance for clocks.
 const SETTLE_SETTINGS: [(&str, &str); 1] = [("QUEUE_SETTLE_SECONDS", "1")];
 /// Longer than the settle time and the delays before it.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -41,7 +42,7 @@ async fn stays_queued(person: &Person, order: &Value) {
     stays(person, order, "queued").await;
 }
 
-/// Asks again and again, for as long as it takes to settle an order.
+/// Polls for as long as it takes to settle an order.
 async fn stays(person: &Person, order: &Value, status: &str) {
     let (begun, mut again) = (Instant::now(), interval(Duration::from_millis(200)));
     while begun.elapsed() < SETTLE_TIMEOUT {
@@ -141,9 +142,6 @@ async fn what_waits_for_a_worker_stays_queued_however_long() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_to_be_tried_again_stays_queued() {
-    const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
-        CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
     let bar = Installation::new().await;
     let settings = [("RETRY_SECONDS", "60"), SETTLE_SETTINGS[0]];
     let ((serve, url), worker) = tokio::join!(bar.serve_with(&settings), bar.work_with(&settings));
@@ -213,7 +211,7 @@ async fn what_the_broker_lost_is_published_again_when_workers_are_back() {
     bar.prefix.clear().await;
 }
 
-/// Answers like the management API, with these queues.
+/// Starts a server that answers like RabbitMQ's management API, with these queues.
 async fn management(queues: watch::Receiver<Value>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -8,7 +8,6 @@ use crate::support::{
     raw::Raw,
 };
 use reqwest::Client;
-use serde_json::json;
 use std::fs::{self, File};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -20,7 +19,7 @@ fn environment(database: &Database) -> Vec<(&str, &str)> {
     serve_settings(&database.url, &[("ADMIN_ADDR", "127.0.0.1:0"), ("HTTP_THREADS", "1")])
 }
 
-/// Asks on a connection that is kept.
+/// Sends a request on a connection that stays open.
 async fn ask(raw: &mut Raw, path: &str, token: &str) -> u16 {
     let head = format!("GET {path} HTTP/1.1\r\nHost: bar\r\nAuthorization: Bearer {token}\r\n\r\n");
     raw.send(head.as_bytes()).await;
@@ -43,9 +42,8 @@ async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_databas
     })
     .await;
     let http = Client::new();
-    let login = json!({ "email": "user@example.com", "password": "password123" });
-    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-    let token = answer["token"].as_str().expect("a token");
+    let guest = Person::new(&http, &url, None).sign_in("user@example.com").await;
+    let token = guest.token();
     // With the one that is kept after signing in these are all.
     let mut all = Vec::new();
     for _ in 1..connections {

@@ -37,7 +37,7 @@ async fn regular(bar: &Bar) -> Person {
     bar.holder_of(&regular_token(&bar.database).await)
 }
 
-/// The token of such a guest, whose account is added for it.
+/// Adds an account with this age, and returns a token of it.
 async fn regular_token(database: &Database) -> String {
     let made = now() - TimeDelta::hours(3);
     let (millis, random) = (u64::try_from(made.micros() / 1000).unwrap(), *Uuid::new_v4().as_bytes());
@@ -52,7 +52,6 @@ async fn regular_token(database: &Database) -> String {
     token.text
 }
 
-/// Orders so many of a drink.
 async fn orders(guest: &Person, quantity: u32) -> Answer {
     guest.post("/orders", json!({ "recipe": "Negroni", "quantity": quantity })).await
 }
@@ -65,7 +64,7 @@ async fn fills_up(guest: &Person) -> Vec<Value> {
     placed
 }
 
-/// Orders again and again until that is not too many any more.
+/// Places orders until one is accepted again.
 async fn orders_again(guest: &Person) -> Value {
     eventually("an order that is not too many", async || {
         let answer = orders(guest, 1).await;

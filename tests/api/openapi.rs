@@ -1,4 +1,4 @@
-//! The API's document: that it is whole, and that it tells the truth.
+//! The OpenAPI document: it is complete and true.
 
 mod answers;
 mod completeness;
@@ -27,7 +27,7 @@ impl Operation {
         Some(roles.iter().map(|role| role.as_str().unwrap()).collect())
     }
 
-    /// The schema of its body, if it takes one.
+    /// Returns the schema of its body, if it takes one.
     pub fn body(&self) -> Option<&Value> {
         self.is.pointer("/requestBody/content/application~1json/schema")
     }
@@ -60,7 +60,7 @@ pub fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Every value within a value, and itself.
+/// Returns a value and all values within it.
 fn within(value: &Value) -> Vec<&Value> {
     let inner: Vec<_> = match value {
         Value::Array(values) => values.iter().collect(),
@@ -131,7 +131,7 @@ fn it_has_the_routes_that_there_are_and_no_others() {
     assert_eq!(registered, documented);
 }
 
-/// Holds the route by which a test blocks a thread, in debug builds only.
+/// Module with the route by which a test blocks a thread, in debug builds only.
 const DEBUG_ROUTE_MODULE: &str = "blocking_route";
 
 #[test]
@@ -147,7 +147,7 @@ fn a_release_build_has_no_route_that_is_in_no_document() {
     assert_eq!(text.matches(DEBUG_ROUTE_MODULE).count(), 3, "declared, asked for and registered");
 }
 
-/// Every route as the sources register it.
+/// Reads every route from the sources.
 fn routes() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
     let mut routes = Vec::new();

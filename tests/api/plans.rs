@@ -1,5 +1,5 @@
-//! No request reads more of the orders than it shows, however many are stored: none reads a table from end to end, and pages deep
-//! in a list cost what the first one does.
+//! No request reads more orders than it shows, however many are recorded: none scans a table, and late pages of a list
+//! cost as much as the first one.
 
 mod postgres;
 mod sqlite;
@@ -22,18 +22,18 @@ use shakerqueue::{
 
 const PAGE_SIZE: u64 = 10;
 
-/// Orders that a search by drink reads at most.
+/// Limit on the orders that a search by drink reads.
 const MAX_SEARCHED_ORDERS: u64 = 5_000;
 
-/// Something that someone asks of the bar.
+/// A request whose cost is measured.
 struct BarRequest {
-    /// Name in failure messages.
+    /// Name of the request in failure messages.
     name: String,
     who: Person,
     path: String,
     /// Body of a POST; none for a GET.
     posted: Option<Value>,
-    /// Index entries of orders that it may read each time.
+    /// Limit on the index entries of orders that it may read.
     max_entries: u64,
 }
 
@@ -49,7 +49,7 @@ impl BarRequest {
         Self { name: format!("POST {path}"), who: who.clone(), path, posted: Some(body), max_entries: 30 }
     }
 
-    /// Asks the `serve` at this address.
+    /// Sends the request to the `serve` at this address.
     async fn ask(&self, url: &str) {
         let who = self.who.at(url);
         let answer = match &self.posted {
@@ -67,7 +67,7 @@ impl BarRequest {
     }
 }
 
-/// Every request that looks into the orders. `live`: how many of them are on the board; `pages`: how far the cursors lead.
+/// Returns every request that reads orders. `live` orders are on the board; cursors point behind `pages` pages.
 async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<BarRequest> {
     let (guest, staff, admin) = (bar.customer().await, bar.employee().await, bar.admin().await);
     let mut requests = lists(&guest, false, live, pages).await;
@@ -107,7 +107,7 @@ async fn requests(bar: &Bar, live: u64, pages: usize) -> Vec<BarRequest> {
     requests
 }
 
-/// Each list of orders that they can ask for: its first page, and one behind a cursor.
+/// Returns each list of orders: its first page, and one behind a cursor.
 async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<BarRequest> {
     let states = ["", "pending", "in_progress", "ready", "completed", "cancelled", "failed"];
     let mut requests = Vec::new();
@@ -129,7 +129,7 @@ async fn lists(who: &Person, staff: bool, live: u64, pages: usize) -> Vec<BarReq
     requests
 }
 
-/// The audit trail in each way in which an admin can ask for it: the first page, and one behind a cursor.
+/// Returns the audit trail with each filter: its first page, and one behind a cursor.
 async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<BarRequest> {
     let staff = staff.get("/me").await.expect(200);
     let order = admin.get("/audit?action=order_moved&limit=1").await.expect(200);
@@ -164,7 +164,7 @@ async fn trail(admin: &Person, staff: &Person, pages: usize) -> Vec<BarRequest> 
     requests
 }
 
-/// Lists that are narrowed by more: by time, by several states, by a drink that many have, or none, and for staff by this customer.
+/// Returns lists with more filters: time, several states, a frequent drink, a drink that nobody orders, and a customer.
 async fn narrowed(who: &Person, customer_id: Option<&str>, live: u64, pages: usize) -> Vec<BarRequest> {
     let mut requests = Vec::new();
     let ago = |days| (now() - TimeDelta::days(days)).to_string();
@@ -222,7 +222,7 @@ async fn background(store: &Store, customers: i64) {
     reading.await.expect("an answer");
 }
 
-/// The cursor behind so many pages, or as many as there are; none if there is one page only.
+/// Returns the cursor behind this many pages, or behind the last but one; none if there is only one page.
 async fn cursor(who: &Person, list: &str, pages: usize) -> Option<String> {
     let mut behind = None;
     for _ in 0..pages {

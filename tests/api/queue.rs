@@ -1,4 +1,4 @@
-//! The queue layer against a real broker: the one that `TEST_AMQP_URL` names.
+//! The broker client against a real broker, the one of `TEST_AMQP_URL`.
 
 mod bundles;
 mod consuming;
@@ -22,14 +22,14 @@ fn test_url() -> Url {
     Url::parse(&broker::url()).expect("TEST_AMQP_URL must be a URL")
 }
 
-/// A bar with exchanges and queues of its own.
+/// A broker client with exchanges and queues of its own.
 struct Bar {
     broker: Broker,
     prefix: String,
 }
 
 impl Bar {
-    /// Connects straight to the broker, and allows the broker to be slow.
+    /// Connects to the broker directly, with timeouts for a slow broker.
     async fn open() -> Self {
         let bar = Self::at(&test_url(), WAIT_TIMEOUT);
         bar.until_up().await;
@@ -82,14 +82,14 @@ impl Bar {
         broker::delete_queues(&self.prefix, &["orders"]).await;
     }
 
-    /// Leaves nothing on the broker.
+    /// Removes its exchanges and queues.
     async fn close(self) {
         self.broker.close(Duration::from_secs(5)).await;
         broker::delete_all(&self.prefix).await;
     }
 }
 
-/// The test URL, with another host and port.
+/// Returns the test URL with another host and port.
 fn at(address: SocketAddr) -> Url {
     let mut url = test_url();
     url.set_host(Some(&address.ip().to_string())).expect("a host");
@@ -103,7 +103,9 @@ async fn proxy() -> Proxy {
 }
 
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(WAIT_TIMEOUT, future).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+    tokio::time::timeout(WAIT_TIMEOUT, future)
+        .await
+        .unwrap_or_else(|_| panic!("timeout after {} s: {what}", WAIT_TIMEOUT.as_secs()))
 }
 
 /// Polls `future` once: true if it is not ready.

@@ -1,4 +1,4 @@
-//! Many at once, at several instances: one wins, and nothing happens twice.
+//! Concurrent requests at several instances: one wins, and nothing happens twice.
 
 use crate::support::{
     Bar, DatabaseKind, Person, PostgreSql, Sqlite, eventually,
@@ -15,7 +15,7 @@ async fn keyed(guest: &Person, key: &str, order: &Value) -> Answer {
     send(guest.request(Method::POST, "/orders").header("Idempotency-Key", key).json(order)).await
 }
 
-/// The moves of an order, checked to be numbered without a gap and to follow from each other.
+/// Returns the transitions of an order, after a check that they are numbered without gaps and follow from each other.
 pub async fn contiguous(person: &Person, order: &Value) -> Vec<Value> {
     let history = person.get(&format!("/orders/{}/history", id(order))).await.expect(200);
     let moves = history["history"].as_array().unwrap().clone();

@@ -1,4 +1,4 @@
-//! The recorder's contract, on both databases: what may be given twice, and what must not hold back what.
+//! The recorder's contract, on both databases: duplicates, conflicts, and orders that can't be recorded.
 
 use crate::support::{DatabaseKind, PostgreSql, Sqlite, database::Database};
 use chrono::TimeDelta;
@@ -27,7 +27,7 @@ use shakerqueue::{
 };
 use std::sync::Arc;
 
-/// A store with a customer and a menu, below the HTTP API.
+/// A store with a customer and a menu, without the HTTP API.
 struct StoreFixture {
     store: Store,
     customer: UserId,
@@ -56,7 +56,7 @@ impl StoreFixture {
         Self { store, customer, drink, database }
     }
 
-    /// A customer of the demo data.
+    /// Returns another customer, of the demo data.
     async fn somebody_else(&self) -> UserId {
         let email = Email::try_from("user@example.com").unwrap();
         let found = self.store.read(async move |conn| users::by_email(conn, &email).await);
@@ -96,7 +96,7 @@ impl StoreFixture {
 
 const RECORDED: RecordOutcome = RecordOutcome::Recorded(Timestamp::EARLIEST);
 
-/// An outcome without the time of it.
+/// Replaces the time of an outcome, so that outcomes can be compared.
 fn timeless(outcome: RecordOutcome) -> RecordOutcome {
     if matches!(outcome, RecordOutcome::Recorded(_)) { RECORDED } else { outcome }
 }

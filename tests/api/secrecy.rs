@@ -1,4 +1,4 @@
-//! No secret is told: not in the most talkative log, not in a sentence, not in the list of processes.
+//! No secret appears in the most detailed log, in an error message, or in the list of processes.
 
 use crate::support::{
     Person,
@@ -32,7 +32,7 @@ const COLLECTOR_KEY: &str = "zq-key-7321";
 /// URL of a collector that does not exist.
 const COLLECTOR_URL: &str = "http://bar:zq-collector-7320@127.0.0.1:9";
 
-/// Everything that nobody may be told.
+/// Secrets that must not appear anywhere.
 const SECRETS: [&str; 12] = [
     DATABASE_PASSWORD,
     BROKER_PASSWORD,
@@ -58,7 +58,7 @@ fn with_login(url: &str, user: Option<&str>, password: &str) -> String {
     url.into()
 }
 
-/// In which forms a secret is in a text, however it is written.
+/// Finds the lines that have a secret, in plain text or in a common encoding.
 fn told(text: &str, secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let listed = |separator: &str, number: fn(&u8) -> String| {

@@ -1,4 +1,4 @@
-//! The executable as an operator runs it, from an empty machine on: filling databases, and refusing what can't work.
+//! The executable as an operator runs it: filling databases, and refusing wrong settings.
 
 mod help;
 mod menus;
@@ -16,14 +16,14 @@ use reqwest::Client;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Runs a command that must succeed, and returns what it says.
+/// Runs a command that must succeed, and returns its output.
 async fn does(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let output = run(arguments, environment).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// Runs a command that must refuse with one sentence and exit code 1, and returns the sentence.
+/// Runs a command that must fail with one line and exit code 1, and returns the line.
 async fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     // Only what it says itself: its log is of no concern here.
     let environment = [environment, &[("RUST_LOG", "off")]].concat();
@@ -41,24 +41,23 @@ async fn refuses(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     sentence.to_owned()
 }
 
-/// A `serve` without demo data on this database, and someone without an account at it.
+/// Starts a `serve` without demo data on this database. Returns it, and a stranger at it.
 async fn serve(database: &Database, environment: &[(&str, &str)]) -> (Role, Person) {
     let mut role = Role::start(&["serve"], &serve_settings(&database.url, environment));
     let url = role.url().await;
     (role, Person::new(&Client::new(), &url, None))
 }
 
-/// Signs in and returns the answer's status.
+/// Signs in and returns the status.
 async fn login(stranger: &Person, email: &str, password: &str) -> u16 {
     stranger.post("/login", json!({ "email": email, "password": password })).await.status
 }
 
-/// The file of a SQLite database.
 fn file_of(database: &Database) -> PathBuf {
     Path::new(database.url.strip_prefix("sqlite://").expect("a file")).to_owned()
 }
 
-/// Checks that nothing was written: no database file, and no table.
+/// Returns true if nothing was written: no database file, and no table.
 async fn is_untouched(database: &Database) -> bool {
     if database.url.starts_with("sqlite://") {
         let folder = file_of(database).parent().expect("a folder").to_owned();

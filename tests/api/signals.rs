@@ -1,4 +1,4 @@
-//! Signals that other programs take as "reload" end nothing.
+//! Signals that mean "reload" to other programs do not stop a role.
 
 use crate::support::{
     Person,
@@ -13,8 +13,7 @@ use reqwest::Client;
 /// Signals that tools send after they rotate logs or renew certificates.
 const RELOAD_SIGNALS: [&str; 3] = ["HUP", "USR1", "USR2"];
 
-/// Sends each of the signals, waits until all of them were taken notice of, and asks whether the role still
-/// answers.
+/// Sends each of the signals, waits until the log has all of them, and checks that the role still answers.
 async fn goes_on(role: &Role, log: &Log, url: &str) {
     for name in RELOAD_SIGNALS {
         role.signal(name);

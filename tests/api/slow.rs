@@ -1,16 +1,16 @@
-//! Clients that take their time, and heads that are too large.
+//! Slow clients, and heads that are too large.
 
 use crate::support::{Bar, Sqlite, raw::Raw};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// Well beyond the 5 s that a head may take, and the second after which what is left of a connection goes.
+/// More than the 5 s that a head may take and the second after which the connection is closed.
 const HANGUP_TIMEOUT: Duration = Duration::from_secs(12);
-/// Time between two bytes of a slow client.
+/// Interval between two bytes of a slow client.
 const BYTE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Sends this a byte at a time, and over and over, until the server hangs up. Says what it answered before that, and when it
-/// did hang up.
+/// Sends bytes one by one, repeatedly, until the server closes the connection. Returns the server's answer, and the time
+/// until the close.
 async fn dribble(raw: &mut Raw, bytes: &[u8]) -> (String, Duration) {
     let started = Instant::now();
     let mut answer = Vec::new();

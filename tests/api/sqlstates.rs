@@ -3,7 +3,7 @@
 use crate::support::{Bar, Person, PostgreSql, database::Database, eventually, installation::Installation};
 use serde_json::json;
 
-/// Fails for each order whose note is a code, with that code, in words of no language that a program could look for.
+/// Trigger that fails for each order whose note is an error code, with that code and a meaningless message.
 const FAULT_TRIGGER: &str = "
     CREATE FUNCTION fail_by_note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.note ~ '^[0-9A-Z]{5}$' THEN RAISE EXCEPTION 'Fehler' USING ERRCODE = NEW.note; END IF;

@@ -1,4 +1,4 @@
-//! Clients that ask and don't read what they are answered.
+//! Clients that send requests and do not read the answers.
 
 use crate::support::{
     Bar, Person, Sqlite,
@@ -14,17 +14,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::{net::TcpSocket, time::timeout};
 
-/// The least that can be set.
+/// Smallest value of `HTTP_ANSWER_BYTES`.
 const ANSWER_BYTES: u32 = 4 << 20;
-/// A client's own buffer, so that little of an answer leaves the server.
+/// Receive buffer of a client, small so that little of an answer leaves the server.
 const RECEIVE_BUFFER_BYTES: u32 = 4096;
 
-/// A `serve` as operators run it: what is measured is the process's.
+/// A `serve` process, whose memory is measured.
 struct StalledServe {
     role: Role,
     url: String,
     http: Client,
-    /// Asks those who watch, who are always answered.
+    /// Reads from the admin server, which always answers.
     admin: Person,
     guest: Person,
     _database: Database,
@@ -41,9 +41,7 @@ impl StalledServe {
         let mut role = Role::start(&["serve", "--demo"], &environment);
         let (admin, url, http) = (role.admin_url().await, role.url().await, Client::new());
         let admin = Person::new(&http, &admin, None);
-        let login = json!({ "email": "user@example.com", "password": "password123" });
-        let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-        let guest = Person::new(&http, &url, answer["token"].as_str());
+        let guest = Person::new(&http, &url, None).sign_in("user@example.com").await;
         Self { role, url, http, admin, guest, _database: database }
     }
 
@@ -51,7 +49,7 @@ impl StalledServe {
         Person::new(&self.http, &self.url, None)
     }
 
-    /// Makes the guest's list about half a megabyte.
+    /// Places orders until the guest's list has about half a megabyte.
     async fn fill(&self) {
         let item = json!({ "recipe": "Negroni", "note": "ö".repeat(200) });
         for _ in 0..50 {
@@ -59,7 +57,7 @@ impl StalledServe {
         }
     }
 
-    /// The guest's list as a request.
+    /// Builds a request for the guest's list.
     fn list(&self) -> String {
         format!(
             "GET /orders?limit=100 HTTP/1.1\r\nHost: bar\r\nAuthorization: Bearer {}\r\n\r\n",
@@ -67,7 +65,7 @@ impl StalledServe {
         )
     }
 
-    /// Asks from so many connections and reads nothing.
+    /// Sends a request on this many connections and reads nothing.
     async fn stall(&self, request: &str, connections: usize) -> Vec<Raw> {
         let mut stalled = Vec::new();
         for _ in 0..connections {
@@ -78,7 +76,7 @@ impl StalledServe {
         stalled
     }
 
-    /// Sums the lines of the metrics that begin so.
+    /// Sums the series whose lines begin with `series`.
     async fn metric(&self, line: &str) -> Option<f64> {
         let text = self.admin.get("/metrics").await;
         let lines = text.text.lines().filter(|of| of.starts_with(line));
@@ -215,7 +213,7 @@ async fn requests_in_a_pipeline_are_all_answered() {
     bar.close().await;
 }
 
-/// Checks that the server has not closed this connection.
+/// Returns true if the server has not closed this connection.
 async fn is_kept(raw: &mut Raw) -> bool {
     raw.send(b"GET /healthz HTTP/1.1\r\nHost: bar\r\n\r\n").await;
     raw.answer().await.is_some()
@@ -243,7 +241,7 @@ async fn an_address_has_a_quarter_of_the_connections() {
     bar.close().await;
 }
 
-/// All of 127.0.0.0/8 is this machine.
+/// Connects from another address of this machine: all of 127.0.0.0/8 is.
 #[cfg(target_os = "linux")]
 async fn from_another_address(url: &str) -> Raw {
     let (_, address) = url.split_once("://").expect("a URL");

@@ -1,4 +1,4 @@
-//! Stopping and losing parts: what was answered is kept.
+//! Stopping and losing parts: accepted orders are kept.
 
 use crate::support::{
     Bar, Person, PostgreSql,
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Orders until the bar no longer answers; returns the ids that it promised.
+/// Places orders until the bar no longer answers, and returns the ids of those accepted.
 async fn order_until_closed(guest: Person) -> HashSet<String> {
     let mut promised = HashSet::new();
     loop {
@@ -40,9 +40,7 @@ async fn a_serve_that_is_told_to_stop_keeps_what_it_promised() {
     let mut serve = Role::start(&["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = Client::new();
-    let login = json!({ "email": "user@example.com", "password": "password123" });
-    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-    let guest = Person::new(&http, &url, answer["token"].as_str());
+    let guest = Person::new(&http, &url, None).sign_in("user@example.com").await;
     guest.order("Negroni").await;
 
     let guests: Vec<_> = (0..8).map(|_| tokio::spawn(order_until_closed(guest.clone()))).collect();
@@ -222,9 +220,7 @@ async fn a_log_that_can_not_be_written_stops_nothing() {
     let mut serve = Role::start_logging_to(full.into(), &["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = Client::new();
-    let login = json!({ "email": "user@example.com", "password": "password123" });
-    let answer = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-    let guest = Person::new(&http, &url, answer["token"].as_str());
+    let guest = Person::new(&http, &url, None).sign_in("user@example.com").await;
     guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(201);
     serve.stop().await;
 }

@@ -1,4 +1,4 @@
-//! A role ends as failed when one of its background tasks ends before it, instead of going on without it.
+//! A role fails when one of its background tasks ends, instead of running without it.
 
 use crate::support::{
     database::Database,
@@ -10,7 +10,7 @@ use rcgen::generate_simple_self_signed;
 use std::fs;
 use tempfile::TempDir;
 
-/// Starts a role one of whose tasks ends at once, and waits for its end.
+/// Starts a role with a task that ends at once, and checks that the role fails.
 async fn ends_without(task: &str, role: &str, environment: &[(&str, &str)]) {
     let log = Log::new();
     let settings =

@@ -1,4 +1,4 @@
-//! HTTPS: with a certificate that is good, bad, or renewed, and with clients that never come to the point.
+//! HTTPS: with a valid, invalid or renewed certificate, and with clients that stall.
 
 mod certificates;
 
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// A certificate for `bar.example`, signed by itself.
+/// A self-signed certificate for `bar.example`.
 struct Certificate {
     pem: String,
     key: String,
@@ -40,7 +40,7 @@ impl Certificate {
     }
 }
 
-/// Files that a `serve` reads its certificate from.
+/// Files from which a `serve` reads its certificate.
 struct CertificateFiles(TempDir);
 
 impl CertificateFiles {
@@ -63,7 +63,7 @@ impl CertificateFiles {
         self.0.path().join("key.pem")
     }
 
-    /// A bar that reads them.
+    /// Opens a bar with these files.
     async fn bar(&self) -> Bar {
         let (certificate, key) = (self.certificate(), self.key());
         let flags =
@@ -72,7 +72,7 @@ impl CertificateFiles {
     }
 }
 
-/// A connection of a client that trusts this certificate only and offers these versions and protocols.
+/// Connects as a client that trusts only this certificate and offers these versions and protocols.
 async fn connect(
     url: &str,
     trusted: &Certificate,
@@ -91,7 +91,7 @@ async fn connect(
     TlsConnector::from(Arc::new(config)).connect(name, Raw::open(url).await.0).await
 }
 
-/// Asks over a connection of its own.
+/// Sends a request on a new connection.
 async fn ask(url: &str, trusted: &Certificate, request: &str) -> io::Result<Answer> {
     let mut raw = Raw(connect(url, trusted, &[&TLS13, &TLS12], &[]).await?);
     raw.send(request.as_bytes()).await;

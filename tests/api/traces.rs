@@ -4,7 +4,7 @@ mod collector;
 
 use crate::support::{
     Person,
-    database::Database,
+    database::{Database, FAULT_TRIGGER},
     eventually,
     executable::{Role, serve_settings},
     installation::Installation,
@@ -43,7 +43,7 @@ impl TracedInstallation {
         self.bar.sign_in(&self.url, "user@example.com").await
     }
 
-    /// Everything that was traced, once both have ended.
+    /// Stops both and returns all spans.
     async fn end(self) -> Vec<ReceivedSpan> {
         self.serve.stop().await;
         self.work.stop().await;
@@ -56,7 +56,7 @@ fn named<'a>(spans: &'a [ReceivedSpan], name: &str) -> Vec<&'a ReceivedSpan> {
     spans.iter().filter(|seen| seen.span.name == name).collect()
 }
 
-/// The only one of this name below this span.
+/// Returns the only child of a span with this name.
 #[track_caller]
 fn child<'a>(spans: &'a [ReceivedSpan], parent: &ReceivedSpan, name: &str) -> &'a ReceivedSpan {
     let mut below = named(spans, name);
@@ -135,9 +135,6 @@ async fn orders_that_travel_and_are_stored_together_keep_their_traces() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_comes_again_stays_in_its_trace() {
-    const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
-        CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
     let traced = TracedInstallation::new(&[("RETRY_SECONDS", "1,1,1,1,1")]).await;
     let guest = traced.guest().await;
     let client = traced.bar.database.client().await;
@@ -200,9 +197,7 @@ async fn without_a_broker_the_trace_leads_to_the_commit_too() {
     let mut serve = Role::start(&["serve", "--demo"], &environment);
     let url = serve.url().await;
     let http = reqwest::Client::new();
-    let login = json!({ "email": "user@example.com", "password": "password123" });
-    let token = Person::new(&http, &url, None).post("/login", login).await.expect(200);
-    let guest = Person::new(&http, &url, token["token"].as_str());
+    let guest = Person::new(&http, &url, None).sign_in("user@example.com").await;
     guest.post("/orders", json!({ "recipe": "Negroni" })).await.expect(201);
     serve.stop().await;
     let spans = collector.spans();

@@ -1,4 +1,4 @@
-//! Servers that this program can't work with are found out at start, before anything is written, and at once.
+//! Unsuitable servers are refused at start, at once, before anything is written.
 
 use crate::{
     documents::commands::block,
@@ -13,10 +13,10 @@ use crate::{
 };
 use std::time::{Duration, Instant};
 
-/// Time that a role waits for a database at start.
+/// Timeout of a role that waits for a database at start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Runs every role on this database: each must refuse it, at once, with a sentence that has all of these words.
+/// Checks that every role refuses this database at once, with an error that has all of these words.
 async fn every_role_refuses(url: &str, words: &[&str]) {
     let amqp = broker::url();
     let environment =

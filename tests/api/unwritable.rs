@@ -1,4 +1,4 @@
-//! A database that answers and keeps nothing: its disk is full, or it is a standby. Who asks is told, and sent elsewhere.
+//! A database that answers but can't be written to, because its disk is full or it is a standby.
 
 use crate::support::{
     Bar, Person, PostgreSql,
@@ -12,7 +12,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// Waits until `/readyz` says this of the database, and returns its answer.
+/// Waits until `/readyz` has this state of the database, and returns the answer.
 async fn database_reads(asker: &Person, state: &str, status: u16) -> Value {
     eventually("the database's state to be told", async || {
         let ready = asker.get("/readyz").await;
@@ -102,7 +102,8 @@ async fn with_a_broker_orders_are_taken_and_the_workers_are_not_ready() {
     bar.prefix.clear().await;
 }
 
-/// A `serve` on SQLite that lives on when a file may not grow, as on a full disk. (A limit holds for root, too.)
+/// Starts a `serve` on SQLite that ignores SIGXFSZ, so that a limit on the size of files acts as a full disk. The limit
+/// holds for root, too.
 #[cfg(target_os = "linux")]
 fn serve_that_bears_a_full_disk(environment: &[(&str, &str)]) -> Role {
     let serve = shakerqueue(&["serve", "--demo"], environment);
@@ -129,9 +130,7 @@ async fn a_serve_whose_disk_is_full_is_not_ready() {
     let environment = serve_settings(&database.url, &[]);
     let mut serve = serve_that_bears_a_full_disk(&environment);
     let stranger = Person::new(&Client::new(), &serve.url().await, None);
-    let login = json!({ "email": "user@example.com", "password": "password123" });
-    let answer = stranger.post("/login", login).await.expect(200);
-    let guest = stranger.signed_in(answer["token"].as_str().unwrap());
+    let guest = stranger.sign_in("user@example.com").await;
     let place = async || guest.post("/orders", json!({ "recipe": "Negroni" })).await;
     place().await.expect(201);
 

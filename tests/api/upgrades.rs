@@ -1,4 +1,4 @@
-//! Clients and proxies that ask to change to another protocol, and others whose words about the connection matter.
+//! Requests to change the protocol, and other headers about the connection.
 
 use crate::support::{
     Bar, Person, Sqlite, WAIT_TIMEOUT,
@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 const ORDER_BODY: &str = r#"{"recipe":"Negroni"}"#;
 
-/// The head of an order with these headers more.
+/// Builds the head of an order with additional headers.
 fn head(version: &str, token: &str, headers: &str) -> String {
     format!(
         "POST /orders HTTP/{version}\r\nHost: bar\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n{headers}"
@@ -173,7 +173,7 @@ async fn the_body_of_such_a_request_is_read_to_its_length_and_no_further() {
     bar.close().await;
 }
 
-/// All that a connection has to say until it ends.
+/// Reads a connection to its end.
 async fn until_end(raw: &mut Raw) -> String {
     let mut bytes = Vec::new();
     let read = async { while raw.more(&mut bytes).await {} };
@@ -279,7 +279,7 @@ async fn a_client_that_waits_to_be_asked_for_the_body_is_asked() {
     bar.close().await;
 }
 
-/// Lines of common nginx configurations.
+/// Directives of common nginx configurations.
 const NGINX_LINES: [&str; 4] = [
     // For WebSockets, for all requests alike.
     "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";",

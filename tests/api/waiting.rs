@@ -1,12 +1,15 @@
 //! `Prefer: wait=N`, by many clients at once.
 
-use crate::support::{
-    Bar, PostgreSql,
-    broker::{self, Prefix},
-    database::Database,
-    eventually,
-    installation::Installation,
-    person::{id, send},
+use crate::{
+    metrics::{Scrape, becomes},
+    support::{
+        Bar, PostgreSql,
+        broker::{self, Prefix},
+        database::Database,
+        eventually,
+        installation::Installation,
+        person::{id, send},
+    },
 };
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -14,7 +17,7 @@ use serde_json::json;
 
 const WAITING_REQUESTS: i64 = 200;
 
-/// The transactions of a PostgreSQL database so far, of those connections that are closed: each query outside of one is one.
+/// Counts the transactions of a PostgreSQL database by connections that are closed. A query outside of one is one.
 const COUNT_TRANSACTIONS: &str =
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
 
@@ -53,20 +56,26 @@ async fn all_who_wait_have_their_orders_once_they_are_stored_also_while_others_g
     let bar = Installation::new().await;
     let (serve, url) = bar.serve().await;
     let guest = bar.sign_in(&url, "user@example.com").await;
-    let placing = (0..20).map(|number| {
+    let mut placing = Vec::new();
+    for number in 1..=20 {
         let order = json!({ "recipe": "Negroni", "note": format!("order {number}") });
-        send(guest.request(Method::POST, "/orders").header("Prefer", "wait=30").json(&order))
-    });
-    let placing = tokio::spawn(join_all(placing.collect::<Vec<_>>()));
+        let order = guest.request(Method::POST, "/orders").header("Prefer", "wait=30").json(&order);
+        placing.push(tokio::spawn(send(order)));
+        // Only the waiting is concurrent: a `serve` may refuse orders that it can't confirm within a second.
+        becomes(&url, r#"shakerqueue_orders_accepted_total{kept_by="broker"}"#, number.into()).await;
+    }
     let order = guest.post("/orders", json!({ "recipe": "Mojito" })).await.expect(202);
     let wait = || guest.request(Method::GET, &format!("/orders/{}", id(&order))).header("Prefer", "wait=30");
     let gone = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
     let reading = tokio::spawn(join_all((0..20).map(|_| send(wait())).collect::<Vec<_>>()));
-    eventually("all orders to be at the broker", async || (bar.prefix.waiting().await > 0).then_some(()))
-        .await;
+    eventually("all clients to be connected", async || {
+        (Scrape::of(&url).await.get("shakerqueue_http_connections") > 60.0).then_some(())
+    })
+    .await;
     gone.abort();
     let work = bar.work().await;
-    for answer in placing.await.unwrap() {
+    for answer in join_all(placing).await {
+        let answer = answer.unwrap();
         assert_eq!(answer.header("preference-applied"), Some("wait=30"));
         assert_eq!(answer.expect(201)["status"], "pending");
     }

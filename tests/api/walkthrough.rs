@@ -1,5 +1,5 @@
-//! Documents do what they say: their commands run as they are, in a shell, except for addresses and ids, and what they
-//! print is compared with what the document shows.
+//! The commands of documents work: they run as they are, in a shell, except for addresses and ids, and their output is
+//! compared with the document.
 
 mod api;
 mod backups;
@@ -15,13 +15,13 @@ use std::{
 };
 use tokio::{process::Command, time::timeout};
 
-/// The text with something else for what stands there for the reader's own.
+/// Replaces a placeholder, which must be there.
 fn with(text: &str, theirs: &str, ours: &str) -> String {
     assert!(text.contains(theirs), "there is no {theirs:?} to be replaced in {text}");
     text.replace(theirs, ours)
 }
 
-/// A shell that stops at what fails, in this folder, with `shakerqueue` on its path and these variables.
+/// Builds a shell that stops at the first failure, in this folder, with `shakerqueue` on its path and these variables.
 fn shell(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Command {
     let programs = Path::new(env!("CARGO_BIN_EXE_shakerqueue")).parent().expect("a folder").to_owned();
     let path = env::var_os("PATH").unwrap_or_default();
@@ -33,7 +33,7 @@ fn shell(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Command
     shell
 }
 
-/// Runs commands that must succeed, and returns what they print.
+/// Runs commands that must succeed, and returns their output.
 async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> String {
     let mut shell = shell(commands, folder, environment);
     let ended = timeout(WAIT_TIMEOUT * 2, shell.stderr(Stdio::piped()).output());
@@ -43,7 +43,7 @@ async fn run(commands: &str, folder: &Path, environment: &[(&str, &str)]) -> Str
     said
 }
 
-/// Checks that programs are installed. If one is missing, it panics, unless `TEST_CLIENTS=optional`
+/// Returns true if all programs are installed. If one is missing, panics unless `TEST_CLIENTS=optional`
 /// (`tests/with-servers`).
 pub fn are_here(programs: &[&str]) -> bool {
     let is_here = |program: &&str| {
@@ -59,7 +59,7 @@ pub fn are_here(programs: &[&str]) -> bool {
     missing.is_empty()
 }
 
-/// A folder of one test's own.
+/// Creates a folder for one test.
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().to_owned();

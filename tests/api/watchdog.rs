@@ -1,4 +1,4 @@
-//! A thread that answers requests and no longer runs is seen from outside, and ends the process when it stays so.
+//! A stalled HTTP thread is reported, and ends the process if it stays stalled.
 
 use crate::support::{
     Bar, Person,
@@ -36,14 +36,13 @@ impl WatchedServe {
         Self { role, url, admin, log, _database: database }
     }
 
-    /// Blocks one of its threads.
     fn block(&self, seconds: u64) -> JoinHandle<()> {
         let request = Client::new().post(format!("{}/fault/block/{seconds}", self.url));
         // It gets no answer from a process that ends.
         tokio::spawn(async move { drop(request.send().await) })
     }
 
-    /// Waits until those who watch over it are told that a thread is stalled.
+    /// Waits until the admin server reports a stalled thread.
     async fn is_told_of(&self) {
         eventually("the stalled thread to be told of", async || {
             let ready = self.admin.get("/readyz").await;
@@ -55,7 +54,7 @@ impl WatchedServe {
         .await;
     }
 
-    /// Answers of the API, each on a connection of its own: about every other one reaches the thread that runs.
+    /// Sends requests, each on a connection of its own, until one reaches the thread that runs. Returns its status.
     async fn still_answers(&self, path: &str) -> u16 {
         eventually("the other thread to answer", async || {
             let request = Client::new().request(Method::GET, format!("{}{path}", self.url));

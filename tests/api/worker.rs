@@ -1,4 +1,4 @@
-//! A worker whose queue is not what it subscribed to: it notices by itself, and says so.
+//! Workers whose queue was replaced: they notice and log it.
 
 use crate::support::{
     Person, broker, eventually, executable::Role, installation::Installation, log::Log, person::id,

@@ -1,4 +1,4 @@
-//! Compares what was promised with what the database has in the end.
+//! Compares the answers with the final state of the database.
 
 use crate::{
     Result,
@@ -8,7 +8,7 @@ use crate::{
 use std::collections::HashMap;
 use tokio_postgres::Client;
 
-/// Violations, a line for each.
+/// Violations of the promise that an accepted order is recorded once.
 #[derive(Debug, Default)]
 pub struct Verdict {
     pub lost: usize,
@@ -45,8 +45,8 @@ impl Row {
     }
 }
 
-/// Histories with a gap, of another length than the order says, or whose moves don't follow from each other: an order that was
-/// claimed twice is one of them.
+/// Histories with a gap, with another length than the order's version, or with transitions that don't follow from each
+/// other. An order that was claimed twice has one.
 const BROKEN_HISTORIES: &str = "
     SELECT o.id::text, o.note, o.status, o.version,
            (SELECT string_agg(m.number || ' ' || m.from_status || ' to ' || m.to_status, ', ' ORDER BY m.number)
@@ -103,8 +103,8 @@ fn compare(ledger: &Ledger, mut rows: HashMap<String, Vec<Row>>, letters: &[Stri
     refusals(ledger, verdict);
 }
 
-/// `rival`: what the database has of the other order under the same key. Of several contents one is kept, and that is what was
-/// promised of each.
+/// Compares one attempt with its rows. `rival` has the rows of the other order under the same key: only one of the two
+/// is recorded, and the answers to both promised that one.
 fn judge(
     name: &str,
     attempt: &Attempt,
@@ -141,7 +141,7 @@ fn judge(
     }
 }
 
-/// All orders are good and all guests are signed in: nothing but a lack of means is a reason to refuse, and a key that is used.
+/// Notes refusals with a 4xx. All orders are valid and all guests are signed in, so only a reused key justifies one.
 fn refusals(ledger: &Ledger, verdict: &mut Verdict) {
     for (number, attempt) in ledger.attempts.iter().enumerate() {
         let key_used =
@@ -167,7 +167,7 @@ async fn orders(database: &Client) -> Result<HashMap<String, Vec<Row>>> {
     Ok(orders)
 }
 
-/// The ids of those that are dead, each of which must be expected.
+/// Returns the ids of the dead letters, each of which must be expected.
 async fn dead_letters(database: &Client, scene: &Scene, verdict: &mut Verdict) -> Result<Vec<String>> {
     let query = "SELECT coalesce(order_id::text, ''), reason FROM dead_letters ORDER BY created_at";
     let letters: Vec<(String, String)> =
@@ -186,7 +186,7 @@ async fn dead_letters(database: &Client, scene: &Scene, verdict: &mut Verdict) -
     Ok(letters.into_iter().map(|(id, _)| id).collect())
 }
 
-/// Every stored order whose key was used for another one must say so in its history.
+/// Checks that the history of each order whose key was used for another one says so.
 async fn reused_keys(database: &Client, scene: &Scene, verdict: &mut Verdict) -> Result<()> {
     let query = "SELECT reused.id FROM unnest($1::text[]) AS reused (id)
                  WHERE NOT EXISTS (SELECT FROM orders_not_taken n WHERE n.order_id = reused.id::uuid)";

@@ -1,4 +1,4 @@
-//! The product's clock, which can be put forward and back, by means of libfaketime.
+//! The product's clock, set by libfaketime.
 
 use crate::Result;
 use std::{
@@ -22,7 +22,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is right so far. An error says what is missing.
+    /// Builds a clock that is right so far. The error says what is not installed.
     pub fn new(folder: &Path) -> Result<Self> {
         let library = LIBRARY_FOLDERS
             .iter()
@@ -34,7 +34,7 @@ impl Clock {
         Ok(clock)
     }
 
-    /// From now on it is wrong by so many seconds.
+    /// Sets the clock this many seconds ahead of the system's.
     pub fn step(&self, seconds: i32) -> Result<()> {
         // At once or not at all: it is read at any moment.
         let new = self.file.with_extension("new");
@@ -42,7 +42,7 @@ impl Clock {
         Ok(fs::rename(&new, &self.file)?)
     }
 
-    /// The settings of a process that goes by it.
+    /// Returns the environment of a process that uses this clock.
     pub fn settings(&self) -> Vec<(String, String)> {
         [
             ("LD_PRELOAD", self.library.display().to_string()),

@@ -1,4 +1,4 @@
-//! A small disk in memory. Only its own processes see it, so it is gone when they are.
+//! A small disk in memory, in a mount namespace of its own: it is gone when its processes have ended.
 
 use crate::{
     Result,
@@ -18,20 +18,20 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// Enough for PostgreSQL with three small databases, and to spare.
+/// Room for PostgreSQL with three small databases, and more.
 const DISK_MEGABYTES: u32 = 160;
-/// Message of the holder once the disk is mounted.
+/// Output of the holder process once the disk is mounted.
 const MOUNTED_MESSAGE: &[u8; 8] = b"mounted\n";
 
 pub struct Disk {
-    /// Keeps it, by living inside of it.
+    /// Process whose mount namespace has the disk.
     holder: Child,
     id: u32,
     folder: PathBuf,
 }
 
 impl Disk {
-    /// Mounts one at this folder. An error says why that is not possible.
+    /// Mounts a disk at this folder. The error is the reason why that is not possible here.
     pub async fn mount(folder: &Path) -> Result<Self> {
         for program in ["unshare", "nsenter", "setpriv"] {
             if !has(program) {
@@ -61,13 +61,12 @@ impl Disk {
         vec!["nsenter".into(), format!("--mount=/proc/{}/ns/mnt", self.id), "--".into()]
     }
 
-    /// The folder, as it looks from within.
+    /// Returns the folder as other processes can reach it.
     fn seen(&self) -> PathBuf {
         let absolute = self.folder.strip_prefix("/").unwrap_or(&self.folder);
         PathBuf::from(format!("/proc/{}/root", self.id)).join(absolute)
     }
 
-    /// Makes a folder on it.
     pub async fn make_folder(&mut self, name: &str) -> Result<PathBuf> {
         if let Some(status) = self.holder.try_wait()? {
             return Err(format!("the disk is gone: {status}").into());
@@ -77,12 +76,11 @@ impl Disk {
         Ok(self.folder.join(name))
     }
 
-    /// Makes somebody else's a folder of it.
+    /// Changes the owner of a folder on the disk.
     pub fn own(&self, name: &str, user: &User) -> Result<()> {
         user.own(&self.seen().join(name))
     }
 
-    /// Fills the disk completely.
     pub fn fill(&self) -> Result<()> {
         let mut ballast = File::options().create(true).append(true).open(self.seen().join("ballast"))?;
         for size in [1024 * 1024, 4096] {

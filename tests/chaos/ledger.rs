@@ -1,22 +1,22 @@
-//! The clients' record of requests and answers, to compare with what the product recorded.
+//! The clients' own record of requests and answers, to compare with the database.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tokio::time::Instant;
 
-/// The meaning of an answer for the order.
+/// Meaning of an answer for the order.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// 201 or 202, with the order's id.
     Accepted(u16, String),
-    /// Not accepted, for this reason.
+    /// Not accepted, with the reason.
     Refused(String),
-    /// Perhaps accepted.
+    /// Accepted or not: the answer does not say.
     Unknown(String),
 }
 
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Number of the `serve`.
+    /// Index of the `serve` that answered.
     pub by: usize,
     pub asked: Instant,
     pub took: Duration,
@@ -35,18 +35,18 @@ impl fmt::Display for Answer {
     }
 }
 
-/// One order, asked for once or, under a key, several times.
+/// One order, requested once or, under a key, several times.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub keyed: bool,
-    /// The lines, as the database should have them.
+    /// The order's lines, as the database should have them.
     pub lines: String,
-    /// The attempt that used the same key for another order: one of the two is kept.
+    /// Number of the attempt that used the same key for another order: one of the two is recorded.
     pub rival: Option<usize>,
     pub answers: Vec<Answer>,
 }
 
-/// The state of an attempt after all of its answers.
+/// Result of an attempt after all of its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptStatus {
     Accepted,
@@ -68,7 +68,7 @@ impl Attempt {
         if self.answers.is_empty() { AttemptStatus::Unknown } else { status }
     }
 
-    /// The ids that it was promised under.
+    /// Ids in the answers that accepted the order.
     pub fn ids(&self) -> Vec<&str> {
         let mut ids: Vec<_> = self
             .answers
@@ -96,7 +96,7 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// All attempts under one fault.
+/// All attempts during one fault.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub attempts: Vec<Attempt>,
@@ -109,7 +109,7 @@ impl Ledger {
         self.attempts.len() - 1
     }
 
-    /// Two attempts under one key.
+    /// Notes that two attempts used one key.
     pub fn rivals(&mut self, first: usize, second: usize) {
         for (number, rival) in [(first, second), (second, first)] {
             if let Some(attempt) = self.attempts.get_mut(number) {
@@ -128,7 +128,7 @@ impl Ledger {
         self.attempts.iter().flat_map(|attempt| &attempt.answers)
     }
 
-    /// The ids of all orders promised so far.
+    /// Ids of all orders accepted so far.
     pub fn promised(&self) -> Vec<String> {
         self.attempts.iter().flat_map(Attempt::ids).map(str::to_owned).collect()
     }
@@ -137,7 +137,7 @@ impl Ledger {
         self.attempts.iter().filter(|attempt| attempt.status() == status).count()
     }
 
-    /// The attempt with the slowest answer, and how long that took.
+    /// Returns the attempt with the slowest answer, and its duration.
     pub fn slowest(&self) -> Option<(String, Duration)> {
         let slowest = |attempt: &Attempt| attempt.answers.iter().map(|answer| answer.took).max();
         let all = self.attempts.iter().enumerate();
@@ -145,7 +145,6 @@ impl Ledger {
         Some((format!("{} {attempt}", note(number)), slowest(attempt)?))
     }
 
-    /// Counts the answers by kind.
     pub fn kinds(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for answer in self.answers() {
@@ -159,7 +158,7 @@ impl Ledger {
         kinds
     }
 
-    /// When a `serve` gave an order to the broker that was asked for after `since`, if it did.
+    /// Returns the time at which a `serve` first queued an order that was requested after `since`.
     pub fn queued_again(&self, by: usize, since: Instant) -> Option<Instant> {
         let queued = |answer: &&Answer| {
             answer.by == by && answer.asked >= since && matches!(answer.reply, Reply::Accepted(202, _))
@@ -168,7 +167,7 @@ impl Ledger {
     }
 }
 
-/// The `note` by which the order of an attempt is known.
+/// Returns the `note` that identifies the order of an attempt.
 pub fn note(number: usize) -> String {
     format!("attempt {number}")
 }

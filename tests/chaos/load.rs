@@ -1,4 +1,4 @@
-//! Guests who order and bartenders who make the drinks, until they are told to stop.
+//! Guests who order and bartenders who make the drinks, until the load stops.
 
 use crate::{
     Result,
@@ -23,27 +23,26 @@ use uuid::Uuid;
 
 const GUESTS: usize = 6;
 const BARTENDERS: usize = 2;
-/// A guest's pause between two orders: the machine is to be busy and not drowned, in milliseconds.
+/// Pause of a guest between two orders, so that the machine is busy and not overloaded.
 const PAUSE_MS: std::ops::Range<u64> = 10..40;
-/// Requests for one order under a key, and the delay between them in milliseconds.
+/// Requests for one order under a key, and the delay between them.
 const MAX_REQUESTS: usize = 5;
 const RETRY_DELAY_MS: std::ops::Range<u64> = 100..700;
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Guests and bartenders, each a task.
 pub struct Load {
     people: JoinSet<()>,
     counter: Arc<Counter>,
     stop: CancellationToken,
 }
 
-/// State that the guests share.
+/// State that all tasks share.
 struct Counter {
     serves: [SocketAddr; 2],
     drinks: Vec<String>,
     tokens: Tokens,
     ledger: Mutex<Ledger>,
-    /// Held by each attempt; who has all of it makes the guests wait.
+    /// Read-locked during each attempt, so that a write lock makes the guests wait.
     gate: Arc<RwLock<()>>,
 }
 
@@ -78,12 +77,12 @@ impl Load {
         self.counter.ledger()
     }
 
-    /// Lets every attempt end and no other begin, until the guard is dropped.
+    /// Waits until no attempt is under way, and lets none begin until the guard is dropped.
     pub async fn pause(&self) -> OwnedRwLockWriteGuard<()> {
         Arc::clone(&self.counter.gate).write_owned().await
     }
 
-    /// Asks for two orders under one key at once, one at each `serve`.
+    /// Places two orders under one key at once, one at each `serve`.
     pub async fn rivals(&self, http: &Client, rng: &mut StdRng) {
         let counter = &self.counter;
         let key = Uuid::from_u128(rng.random()).to_string();
@@ -96,7 +95,7 @@ impl Load {
         );
     }
 
-    /// Waits until everybody has finished what they began.
+    /// Stops the load and waits until each task has finished its last request.
     pub async fn stop(&mut self) {
         self.stop.cancel();
         while self.people.join_next().await.is_some() {}
@@ -131,7 +130,7 @@ async fn guest(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut
     }
 }
 
-/// An attempt that is about to be made: its number, and what it asks for.
+/// Opens a new attempt in the ledger, and returns its number and its request body.
 fn opened(counter: &Counter, rng: &mut StdRng, keyed: bool) -> (usize, Value) {
     let items: Vec<(String, u8)> = (0..rng.random_range(1..=3))
         .map(|_| {
@@ -147,7 +146,7 @@ fn opened(counter: &Counter, rng: &mut StdRng, keyed: bool) -> (usize, Value) {
     (number, json!({ "items": items, "table": table, "note": note(number) }))
 }
 
-/// One attempt. True if it was not taken.
+/// Makes one attempt. Returns true if no order was accepted.
 async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
     let key = rng.random_bool(0.5).then(|| Uuid::from_u128(rng.random()).to_string());
     let asked = opened(counter, rng, key.is_some());
@@ -155,7 +154,7 @@ async fn order(counter: &Counter, http: &Client, rng: &mut StdRng) -> bool {
     ask(counter, http, rng, asked, key.as_deref(), by).await
 }
 
-/// Asks for an order, under a key several times, at one `serve` after the other. True if it was not taken.
+/// Places an order, under a key several times, at each `serve` in turn. Returns true if it was not accepted.
 async fn ask(
     counter: &Counter,
     http: &Client,
@@ -182,7 +181,7 @@ async fn ask(
     true
 }
 
-/// Sends a request: the meaning of the answer, and true if a retry makes sense.
+/// Sends a request. Returns the meaning of the answer, and true if a retry makes sense.
 async fn heard(request: RequestBuilder) -> (Reply, bool) {
     let response = match request.send().await {
         Ok(response) => response,
@@ -213,7 +212,7 @@ fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Takes what is next, makes it and hands it out. What does not work is left: another one comes.
+/// Claims, makes and completes orders. A failed request leaves the order as it is.
 async fn bartender(counter: Arc<Counter>, stop: CancellationToken, http: Client, mut rng: StdRng) {
     while !stop.is_cancelled() {
         let by = rng.random_range(0..2);

@@ -1,7 +1,7 @@
-//! Orders and drinks go on while something breaks: does every order that was promised end up stored, once?
+//! Breaks servers, connections and processes under load, and checks that every accepted order is recorded exactly once.
 //!
-//! `make chaos` runs this. Each fault strikes two `serve` and two `work` under load, on a real PostgreSQL and a real `RabbitMQ` that this
-//! harness starts itself. Then the answers that the guests got are compared with the database.
+//! `make chaos` runs this. It starts PostgreSQL, `RabbitMQ`, two `serve` and two `work`, causes one fault after the
+//! other while guests order, and compares the answers with the database.
 
 #![allow(clippy::indexing_slicing, reason = "a harness may fail where it stands")]
 
@@ -30,7 +30,7 @@ use scenario::Outcome;
 use std::{fs, path::Path, process::ExitCode, time::Duration};
 use tokio::time::Instant;
 
-/// Breaks things under load and looks for orders that were lost or stored twice.
+/// Breaks things under load and looks for orders that were lost or recorded twice.
 #[derive(Parser)]
 #[command(name = "chaos")]
 struct Arguments {
@@ -38,23 +38,23 @@ struct Arguments {
     #[arg(long = "fault", value_name = "NAME", value_delimiter = ',')]
     faults: Vec<String>,
 
-    /// Duration of each fault.
+    /// Duration of each fault in seconds.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
 
-    /// Chooses what is random, except what the machine's timing makes of it.
+    /// Seed of the random choices. The machine's timing stays random.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Shows what was answered how often, and what took longest.
+    /// Shows the number of answers of each kind, and the slowest answer.
     #[arg(long)]
     answers: bool,
 
-    /// Keeps the folder with the logs, also when nothing was wrong.
+    /// Keeps the folder with the logs, even without violations.
     #[arg(long)]
     keep: bool,
 
-    /// List the faults.
+    /// Lists the faults and exits.
     #[arg(long)]
     list: bool,
 }

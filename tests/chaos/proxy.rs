@@ -1,4 +1,4 @@
-//! A TCP forwarder between the product and a server, which can do to the line whatever networks do.
+//! A TCP forwarder between the product and a server, which can delay, hold back and cut connections.
 
 use crate::Result;
 use rand::random_range;
@@ -17,32 +17,30 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-/// The most bytes that are forwarded at a time.
 const CHUNK_BYTES: usize = 16 * 1024;
-/// A `Query` message of PostgreSQL's protocol: its length, and the statement.
+/// `Query` message of PostgreSQL's protocol: its length, and the statement.
 const COMMIT_MESSAGE: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 
-/// The behaviour of a connection.
+/// Behaviour of the forwarded connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
     Open,
-    /// Delays what is sent by milliseconds in this range.
+    /// Delays each chunk by a number of milliseconds in this range.
     Late(u64, u64),
-    /// At most so many bytes a second in either direction.
+    /// Limits the bytes a second in either direction.
     Slow(u32),
-    /// Nothing passes. Connections stay, new ones seem to succeed, and what was sent arrives when the line is open again.
+    /// Forwards nothing. Connections stay, new ones seem to succeed, and bytes arrive once the state is `Open` again.
     Silent,
-    /// Holds back what the server sends.
+    /// Holds back the server's bytes.
     AnswersHeld,
-    /// The connections that were there are closed at the server, and the client is never told. New ones are well.
+    /// Closes the server's side of the existing connections only. New ones work.
     HalfOpen,
-    /// Every connection is reset, and so is each new one.
+    /// Resets every connection, and each new one.
     Reset,
-    /// Every other transaction's connection is reset when the server has committed it and before the client knows.
+    /// Resets the connection of every other transaction between its commit and the answer.
     CutAtCommit,
 }
 
-/// The line, which ends with its owner.
 pub struct Proxy {
     pub address: SocketAddr,
     line: watch::Sender<LinkState>,
@@ -127,13 +125,13 @@ async fn disturbed(line: &mut watch::Receiver<LinkState>) -> ConnectionEnd {
 
 #[derive(Clone, Copy)]
 enum Direction<'a> {
-    /// Sets the flag when the server's next answer is the one to a commit that the client must not see.
+    /// Sets the flag if the server's next answer is one to a commit that must not reach the client.
     Requests(&'a AtomicBool),
     Answers(&'a AtomicBool),
 }
 
 impl Direction<'_> {
-    /// Waits while nothing passes this way, and says how the line is then.
+    /// Waits while nothing may pass in this direction, and returns the state after that.
     async fn open(self, line: &mut watch::Receiver<LinkState>) -> LinkState {
         let stopped = |line: &LinkState| {
             *line == LinkState::Silent
@@ -147,7 +145,7 @@ impl Direction<'_> {
         }
     }
 
-    /// Decides if the connection is cut at these bytes.
+    /// Returns true if the connection must be cut at these bytes.
     fn cuts(self, line: LinkState, bytes: &[u8]) -> bool {
         static COMMITS: AtomicU32 = AtomicU32::new(0);
         match self {

@@ -1,4 +1,4 @@
-//! One fault from the first guest to the last look into the database.
+//! One fault, from the start of the load to the comparison with the database.
 
 use crate::{
     Result,
@@ -23,10 +23,9 @@ use tokio::time::{Instant, sleep};
 const WARM_UP: Duration = Duration::from_secs(1);
 const COOL_DOWN: Duration = Duration::from_secs(1);
 
-/// The result of a fault.
 pub enum Outcome {
     Ran(Box<Report>),
-    /// Not possible here, and why.
+    /// Not possible here, with the reason.
     NotRun(String),
 }
 
@@ -36,16 +35,16 @@ pub struct Report {
     pub refused: usize,
     pub unknown: usize,
     pub verdict: Verdict,
-    /// Since the repair, until orders went through the broker again, and until all promised so far were stored.
+    /// Time from the repair until orders went through the broker again, and until all accepted so far were recorded.
     pub resumed: Option<Duration>,
     pub caught_up: Option<Duration>,
     pub slowest: Duration,
     pub slowest_attempt: String,
-    /// Numbers of answers by kind.
+    /// Number of answers of each kind.
     pub answers: BTreeMap<String, usize>,
 }
 
-/// Runs one fault and gives the servers back in order. On an error they are gone.
+/// Runs one fault and returns the servers, repaired. On an error they are stopped.
 pub async fn run(
     fault: &Fault,
     mut servers: Servers,
@@ -137,7 +136,7 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
     Ok((scene, report))
 }
 
-/// Waits until each `serve` has given an order to the broker that was asked for after `since`, and says how long that took.
+/// Waits until each `serve` has queued an order that was requested after `since`, and returns the time since then.
 async fn orders_are_queued(scene: &Scene, since: Instant) -> Result<Duration> {
     until("orders are queued by both serves", async || {
         let ledger = scene.load.ledger();
@@ -151,7 +150,7 @@ fn noted<T>(outcome: Result<T>, scene: &mut Scene) -> Option<T> {
     outcome.map_err(|error| scene.findings.push(error.to_string())).ok()
 }
 
-/// Leaves nothing of this fault on the servers.
+/// Removes the fault's queues and database.
 async fn clear(scene: &Scene) -> Result<()> {
     let (connection, channel) = scene.servers.rabbitmq.connect().await?;
     for name in ["orders", "orders.overrun", "orders.after.1000ms", "orders.after.2000ms"] {

@@ -1,4 +1,4 @@
-//! All that a fault can reach: the servers, the lines, the product's processes, and the people.
+//! Everything that a fault can disturb: servers, connections, the product's processes, and people.
 
 use crate::{
     Result,
@@ -18,7 +18,7 @@ use std::{ops::Range, path::Path, time::Duration};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-/// The lines between the product and its servers.
+/// Connections between the product and its servers.
 pub struct Links {
     pub serve_broker: Proxy,
     pub serve_database: Proxy,
@@ -66,18 +66,18 @@ pub struct Scene {
     pub database: String,
     pub prefix: String,
     pub rng: StdRng,
-    /// The ids of orders that must be found dead, each once.
+    /// Ids of messages that must become dead letters, each once.
     pub dead: Vec<String>,
-    /// The ids of stored orders whose histories must say that another one came under their key.
+    /// Ids of recorded orders whose histories must name another order under the same key.
     pub reused: Vec<String>,
-    /// Findings during the fault.
+    /// Violations found during the fault.
     pub findings: Vec<String>,
     pub clock: Option<Clock>,
     pub disk: Option<Disk>,
 }
 
 impl Scene {
-    /// Opens a bar with a database and queues of its own, and lets the guests in.
+    /// Starts the product on a new database and new queues, and the load.
     pub async fn open(
         mut servers: Servers,
         clock: Option<Clock>,
@@ -129,13 +129,13 @@ impl Scene {
         })
     }
 
-    /// A random pause, in milliseconds.
+    /// Sleeps for a random number of milliseconds.
     pub async fn pause(&mut self, range: Range<u64>) {
         let pause = self.rng.random_range(range);
         sleep(Duration::from_millis(pause)).await;
     }
 
-    /// The queue of orders, and its exchange.
+    /// Returns the name of the queue of orders, which is also its exchange's.
     pub fn orders_queue(&self) -> String {
         format!("{}.orders", self.prefix)
     }
@@ -146,7 +146,7 @@ impl Scene {
         }
     }
 
-    /// Waits until every order that was promised before this call is stored or set apart.
+    /// Waits until every order accepted before this call is recorded or a dead letter.
     pub async fn promised_are_stored(&self) -> Result<()> {
         let promised = self.load.ledger().promised();
         let database = until("the database answers", async || {
@@ -170,7 +170,7 @@ impl Scene {
         stored.map_err(|error| format!("{error}: {missing} of {}", promised.len()).into())
     }
 
-    /// Waits until what can never be stored has been given up: after the last of its pauses.
+    /// Waits until every message that can't be recorded is a dead letter, which takes all of its retries.
     pub async fn the_dead_are_found(&self) -> Result<()> {
         let database = self.servers.data.postgres.client(&self.database).await?;
         until("every bad message is a dead letter", async || {
@@ -187,14 +187,13 @@ impl Scene {
         .await
     }
 
-    /// Waits until nothing waits in the queue.
     pub async fn queue_is_empty(&self) -> Result<()> {
         let queue = self.orders_queue();
         let empty = async || Ok((self.servers.rabbitmq.waiting(&queue).await? == 0).then_some(()));
         until("the queue of orders is empty", empty).await
     }
 
-    /// Starts what ended though nobody asked for it.
+    /// Restarts processes that ended by themselves, and notes them.
     pub fn revive_roles(&mut self) -> Result<()> {
         for role in self.serves.iter_mut().chain(&mut self.works) {
             self.findings.extend(role.revive()?);
@@ -202,7 +201,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Asks every process to stop, all at once, and notes which did not do so well.
+    /// Stops all processes at once, and notes those that did not stop cleanly.
     pub async fn stop_roles(&mut self) {
         let [first, second] = &mut self.serves;
         let [third, fourth] = &mut self.works;

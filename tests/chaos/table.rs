@@ -1,9 +1,6 @@
-//! The printed table.
-
 use crate::scenario::{Outcome, Report};
 use std::{fmt::Write, time::Duration};
 
-/// The most violations of one fault that are shown.
 const MAX_SHOWN_VIOLATIONS: usize = 10;
 const COLUMNS: [(&str, usize); 12] = [
     ("fault", 28),
@@ -24,7 +21,7 @@ pub fn head() -> String {
     line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
-/// Formats the numbers of answers by kind, and the longest wait.
+/// Formats the number of answers of each kind, and the slowest answer.
 pub fn answers(outcome: &Outcome) -> Option<String> {
     let Outcome::Ran(report) = outcome else { return None };
     let kinds: Vec<_> = report.answers.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();

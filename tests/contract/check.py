@@ -1,6 +1,12 @@
-"""Holds the API against its document: docs/openapi.json is OpenAPI 3.1, clients that generators make of it work a night at the bar,
-the page at /docs works in a browser, and each deployment answers everybody as the document says, whatever is asked (Schemathesis,
-all checks, as each role). Exits with 0 if all of it is so."""
+"""Compares the API with its document:
+
+- docs/openapi.json is valid OpenAPI 3.1 and passes two linters.
+- Generated clients compile, and work for a night at the bar.
+- The page at /docs works in a browser.
+- Both deployments answer every role as the document says (Schemathesis, all checks).
+
+Exits with 0 if all checks pass.
+"""
 
 import argparse
 import contextlib
@@ -47,14 +53,14 @@ def free_port():
 
 @contextlib.contextmanager
 def role(program, arguments, environment, log):
-    """A role of the program, ended as an operator would."""
+    """Runs a role of the program, and stops it as an operator does."""
     environment = {"PATH": os.environ["PATH"], "RUST_LOG": "warn,shakerqueue=info"} | environment
     with open(log, "a") as out:
         process = subprocess.Popen([program, *arguments], env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
     try:
         yield process
         if process.poll() is not None:
-            raise SystemExit(f"check-api: {arguments[0]} ended with {process.returncode}; see {log}")
+            raise SystemExit(f"check-api: {arguments[0]} ended early with exit code {process.returncode}; see {log}")
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -72,12 +78,12 @@ def until_ready(url, process):
             return
         except OSError:
             time.sleep(0.1)
-    raise SystemExit(f"check-api: no server answers at {url}")
+    raise SystemExit(f"check-api: {url} was not ready after {STARTING_SECONDS} s")
 
 
 @contextlib.contextmanager
 def deployment(name, program, log):
-    """A deployment of its own with the demo data: its URL, and a function that runs SQL on its database."""
+    """Starts a deployment with the demo data. Yields its URL, and a function that runs SQL on its database."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {"BIND_ADDR": f"127.0.0.1:{port}", "BCRYPT_COST": "4", "JWT_SECRET": SECRET, "RATE_LIMITS": "off", "OPEN_ORDERS": "off", "SHUTDOWN_DELAY_SECONDS": "0"}
@@ -119,7 +125,7 @@ def sign_in(url, email):
 
 
 def dead_letters(url, run):
-    """Some that can be replayed and some that can't, made in the database: an API that works makes none."""
+    """Inserts dead letters, half of which can be replayed. A correct API creates none."""
     guest = sign_in(url, PEOPLE["customer"])["user"]["id"]
     recipe = request(f"{url}/recipes")["recipes"][0]
     for number in range(12):
@@ -128,13 +134,13 @@ def dead_letters(url, run):
                  "lines": [{"recipe": {"id": recipe["id"], "name": recipe["name"]}, "quantity": 1, "note": None}],
                  "priority": 2, "due_at": at, "placed_at": at}
         payload = json.dumps({"version": 1, "order": order}).encode() if number % 2 else b"\xffrubbish"
-        # Ids and times as the database writes them itself.
+        # Copied ids and times have the database's own format.
         run("INSERT INTO dead_letters (id, reason, payload, created_at, attempts) SELECT id, 'the bar was on fire', :payload, created_at, 3 "
             f"FROM recipes ORDER BY id LIMIT 1 OFFSET {number}", payload)
 
 
 def schemathesis(url, person, accounts, arguments, log):
-    """One run as one person: whether all was well, and its summary."""
+    """Runs Schemathesis as one person. Returns true if all checks passed, a summary, and the output."""
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "CONTRACT_BAR": url,
                                 "CONTRACT_ACCOUNTS": json.dumps(accounts["own"]), "CONTRACT_GUEST": accounts["guest"]}
     command = [str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", str(HERE / "schemathesis.toml"), "run", f"{url}/openapi.json",
@@ -156,12 +162,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
     parser.add_argument("--home", required=True)
-    parser.add_argument("--seconds", type=int, help="bounds each of the eight runs; without it they are as long as they are")
+    parser.add_argument("--seconds", type=int, help="limits the duration of each of the eight runs")
     parser.add_argument("--deployment", choices=DEPLOYMENTS, action="append")
     parser.add_argument("--role", choices=list(PEOPLE), action="append")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--no-page", action="store_true", help="leaves out the page at /docs")
-    parser.add_argument("--no-clients", action="store_true", help="leaves out linters and generated clients")
+    parser.add_argument("--no-page", action="store_true", help="leave out the page at /docs")
+    parser.add_argument("--no-clients", action="store_true", help="leave out linters and generated clients")
     arguments = parser.parse_args()
 
     validator = pathlib.Path(sys.executable).parent / "openapi-spec-validator"
@@ -191,7 +197,7 @@ def main():
         serve_log = logs / f"{name}.log"
         serve_log.write_text("")
         for person in arguments.role or PEOPLE:
-            # Each on a bar of its own: what one did is no excuse for another.
+            # A new bar for each, so that no run depends on another.
             with deployment(name, arguments.program, serve_log) as (url, run):
                 dead_letters(url, run)
                 guest = {"username": "Guest", "email": "guest@example.com", "password": "seven green limes"}

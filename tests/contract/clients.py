@@ -1,4 +1,4 @@
-"""Clients that generators make of the document: it is linted, they are made and compiled strictly, and work a night at a bar each."""
+"""Lints the document, and generates, compiles and runs clients."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ LIMIT_SECONDS = 180
 
 
 class Workshop:
-    """A folder with the npm registry's tools (`tests/check-api` installs them), where clients are made."""
+    """A folder with npm packages, which `tests/check-api` installs, for generated clients."""
 
     def __init__(self, home):
         self.folder = pathlib.Path(home) / "clients"
@@ -23,7 +23,7 @@ class Workshop:
                 shutil.copy(source, self.folder)
 
     def run(self, what, *command):
-        """Runs a command there; says how it went, and what it said where that was not well."""
+        """Runs a command and prints its result, with the output if it failed. Returns true if it succeeded."""
         environment = os.environ | {"PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1",
                                     "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
         try:
@@ -31,27 +31,27 @@ class Workshop:
                                   stderr=subprocess.STDOUT, text=True, timeout=LIMIT_SECONDS)
             well, said = done.returncode == 0, done.stdout
         except subprocess.TimeoutExpired as late:
-            well, said = False, f"no end after {LIMIT_SECONDS} s: {late.output}"
+            well, said = False, f"timeout after {LIMIT_SECONDS} s: {late.output}"
         print(f"check-api: {what} {'ok' if well else 'FAILED'}", flush=True)
         if not well:
             print(said, flush=True)
         return well
 
     def make(self, document):
-        """Lints the document and makes the clients: how many steps failed."""
+        """Lints the document, and generates and compiles the clients. Returns the number of failed steps."""
         shutil.rmtree(self.folder / PYTHON_CLIENT, ignore_errors=True)
         steps = [
             ("the document, linted by Redocly:", self.tools / "redocly", "lint", document, "--config", "redocly.yaml"),
             ("the document, linted by Spectral:", self.tools / "spectral", "lint", document, "--ruleset", "spectral.yaml", "--fail-severity", "warn"),
-            ("a client in Python (openapi-python-client), made:", PROGRAMS / "openapi-python-client", "generate", "--path", document,
+            ("a client in Python (openapi-python-client), generated:", PROGRAMS / "openapi-python-client", "generate", "--path", document,
              "--output-path", PYTHON_CLIENT, "--meta", "none", "--config", "generator.yaml", "--fail-on-warning"),
             ("a client in Python, compiled (mypy --strict):", PROGRAMS / "mypy", "--config-file", "mypy.ini", PYTHON_CLIENT, "night.py"),
-            ("a client in TypeScript (openapi-typescript), made:", self.tools / "openapi-typescript", document, "--output", "schema.ts"),
+            ("a client in TypeScript (openapi-typescript), generated:", self.tools / "openapi-typescript", document, "--output", "schema.ts"),
             ("a client in TypeScript, compiled (tsc --strict):", self.tools / "tsc", "--project", "."),
         ]
         return sum(not self.run(*step) for step in steps)
 
     def night(self, name, language, url):
-        """Works a night at the bar there, with the client in this language: whether that failed."""
+        """Works for a night at the bar with the client in this language. Returns true if that failed."""
         command = {"Python": (sys.executable, "night.py"), "TypeScript": (PROGRAMS / "node", "night.ts")}[language]
         return not self.run(f"{name:10} a night with the client in {language}:", *command, url)

@@ -1,5 +1,5 @@
-"""What a schema can't say, and valid requests need all the same: drinks that are on the menu, cursors that were given out,
-passwords that are hard to guess, people that there are. It changes only what is generated as valid, never what is checked."""
+"""Adapts valid requests to what no schema can express: drinks on the menu, cursors from earlier pages, strong passwords,
+existing accounts. It changes only requests that are generated as valid, and no check."""
 
 import datetime
 import json
@@ -14,7 +14,7 @@ import schemathesis
 from hypothesis import strategies
 
 BAR = os.environ["CONTRACT_BAR"]
-# Accounts that the check signs in with: changing their roles would end it early.
+# Accounts that the check signs in with. A change of their roles would break the rest of the run.
 OWN = set(json.loads(os.environ["CONTRACT_ACCOUNTS"]))
 GUEST = os.environ["CONTRACT_GUEST"]
 
@@ -27,7 +27,7 @@ def menu():
         return [recipe["name"] for recipe in json.load(answer)["recipes"] if recipe["available"]]
 
 
-# 8 to 72 bytes, of which nobody would think first.
+# 16 to 72 characters, so random that they are not refused as common.
 schemathesis.openapi.format(
     "password",
     strategies.text(string.ascii_letters + string.digits + "-_.!", min_size=16, max_size=72).map(
@@ -36,7 +36,7 @@ schemathesis.openapi.format(
 )
 
 
-# Of the years that databases know.
+# Years that both databases support.
 schemathesis.openapi.format(
     "date-time",
     strategies.datetimes(datetime.datetime(1970, 1, 1), datetime.datetime(9999, 12, 31)).map(lambda at: at.isoformat() + "Z"),
@@ -44,7 +44,7 @@ schemathesis.openapi.format(
 
 
 def order(body):
-    # As it is now: others are changing it.
+    # Read it each time: other requests change it.
     there = menu()
 
     def drink(wanted):
@@ -59,7 +59,7 @@ def order(body):
 
 
 def visible(value):
-    """The same without invisible characters and marks beyond U+FFFF, of which the schemas' expressions know nothing."""
+    """Replaces invisible characters and marks beyond U+FFFF, which the schemas' expressions don't exclude."""
     if isinstance(value, str):
         unseen = lambda c: unicodedata.category(c) in ("Cf", "Co", "Mn", "Mc", "Me") or 0xE0000 <= ord(c) <= 0xE0FFF
         hidden = lambda c: ord(c) > 0xFFFF and (unseen(c) or ord(c) & 0xFFFE == 0xFFFE)
@@ -72,7 +72,7 @@ def visible(value):
 
 
 def listed(operation, query):
-    # A cursor is one of its list: with the same conditions.
+    # A cursor belongs to a list with the same filters.
     return operation, str(sorted((name, str(value)) for name, value in query.items() if name not in ("limit", "cursor")))
 
 
@@ -91,12 +91,12 @@ def before_call(context, case, kwargs):
     headers = case.headers or {}
     key = headers.get("Idempotency-Key")
     if key in keys:
-        # Under a used key a valid request is refused, as it must be, unless it is the same again.
+        # A used key with another valid request is refused, as it must be.
         headers["Idempotency-Key"] = str(uuid.uuid4())
     elif key:
         keys.add(key)
     if headers.get("If-Match"):
-        # Nobody guesses the state that something is in.
+        # No generator guesses the current ETag.
         headers["If-Match"] = "*"
     if case.operation.method != "get":
         headers.pop("If-None-Match", None)
@@ -104,7 +104,7 @@ def before_call(context, case, kwargs):
         if case.query and case.query.get(begin) and case.query.get(end):
             del case.query[end]
     if operation == "list_orders" and case.query:
-        # Others' are for staff.
+        # Only staff may read orders of others.
         case.query.pop("customer", None)
     if case.query and case.query.get("cursor"):
         given = cursors.get(listed(operation, case.query))

@@ -1,4 +1,4 @@
-"""The page at /docs in a real browser: it shows every operation, signs in and sends a request, and nothing goes wrong in it."""
+"""Checks the page at /docs in a real browser: it shows every operation, signs in, sends a request, and logs no error."""
 
 import json
 import shutil
@@ -9,21 +9,21 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
-PATIENCE_SECONDS = 30
-# A browser that asks nobody but us, and runs as root too.
+WAIT_SECONDS = 30
+# The browser contacts no other server, and also runs as root.
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run", "--window-size=1300,2000",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"]
 
 
 def programs():
-    """A browser and its driver, or none if one of them is missing."""
+    """Returns the paths of a browser and its driver, or None if one of them is missing."""
     browser = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
     driver = shutil.which("chromedriver")
     return (browser, driver) if browser and driver else None
 
 
 def check(url, token, picture):
-    """Why the page does not do what it shall, or none."""
+    """Returns what is wrong with the page, or None."""
     browser, driver = programs()
     options = webdriver.ChromeOptions()
     options.binary_location = browser
@@ -40,7 +40,7 @@ def check(url, token, picture):
 
 def visit(window, url, token, picture):
     def wait(until):
-        return WebDriverWait(window, PATIENCE_SECONDS).until(until)
+        return WebDriverWait(window, WAIT_SECONDS).until(until)
 
     def click(where, css):
         window.execute_script("arguments[0].scrollIntoView({block: 'center'})", found := wait(lambda _: where.find_element(By.CSS_SELECTOR, css)))
@@ -70,7 +70,7 @@ def visit(window, url, token, picture):
         return f"GET /me was answered with {status.text!r}"
     body = me.find_element(By.CSS_SELECTOR, ".live-responses-table .highlight-code").text
     if "customer" not in body:
-        return f"the answer to GET /me does not show: {body!r}"
+        return f"it does not show the answer to GET /me: {body!r}"
     window.save_screenshot(str(picture))
 
     elsewhere = set()
@@ -81,6 +81,6 @@ def visit(window, url, token, picture):
             if urllib.parse.urlsplit(asked).scheme in ("http", "https", "ws", "wss") and not asked.startswith(f"{url}/"):
                 elsewhere.add(asked)
     if elsewhere:
-        return f"it asks others: {sorted(elsewhere)}"
+        return f"it sends requests to other servers: {sorted(elsewhere)}"
     complaints = [entry["message"] for entry in window.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    return f"the browser complains: {complaints}" if complaints else None
+    return f"the browser logs errors: {complaints}" if complaints else None

@@ -15,14 +15,14 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A temporary folder, which the servers' users get at.
+    /// Creates a temporary folder that the servers' users may enter.
     pub fn new(prefix: &str) -> Result<Self> {
         let path = TempDir::with_prefix(prefix)?.keep();
         fs::set_permissions(&path, Permissions::from_mode(0o711))?;
         Ok(Self { path })
     }
 
-    /// Removes it, though those who wrote there may take a moment to end.
+    /// Removes the folder, with retries: processes that write there may take a moment to end.
     pub fn remove(&self) {
         for _ in 0..50 {
             match fs::remove_dir_all(&self.path) {

@@ -1,5 +1,4 @@
-//! Real servers and real processes of the product, started and ended by whoever needs them: the faults of `tests/chaos`
-//! and the measurements of `benches/load`.
+//! Real servers and processes of the product, for the faults of `tests/chaos` and the measurements of `benches/load`.
 
 #![allow(dead_code, reason = "each of them uses a part")]
 
@@ -13,5 +12,4 @@ pub mod servers;
 pub mod tokens;
 pub mod wait;
 
-/// An error ends what was tried.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -19,9 +19,9 @@ use tokio::{
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
-/// The product's role: no superuser, so that some connections stay for this harness.
+/// Role of the product: not a superuser, so that some connections stay free for this harness.
 pub const ROLE: &str = "bar";
-/// Room for the product's 40, and few more.
+/// Room for the product's 40 connections and a few more.
 const MAX_CONNECTIONS: u32 = 60;
 
 /// Additional options of a cluster.
@@ -32,7 +32,7 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// For little data: small log segments, so that it starts fast.
+    /// Small log segments, for a fast start with little data.
     pub const SMALL: Self = Self { initdb: &["--wal-segsize=1"], settings: &[] };
 }
 
@@ -51,7 +51,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster in the folder `home` and starts it; its log is beside the path `log`. `inside`: what its programs are run by.
+    /// Creates a cluster in the folder `home`, with its log beside the path `log`, and starts it. `inside` is a command
+    /// that runs its programs.
     pub async fn create(
         programs: &Programs,
         tuning: Tuning,
@@ -109,7 +110,7 @@ impl Postgres {
         self.user.command(&self.inside, self.programs.join(program))
     }
 
-    /// Starts it on its data and waits until it answers.
+    /// Starts the server on its data and waits until it answers.
     pub async fn start(&mut self) -> Result<()> {
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.home).args(["-p", &self.port.to_string()]);
@@ -138,19 +139,17 @@ impl Postgres {
         .await?
     }
 
-    /// Checks if its first process has ended.
     pub fn ended(&mut self) -> bool {
         self.server.as_mut().is_none_or(|server| server.ended().is_some())
     }
 
-    /// A fast shutdown: transactions are undone, connections are closed.
+    /// Makes a fast shutdown: rolls transactions back and closes connections.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         let server = self.server.as_mut().ok_or("PostgreSQL does not run")?;
         server.signal("INT");
         server.wait(WAIT_TIMEOUT).await
     }
 
-    /// Kills all of its processes at once.
     pub async fn kill(&mut self) -> Result<()> {
         let ids = self.frozen_processes();
         send("KILL", &ids);
@@ -160,8 +159,8 @@ impl Postgres {
         Ok(())
     }
 
-    /// Stops all of its processes where they stand. They go on in any case after a while: if this harness were killed, nobody
-    /// else would wake those that are not its children.
+    /// Pauses all processes of the server. A helper process resumes them after a while in any case: if this harness were
+    /// killed, nothing else would resume those that are not its children.
     pub fn freeze(&self, at_most: Duration) -> Result<PausedProcesses> {
         let ids = self.frozen_processes();
         let words: Vec<_> = ids.iter().map(u32::to_string).collect();
@@ -171,7 +170,7 @@ impl Postgres {
         Ok(PausedProcesses { ids, waking: waking.spawn()? })
     }
 
-    /// The first process is stopped first, so that there are no new ones.
+    /// Pauses the server's processes, the first one first so that it starts no new ones, and returns their ids.
     fn frozen_processes(&self) -> Vec<u32> {
         let Some(first) = self.server.as_ref().and_then(Process::id) else { return Vec::new() };
         send("STOP", &[first]);
@@ -185,18 +184,18 @@ impl Postgres {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// The product's URL of a database, by way of this address.
+    /// Returns the product's URL of a database at this address, such as a proxy's.
     pub fn url(&self, by: SocketAddr, database: &str) -> String {
         format!("postgres://{ROLE}:{}@{by}/{database}", self.password)
     }
 
-    /// A role that may log in and no more.
+    /// Creates a role that may log in and nothing else.
     pub async fn add_role(&self, name: &str) -> Result<()> {
         let statement = format!("CREATE ROLE {name} LOGIN PASSWORD '{}'", self.password);
         Ok(self.client("postgres").await?.batch_execute(&statement).await?)
     }
 
-    /// A new database of the product's, empty or a copy.
+    /// Creates a database of the product, empty or as a copy.
     pub async fn new_database(&mut self, template: Option<&str>) -> Result<String> {
         self.made += 1;
         let name = format!("bar_{}", self.made);
@@ -206,7 +205,7 @@ impl Postgres {
         Ok(name)
     }
 
-    /// A superuser's connection, past every proxy.
+    /// Connects as a superuser, bypassing every proxy.
     pub async fn client(&self, database: &str) -> Result<Client> {
         self.connect("postgres", database).await
     }
@@ -226,7 +225,7 @@ impl Drop for Postgres {
     }
 }
 
-/// Processes that stand still until this is dropped.
+/// Processes that are paused until this is dropped.
 pub struct PausedProcesses {
     ids: Vec<u32>,
     waking: Child,

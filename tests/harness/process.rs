@@ -1,4 +1,4 @@
-//! A process of ours: logged to a file, signalled by its id, ended with its owner.
+//! A child process that logs to a file and ends with its owner.
 
 use super::Result;
 use std::{
@@ -18,7 +18,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it in a process group of its own, so that a terminal's Ctrl-C does not reach it.
+    /// Starts a process in a group of its own, so that a terminal's Ctrl-C does not reach it.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -26,7 +26,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child })
     }
 
-    /// Its id, while it runs and is not waited for.
+    /// Returns the process id, until the process has been waited for.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
     }
@@ -50,14 +50,13 @@ impl Process {
         }
     }
 
-    /// Kills it and waits for its end.
     pub async fn kill(&mut self) -> Result<()> {
         self.child.kill().await?;
         Ok(())
     }
 }
 
-/// Sends a signal to processes; those that have ended are none of its business.
+/// Sends a signal to processes. Those that have ended are ignored.
 pub fn send(signal: &str, ids: &[u32]) {
     if !ids.is_empty() {
         let ids = ids.iter().map(u32::to_string);
@@ -65,7 +64,7 @@ pub fn send(signal: &str, ids: &[u32]) {
     }
 }
 
-/// Sends a signal to a process and those that it started.
+/// Sends a signal to a process group.
 pub fn send_to_group(signal: &str, leader: Option<u32>) {
     if let Some(id) = leader {
         let group = format!("-{id}");
@@ -74,7 +73,7 @@ pub fn send_to_group(signal: &str, leader: Option<u32>) {
     }
 }
 
-/// The processes whose parent is this one.
+/// Returns the ids of a process's children.
 pub fn children(parent: u32) -> Vec<u32> {
     let Ok(output) = Blocking::new("ps").args(["-A", "-o", "pid=", "-o", "ppid="]).output() else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The servers' programs, which `tests/with-servers --programs` found, and whom they run as.
+//! Programs of the servers, found by `tests/with-servers --programs`, and the users that they run as.
 
 use super::Result;
 use std::{
@@ -12,7 +12,6 @@ use std::{
 };
 use tokio::process::Command;
 
-/// Paths of the programs.
 #[derive(Clone)]
 pub struct Programs {
     pub postgres: PathBuf,
@@ -35,12 +34,12 @@ impl Programs {
     }
 }
 
-/// A user of this system; None is whoever runs this.
+/// A user of this system: name and group. `None` is the current user.
 #[derive(Clone)]
 pub struct User(Option<(String, String)>);
 
 impl User {
-    /// Servers refuse to run as root, and nobody else can run them as another user.
+    /// Returns the user for a server. Servers refuse to run as root, and only root can change the user.
     pub fn for_server(name: &str) -> Result<Self> {
         if id(&["-u"])? != "0" {
             return Ok(Self(None));
@@ -53,15 +52,15 @@ impl User {
         Self(None)
     }
 
-    /// Makes the user the owner of a folder and all that is in it.
+    /// Changes the owner of a folder and its content.
     pub fn own(&self, folder: &Path) -> Result<()> {
         let Some((name, _)) = &self.0 else { return Ok(()) };
         let status = Blocking::new("chown").arg("-R").arg(name).arg(folder).status()?;
         if status.success() { Ok(()) } else { Err(format!("chown {}: {status}", folder.display()).into()) }
     }
 
-    /// A command of this user, in no environment but the one it is given, that ends when this process ends, however
-    /// that happens. `inside` goes before it: what else it is to be run by.
+    /// Builds a command of this user with an empty environment. The process ends when this one ends, however that happens.
+    /// `inside` is a command that runs it, if there is any.
     pub fn command(&self, inside: &[String], program: impl AsRef<OsStr>) -> Command {
         let mut words: Vec<String> = inside.to_vec();
         if let Some((name, group)) = &self.0 {
@@ -93,12 +92,12 @@ fn id(arguments: &[&str]) -> Result<String> {
     }
 }
 
-/// Checks if a program is in `PATH`.
+/// Returns true if a program is in `PATH`.
 pub fn has(program: &str) -> bool {
     env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).exists())
 }
 
-/// A port that nobody listens on, below those that systems give to outgoing connections, and each only once.
+/// Returns a free port, each only once, below those that systems assign to outgoing connections.
 pub fn free_port() -> u16 {
     static ASSIGNED_PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = ASSIGNED_PORTS.lock().unwrap_or_else(PoisonError::into_inner);

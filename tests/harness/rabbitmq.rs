@@ -41,10 +41,10 @@ pub struct RabbitMq {
 }
 
 impl RabbitMq {
-    /// Whom the product connects as.
+    /// User of the product at the broker.
     pub const USER: &'static str = "shakerqueue";
 
-    /// Makes a broker in this folder, which must exist, and begins to start it: see [`RabbitMq::await_start`].
+    /// Creates a broker in this folder, which must exist, and begins to start it: see [`RabbitMq::await_start`].
     pub fn create(programs: &Programs, folder: &Path) -> Result<Self> {
         let user = User::for_server("rabbitmq")?;
         let (port, name_port, node_port) = (free_port(), free_port(), free_port());
@@ -116,7 +116,7 @@ impl RabbitMq {
         Ok(())
     }
 
-    /// Starts it on its data and waits until it answers.
+    /// Starts the broker on its data and waits until it answers.
     pub async fn start(&mut self) -> Result<()> {
         self.spawn()?;
         self.await_start().await
@@ -136,7 +136,6 @@ impl RabbitMq {
         self.server()?.kill().await
     }
 
-    /// Stops it with SIGTERM.
     pub async fn stop(&mut self) -> Result<ExitStatus> {
         self.server()?.signal("TERM");
         self.server()?.wait(WAIT_TIMEOUT).await
@@ -160,12 +159,12 @@ impl RabbitMq {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
-    /// Its URL by way of this address.
+    /// Returns the broker's URL at this address, such as a proxy's.
     pub fn url(&self, by: SocketAddr) -> String {
         format!("amqp://{}:{}@{by}/%2f", Self::USER, self.password)
     }
 
-    /// A connection past every proxy, with a channel.
+    /// Opens a connection that bypasses every proxy, and a channel.
     pub async fn connect(&self) -> Result<(Connection, Channel)> {
         let arguments = OpenConnectionArguments::new("127.0.0.1", self.port, Self::USER, &self.password);
         let opening = async {

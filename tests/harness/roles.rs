@@ -1,5 +1,3 @@
-//! The product's processes: two that serve and two that work.
-
 use super::{
     Result,
     process::Process,
@@ -16,15 +14,14 @@ use std::{
 use tokio::process::Command;
 
 pub const SECRET: &str = "a secret for this harness, long enough for HS256";
-/// Limit on a clean stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Loads come from few people at one address: their requests are counted as everybody's, and never too many.
+/// Rate limits that the load never reaches, so that requests are counted and none is refused.
 const HIGH_RATE_LIMITS: &str = "login=10000000,login-address=10000000,refresh=10000000,refresh-address=10000000,registration-address=10000000,ordering=10000000,\
     ordering-staff=10000000,ordering-address=10000000,reading=10000000,reading-staff=10000000,reading-address=10000000,\
     writing=10000000,writing-staff=10000000,writing-address=10000000";
 
-/// A command of the product with these settings.
+/// Builds a command of the product with these settings.
 pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     let mut command = User::myself().command(&[], env!("CARGO_BIN_EXE_shakerqueue"));
     // One token lasts for all that is done with it.
@@ -33,7 +30,7 @@ pub fn command(arguments: &[&str], settings: &[(String, String)]) -> Command {
     command
 }
 
-/// One process, which may be ended and started again.
+/// A process of the product, which can be stopped and started again.
 pub struct Role {
     pub name: String,
     does: &'static str,
@@ -44,7 +41,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// Starts one; `address` is the name of the setting that says where it answers.
+    /// Starts a process. `address` is the name of the setting for the address of its health endpoints.
     pub fn start(
         role: &'static str,
         number: usize,
@@ -67,7 +64,6 @@ impl Role {
         Ok(())
     }
 
-    /// Waits until it is ready.
     pub async fn ready(&mut self) -> Result<()> {
         let http = Client::builder().timeout(Duration::from_secs(2)).build()?;
         let url = format!("http://{}/readyz", self.address);
@@ -79,7 +75,7 @@ impl Role {
         .await?
     }
 
-    /// Kills it, unless it had ended: that would be a finding.
+    /// Kills the process. If it had ended before, that is a finding.
     pub async fn kill(&mut self) -> Result<Option<String>> {
         let ended = self.ended().map(|status| self.had_ended(status));
         if let Some(mut process) = self.process.take()
@@ -94,7 +90,7 @@ impl Role {
         format!("{} had ended by itself: {status}; its log: {}", self.name, self.log.display())
     }
 
-    /// Starts it again if it has ended, as a supervisor would; that it did is a finding.
+    /// Restarts the process if it has ended, which is a finding.
     pub fn revive(&mut self) -> Result<Option<String>> {
         match self.ended() {
             Some(status) => self.begin().map(|()| Some(self.had_ended(status))),
@@ -102,7 +98,6 @@ impl Role {
         }
     }
 
-    /// Its process' id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.process.as_ref().and_then(Process::id)
     }
@@ -117,7 +112,7 @@ impl Role {
         self.process.as_mut().and_then(Process::ended)
     }
 
-    /// Asks it to stop and waits for its end. Says what was wrong with that, if anything.
+    /// Stops the process and waits for its end. Returns a finding if it did not stop cleanly.
     pub async fn stop(&mut self) -> Option<String> {
         if let Some(status) = self.ended() {
             return Some(self.had_ended(status));

@@ -1,4 +1,4 @@
-//! PostgreSQL and `RabbitMQ`, started once for all faults.
+//! PostgreSQL and `RabbitMQ`, started once for all faults or measurements.
 
 use super::{
     Result,
@@ -29,7 +29,7 @@ impl Servers {
     }
 }
 
-/// A new folder of a server's own; its name is not taken by an earlier one.
+/// Creates a folder with an unused name.
 pub fn new_folder(within: &Path, name: &str, user: &str) -> Result<PathBuf> {
     let folder = within.join(format!("{name}-{}", Uuid::new_v4().simple()));
     std::fs::create_dir(&folder)?;
@@ -37,18 +37,18 @@ pub fn new_folder(within: &Path, name: &str, user: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A PostgreSQL with a database that each fault gets a copy of: the schema, the menu, the demo accounts.
+/// A PostgreSQL with a template database: schema, menu and demo accounts.
 pub struct SeededPostgres {
     pub postgres: Postgres,
     pub template: String,
-    /// The names of the menu.
+    /// Names of the menu's recipes.
     pub drinks: Vec<String>,
-    /// The accounts are the same in every copy, and so are their tokens.
+    /// Tokens of the demo accounts, which are the same in every copy.
     pub tokens: Option<Tokens>,
 }
 
 impl SeededPostgres {
-    /// Makes one with its data in `home`, which only programs that are run by `inside` need to see, and its log beside `log`.
+    /// Creates a cluster in `home`, which only programs run by `inside` need to reach, with its log beside `log`.
     pub async fn create(
         programs: &Programs,
         tuning: Tuning,

@@ -12,7 +12,6 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Signs in at this `serve`.
     pub async fn sign_in(serve: SocketAddr) -> Result<Self> {
         let http = Client::new();
         let login = async |email: &str| -> Result<String> {

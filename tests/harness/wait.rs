@@ -1,4 +1,4 @@
-//! Waiting for what must come.
+//! Waiting for conditions and signals.
 
 use super::Result;
 use std::{os::unix::process::parent_id, time::Duration};
@@ -10,7 +10,7 @@ use tokio::{
 /// Limit on waiting for something that must happen.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Asks until the answer is there, and says how long that took; an error that names what did not come in time.
+/// Polls until there is an answer, or fails with the name of the condition.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
     let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut last = None;
@@ -23,10 +23,10 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>
         sleep(Duration::from_millis(25)).await;
     }
     let why = last.map(|error| format!(" ({error})")).unwrap_or_default();
-    Err(format!("waited {} s in vain: {what}{why}", WAIT_TIMEOUT.as_secs()).into())
+    Err(format!("timeout after {} s: {what}{why}", WAIT_TIMEOUT.as_secs()).into())
 }
 
-/// A signal, or the end of whoever started this.
+/// Waits for a signal, or the end of the parent process.
 pub async fn interrupted() {
     let parent = parent_id();
     let orphaned = async {

@@ -1,5 +1,5 @@
-//! Bare batch inserts through tokio-postgres: the product's tables with their indexes, 500 orders a transaction, one statement
-//! a table, sent together.
+//! Bare batch inserts through tokio-postgres: the product's tables with their indexes, 500 orders a transaction, one
+//! statement a table, sent together.
 
 use super::{BATCH_ORDERS, Row, each, rows};
 use crate::{harness::Result, stage::Stage};

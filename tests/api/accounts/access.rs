@@ -1,4 +1,4 @@
-//! Changing what accounts may do: it counts for tokens that were issued before, and everywhere.
+//! Changes of an account's role or activity: they hold for tokens issued before, at every `serve`.
 
 use super::{account, again, email, login};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, eventually};

@@ -1,4 +1,4 @@
-//! Guessing at passwords: wrong ones slow down those that follow, and keep nobody out for good.
+//! Guessing of passwords: wrong ones delay the following attempts, and lock nobody out for good.
 
 use super::{LOGIN_LIMIT_FLAGS, email, login, registration, stranger_at};
 use crate::support::{
@@ -22,16 +22,16 @@ const RIGHT_PASSWORD: &str = "a good password";
 const FREE_ATTEMPTS: usize = 5;
 const THROTTLED_ATTEMPTS: usize = FREE_ATTEMPTS + 5;
 
-/// Addresses of the bar's guests and of somebody else.
+/// Addresses of the bar's guests and of an attacker.
 const GUEST_ADDRESS: &str = "127.0.0.1";
 const OTHER_ADDRESS: &str = "203.0.113.7";
 
-/// A bar that counts logins.
+/// Opens a bar that throttles logins.
 async fn counting(database: DatabaseKind) -> Bar {
     Bar::open_on(Database::new(database).await, &LOGIN_LIMIT_FLAGS).await
 }
 
-/// A guest, by the e-mail.
+/// Registers a guest and returns the e-mail address.
 async fn guest(bar: &Bar) -> String {
     email(&bar.guest().await).await
 }
@@ -40,7 +40,7 @@ async fn tries(who: &Person, email: &str, password: &str) -> Answer {
     who.post("/login", json!({ "email": email, "password": password })).await
 }
 
-/// Asks until it has to wait: how often it was looked at before.
+/// Repeats a login until it is throttled, and returns the number of attempts before.
 async fn until_slowed(mut ask: impl AsyncFnMut() -> Answer, wrong: u16) -> usize {
     for looked_at in 0..=THROTTLED_ATTEMPTS {
         let answer = ask().await;

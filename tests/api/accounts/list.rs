@@ -1,5 +1,3 @@
-//! The list of accounts.
-
 use super::{registration, tells_no_hash};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use rstest::rstest;

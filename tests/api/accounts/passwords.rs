@@ -1,4 +1,4 @@
-//! Passwords: how long, how compared, how changed.
+//! Passwords: length, comparison and change.
 
 use super::{login, registration, tells_no_hash};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::Answer};

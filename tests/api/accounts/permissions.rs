@@ -3,7 +3,7 @@
 use crate::support::{Bar, Sqlite, person::send};
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// From whom upwards a route may be called.
+/// The lowest role that may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum LowestRole {
     All,
@@ -13,7 +13,7 @@ enum LowestRole {
 }
 use LowestRole::{Admins, All, SignedIn, Staff};
 
-/// Every route. A new one has to be written down here, with who may call it.
+/// Every route, with its lowest role. A new route must be added here.
 const ROUTES: &[(&str, &str, LowestRole)] = &[
     ("GET", "/healthz", All),
     ("GET", "/metrics", All),

@@ -1,5 +1,3 @@
-//! Registering.
-
 use super::{login, registration, tells_no_hash};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};
 use rstest::rstest;

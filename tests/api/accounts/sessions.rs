@@ -1,4 +1,4 @@
-//! Sessions: how they go on.
+//! Sessions and their refresh tokens.
 
 mod ending;
 
@@ -16,19 +16,19 @@ use shakerqueue::{
 use uuid::Uuid;
 
 /// A session and its tokens.
-struct Session {
+struct GuestSession {
     person: Person,
     refresh_token: String,
 }
 
-impl Session {
+impl GuestSession {
     fn new(bar: &Bar, signed_in: &Value) -> Self {
         let text =
             |field: &str| signed_in[field].as_str().unwrap_or_else(|| panic!("no {field}: {signed_in}"));
         Self { person: bar.holder_of(text("token")), refresh_token: text("refresh_token").to_owned() }
     }
 
-    /// A new session of a guest.
+    /// Signs a guest in to a new session.
     async fn begin(bar: &Bar, email: &str) -> Self {
         Self::new(bar, &login(bar, email, "a good password").await.expect(200))
     }
@@ -42,7 +42,7 @@ impl Session {
         Self::new(bar, &self.refresh(bar).await.expect(200))
     }
 
-    /// Neither of its tokens counts any more.
+    /// Asserts that neither of its tokens is valid.
     async fn has_ended(&self, bar: &Bar) {
         self.person.get("/me").await.expect_problem(401, "not-signed-in");
         self.refresh(bar).await.expect_problem(401, "session-ended");
@@ -80,7 +80,7 @@ async fn guest(bar: &Bar) -> String {
     email(&bar.guest().await).await
 }
 
-/// Stores a session as it is given.
+/// Writes a session to the database as it is given.
 async fn keep(bar: &Bar, session: Session) {
     let store = bar.database.store();
     store.write(async move |conn| sessions::renew(conn, &session).await).await.unwrap();
@@ -95,12 +95,12 @@ async fn a_session_goes_on_with_new_tokens(#[values(Sqlite, PostgreSql)] databas
     let signed_in = login(&bar, &email, "a good password").await.expect(200);
     assert_eq!(signed_in["expires_in"], 15 * 60);
     let (first, answer) = {
-        let first = Session::new(&bar, &signed_in);
+        let first = GuestSession::new(&bar, &signed_in);
         let answer = first.refresh(&bar).await;
         (first, answer)
     };
     assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let second = Session::new(&bar, &answer.body);
+    let second = GuestSession::new(&bar, &answer.body);
     assert_eq!(
         (&answer.body["user"], &answer.body["expires_in"]),
         (&signed_in["user"], &signed_in["expires_in"])
@@ -121,9 +121,10 @@ async fn a_lost_answer_and_two_windows_at_once_sign_nobody_out(
     #[values(Sqlite, PostgreSql)] database: DatabaseKind,
 ) {
     let bar = Bar::open(database).await;
-    let first = Session::begin(&bar, &guest(&bar).await).await;
+    let first = GuestSession::begin(&bar, &guest(&bar).await).await;
     let answers = join_all((0..8).map(|_| first.refresh(&bar))).await;
-    let next: Vec<_> = answers.into_iter().map(|answer| Session::new(&bar, &answer.expect(200))).collect();
+    let next: Vec<_> =
+        answers.into_iter().map(|answer| GuestSession::new(&bar, &answer.expect(200))).collect();
     assert!(next.iter().all(|visit| visit.refresh_token == next[0].refresh_token));
     for visit in &next {
         visit.person.get("/me").await.expect(200);
@@ -136,7 +137,7 @@ async fn a_lost_answer_and_two_windows_at_once_sign_nobody_out(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn but_not_for_long(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let first = Session::begin(&bar, &guest(&bar).await).await;
+    let first = GuestSession::begin(&bar, &guest(&bar).await).await;
     let second = first.next(&bar).await;
     let mut session = second.stored(&bar).await;
     session.rotated_at = session.rotated_at - TimeDelta::seconds(30);
@@ -151,13 +152,13 @@ async fn but_not_for_long(#[values(Sqlite, PostgreSql)] database: DatabaseKind) 
 async fn a_new_token_has_the_role_of_now(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let visit = Session::begin(&bar, &email).await;
+    let visit = GuestSession::begin(&bar, &email).await;
     assert_eq!(visit.claims()["role"], "customer");
     let id = visit.person.get("/me").await.expect(200)["id"].as_str().unwrap().to_owned();
     bar.admin().await.patch(&format!("/users/{id}"), json!({ "role": "employee" })).await.expect(200);
     let answer = visit.refresh(&bar).await.expect(200);
     assert_eq!(answer["user"]["role"], "employee");
-    assert_eq!(Session::new(&bar, &answer).claims()["role"], "employee");
+    assert_eq!(GuestSession::new(&bar, &answer).claims()["role"], "employee");
     bar.close().await;
 }
 
@@ -165,7 +166,7 @@ async fn a_new_token_has_the_role_of_now(#[values(Sqlite, PostgreSql)] database:
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_refresh_token_is_stored(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let first = Session::begin(&bar, &guest(&bar).await).await;
+    let first = GuestSession::begin(&bar, &guest(&bar).await).await;
     let second = first.next(&bar).await;
     let stored = format!("{:?}", second.stored(&bar).await);
     for visit in [first, second] {
@@ -180,7 +181,7 @@ async fn no_refresh_token_is_stored(#[values(Sqlite, PostgreSql)] database: Data
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_refresh_token_is_refused(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let good = Session::begin(&bar, &guest(&bar).await).await;
+    let good = GuestSession::begin(&bar, &guest(&bar).await).await;
     let malformed =
         ["", "rubbish", &good.refresh_token[1..], &format!("{}=", good.refresh_token), good.person.token()]
             .map(Value::from);
@@ -203,7 +204,7 @@ async fn what_is_no_refresh_token_is_refused(#[values(Sqlite, PostgreSql)] datab
 async fn sessions_outlive_a_restart_and_another_secret() {
     let bar = Bar::open(Sqlite).await;
     let email = guest(&bar).await;
-    let (visit, ended) = (Session::begin(&bar, &email).await, Session::begin(&bar, &email).await);
+    let (visit, ended) = (GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await);
     ended.person.ask("/logout").await.expect(204);
     let database = bar.shut().await;
     let secret = [
@@ -213,8 +214,8 @@ async fn sessions_outlive_a_restart_and_another_secret() {
         crate::support::bar::SECRET,
     ];
     let bar = Bar::open_on(Database::lent(&database), &secret).await;
-    let ended = Session { person: ended.person.at(&bar.url), ..ended };
+    let ended = GuestSession { person: ended.person.at(&bar.url), ..ended };
     ended.has_ended(&bar).await;
-    Session { person: visit.person.at(&bar.url), ..visit }.goes_on(&bar).await;
+    GuestSession { person: visit.person.at(&bar.url), ..visit }.goes_on(&bar).await;
     bar.close().await;
 }

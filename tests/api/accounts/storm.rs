@@ -1,4 +1,4 @@
-//! More who sign in than passwords can be looked at.
+//! More logins at once than passwords can be hashed.
 
 use crate::support::{Bar, Sqlite, database::Database};
 use futures_util::future::join_all;

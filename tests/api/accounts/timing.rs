@@ -15,10 +15,10 @@ const ROUNDS: usize = 16;
 const MAX_ATTEMPTS: u8 = 3;
 /// States of the account whose password is wrong. The others are compared with the first.
 const ACCOUNT_STATES: [&str; 3] = ["nobody", "current", "outdated"];
-/// Each step doubles the work.
+/// Cost of the hashes: each step doubles the work.
 const BCRYPT_COST: &str = "7";
 
-/// Wrong ones: the second is looked at in two forms, as it was typed and normalized.
+/// Wrong passwords: the second is compared in two forms, as it was typed and normalized.
 const WRONG_PASSWORDS: [&str; 2] = ["a wrong password", "a wro\u{308}ng password"];
 
 async fn wrong(who: &Person, email: &str, password: &str) -> Duration {
@@ -29,7 +29,7 @@ async fn wrong(who: &Person, email: &str, password: &str) -> Duration {
     took
 }
 
-/// All the times of a try, by kind and round.
+/// Measures the times by kind and round.
 async fn measure(bar: &Bar, number: u8, password: &str) -> [Vec<Duration>; 3] {
     // Each from an address of its own, so that no pause comes of it.
     let stranger = stranger_at(bar, &format!("203.0.113.{number}"));

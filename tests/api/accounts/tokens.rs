@@ -1,4 +1,4 @@
-//! Tokens that are none.
+//! Access tokens that are forged, expired or malformed.
 
 use super::account;
 use crate::support::{
@@ -34,7 +34,7 @@ fn signed_as(header: &Header, claims: &Value, secret: &str) -> String {
     encode(header, claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
 }
 
-/// A header by which what was signed is another text (RFC 7797).
+/// Builds a header with an unencoded payload (RFC 7797).
 fn unencoded() -> Header {
     let mut header = own_header(Algorithm::HS256);
     header.extras.insert("b64", false);
@@ -100,7 +100,7 @@ fn malformed(good: &Value) -> Vec<(&'static str, String)> {
     let raised = signed(&admin, Algorithm::HS256, "someone else's secret, as long as ours");
     let [_, raised, not_ours] = parts(&raised);
     let own = || own_header(Algorithm::HS256);
-    let headed = |header: Header| signed_as(&header, good, SECRET);
+    let with_header = |header: Header| signed_as(&header, good, SECRET);
     vec![
         ("with a raised role", format!("{header}.{raised}.{signature}")),
         ("signed by someone else", format!("{header}.{raised}.{not_ours}")),
@@ -109,15 +109,15 @@ fn malformed(good: &Value) -> Vec<(&'static str, String)> {
         ("without its signature", format!("{header}.{payload}.")),
         ("without its signature's dot", format!("{header}.{payload}")),
         ("that says it is RS256", format!("{RS256_HEADER}.{payload}.{signature}")),
-        ("of another type", headed(Header { typ: Some("JWT".into()), ..own() })),
-        ("of no type", headed(Header { typ: None, ..own() })),
-        ("by no key", headed(Header { kid: None, ..own() })),
-        ("by an unknown key", headed(Header { kid: Some("0123456789abcdef".into()), ..own() })),
+        ("of another type", with_header(Header { typ: Some("JWT".into()), ..own() })),
+        ("of no type", with_header(Header { typ: None, ..own() })),
+        ("by no key", with_header(Header { kid: None, ..own() })),
+        ("by an unknown key", with_header(Header { kid: Some("0123456789abcdef".into()), ..own() })),
         (
             "with an extension that it says is critical",
-            headed(Header { crit: Some(vec!["exp".into()]), ..own() }),
+            with_header(Header { crit: Some(vec!["exp".into()]), ..own() }),
         ),
-        ("whose payload is not encoded", headed(unencoded())),
+        ("whose payload is not encoded", with_header(unencoded())),
         ("HS384", signed(good, Algorithm::HS384, SECRET)),
         ("HS512", signed(good, Algorithm::HS512, SECRET)),
         ("with something behind it", format!("{token}.x")),

@@ -5,7 +5,7 @@ use crate::documents::commands::block;
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, person::id};
 use rstest::rstest;
 
-/// A bar at which something was changed: its admin, and the trail.
+/// Opens a bar and makes a change. Returns the bar, its admin, and the audit trail.
 async fn changed(bar: &Bar) -> (Person, Vec<serde_json::Value>) {
     let (admin, staff) = (bar.admin().await, bar.employee().await);
     let order = bar.customer().await.order("Negroni").await;

@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Makes the database fail on what is put into a table, or changed in it.
+/// Makes the database fail on inserts into a table, or updates of it.
 async fn break_it(bar: &crate::support::Bar, when: &str, table: &str) {
     let trigger = if is_sqlite(bar) {
         format!("CREATE TRIGGER fault BEFORE {when} ON {table} BEGIN SELECT RAISE(ABORT, 'fault'); END")

@@ -1,4 +1,4 @@
-//! Each change leaves one entry, which tells what was and what is.
+//! Each change leaves one entry, with the values before and after.
 
 use super::{changes, entries, only, sql, water};
 use crate::{
@@ -30,7 +30,7 @@ fn says(entry: &Value, actor: &Value, action: &str, kind: &str, subject: &str) {
     assert_eq!(found, (actor, &json!(action), &json!({ "kind": kind, "id": subject })), "{entry}");
 }
 
-/// Does something in a request of this name.
+/// Sends a request with this request id.
 async fn named(who: &Person, method: Method, path: &str, body: Value, name: &str) -> Value {
     let request = who.request(method, path).header("X-Request-Id", name).header("If-Match", "*");
     let answer = send(request.json(&body)).await;

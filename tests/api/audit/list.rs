@@ -1,4 +1,4 @@
-//! Reading the trail: for admins, page by page, narrowed to what they look for.
+//! Reading the audit trail: for admins, page by page, with filters.
 
 use super::{entries, water};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, person::id};
@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Something of everything: the admin, a bartender, and the order that he worked.
+/// Makes one change of every kind. Returns the admin, the bartender, and the order.
 async fn a_night(bar: &Bar) -> (Person, Person, Value) {
     let (admin, staff) = (bar.admin().await, bar.employee().await);
     let order = bar.customer().await.order("Negroni").await;
@@ -25,7 +25,7 @@ async fn a_night(bar: &Bar) -> (Person, Person, Value) {
     (admin, staff, order)
 }
 
-/// The whole list, by pages of so many.
+/// Reads the whole list in pages of this size.
 async fn by_pages(admin: &Person, filter: &str, limit: usize) -> Vec<Value> {
     let (mut all, mut path) = (Vec::new(), format!("/audit?limit={limit}&{filter}"));
     loop {

@@ -1,4 +1,4 @@
-//! Bodies that are no JSON, are cut, too large, or of another kind.
+//! Bodies that are not JSON, incomplete, too large, or of another media type.
 
 use super::{Case, are_refused, count, refuses};
 use crate::support::{
@@ -9,14 +9,13 @@ use crate::support::{
 use reqwest::Method;
 use rstest::rstest;
 
-/// The most bytes of a body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 fn order(guest: &Person, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
     guest.request(Method::POST, "/orders").header("Content-Type", "application/json").body(body)
 }
 
-/// An order of so many bytes: white space is valid JSON, so only its length can be wrong.
+/// Builds a valid order of this many bytes, padded with white space.
 fn order_of(bytes: usize) -> String {
     let order = r#"{"recipe":"Negroni"}"#;
     format!("{}{order}", " ".repeat(bytes - order.len()))

@@ -1,4 +1,4 @@
-//! Lists that are asked for in a wrong way.
+//! Cursors, filters and limits of lists that are invalid.
 
 use super::are_refused;
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite};

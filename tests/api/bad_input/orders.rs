@@ -1,4 +1,4 @@
-//! Orders that can't be placed, and moves that can't be made.
+//! Orders that can't be placed, and order actions that can't be done.
 
 use super::{Case, are_refused};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};
@@ -6,7 +6,7 @@ use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-/// An order whose second line is this.
+/// Builds an order with this second line.
 fn second(line: &Value) -> Value {
     json!({ "items": [{ "recipe": "Negroni" }, line] })
 }

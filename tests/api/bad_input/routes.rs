@@ -1,4 +1,4 @@
-//! Paths, methods and ids that are not there.
+//! Unknown paths, methods and ids.
 
 use super::are_refused;
 use crate::support::{Bar, Sqlite, person::send};

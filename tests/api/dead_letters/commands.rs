@@ -6,7 +6,7 @@ use serde_json::json;
 use shakerqueue::store::{recipes, users};
 use uuid::Uuid;
 
-/// Runs it on this database; gives back whether it succeeded, and what it said.
+/// Runs the command on this database. Returns true if it succeeded, and its output.
 async fn dead_letters(database: &Database, arguments: &[&str]) -> (bool, String) {
     let all = [&["dead-letters"], arguments].concat();
     let output = run(&all, &[("DATABASE_URL", &database.url)]).await;

@@ -1,4 +1,4 @@
-//! Messages that are larger than any that this program publishes: one dead letter and one line of the log each, and no memory.
+//! Messages larger than any that this program publishes: each costs one dead letter, one log line, and no memory.
 
 use crate::support::{broker, eventually, executable::Role, installation::Installation};
 use serde_json::json;
@@ -7,17 +7,17 @@ use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 const MEBIBYTE: usize = 1024 * 1024;
-/// A worker without work takes 25 MB; each part of a message that was taken apart took about 300 bytes.
+/// Limit on a worker's memory. Idle it has 25 MB; each record of a message that was parsed took about 300 bytes.
 const MAX_WORKER_KIB: u64 = 150 * 1024;
 
-/// The most memory that a process ever had, in KiB.
+/// Reads the peak memory of a process, in KiB.
 fn peak_memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// A right order in a message that is too large.
+/// Builds a message that is too large because of white space around a valid order.
 fn padded_order() -> Vec<u8> {
     let (id, at) = ("0199f3a4-c0de-7000-a1b2-c3d4e5f60718", "2026-11-22T15:02:26.088658Z");
     let order = json!({

@@ -1,16 +1,11 @@
-//! Orders that can't be stored now and can be later: they come again after a pause, and become dead letters only after the last.
+//! Orders that can't be recorded for now: they are retried with delays, and become dead letters after the last retry.
 
 use super::message;
-use crate::support::{broker, eventually, installation::Installation, person::id};
+use crate::support::{broker, database::FAULT_TRIGGER, eventually, installation::Installation, person::id};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
-
-/// An error without a kind, as a fault in the database itself would be.
-const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
-    CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_the_database_fails_on_is_set_apart() {

@@ -1,11 +1,11 @@
-//! Commands in documents work: a test runs each block of commands and SQL, or the block is exempt for a reason;
-//! what a sentence names exists.
+//! Commands in documents work: a test runs each block of commands or SQL unless the block is exempt, and commands in
+//! sentences exist.
 
 use super::{documents, files, name, quoted, read};
 use regex::Regex;
 use std::{path::Path, process::Command};
 
-/// A walk-through runs all blocks of this document, in order.
+/// Document whose blocks a walk-through runs all, in order.
 pub const API_DOCUMENT: &str = "docs/api.md";
 
 /// Blocks that no test runs: a text of each, and the reason.
@@ -17,8 +17,7 @@ const EXEMPT: [(&str, &str); 2] = [
 /// Commands that documents name without the program's name, followed by a flag: `seed --menu FILE`.
 const COMMANDS: [&str; 7] = ["serve", "work", "seed", "migrate", "health", "dead-letters", "openapi"];
 
-/// A block that readers run, and the first block of another kind behind it: what it prints, or a file that it
-/// needs.
+/// A block that readers run, and the first block of another kind behind it: its output, or a file that it needs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Block {
     pub commands: String,
@@ -42,12 +41,11 @@ fn parse(document: &str) -> Vec<Block> {
     blocks
 }
 
-/// The blocks of a document.
 pub fn blocks(document: impl AsRef<Path>) -> Vec<Block> {
     parse(&read(document))
 }
 
-/// The only block of all documents with this text, not counting those of [`API_DOCUMENT`]. It may move to another document.
+/// Returns the only block with this text in all documents but [`API_DOCUMENT`].
 pub fn block(text: &str) -> Block {
     let documents = documents().into_iter().filter(|path| name(path) != API_DOCUMENT);
     let mut found: Vec<_> =
@@ -56,7 +54,7 @@ pub fn block(text: &str) -> Block {
     found.remove(0)
 }
 
-/// The reason why a reader can't run what is between backticks, if it is a command of ours.
+/// Returns the reason if a text between backticks is a command of this project that does not work.
 fn fault(span: &str) -> Option<String> {
     let is_setting = |word: &&str| word.contains('=');
     let words: Vec<_> = span.split_whitespace().skip_while(is_setting).collect();

@@ -1,5 +1,3 @@
-//! Links lead somewhere.
-
 use super::{documents, read};
 use std::collections::BTreeSet;
 

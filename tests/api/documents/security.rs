@@ -1,4 +1,4 @@
-//! `docs/security.md` names what covers each requirement, and that is there.
+//! `docs/security.md` covers each requirement, and the tests that it names exist.
 
 use super::{quoted, read, root};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The requirements of levels 1 and 2 in each chapter of ASVS 5.0: those of a section behind its number.
+/// Requirements of levels 1 and 2 in each chapter of ASVS 5.0: a section's number, then its requirements.
 const REQUIRED: [&str; 17] = [
     "1:1-2 2:1-9 3:1-11 4:1-3 5:1-2",
     "1:1-3 2:1-3 3:1-4 4:1-1",
@@ -29,13 +29,13 @@ const REQUIRED: [&str; 17] = [
     "1:1-1 2:1-4 3:1-2",
 ];
 
-/// The statuses of a requirement. Those that are not met must be explained in a section of their own.
+/// Statuses of a requirement. Those that are not met must be explained in a section of their own.
 const STATUSES: [&str; 5] = ["yes", "partly", "no", "operator", "n/a"];
 
 /// A requirement: chapter, section, number.
 type RequirementNumber = [u32; 3];
 
-/// An entry of the list: the requirements it is about, their status, and what shows it.
+/// An entry of the list: its requirements, their status, and the evidence.
 struct Entry {
     about: Vec<RequirementNumber>,
     status: String,
@@ -64,7 +64,7 @@ fn required() -> BTreeSet<RequirementNumber> {
         .collect()
 }
 
-/// The requirements that an entry names: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
+/// Parses the requirements of an entry: `1.2.4`, several with commas, `1.2.6–8`, a section `6.5`, or a chapter `10`.
 fn named(cell: &str) -> Vec<RequirementNumber> {
     let all = required();
     let mut named = Vec::new();
@@ -84,7 +84,7 @@ fn named(cell: &str) -> Vec<RequirementNumber> {
     named
 }
 
-/// The items of a list that begin with numbers in bold, as those numbers and the rest of the item on one line.
+/// Reads the list items that begin with numbers in bold: the numbers, and the rest on one line.
 fn items(section: &str) -> Vec<(String, String)> {
     let items = section.split("\n- **").skip(1).filter(|item| begins_with_digit(item));
     items
@@ -96,7 +96,7 @@ fn items(section: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The entries about requirements: `**numbers** (status) summary: what shows it`.
+/// Reads the entries about requirements: `**numbers** (status) summary: evidence`.
 fn entries(document: &str) -> Vec<Entry> {
     let (_, list) = document.split_once("## The requirements").expect("the list");
     let entry = |(numbers, text): (String, String)| {
@@ -153,7 +153,7 @@ fn is_letter(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
 
-/// The files of a module: `name.rs` or `name/mod.rs`, and those beside it that it takes its tests from, such as `name_proptests.rs`.
+/// Returns the files of a module: `name.rs` or `name/mod.rs`, and its test files such as `name_proptests.rs`.
 fn module_files(path: &Path) -> Vec<PathBuf> {
     let main: Vec<_> =
         [path.with_extension("rs"), path.join("mod.rs")].into_iter().filter(|file| file.is_file()).collect();
@@ -247,7 +247,7 @@ fn the_checks_see_what_is_not_there() {
     assert!(is_test("limits::addresses::a_budget") && !is_test("domain") && !is_test("Vec::new"));
 }
 
-/// Forbidden actions of `src`, and the words that show them.
+/// Forbidden actions of `src`, and calls that do them.
 const FORBIDDEN_CALLS: [(&str, &[&str]); 3] = [
     ("starts other programs", &["process::Command"]),
     ("asks other servers", &["reqwest", "hyper::client", "ureq"]),

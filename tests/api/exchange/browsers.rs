@@ -1,6 +1,6 @@
 //! Security headers for browsers, and CORS.
 
-use super::ASKED;
+use super::REQUESTS;
 use crate::support::{
     Bar, Sqlite,
     database::Database,
@@ -14,7 +14,7 @@ use shakerqueue::http;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_tells_browsers_to_be_careful() {
     let bar = Bar::open(Sqlite).await;
-    for (method, path, _) in ASKED {
+    for (method, path, _) in REQUESTS {
         let answer = send(bar.stranger().request(method.parse().unwrap(), path)).await;
         for (header, value) in [
             ("x-content-type-options", "nosniff"),
@@ -41,8 +41,7 @@ async fn preflight(bar: &Bar, origin: &str) -> Answer {
     send(request.header("Access-Control-Request-Headers", REQUEST_HEADERS)).await
 }
 
-/// Headers that the API reads, and those that libraries in pages add for traces, error reports and analytics, and
-/// against caches.
+/// Headers that the API reads, and those that browser libraries add for traces, error reports and caches.
 const REQUEST_HEADERS: &str = "accept,accept-language,authorization,cache-control,content-type,idempotency-key,if-match,if-none-match,prefer,\
                     x-request-id,baggage,traceparent,tracestate,sentry-trace,b3,x-b3-traceid,uber-trace-id,request-id,newrelic,\
                     x-datadog-trace-id,x-datadog-parent-id,elastic-apm-traceparent,x-requested-with,pragma";
@@ -110,7 +109,7 @@ async fn named_origins_are_let_in() {
     bar.close().await;
 }
 
-/// Every header that an answer may have, by the API's document.
+/// Returns every header that an answer may have, by the OpenAPI document.
 fn answered_headers() -> Vec<String> {
     let document: Value = serde_json::from_str(http::document()).unwrap();
     let headers = document["components"]["headers"].as_object().unwrap();

@@ -1,4 +1,4 @@
-//! Problems lead to what explains them, and to what they are about.
+//! Problems link to their description and to their subject.
 
 use crate::support::{Bar, Sqlite, person::send};
 use reqwest::Method;

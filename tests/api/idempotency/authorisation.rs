@@ -1,4 +1,4 @@
-//! Replayed responses are authorised anew: only those who may read them now get them.
+//! Replayed responses are authorised anew: only accounts that may read them now get them.
 
 use super::water;
 use crate::support::{
@@ -8,19 +8,19 @@ use crate::support::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-/// Gives an account another role, or switches it off or on.
+/// Changes the role of an account, or deactivates or activates it.
 async fn change(bar: &Bar, account: &str, change: Value) {
     bar.admin().await.patch(&format!("/users/{account}"), change).await.expect(200);
 }
 
-/// A guest's account, and the id that it has.
+/// Registers a guest, and returns the account's id.
 async fn guest(bar: &Bar) -> (Person, String) {
     let guest = bar.guest().await;
     let account = id(&guest.get("/me").await.expect(200)).to_owned();
     (guest, account)
 }
 
-/// Everything that is done once under a key, by somebody who is staff, about somebody else's orders.
+/// Staff's requests under keys about a guest's orders.
 struct KeyedRequests {
     paths: Vec<(&'static str, String, Value)>,
 }
@@ -42,7 +42,7 @@ impl KeyedRequests {
         Self { paths }
     }
 
-    /// Asks for all of it, again.
+    /// Sends all requests, or repeats them.
     async fn ask(&self, who: &Person) -> Vec<(&'static str, Answer)> {
         let mut answers = Vec::new();
         for (key, path, body) in &self.paths {
@@ -52,7 +52,7 @@ impl KeyedRequests {
     }
 }
 
-/// Nothing of the guest's orders, nor of what was done with them.
+/// Asserts that an answer has nothing about the guest's orders.
 #[track_caller]
 fn tells_nothing(answer: &Answer) {
     assert_eq!(answer.header("idempotency-replayed"), None, "{answer:?}");

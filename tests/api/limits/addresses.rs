@@ -1,4 +1,4 @@
-//! Budgets of addresses, also behind proxies.
+//! Rate limits of addresses, also behind proxies.
 
 use super::{left, order, with_limits};
 use crate::support::{
@@ -8,7 +8,7 @@ use crate::support::{
 use reqwest::Method;
 use serde_json::json;
 
-/// Tries to sign in, with these headers.
+/// Signs in with these headers.
 async fn sign_in(bar: &Bar, headers: &[(&str, &str)]) -> Answer {
     // Another account each time: one alone would have to wait after some failures.
     let email = format!("{}@example.com", uuid::Uuid::new_v4());

@@ -1,4 +1,4 @@
-//! Requests without a token, or to unknown routes, spend nothing of the budgets of signed-in guests.
+//! Requests without a token, or to unknown routes, spend nothing of the rate limits of signed-in guests.
 
 use super::{left, order, with_limits};
 use crate::support::{
@@ -13,11 +13,11 @@ use jsonwebtoken::{EncodingKey, decode_header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// Limits so low that each is used up at once.
+/// Limits so low that each is soon reached.
 const LOW_RATE_LIMITS: &str = "ordering-address=3,reading-address=3,writing-address=3,refresh-address=3,login-address=3,\
                    registration-address=3";
 
-/// A guest with an account, what it signs in with, and the refresh token of its session.
+/// A guest with an account, its login, and the refresh token of its session.
 struct Guest {
     person: Person,
     login: Value,
@@ -40,7 +40,7 @@ async fn guest(bar: &Bar) -> Guest {
     }
 }
 
-/// A refresh token as they are given out, of no session.
+/// Builds a well-formed refresh token of no session.
 fn no_refresh_token() -> Value {
     json!({ "refresh_token": BASE64_URL_SAFE_NO_PAD.encode([7; 48]) })
 }
@@ -54,7 +54,7 @@ fn expired(token: &str) -> String {
     encode(&header, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("a token")
 }
 
-/// Every kind of request that is refused before anything is done.
+/// Builds every kind of request that is refused before it has an effect.
 fn rubbish() -> Vec<(Method, &'static str, Value, u16)> {
     vec![
         (Method::POST, "/orders", order(), 401),
@@ -104,7 +104,7 @@ async fn whatever_comes_without_a_token_spends_nothing_that_guests_share() {
     bar.close().await;
 }
 
-/// Asks until it is refused for being too many: what is given back meanwhile is used up as well.
+/// Repeats a request until it gets a 429. Requests that the limit regains meanwhile are used up as well.
 async fn use_up(bar: &Bar, door: &str) {
     for _ in 0..50 {
         if bar.stranger().post(door, json!({})).await.status == 429 {

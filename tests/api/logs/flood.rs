@@ -1,4 +1,4 @@
-//! Whoever can connect can't fill the log.
+//! Clients can't fill the log.
 
 use super::{Log, serve};
 use crate::{
@@ -59,7 +59,7 @@ fn anonymous_requests() -> (Vec<String>, Vec<String>) {
     (malformed, others)
 }
 
-/// Sends it over a connection of its own, and waits for an answer, or for its end.
+/// Sends bytes over a new connection, and waits for an answer or the end of the connection.
 async fn send(url: &str, request: String) {
     let mut raw = Raw::open(url).await;
     raw.send(request.as_bytes()).await;

@@ -1,5 +1,3 @@
-//! Keeping the menu.
-
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, eventually, person::id};
 use futures_util::future::join_all;
@@ -214,7 +212,7 @@ async fn a_sold_out_drink_that_is_written_anew_stays_sold_out(
     bar.close().await;
 }
 
-/// Name, amount and unit of each ingredient.
+/// Returns name, amount and unit of each ingredient.
 fn amounts(recipe: &Value) -> Vec<(&str, f64, &str)> {
     let ingredients = recipe["ingredients"].as_array().unwrap().iter();
     ingredients

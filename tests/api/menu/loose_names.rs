@@ -1,4 +1,4 @@
-//! Drinks that are asked for in other letters than the menu's: found where only one can be meant, else suggested.
+//! Drinks ordered in another spelling than the menu's: accepted if it is unambiguous, else suggested.
 
 use super::water_with;
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, person::id};
@@ -14,7 +14,7 @@ fn path(name: &str) -> String {
     format!("/recipes/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-/// The names on the menu in which something is found.
+/// Returns the names that a search of the menu finds.
 async fn found(who: &Person, search: &str) -> Vec<String> {
     let search = utf8_percent_encode(search, NON_ALPHANUMERIC);
     let menu = who.get(&format!("/recipes?q={search}")).await.expect(200);

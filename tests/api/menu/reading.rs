@@ -1,5 +1,3 @@
-//! Reading the menu.
-
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rstest::rstest;
@@ -65,7 +63,7 @@ async fn drinks_are_ordered_by_name_whatever_its_case(#[values(Sqlite, PostgreSq
     bar.close().await;
 }
 
-/// All fields of the contract, each of its kind.
+/// Asserts that a recipe has all fields of the contract, with their types.
 fn is_whole(recipe: &Value) {
     for field in ["id", "name", "glass", "method", "created_at", "updated_at"] {
         assert!(recipe[field].as_str().is_some_and(|text| !text.is_empty()), "{field} of {recipe}");

@@ -1,4 +1,4 @@
-//! The answer to `GET` of a recipe can be sent back with `PUT`.
+//! The response to `GET` of a recipe can be sent back with `PUT`.
 
 use super::{glass_of_water, water_with};
 use crate::support::{Bar, DatabaseKind, PostgreSql, Sqlite, person::id};
@@ -8,7 +8,7 @@ use shakerqueue::{domain::recipe::PreparationSeconds, store::recipes};
 
 const READ_ONLY_FIELDS: [&str; 5] = ["available", "created_at", "id", "priority", "updated_at"];
 
-/// The time that is stored for a drink, if it has one of its own.
+/// Reads the preparation time that is stored for a recipe, if there is any.
 async fn own_seconds(bar: &Bar, name: &str) -> Option<u16> {
     let store = bar.database.store();
     let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();

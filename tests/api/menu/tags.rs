@@ -1,4 +1,4 @@
-//! Entity tags: who has the menu already is not sent it again.
+//! `ETag`: a client that has the current menu gets a 304.
 
 use super::{glass_of_water, water_with};
 use crate::support::{
@@ -13,7 +13,7 @@ async fn get(person: &Person, path: &str, known: &str) -> Answer {
     send(person.request(Method::GET, path).header("If-None-Match", known)).await
 }
 
-/// The tag that a representation has now.
+/// Returns the current `ETag` of a path.
 async fn tag_of(person: &Person, path: &str) -> String {
     let answer = person.get(path).await;
     let tag = answer.header("etag").expect("a tag").to_owned();

@@ -1,4 +1,4 @@
-//! `docs/metrics.md` describes what is exported, and nothing else.
+//! `docs/metrics.md` describes exactly the exported metrics.
 
 use super::Scrape;
 use crate::support::{
@@ -13,15 +13,15 @@ use std::{
     path::Path,
 };
 
-/// A metric as the page has it.
+/// A metric, as the page describes it.
 #[derive(Debug)]
 struct DescribedMetric {
     name: String,
     kind: String,
-    /// By label; no values where they are not known beforehand.
+    /// Values by label; none if they are not known beforehand.
     labels: BTreeMap<String, BTreeSet<String>>,
     on: BTreeSet<String>,
-    /// Only where there is a broker.
+    /// True if it is exported only with a broker.
     of_the_broker: bool,
 }
 
@@ -30,8 +30,8 @@ fn quoted(text: &str) -> impl Iterator<Item = String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned)
 }
 
-/// Reads an item: `name` (kind; roles): about it. Label `label`: `value`, `value`. The values may follow as a list instead,
-/// each before its meaning; labels without known values stand behind "Labels:".
+/// Parses an item: `name` (kind; roles): about it. Label `label`: `value`, `value`. The values may follow as a list
+/// instead, each before its meaning; labels without known values follow "Labels:".
 fn described_in(item: &str, of_the_broker: bool) -> DescribedMetric {
     let (text, values) = item.split_once("\n  - ").unwrap_or((item, ""));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -70,13 +70,13 @@ fn page() -> Vec<DescribedMetric> {
     described
 }
 
-/// A metric's name without what a histogram adds to it.
+/// Returns a metric's name without the suffix of a histogram.
 fn base<'a>(scrape: &Scrape, name: &'a str) -> &'a str {
     let without = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
     without.filter(|base| scrape.kinds.get(*base).is_some_and(|kind| kind == "histogram")).unwrap_or(name)
 }
 
-/// The labels of a series, with their values.
+/// Parses the labels of a series and their values.
 fn labels(series: &str) -> Vec<(String, String)> {
     let Some((_, labels)) = series.split_once('{') else { return Vec::new() };
     let pairs = labels.trim_end_matches('}').split("\",");
@@ -84,7 +84,7 @@ fn labels(series: &str) -> Vec<(String, String)> {
     split.map(|(name, value)| (name.to_owned(), value.trim_end_matches('"').to_owned())).collect()
 }
 
-/// Compares what a process exports with what the page says of it.
+/// Compares the metrics of a process with the page.
 fn compare(scrape: &Scrape, role: &str, has_broker: bool) {
     let expected: Vec<_> = page()
         .into_iter()

@@ -1,4 +1,4 @@
-//! Staff cancel all that a customer has on the board.
+//! Staff cancel all orders of a customer.
 
 use super::{fills_up, limited, regular};
 use crate::support::{Bar, DatabaseKind, Person, PostgreSql, Sqlite, person::id};

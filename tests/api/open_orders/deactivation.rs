@@ -1,4 +1,4 @@
-//! An account that is switched off leaves nothing on the board.
+//! A deactivated account has no order on the board.
 
 use super::{Bar, Database, fills_up, limited, regular, regular_token};
 use crate::support::{
@@ -28,7 +28,7 @@ async fn last_move(staff: &Person, order: &str) -> (usize, Value) {
     (moves.len(), moves.last().unwrap().clone())
 }
 
-/// Stores so many orders of this customer, as a worker does; `by` placed them.
+/// Records orders of this customer, placed by `by`, as a worker does.
 async fn store_late(database: &Database, customer: &str, by: &str, many: usize) -> Vec<OrderId> {
     let store = database.store();
     let menu = store.read(async |conn| recipes::menu(conn).await).await.unwrap();

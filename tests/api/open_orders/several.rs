@@ -5,7 +5,7 @@ use crate::support::{Person, PostgreSql, eventually, installation::Installation}
 use futures_util::future::join_all;
 use serde_json::json;
 
-/// Orders so often at once, and says how many were accepted.
+/// Places several orders at once, and returns how many were accepted.
 async fn bursts(guest: &Person, orders_at_once: usize) -> usize {
     let answers = join_all((0..orders_at_once).map(|_| orders(guest, 1))).await;
     let accepted = |status: u16| [201, 202].contains(&status);
@@ -15,7 +15,7 @@ async fn bursts(guest: &Person, orders_at_once: usize) -> usize {
     answers.iter().filter(|answer| accepted(answer.status)).count()
 }
 
-/// Orders at each until none takes any more, and returns how many were accepted.
+/// Places orders at each `serve` until all refuse, and returns how many were accepted.
 async fn fills_all(guests: &[Person]) -> usize {
     let mut accepted = 0;
     let mut refused = 0;

@@ -5,11 +5,10 @@ use crate::documents::commands::block;
 use crate::support::{Bar, PostgreSql, database::Database, eventually};
 use tokio_postgres::Client;
 
-/// Filled as for measuring, so that the planner chooses as it will among many.
+/// Fills in as many orders as the benchmarks do, so that the planner chooses as it does among many.
 const FILL_SQL: &str = include_str!("../../../benches/load/fill.sql");
 const ORDERS: &str = "30000";
-/// Adds audit entries, half of them old ones of the bartender, so that an index over all entries would not find
-/// them soon.
+/// Adds audit entries, half of them old ones of the bartender, so that an index over all entries would find those late.
 const ADD_AUDIT_ENTRIES: &str = "INSERT INTO audit_entries (id, at, actor_id, action, subject_kind, subject_id, changes)
     SELECT md5('entry ' || n)::uuid, now() - n * interval '30 min',
            CASE WHEN n > 15000 THEN (SELECT id FROM users WHERE email = 'employee@example.com') ELSE md5('actor ' || n % 50)::uuid END,
@@ -17,13 +16,13 @@ const ADD_AUDIT_ENTRIES: &str = "INSERT INTO audit_entries (id, at, actor_id, ac
                ELSE 'account_registered' END,
            CASE WHEN n % 4 = 0 OR n % 100 = 1 THEN 'recipe' ELSE 'account' END, md5('subject ' || n % 300)::uuid, '[]'
     FROM generate_series(1, 30000) AS n";
-/// On the board of those.
+/// Orders on the board among them.
 const LIVE_ORDERS: u64 = 2_200;
 
-/// After so many executions PostgreSQL has changed from custom plans to a generic one.
+/// Executions after which PostgreSQL has changed from custom plans to a generic one.
 const EXECUTIONS: u64 = 7;
 
-/// Scans of whole tables, and entries read of the indexes of orders, so far.
+/// Returns the number of table scans, and of entries read from the indexes of orders, so far.
 async fn counted(client: &Client) -> (i64, i64) {
     // A connection's counts are complete once it is closed.
     eventually("the connections of the bar to close", async || {

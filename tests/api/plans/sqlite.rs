@@ -11,7 +11,7 @@ use diesel::{
 use serde_json::json;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The file whose statements are written down: other tests in this process have theirs.
+/// File whose statements are recorded. Other tests in this process have files of their own.
 static RECORDED_FILE: OnceLock<String> = OnceLock::new();
 
 static STATEMENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -47,7 +47,7 @@ struct PlanStep {
     detail: String,
 }
 
-/// Returns what is wrong with SQLite's plan for a statement of a request.
+/// Returns the statement and its plan if SQLite scans, sorts or reads without bounds.
 fn wrong(conn: &mut SqliteConnection, statement: &str, path: &str) -> Option<String> {
     let plan: Vec<PlanStep> =
         sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).expect("a plan");

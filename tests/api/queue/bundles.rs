@@ -1,4 +1,4 @@
-//! Messages that go together while the broker is busy.
+//! Messages that are published in one batch while the broker is busy.
 
 use super::{Bar, within};
 use futures_util::future::join_all;
@@ -6,7 +6,7 @@ use shakerqueue::broker::Source;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Publishes so many texts at once; each is confirmed.
+/// Publishes several messages at once, and checks that each is confirmed.
 async fn publish_together(bar: &Bar, count: usize) -> BTreeSet<Vec<u8>> {
     let texts: BTreeSet<_> = (0..count).map(|number| format!("\"{number}\"").into_bytes()).collect();
     let publishers: Vec<_> = texts.iter().map(|text| (bar.broker.publisher(), text.clone())).collect();

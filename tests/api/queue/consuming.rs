@@ -1,4 +1,4 @@
-//! Deliveries, and what becomes of those that are not acknowledged.
+//! Deliveries to a worker, acknowledged or not.
 
 use super::{Bar, within};
 

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// Knows some ids, and answers when it is let.
+/// A store that knows some ids, and answers once it is released.
 struct KnownIds {
     ids: BTreeSet<Uuid>,
     asked: Mutex<Vec<Uuid>>,

@@ -1,4 +1,4 @@
-//! Brokers that are away, silent, or without a queue.
+//! Brokers that are down or silent, or have lost a queue.
 
 use super::{Bar, at, eventually, proxy, test_url, within};
 use crate::support::WAIT_TIMEOUT;

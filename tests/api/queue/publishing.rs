@@ -1,4 +1,4 @@
-//! Confirms, bounds, and publishers that go away.
+//! Confirms, limits, and publishers that give up.
 
 use super::{Bar, is_pending, proxy, within};
 use crate::support::WAIT_TIMEOUT;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// The bound of messages that wait or are unconfirmed.
+/// Limit on messages that wait or are unconfirmed.
 const MAX_UNCONFIRMED_ORDERS: usize = 4096;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

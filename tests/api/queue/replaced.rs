@@ -1,5 +1,4 @@
-//! Queues that are deleted and declared again while a worker takes from them, and consumers that are told
-//! nothing of it.
+//! Queues that are deleted and declared again while a worker receives from them, without notice to its consumer.
 
 use super::{Bar, eventually, test_url, within};
 use crate::support::{WAIT_TIMEOUT, broker};
@@ -8,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-/// Takes messages as a worker does, until it has got this one.
+/// Receives messages as a worker does, up to this one.
 async fn take_until(bar: &Bar, subscription: &mut Option<Subscription>, wanted: &str) {
     within(wanted, async {
         loop {

@@ -1,4 +1,4 @@
-//! Orders that wait for their transaction: whoever gives one up before that begins knows that it is not recorded.
+//! Orders given up before their transaction begins are certainly not recorded.
 
 use super::*;
 use futures_util::future::join_all;
@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-/// Holds the only connection of a store until it is released.
+/// Takes the only connection of a store until it is released.
 async fn hold(store: Store, is_held: Arc<Notify>, released: Arc<Semaphore>) {
     let holding = store.read(async move |_| {
         is_held.notify_one();

@@ -1,4 +1,4 @@
-//! Of one order there is a row or an open dead letter, also when both are about to be written at once.
+//! An order has a row or an open dead letter, even if both are written at once.
 
 use super::*;
 use crate::support::eventually;
@@ -25,7 +25,7 @@ fn letter(order: &NewOrder, payload: &[u8]) -> DeadLetter {
 }
 
 impl StoreFixture {
-    /// Keeps a letter of this order. True if it is open.
+    /// Keeps a dead letter of this order. Returns true if it is open.
     async fn keep(&self, order: &NewOrder, payload: &'static [u8], of: Option<&NewOrder>) -> bool {
         let (letter, of) = (letter(order, payload), of.cloned());
         let keeping =
@@ -46,7 +46,7 @@ impl StoreFixture {
         self.resolution(dead_letters::id_of(Some(order.id), payload)).await
     }
 
-    /// Waits until somebody waits for a lock of PostgreSQL's.
+    /// Waits until a session waits for a lock in PostgreSQL.
     async fn until_somebody_waits(&self) {
         let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         eventually("one of the two to wait for the other", async || {

@@ -1,19 +1,19 @@
-//! PostgreSQL ends sessions (a failover, an operator, a crash of another one): what was not committed is done
-//! once more, on a new connection.
+//! Sessions that PostgreSQL ends (a failover, an operator, a crash of another session): transactions that were not
+//! committed are retried on a new connection.
 
 use super::*;
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use shakerqueue::store::{Conn, Error};
 
-/// Ends the session of so many transactions that insert into this table, each time as the statement runs.
+/// Makes inserts into this table end their session this many times, while the statement runs.
 async fn end_sessions_that_insert(fixture: &StoreFixture, table: &str, times: u32) {
     let trigger =
         format!("CREATE TRIGGER strike BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION strike()");
     fixture.database.execute(&[strike(times), trigger].concat()).await;
 }
 
-/// Ends sessions as `end_sessions_that_insert` does, but when the transaction commits.
+/// Makes inserts into this table end their session this many times, when the transaction commits.
 async fn end_sessions_that_commit(fixture: &StoreFixture, table: &str, times: u32) {
     let trigger = format!(
         "CREATE CONSTRAINT TRIGGER strike AFTER INSERT ON {table} DEFERRABLE INITIALLY DEFERRED
@@ -22,8 +22,8 @@ async fn end_sessions_that_commit(fixture: &StoreFixture, table: &str, times: u3
     fixture.database.execute(&[strike(times), trigger].concat()).await;
 }
 
-/// A trigger's function that ends its own session so many times. A sequence goes on counting when a
-/// transaction is undone.
+/// Returns a trigger function that ends its own session this many times. It counts with a sequence, which no rollback
+/// resets.
 fn strike(times: u32) -> String {
     format!(
         "CREATE SEQUENCE strikes;

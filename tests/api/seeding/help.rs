@@ -96,7 +96,7 @@ async fn secrets_are_not_shown() {
     }
 }
 
-/// The text on one line: where it wraps depends on the terminal.
+/// Joins lines: the wrapping depends on the terminal.
 fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

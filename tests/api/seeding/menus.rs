@@ -1,4 +1,4 @@
-//! `seed --menu FILE`: a menu of one's own.
+//! `seed --menu FILE`: the operator's own menu.
 
 use super::{does, is_untouched, refuses, serve};
 use crate::support::{Bar, Sqlite, bar::SECRET, database::Database, executable::run};
@@ -17,7 +17,7 @@ fn menu(recipes: &[Value]) -> String {
     json!({ "recipes": recipes }).to_string()
 }
 
-/// The second of three drinks, changed.
+/// Builds a menu of three drinks with a change of the second.
 fn second(change: impl FnOnce(&mut Value)) -> String {
     let mut drinks = [drink("Still"), drink("Sparkling"), drink("Tap")];
     change(&mut drinks[1]);

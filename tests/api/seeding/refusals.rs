@@ -1,4 +1,4 @@
-//! Settings that can't work: one sentence that says what to set, and no secret in it.
+//! Wrong settings: one line that says what to set, and has no secret.
 
 use super::refuses;
 use crate::support::{WAIT_TIMEOUT, database::Database, executable::run};

@@ -1,11 +1,11 @@
-//! Databases whose schema is not this version's.
+//! Databases with the schema of another version.
 
 use super::{does, is_untouched, refuses, serve};
 use crate::support::{PostgreSql, Sqlite, bar::SECRET, broker, database::Database};
 use futures_util::future::join_all;
 use shakerqueue::store::users;
 
-/// A migration that no version has yet.
+/// Adds a migration that no version has yet.
 const ADD_LATER_MIGRATION: &str =
     "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
 

@@ -1,4 +1,4 @@
-//! The secret that an embedded `serve` makes for itself.
+//! The secret that an embedded `serve` generates.
 
 use super::{file_of, login, serve};
 use crate::support::{Person, database::Database};

@@ -1,4 +1,4 @@
-//! `seed`: one command from nothing to a bar, safe to repeat.
+//! `seed`: fills an empty database, and is safe to repeat.
 
 use super::{does, is_untouched, login, refuses, serve};
 use crate::support::{Person, bar::SECRET, database::Database};
@@ -9,7 +9,7 @@ use shakerqueue::{
     store::{recipes, users},
 };
 
-/// Everything that `seed` fills in, down to ids and times.
+/// Reads everything that `seed` fills in, with ids and times.
 async fn dump(database: &Database) -> (usize, usize, String) {
     let store = database.store();
     let (recipes, users, hashes) = store

@@ -9,14 +9,13 @@ use serde_json::json;
 use shakerqueue::{
     cli::{error::CliError, serve},
     config::ServeArgs,
-    services::seed,
 };
 use std::net::TcpListener;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Signs the tokens of every bar here.
+/// Secret that signs the tokens of every bar here.
 pub const SECRET: &str = "a secret for tests, long enough for HS256";
 
 #[derive(Parser)]
@@ -35,12 +34,12 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Opens with the demo accounts and the house's menu.
+    /// Opens a bar with the demo accounts and the demo menu.
     pub async fn open(kind: DatabaseKind) -> Self {
         Self::open_on(Database::new(kind).await, &[]).await
     }
 
-    /// Opens on this database with more flags.
+    /// Opens a bar on this database with more flags.
     pub async fn open_on(database: Database, flags: &[&str]) -> Self {
         let mut all = vec!["serve", "--demo", "--bcrypt-cost", "4", "--http-threads", "1"];
         all.extend(["--rate-limits", "off", "--open-orders", "off"]);
@@ -69,17 +68,17 @@ impl Bar {
         Self { url, database, http: reqwest::Client::new(), stop, serving }
     }
 
-    /// Another `serve` on the same database. It must be closed first.
+    /// Opens another `serve` on the same database. It must be closed before this one.
     pub async fn another(&self) -> Self {
         Self::open_on(self.database.lent(), &[]).await
     }
 
-    /// Closes, and makes sure that nothing went wrong in doing so.
+    /// Closes the bar, which must succeed.
     pub async fn close(self) {
         self.shut().await;
     }
 
-    /// Closes, and hands out the database as it was left.
+    /// Closes the bar and returns its database.
     pub async fn shut(self) -> Database {
         self.stop.cancel();
         self.serving.await.expect("no panic").expect("a clean end");
@@ -90,12 +89,11 @@ impl Bar {
         Person::new(&self.http, &self.url, None)
     }
 
-    /// Someone with this token, whatever it is.
+    /// Returns a person with this token, valid or not.
     pub fn holder_of(&self, token: &str) -> Person {
         Person::new(&self.http, &self.url, Some(token))
     }
 
-    /// A new guest with an account.
     pub async fn guest(&self) -> Person {
         let name = Uuid::new_v4().simple().to_string();
         let account = json!({ "username": name, "email": format!("{name}@example.com"), "password": "a good password" });
@@ -103,27 +101,22 @@ impl Bar {
         self.holder_of(answer["token"].as_str().expect("a token"))
     }
 
-    /// The customer of the demo data.
+    /// Signs in the customer of the demo data.
     pub async fn customer(&self) -> Person {
         self.sign_in("user@example.com").await
     }
 
-    /// The bartender of the demo data.
+    /// Signs in the bartender of the demo data.
     pub async fn employee(&self) -> Person {
         self.sign_in("employee@example.com").await
     }
 
-    /// The admin of the demo data.
+    /// Signs in the admin of the demo data.
     pub async fn admin(&self) -> Person {
         self.sign_in("admin@example.com").await
     }
 
     async fn sign_in(&self, email: &str) -> Person {
-        let answer = self
-            .stranger()
-            .post("/login", json!({ "email": email, "password": seed::DEMO_PASSWORD }))
-            .await
-            .expect(200);
-        self.holder_of(answer["token"].as_str().expect("a token"))
+        self.stranger().sign_in(email).await
     }
 }

@@ -1,4 +1,4 @@
-//! The broker that all tests share; each has a prefix of its own there.
+//! The broker that all tests share. Each test has a prefix of its own.
 
 use amqprs::{
     BasicProperties, FieldTable, FieldValue,
@@ -14,14 +14,14 @@ use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
-/// The product's limit of deliveries of a message from the queue of orders.
+/// The product's delivery limit of the queue of orders.
 const DELIVERY_LIMIT: i64 = 1000;
 
 pub fn url() -> String {
     std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL names a RabbitMQ server; `make test` provides one")
 }
 
-/// A prefix of a test's own. What was declared under it goes when [`Prefix::clear`] is called.
+/// The prefix of a test. [`Prefix::clear`] deletes what was declared under it.
 pub struct Prefix {
     pub name: String,
     broker: Broker,
@@ -34,18 +34,18 @@ impl Prefix {
         Self { name, broker }
     }
 
-    /// Waits until all is declared.
+    /// Waits until all queues are declared.
     pub async fn until_up(&self) {
         timeout(super::WAIT_TIMEOUT, self.broker.until_up()).await.expect("the broker is up");
     }
 
-    /// Puts a message among the orders, whatever it is.
+    /// Publishes a message to the queue of orders.
     pub async fn publish(&self, id: Uuid, body: &[u8]) {
         self.until_up().await;
         self.broker.publisher().publish(id, body.to_vec()).await.expect("a confirm");
     }
 
-    /// Counts the messages that no worker holds.
+    /// Counts the ready messages of the queue of orders.
     pub async fn waiting(&self) -> u32 {
         self.until_up().await;
         self.broker.depth(Source::Orders).await.expect("the queue is there").messages
@@ -70,7 +70,7 @@ pub async fn delete_all(prefix: &str) {
     let _ = connection.close().await;
 }
 
-/// Counts the messages of a queue that no worker holds; none if there is no such queue.
+/// Counts the ready messages of a queue. Returns `None` if there is no such queue.
 pub async fn depth(prefix: &str, queue: &str) -> Option<u32> {
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");
@@ -81,7 +81,7 @@ pub async fn depth(prefix: &str, queue: &str) -> Option<u32> {
     found.map(|(_, messages, _)| messages)
 }
 
-/// Puts a message of this content type among the orders.
+/// Publishes a message of this content type to the queue of orders.
 pub async fn publish_as(prefix: &str, id: Uuid, kind: &str, body: Vec<u8>) {
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");
@@ -93,7 +93,7 @@ pub async fn publish_as(prefix: &str, id: Uuid, kind: &str, body: Vec<u8>) {
     let _ = connection.close().await;
 }
 
-/// Takes the only message of a queue and publishes it, as it is, to an exchange.
+/// Moves the only message of a queue, unchanged, to an exchange.
 pub async fn move_to_exchange(prefix: &str, queue: &str, exchange: &str) {
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");
@@ -118,8 +118,7 @@ pub async fn delete_queues(prefix: &str, queues: &[&str]) {
     let _ = connection.close().await;
 }
 
-/// Deletes the queue of orders under a prefix and declares it again, with the same arguments and binding, as
-/// fast as that goes.
+/// Deletes the queue of orders under a prefix, and at once declares it again with the same arguments and binding.
 pub async fn replace_orders(prefix: &str) {
     let name = format!("{prefix}.orders");
     let connection = connect().await;
@@ -131,7 +130,7 @@ pub async fn replace_orders(prefix: &str) {
     let _ = connection.close().await;
 }
 
-/// Declares the queue of orders under a prefix with an argument that is not the product's.
+/// Declares the queue of orders under a prefix with an argument that differs from the product's.
 pub async fn declare_wrong_orders(prefix: &str) {
     let connection = connect().await;
     let channel = connection.open_channel(None).await.expect("a channel");

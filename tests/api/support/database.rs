@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
-/// The password of the role that is called as its database.
+/// Password of the roles that are named as their database.
 pub const APP_PASSWORD: &str = "letters, digits & more";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,11 +16,16 @@ pub enum DatabaseKind {
     PostgreSql,
 }
 
-/// An empty database with the schema. It goes with its owner.
+/// Trigger in PostgreSQL that fails on each order with the note `poison`. The error has no kind, so it may be transient.
+pub const FAULT_TRIGGER: &str = "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN IF NEW.note = 'poison' THEN RAISE EXCEPTION 'fault'; END IF; RETURN NEW; END $$;
+    CREATE TRIGGER fault BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION fault()";
+
+/// A database that is dropped with its owner.
 pub struct Database {
-    /// As its owner, who migrates it.
+    /// URL with the role that owns and migrates it.
     pub url: String,
-    /// As `serve` and `work` use it: once it is migrated, PostgreSQL's by a role that may read and write rows and nothing else.
+    /// URL for `serve` and `work`: after the migration, PostgreSQL's has a role that may only read and write rows.
     pub app_url: String,
     _file: Option<TempDir>,
     server: Option<DroppedDatabase>,
@@ -43,14 +48,14 @@ impl Database {
         }
     }
 
-    /// A path to a file that is not there yet.
+    /// Returns a SQLite database whose file does not exist yet.
     pub fn file() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let url = format!("sqlite://{}", folder.path().join("bar.db").display());
         Self { app_url: url.clone(), url, _file: Some(folder), server: None }
     }
 
-    /// A database on the server without any table.
+    /// Creates a PostgreSQL database without tables.
     pub async fn empty() -> Self {
         let database = Self::reserved();
         let statement = format!("CREATE DATABASE {}", database.name());
@@ -58,7 +63,7 @@ impl Database {
         database
     }
 
-    /// A database in this encoding on the server, without any table.
+    /// Creates a PostgreSQL database in this encoding, without tables.
     pub async fn encoded(encoding: &str) -> Self {
         let database = Self::reserved();
         let name = database.name();
@@ -67,12 +72,12 @@ impl Database {
         database
     }
 
-    /// A name on the server under which somebody else will make a database.
+    /// Reserves the name of a PostgreSQL database that the test creates.
     pub fn reserved() -> Self {
         Self::named(&format!("bar_{}", Uuid::new_v4().simple()))
     }
 
-    /// The database of this name on the server, whoever makes it. It goes with its owner.
+    /// Returns the PostgreSQL database of this name, which need not exist yet.
     pub fn named(name: &str) -> Self {
         let url = url_of(name);
         Self { app_url: url.clone(), url, _file: None, server: Some(DroppedDatabase(name.to_owned())) }
@@ -85,17 +90,17 @@ impl Database {
         url.into()
     }
 
-    /// One that goes with somebody else.
+    /// Returns a database that something else drops.
     pub fn at(url: String) -> Self {
         Self { app_url: url.clone(), url, _file: None, server: None }
     }
 
-    /// Borrows the database: it is dropped with its owner, not with the copy.
+    /// Returns a copy that does not drop the database.
     pub fn lent(&self) -> Self {
         Self { app_url: self.app_url.clone(), ..Self::at(self.url.clone()) }
     }
 
-    /// The database through the product's own store.
+    /// Opens the product's store on the database.
     pub fn store(&self) -> Store {
         self.store_of(if self.server.is_some() { 8 } else { 4 })
     }
@@ -107,7 +112,6 @@ impl Database {
         }
     }
 
-    /// Runs statements that this program has no words for.
     pub async fn execute(&self, statements: &str) {
         let (store, statements) = (self.store(), statements.to_owned());
         let executed = store.write(async move |conn| {
@@ -125,7 +129,7 @@ impl Database {
         &self.server.as_ref().expect("a database on a server").0
     }
 
-    /// Closes PostgreSQL's connections to it and lets nobody in.
+    /// Closes all connections to a PostgreSQL database and refuses new ones.
     pub async fn take_down(&self) {
         let name = self.name();
         let statements = format!(
@@ -141,7 +145,7 @@ impl Database {
         admin().await.batch_execute(&statement).await.expect("ALTER DATABASE");
     }
 
-    /// Lets PostgreSQL have so many sessions of the role that is called as the database, any number for -1. Those that it has end.
+    /// Limits the sessions of the role that is named as the database; -1 is no limit. Ends its existing sessions.
     pub async fn limit_sessions(&self, limit: i32) {
         let name = self.name();
         let statements = format!(
@@ -151,7 +155,7 @@ impl Database {
         admin().await.batch_execute(&statements).await.expect("ALTER ROLE");
     }
 
-    /// Lets PostgreSQL keep nothing in it, as a standby does, or everything again. Its connections are closed.
+    /// Makes a PostgreSQL database read-only, as a standby is, or writable again. Closes its connections.
     pub async fn make_read_only(&self, read_only: bool) {
         let name = self.name();
         let statements = format!(
@@ -161,7 +165,7 @@ impl Database {
         admin().await.batch_execute(&statements).await.expect("ALTER DATABASE");
     }
 
-    /// Counts rows in PostgreSQL, such as `orders WHERE …`.
+    /// Counts rows in PostgreSQL. `rows` is such as `orders WHERE …`.
     pub async fn count(&self, rows: &str) -> i64 {
         self.client()
             .await
@@ -171,13 +175,13 @@ impl Database {
             .get(0)
     }
 
-    /// A connection of its own to a PostgreSQL database.
+    /// Opens a connection to a PostgreSQL database.
     pub async fn client(&self) -> Client {
         connect(&self.url).await
     }
 }
 
-/// The URL of the server, with its path replaced by this database.
+/// Returns the server's URL with this database.
 fn url_of(name: &str) -> String {
     let mut url = url::Url::parse(&server_url()).expect("TEST_DATABASE_URL is a URL");
     url.set_path(name);
@@ -200,7 +204,7 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// Drops its database, also when the test failed.
+/// Drops its database, even if the test failed.
 struct DroppedDatabase(String);
 
 impl Drop for DroppedDatabase {

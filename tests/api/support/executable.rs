@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// A command with nothing of this process's environment in it, and without limits that a test would run into.
+/// Builds a command without this process's environment, and without rate limits and limits on open orders.
 pub fn shakerqueue(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shakerqueue"));
     command
@@ -47,7 +47,6 @@ pub fn limited(limits: (u32, u32), arguments: &[&str], environment: &[(&str, &st
     command
 }
 
-/// Runs a command to its end.
 pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     timeout(WAIT_TIMEOUT, shakerqueue(arguments, environment).output())
         .await
@@ -55,38 +54,37 @@ pub async fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
         .expect("it starts")
 }
 
-/// A role that goes on until it is stopped.
+/// A process of the product that runs until it is stopped.
 pub struct Role {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Role {
-    /// Starts a role; its log goes to this test's standard error.
+    /// Starts a role that logs to this test's standard error.
     pub fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         Self::start_logging_to(Stdio::inherit(), arguments, environment)
     }
 
-    /// Starts a role whose log goes there.
+    /// Starts a role that logs to `log`.
     pub fn start_logging_to(log: Stdio, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = shakerqueue(arguments, environment);
         command.stderr(log);
         Self::of(command)
     }
 
-    /// Starts this command, whose output is piped.
+    /// Starts a command whose output is piped.
     pub fn of(mut command: Command) -> Self {
         let mut child = command.spawn().expect("it starts");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         Self { child, lines }
     }
 
-    /// The id of its process.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
-    /// Waits for the line that holds `text`, and returns it.
+    /// Waits for a line of output with this text, and returns it.
     pub async fn says(&mut self, text: &str) -> String {
         timeout(WAIT_TIMEOUT, async {
             loop {
@@ -106,7 +104,7 @@ impl Role {
         line.rsplit(' ').next().expect("a URL").to_owned()
     }
 
-    /// Waits until it answers those who watch over it and returns that URL. To be asked before [`url`](Self::url).
+    /// Waits until the admin server listens and returns its URL. Call it before [`url`](Self::url).
     pub async fn admin_url(&mut self) -> String {
         let line = self.says("health and metrics on").await;
         line.rsplit(' ').next().expect("a URL").to_owned()
@@ -134,7 +132,7 @@ impl Role {
         self.child.kill().await.expect("it is killed");
     }
 
-    /// Asks it to stop and waits for a clean end.
+    /// Terminates the role and waits for a clean end.
     pub async fn stop(self) {
         self.terminate();
         let status = self.ended().await;

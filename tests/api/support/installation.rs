@@ -1,4 +1,4 @@
-//! The scaled-out deployment with real servers and real processes.
+//! The scaled-out deployment with real servers and processes.
 
 use super::{
     Person,
@@ -9,9 +9,8 @@ use super::{
     executable::{Role, run},
 };
 use reqwest::Client;
-use serde_json::json;
 
-/// A scaled-out installation of its own: a database, and a prefix at the broker that all tests share.
+/// A scaled-out installation: a database of its own, and a prefix at the broker that all tests share.
 pub struct Installation {
     pub database: Database,
     pub amqp_url: String,
@@ -20,7 +19,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Migrated and seeded, as an operator would.
+    /// Migrates and seeds a database, as an operator does.
     pub async fn new() -> Self {
         let mut this = Self {
             database: Database::empty().await,
@@ -56,12 +55,12 @@ impl Installation {
         self.serve_with(&[]).await
     }
 
-    /// A `serve` with other settings.
+    /// Starts a `serve` with more settings.
     pub async fn serve_with(&self, settings: &[(&str, &str)]) -> (Role, String) {
         self.serve_role(Role::start(&["serve"], &[&self.environment(), settings].concat())).await
     }
 
-    /// A `serve` that was started, once it is ready.
+    /// Waits until a `serve` is ready, and returns it with its URL.
     pub async fn serve_role(&self, mut role: Role) -> (Role, String) {
         let url = role.url().await;
         // Until its broker is up it records directly, which is right but not what is tested here.
@@ -77,7 +76,7 @@ impl Installation {
         self.work_with(&[]).await
     }
 
-    /// A `work` with other settings.
+    /// Starts a `work` with more settings.
     pub async fn work_with(&self, settings: &[(&str, &str)]) -> Role {
         let mut role = Role::start(&["work"], &[&self.environment(), settings].concat());
         role.says("records orders").await;
@@ -85,8 +84,6 @@ impl Installation {
     }
 
     pub async fn sign_in(&self, url: &str, email: &str) -> Person {
-        let who = json!({ "email": email, "password": "password123" });
-        let answer = Person::new(&self.http, url, None).post("/login", who).await.expect(200);
-        Person::new(&self.http, url, answer["token"].as_str())
+        Person::new(&self.http, url, None).sign_in(email).await
     }
 }

@@ -22,7 +22,7 @@ impl Log {
         fs::read_to_string(self.0.path()).expect("the log")
     }
 
-    /// Its lines, each of which is an object.
+    /// Parses its lines, each of which is a JSON object.
     pub fn objects(&self) -> Vec<Value> {
         let text = self.text();
         let lines = text.lines();

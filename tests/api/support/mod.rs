@@ -1,4 +1,4 @@
-//! A bar for each test, and people who speak its language.
+//! A bar for each test, and people who use it.
 
 pub mod bar;
 pub mod broker;
@@ -19,10 +19,10 @@ pub use person::Person;
 use std::time::Duration;
 use tokio::time::{Instant, interval};
 
-/// Limit on waiting for something that must happen, on a busy machine.
+/// Timeout of waiting for something that must happen, on a busy machine.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Asks until there is an answer. Panics, naming what was waited for, when there is none in time.
+/// Polls until there is an answer. Panics with `what` if there is none in time.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + WAIT_TIMEOUT;
     let mut again = interval(Duration::from_millis(20));
@@ -32,5 +32,5 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
             return answer;
         }
     }
-    panic!("waited {} s in vain: {what}", WAIT_TIMEOUT.as_secs());
+    panic!("timeout after {} s: {what}", WAIT_TIMEOUT.as_secs());
 }

@@ -1,4 +1,4 @@
-//! A private nginx in front of a bar.
+//! An nginx in front of a bar.
 
 use super::WAIT_TIMEOUT;
 use std::{env, fs, io::ErrorKind, net::TcpListener};
@@ -12,7 +12,6 @@ use tokio::{
 /// Attempts to start on another port, because another process may take the free one first.
 const MAX_STARTS: usize = 5;
 
-/// Ends when this is dropped.
 pub struct Nginx {
     _process: Child,
     _folder: TempDir,
@@ -20,8 +19,8 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts one that passes all on to this bar over connections that it keeps, with more lines in its configuration. None
-    /// where it is not installed and need not be (`tests/with-servers` says so).
+    /// Starts an nginx that forwards to this bar over persistent connections, with more lines of configuration. Returns
+    /// `None` if it is not installed and need not be (`tests/with-servers` says so).
     pub async fn before(bar: &str, lines: &str) -> Option<Self> {
         for _ in 0..MAX_STARTS {
             let port =

@@ -5,8 +5,9 @@ use reqwest::{
     header::{HeaderMap, HeaderValue},
 };
 use serde_json::{Value, json};
+use shakerqueue::services::seed::DEMO_PASSWORD;
 
-/// Someone at the bar, signed in or not.
+/// A person at the bar, signed in or not.
 #[derive(Clone)]
 pub struct Person {
     http: Client,
@@ -19,7 +20,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap<HeaderValue>,
     pub body: Value,
-    /// The body byte by byte.
+    /// The body as it was received.
     pub text: String,
 }
 
@@ -32,14 +33,14 @@ impl Answer {
         Self { status, headers, body, text }
     }
 
-    /// The body, if the status is this one; the whole answer is shown if it isn't.
+    /// Returns the body. Panics if the status is another one.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "answered {}: {}", self.status, self.body);
         self.body
     }
 
-    /// A problem of this status and type; returns its body.
+    /// Returns the body. Panics unless it is a problem of this status and type.
     #[track_caller]
     pub fn expect_problem(self, status: u16, name: &str) -> Value {
         assert_eq!(self.status, status, "answered {}: {}", self.status, self.body);
@@ -69,11 +70,18 @@ impl Person {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
+    /// Signs in to an account of the demo data, and returns that person.
+    pub async fn sign_in(&self, email: &str) -> Self {
+        let answer =
+            self.post("/login", json!({ "email": email, "password": DEMO_PASSWORD })).await.expect(200);
+        self.signed_in(answer["token"].as_str().expect("a token"))
+    }
+
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("someone who is signed in")
     }
 
-    /// A request to finish and [`send`].
+    /// Starts a request, to be finished by [`send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.token {
@@ -115,7 +123,7 @@ impl Person {
         send(self.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
     }
 
-    /// A request without a body under an `Idempotency-Key`.
+    /// Posts without a body, with an `Idempotency-Key`.
     pub async fn ask_once(&self, key: &str, path: &str) -> Answer {
         send(self.request(Method::POST, path).header("Idempotency-Key", key)).await
     }
@@ -124,7 +132,7 @@ impl Person {
         send(self.request(Method::DELETE, path)).await
     }
 
-    /// A request without a body, as for most moves.
+    /// Posts without a body, as most order actions do.
     pub async fn ask(&self, path: &str) -> Answer {
         send(self.request(Method::POST, path)).await
     }
@@ -145,18 +153,17 @@ impl Person {
         }
     }
 
-    /// Moves an order and returns it as it now is.
+    /// Does an order action, such as `start`.
     pub async fn moves(&self, order: &Value, action: &str) -> Answer {
         self.ask(&format!("/orders/{}/{action}", id(order))).await
     }
 
-    /// An order as it stands.
     pub async fn sees(&self, order: &Value) -> Answer {
         self.get(&format!("/orders/{}", id(order))).await
     }
 }
 
-/// The id of whatever has one.
+/// Returns the field `id`.
 #[track_caller]
 pub fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap_or_else(|| panic!("no id: {value}"))

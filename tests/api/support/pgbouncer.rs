@@ -1,4 +1,4 @@
-//! A real PgBouncer between a test and its database.
+//! A PgBouncer between a test and its database.
 
 use super::{database::Database, eventually};
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Stdio};
@@ -9,23 +9,22 @@ use tokio::{
 };
 use url::Url;
 
-/// When it gives a server's connection to somebody else.
+/// Time for which a client keeps a connection to the server.
 #[derive(Debug, Clone, Copy)]
 pub enum PoolMode {
     Session,
     Transaction,
 }
 
-/// A private PgBouncer, which ends with its owner.
 pub struct PgBouncer {
-    /// The database by way of it.
+    /// URL of the database through the pooler.
     pub url: String,
     _process: Child,
     _folder: TempDir,
 }
 
 impl PgBouncer {
-    /// Starts one that ignores these of the parameters that clients ask for.
+    /// Starts a pooler that ignores these startup parameters.
     pub async fn start(database: &Database, mode: PoolMode, ignored: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let folder = TempDir::new().expect("a temporary folder");

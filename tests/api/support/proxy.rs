@@ -1,4 +1,4 @@
-//! A TCP forwarder that stands between a client and a server and can hold back the server's answers or cut the line.
+//! A TCP forwarder that can hold back a server's answers or cut the connections.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail where it stands")]
 
@@ -14,20 +14,20 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LinkState {
     Open,
-    /// Forwards what the client sends, and holds back what the server sends.
+    /// Forwards the client's bytes, and holds back the server's.
     Held,
-    /// Every connection is closed, and so is each new one.
+    /// Closes every connection, and each new one.
     Cut,
 }
 
-/// The line; dropping it leaves it as it is.
+/// The forwarder. Dropping it does not stop it.
 pub struct Proxy {
     pub address: SocketAddr,
     line: watch::Sender<LinkState>,
     probes: Arc<AtomicUsize>,
 }
 
-/// The `SSLRequest` with which PostgreSQL is asked whether it is there.
+/// The `SSLRequest` of PostgreSQL's protocol, which the product's liveness probe sends.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Proxy {
@@ -48,7 +48,7 @@ impl Proxy {
         Self { address, line, probes }
     }
 
-    /// A line to the server of this URL, and the URL by that line.
+    /// Starts a forwarder to the server of this URL, and returns the URL through it.
     pub async fn before(url: &str) -> (Self, String) {
         let mut url = url::Url::parse(url).expect("a URL");
         let port = url.port().unwrap_or(if url.scheme() == "amqp" { 5672 } else { 5432 });

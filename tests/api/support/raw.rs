@@ -1,4 +1,4 @@
-//! HTTP as bytes, for what no well-behaved client sends.
+//! HTTP as bytes, for requests that no well-behaved client sends.
 
 use super::{WAIT_TIMEOUT, person::Answer};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -8,7 +8,6 @@ use tokio::{
     time::timeout,
 };
 
-/// A connection to a bar.
 pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
@@ -17,29 +16,28 @@ impl Raw {
         Self(TcpStream::connect(address).await.expect("the bar listens"))
     }
 
-    /// Goes away at once: what is under way to here is refused.
     pub fn reset(self) {
         let _ = self.0.set_zero_linger();
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
-    /// Sends bytes. A server may refuse, and hang up, before it has read them all.
+    /// Sends bytes. Ignores errors: the server may answer and close the connection before it has read them all.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes).await;
     }
 
-    /// Says that nothing more will come.
+    /// Closes the sending side of the connection.
     pub async fn hang_up(&mut self) {
         let _ = self.0.shutdown().await;
     }
 
-    /// Reads some more; false if there will be none.
+    /// Reads more bytes. Returns false at the end of the connection.
     pub async fn more(&mut self, bytes: &mut Vec<u8>) -> bool {
         matches!(self.0.read_buf(bytes).await, Ok(1..))
     }
 
-    /// The answer, or none if the server hangs up without one.
+    /// Reads an answer, or `None` if the server closes the connection without one.
     pub async fn answer(&mut self) -> Option<Answer> {
         timeout(WAIT_TIMEOUT, self.read()).await.expect("an answer or an end in time")
     }
@@ -57,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 }
 
-/// An answer, once all of it is there.
+/// Parses an answer, if it is complete.
 fn parse(bytes: &[u8]) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;

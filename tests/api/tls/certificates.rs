@@ -1,4 +1,4 @@
-//! Certificates that are good for nothing, and those that are renewed.
+//! Certificates that are invalid or renewed.
 
 use super::{Certificate, CertificateFiles, ask, connect, get};
 use crate::support::{

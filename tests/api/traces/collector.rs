@@ -1,4 +1,4 @@
-//! A collector in this process: it takes OTLP over HTTP, and keeps what it was sent.
+//! A trace collector in this process: it receives OTLP over HTTP and keeps the spans.
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use opentelemetry_proto::tonic::{
@@ -15,7 +15,7 @@ use std::{
 
 type SharedSpans = Arc<Mutex<Vec<ReceivedSpan>>>;
 
-/// A span, and who sent it.
+/// A span, and the process that sent it.
 #[derive(Debug, Clone)]
 pub struct ReceivedSpan {
     pub span: Span,
@@ -83,7 +83,6 @@ async fn take(kept: web::Data<SharedSpans>, body: web::Bytes) -> HttpResponse {
     HttpResponse::Ok().content_type("application/x-protobuf").body(answer)
 }
 
-/// An attribute of a span, as text.
 pub fn attribute(span: &Span, name: &str) -> Option<String> {
     value(&span.attributes, name)
 }
@@ -104,7 +103,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A trace as text: each span below its parent, with the times since the trace began.
+/// Formats a trace: each span below its parent, with its times since the trace began.
 pub fn drawn(spans: &[ReceivedSpan], trace: &str) -> String {
     let all: Vec<_> = spans.iter().filter(|seen| seen.trace_id() == trace).collect();
     let start = all.iter().map(|seen| seen.span.start_time_unix_nano).min().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! `docs/api.md`: every command block of it is run, in order, in one shell, and what it prints is compared with the block behind it, or
-//! with nothing where there is none. `…` there stands for anything, and line breaks and spaces don't count.
+//! `docs/api.md`: runs every command block, in order, in one shell, and compares the output with the block behind it,
+//! or with nothing if there is none. `…` stands for any text. Line breaks and spaces don't count.
 
 use super::{folder, run, with};
 use crate::documents::commands::{API_DOCUMENT, Block, blocks};
@@ -11,7 +11,7 @@ use std::{fmt::Write, fs, path::Path};
 /// URL of the bar in documents.
 pub const BAR_URL: &str = "http://127.0.0.1:8080";
 
-/// One script that keeps what each block prints in a file of its own.
+/// Builds one script that writes the output of each block to a file of its own.
 fn script(blocks: &[Block], folder: &Path) -> String {
     // In a walk a failure is part of the story: what it prints is compared.
     let mut script = "set +e\n".to_owned();
@@ -21,7 +21,7 @@ fn script(blocks: &[Block], folder: &Path) -> String {
     script
 }
 
-/// Compares what was printed with the document, without spaces and line breaks.
+/// Compares the output with the document, without spaces and line breaks.
 fn is_as_said(said: &str, printed: &str) -> bool {
     let dense = |text: &str| text.split_whitespace().collect::<String>();
     let parts: Vec<_> = dense(said).split('…').map(regex::escape).collect();

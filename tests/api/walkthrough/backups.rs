@@ -1,19 +1,19 @@
-//! `docs/maintenance.md`, backups: what comes back is what was there.
+//! `docs/maintenance.md`, backups: a restored database has all orders.
 
 use super::{are_here, block, folder, psql::beside, run, shell, with};
 use crate::support::{Bar, Person, PostgreSql, database::Database, executable::Role, person::id};
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::Path;
 
-/// The embedded deployment in this folder, and somebody without an account at it.
+/// Starts the embedded deployment in this folder. Returns it, and a stranger at it.
 async fn serve(folder: &Path) -> (Role, Person) {
     let mut role = Role::of(shell("exec shakerqueue serve --demo", folder, &[("BIND_ADDR", "127.0.0.1:0")]));
     let url = role.url().await;
     (role, Person::new(&Client::new(), &url, None))
 }
 
-/// Looks for the order in the guest's list. A request by id could find a missing order in a broker.
+/// Returns true if the order is in the guest's list. A request by id could find a missing order in a broker.
 async fn finds(guest: &Person, order: &Value) -> bool {
     let list = guest.get("/orders").await.expect(200);
     list["orders"].as_array().expect("orders").iter().any(|found| id(found) == id(order))
@@ -26,9 +26,7 @@ async fn a_copy_of_a_sqlite_file_in_use_is_put_back() {
     }
     let (_kept, folder) = folder();
     let (role, stranger) = serve(&folder).await;
-    let who = json!({ "email": "user@example.com", "password": "password123" });
-    let token = stranger.post("/login", who).await.expect(200)["token"].as_str().expect("a token").to_owned();
-    let guest = stranger.signed_in(&token);
+    let guest = stranger.sign_in("user@example.com").await;
     let before = guest.order("Margarita").await;
     run(&block(".backup copy.db").commands, &folder, &[]).await;
     let after = guest.order("Negroni").await;
@@ -37,7 +35,7 @@ async fn a_copy_of_a_sqlite_file_in_use_is_put_back() {
     run(&block("rm -f shakerqueue.db-wal").commands, &folder, &[]).await;
     // Its secret was kept, so the token still counts.
     let (role, stranger) = serve(&folder).await;
-    let guest = stranger.signed_in(&token);
+    let guest = stranger.signed_in(guest.token());
     assert!(finds(&guest, &before).await, "what was there is back");
     assert!(!finds(&guest, &after).await, "what came later is not");
     guest.order("Negroni").await;

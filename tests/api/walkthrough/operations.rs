@@ -1,4 +1,4 @@
-//! `docs/setup.md` and `docs/failures.md`: the first menu, and what could not be stored.
+//! `docs/setup.md` and `docs/failures.md`: the first menu, and dead letters.
 
 use super::{block, folder, run, with};
 use crate::{

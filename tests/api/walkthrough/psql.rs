@@ -7,7 +7,7 @@ use serde_json::json;
 use std::{fs, path::Path};
 use url::Url;
 
-/// Environment variables that tell PostgreSQL's programs where a database is.
+/// Returns the environment variables with which PostgreSQL's programs find a database.
 fn variables(database: &Database) -> Vec<(&'static str, String)> {
     let url = Url::parse(&database.url).expect("a URL");
     let word = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -20,7 +20,7 @@ fn variables(database: &Database) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Runs commands in this folder that find the database by themselves.
+/// Runs commands in this folder, with the database in their environment.
 pub async fn beside(database: &Database, folder: &Path, commands: &str) -> String {
     let variables = variables(database);
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();

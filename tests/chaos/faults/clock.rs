@@ -1,10 +1,8 @@
-//! Faults of the clock.
-
 use crate::{Result, scene::Scene};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// By how many seconds it is wrong, one after the other.
+/// Errors of the clock, one after the other.
 const CLOCK_OFFSETS_SECONDS: [i32; 5] = [600, 0, -600, 600, 0];
 
 pub async fn step(scene: &mut Scene, hold: Duration) -> Result<()> {

@@ -1,5 +1,3 @@
-//! Faults of PostgreSQL.
-
 use crate::{
     Result,
     harness::{postgres::ROLE, wait::until},
@@ -9,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_postgres::Client;
 
-/// Again and again: each time some transactions are in the middle.
+/// Kills PostgreSQL repeatedly, each time in the middle of some transactions.
 pub async fn killed(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
@@ -34,7 +32,6 @@ pub async fn frozen(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-/// A role of another application.
 const OTHER_ROLE: &str = "greedy";
 
 pub async fn out_of_connections(scene: &mut Scene, hold: Duration) -> Result<()> {

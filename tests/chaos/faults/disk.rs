@@ -1,5 +1,3 @@
-//! Faults of PostgreSQL's disk.
-
 use crate::{Result, scene::Scene};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

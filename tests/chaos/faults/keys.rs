@@ -1,14 +1,13 @@
-//! Keys that are used for more than one order.
+//! Idempotency keys that are used for two orders.
 
 use crate::{Result, load::ANSWER_TIMEOUT, scene::Scene};
 use reqwest::Client;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The time between two keys.
 const KEY_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Guests ask for two orders under one key, at both `serve` at once.
+/// Places two orders under one key, at both `serve` at once.
 pub async fn reused(scene: &mut Scene, hold: Duration) -> Result<()> {
     let http = Client::builder().timeout(ANSWER_TIMEOUT).build()?;
     let until = Instant::now() + hold;

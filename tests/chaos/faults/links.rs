@@ -22,7 +22,7 @@ pub async fn all(scene: &mut Scene, hold: Duration, line: LinkState) -> Result<(
     Ok(())
 }
 
-/// Longer than anybody waits, again and again.
+/// Holds the answers back repeatedly, for longer than the product waits.
 async fn answers_late(scene: &mut Scene, hold: Duration, of: fn(&Links) -> &Proxy) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const EXCHANGE_DELETIONS: u32 = 100;
 
-/// Deleting a queue destroys what is in it, whoever was promised what: so it is empty then, and nobody orders.
+/// Deletes the queue of orders while it is empty and nobody orders: a deletion destroys confirmed messages.
 pub async fn queue_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     let nobody = scene.load.pause().await;
     scene.promised_are_stored().await?;
@@ -23,7 +23,7 @@ pub async fn queue_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Removes the binding of the queue. Only the product repairs it.
+/// Removes the binding of the queue, which only the product repairs.
 pub async fn queue_unbound(scene: &mut Scene, hold: Duration) -> Result<()> {
     let orders = scene.orders_queue();
     let (connection, channel) = scene.servers.rabbitmq.connect().await?;
@@ -33,7 +33,7 @@ pub async fn queue_unbound(scene: &mut Scene, hold: Duration) -> Result<()> {
     Ok(())
 }
 
-/// The broker closes the channel of whoever publishes to what is gone.
+/// Deletes the exchange repeatedly: the broker closes the channel of each publisher to a missing exchange.
 pub async fn exchange_deleted(scene: &mut Scene, _hold: Duration) -> Result<()> {
     let orders = scene.orders_queue();
     let mut asking = ExchangeDeclareArguments::of_type(&orders, ExchangeType::Direct);
@@ -61,7 +61,7 @@ pub async fn exchange_deleted(scene: &mut Scene, _hold: Duration) -> Result<()> 
     Ok(())
 }
 
-/// Fills the queue. Workers stop meanwhile, or it would not stay full.
+/// Keeps the queue full, with the workers stopped, which would empty it.
 pub async fn queue_full(scene: &mut Scene, hold: Duration) -> Result<()> {
     let pattern = format!("^{}$", scene.orders_queue().replace('.', "\\."));
     let full = ["set_policy", "--apply-to", "queues", "full", &pattern, r#"{"max-length":1}"#];

@@ -1,4 +1,4 @@
-//! All faults. One is a function that strikes, holds for a while, and repairs.
+//! All faults. Each is a function that causes a fault, keeps it for a while, and repairs it.
 
 mod broker;
 mod clock;
@@ -17,13 +17,13 @@ use crate::{Result, proxy::LinkState, scene::Scene};
 use futures_util::future::LocalBoxFuture;
 use std::time::Duration;
 
-/// Servers that a fault needs.
+/// Special environment that a fault needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
     Plain,
-    /// The product goes by a clock that can be set.
+    /// A clock of the product that can be set.
     OwnClock,
-    /// PostgreSQL is on a disk that can be filled.
+    /// PostgreSQL on a disk that can be filled.
     SmallDisk,
 }
 
@@ -52,7 +52,7 @@ impl Fault {
     }
 }
 
-/// In the order in which they run.
+/// The faults, in the order in which they run.
 pub const ALL: &[Fault] = &[
     Fault::new("none", "nothing: the control", |s, t| Box::pin(processes::nothing(s, t))),
     Fault::new("worker-killed", "one worker at a time is killed and started again", |s, t| {

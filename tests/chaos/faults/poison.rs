@@ -1,4 +1,4 @@
-//! Messages that are no orders, or none that could be stored.
+//! Messages that are not orders, or orders that can't be recorded.
 
 use crate::{Result, harness::wait::WAIT_TIMEOUT, scene::Scene};
 use chrono::Utc;
@@ -8,16 +8,14 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-/// Messages of each kind.
 const MESSAGES_PER_KIND: usize = 50;
 
-/// Known things that a message may be about.
+/// Ids in the database that a message may name.
 struct KnownIds {
     customer: String,
     bartender: String,
     recipe: String,
     name: String,
-    /// Ids of recorded orders.
     orders: Vec<String>,
 }
 
@@ -60,12 +58,11 @@ async fn known(scene: &Scene) -> Result<KnownIds> {
     })
 }
 
-/// A message in this version.
 fn message(version: u32, order: &Value) -> Vec<u8> {
     json!({ "version": version, "order": order }).to_string().into_bytes()
 }
 
-/// An order that is good, but for what is changed.
+/// Builds a valid order and applies one change.
 fn order(known: &KnownIds, id: &str, change: &dyn Fn(&mut Value)) -> Value {
     let mut order = json!({
         "id": id, "customer_id": known.customer, "placed_by": known.customer, "table": null, "note": "bad",
@@ -76,12 +73,12 @@ fn order(known: &KnownIds, id: &str, change: &dyn Fn(&mut Value)) -> Value {
     order
 }
 
-/// Another order of the same customer under the id of a stored one: no dead letter.
+/// Builds another order of the same customer under the id of a recorded one, which is no dead letter.
 fn reused(known: &KnownIds, stored: &str) -> Option<(Uuid, Vec<u8>)> {
     Some((stored.parse().ok()?, message(1, &order(known, stored, &|_| {}))))
 }
 
-/// One of each kind, with the id under which it is to be found.
+/// Builds one message of each kind, with the id of its dead letter.
 fn bad(known: &KnownIds, stored: &str) -> Vec<(Uuid, Vec<u8>)> {
     let new = |version: u32, change: &dyn Fn(&mut Value)| {
         let id = Uuid::now_v7();

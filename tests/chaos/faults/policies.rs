@@ -1,4 +1,4 @@
-//! Policies that remove what the broker has confirmed.
+//! Policies that make the broker remove confirmed messages.
 
 use crate::{Result, scene::Scene};
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub async fn expires(scene: &mut Scene, hold: Duration) -> Result<()> {
     without_workers(scene, hold, r#"{"expires":1000}"#).await
 }
 
-/// While workers are there, orders are taken before they can be lost.
+/// Sets a policy while the workers are stopped: they would receive the orders before the broker removes them.
 async fn without_workers(scene: &mut Scene, hold: Duration, definition: &str) -> Result<()> {
     for work in &mut scene.works {
         scene.findings.extend(work.stop().await);

@@ -5,7 +5,7 @@ use rand::RngExt;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// Between two blows, in milliseconds: some hit a process that is still starting.
+/// Pause between two restarts, so short that some hit a process that is still starting.
 const RESTART_PAUSE_MS: std::ops::Range<u64> = 100..900;
 
 pub async fn nothing(_scene: &mut Scene, hold: Duration) -> Result<()> {
@@ -89,7 +89,7 @@ pub async fn api_stopped(scene: &mut Scene, hold: Duration) -> Result<()> {
     stop_again_and_again(scene, hold, |scene| &mut scene.serves).await
 }
 
-/// As an operator brings in a new version: however long it takes.
+/// Restarts each process in turn, as an operator installs a new version.
 pub async fn rolling_restart(scene: &mut Scene, _hold: Duration) -> Result<()> {
     for which in 0..2 {
         restart(scene, which, |scene| &mut scene.works).await?;

@@ -1,11 +1,9 @@
-//! Everything at once.
-
 use crate::{Result, proxy::LinkState, scene::Scene};
 use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// States of a connection. Half of them are open, so that something gets through.
+/// States of a connection to choose from at random. Half of them are open, so that some requests succeed.
 const LINK_STATES: [LinkState; 10] = [
     LinkState::Open,
     LinkState::Open,
@@ -19,7 +17,7 @@ const LINK_STATES: [LinkState; 10] = [
     LinkState::CutAtCommit,
 ];
 
-/// Each blow is for some line or process, while those before it go on.
+/// Disturbs a random connection or process, while earlier disturbances go on.
 pub async fn everything(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {

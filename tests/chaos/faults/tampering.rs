@@ -1,5 +1,5 @@
-//! Deletes the product's queues, exchanges and bindings while guests order: in any order, and again while they are
-//! declared anew.
+//! Deletes the product's queues, exchanges and bindings while guests order: in random order, and again while the
+//! product declares them anew.
 
 use crate::{Result, harness::rabbitmq::RabbitMq, scene::Scene};
 use amqprs::channel::{Channel, ExchangeDeleteArguments, QueueDeleteArguments, QueueUnbindArguments};
@@ -7,7 +7,6 @@ use rand::RngExt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A deletion at the broker.
 #[derive(Debug, Clone, Copy)]
 enum Deletion {
     Queue,
@@ -20,7 +19,7 @@ enum Deletion {
     VirtualHost,
 }
 
-/// Deletions to choose from: those of the orders' own queue are the most frequent.
+/// Deletions to choose from at random, so that those of the queue of orders are the most frequent.
 const DELETION_WEIGHTS: [Deletion; 11] = [
     Deletion::Queue,
     Deletion::Queue,
@@ -35,8 +34,8 @@ const DELETION_WEIGHTS: [Deletion; 11] = [
     Deletion::VirtualHost,
 ];
 
-/// The queue of orders again and again: it is declared anew within milliseconds, before the workers have
-/// heard that it is gone. What was in it is gone from the broker, and `serve` publishes it again.
+/// Deletes the queue of orders repeatedly. It is declared again within milliseconds, before the workers learn of the
+/// deletion. Its messages are lost to the broker, and `serve` publishes them again.
 pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
@@ -46,7 +45,6 @@ pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Resu
     Ok(())
 }
 
-/// Deletes everything, in any order.
 pub async fn everything_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {

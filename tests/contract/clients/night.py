@@ -1,4 +1,4 @@
-"""A night at the bar with the client that openapi-python-client makes of the document: `night.py URL`."""
+"""A night at the bar with the client that openapi-python-client generates: `night.py URL`."""
 
 import sys
 import time
@@ -32,7 +32,7 @@ from shakerqueue_client.models import (
     Status,
 )
 
-STORED_SECONDS = 20
+RECORD_SECONDS = 20
 
 
 def sign_in(url: str, email: str) -> AuthenticatedClient:
@@ -44,12 +44,12 @@ def sign_in(url: str, email: str) -> AuthenticatedClient:
 def placed(client: AuthenticatedClient, body: NewDrinkOrder | NewItemsOrder, key: str) -> Order:
     answer = place_order.sync_detailed(client=client, body=body, idempotency_key=key, prefer="wait=5")
     assert answer.status_code in (201, 202) and isinstance(answer.parsed, Order), answer.content
-    deadline = time.monotonic() + STORED_SECONDS
+    deadline = time.monotonic() + RECORD_SECONDS
     while time.monotonic() < deadline:
         stored = get_order.sync(answer.parsed.id, client=client, prefer="wait=5")
         if isinstance(stored, Order) and stored.status != Status.QUEUED:
             return stored
-    raise AssertionError("it is not stored")
+    raise AssertionError(f"the order was not recorded within {RECORD_SECONDS} s")
 
 
 def refused(answer: object, status: int, name: str) -> Problem:
@@ -63,7 +63,7 @@ def main(url: str) -> None:
     menu = list_recipes.sync(client=Client(base_url=url))
     assert isinstance(menu, RecipePage) and "Margarita" in [recipe.name for recipe in menu.recipes]
 
-    # The guest orders, in both forms; a repeat under its key is the same order.
+    # The guest places both kinds of order. A repeat under the same key returns the same order.
     key = str(uuid4())
     one = placed(guest, NewDrinkOrder(recipe="Margarita", quantity=2, table="4"), key)
     assert placed(guest, NewDrinkOrder(recipe="Margarita", quantity=2, table="4"), key).id == one.id
@@ -71,7 +71,7 @@ def main(url: str) -> None:
     several = placed(guest, NewItemsOrder(items=lines, note="quick"), str(uuid4()))
     assert [(line.recipe.name, line.quantity) for line in several.items] == [("Negroni", 1), ("Gin Fizz", 3)]
 
-    # The bartender looks at the board, and takes what is next until all is made and collected.
+    # The bartender reads the board, then claims and completes all orders.
     board = list_orders.sync(client=staff, status=[Status.PENDING, Status.IN_PROGRESS])
     assert isinstance(board, OrderPage) and {one.id, several.id} == {order.id for order in board.orders}, board
     made: list[UUID] = []
@@ -87,7 +87,7 @@ def main(url: str) -> None:
     nothing = claim_order.sync_detailed(client=staff)
     assert nothing.status_code == 204 and nothing.parsed is None, nothing
 
-    # The guest sees what became of it.
+    # The guest reads the history and cancels another order.
     history = get_history.sync(one.id, client=guest)
     assert isinstance(history, OrderHistory)
     assert [move.to for move in history.history] == [Status.PENDING, Status.IN_PROGRESS, Status.READY, Status.COMPLETED], history
@@ -95,7 +95,7 @@ def main(url: str) -> None:
         placed(guest, NewDrinkOrder(recipe="Negroni"), str(uuid4())).id, client=guest, body=OrderCancellation(reason="Too late."))
     assert isinstance(called_off, Order) and called_off.status == Status.CANCELLED
 
-    # What goes wrong is a problem, with what the client needs to say so.
+    # Errors are problems with typed fields.
     unknown = refused(place_order.sync(client=guest, body=NewDrinkOrder(recipe="engine oil")), 422, "invalid")
     assert unknown.errors and [error.field for error in unknown.errors] == ["recipe"], unknown
     refused(complete_order.sync(one.id, client=staff), 409, "illegal-move")

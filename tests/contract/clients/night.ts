@@ -1,4 +1,4 @@
-// A night at the bar with the client that openapi-typescript and openapi-fetch make of the document: `node night.ts URL`.
+// A night at the bar with the client that openapi-typescript and openapi-fetch generate: `node night.ts URL`.
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
@@ -9,10 +9,10 @@ import type { components, paths } from "./schema.ts";
 type Schemas = components["schemas"];
 type Bar = Client<paths>;
 
-const STORED_MS = 20_000;
+const RECORD_MS = 20_000;
 
 const url = process.argv[2];
-assert(url, "night.ts URL");
+assert(url, "usage: night.ts URL");
 
 async function signIn(email: string): Promise<Bar> {
   const { data, error } = await createClient<paths>({ baseUrl: url! }).POST("/login", { body: { email, password: "password123" } });
@@ -23,14 +23,14 @@ async function signIn(email: string): Promise<Bar> {
 async function placed(bar: Bar, body: Schemas["NewOrder"], key: string): Promise<Schemas["Order"]> {
   const { data, error } = await bar.POST("/orders", { body, params: { header: { "Idempotency-Key": key, Prefer: "wait=5" } } });
   assert(data, JSON.stringify(error));
-  const deadline = Date.now() + STORED_MS;
+  const deadline = Date.now() + RECORD_MS;
   while (Date.now() < deadline) {
     const { data: stored } = await bar.GET("/orders/{id}", { params: { path: { id: data.id }, header: { Prefer: "wait=5" } } });
     if (stored && "items" in stored && stored.status !== "queued") {
       return stored;
     }
   }
-  assert.fail("it is not stored");
+  assert.fail(`the order was not recorded within ${RECORD_MS} ms`);
 }
 
 function refused(problem: Schemas["Problem"] | undefined, status: number, name: string): Schemas["Problem"] {
@@ -43,7 +43,7 @@ const [guest, staff] = await Promise.all([signIn("user@example.com"), signIn("em
 const menu = await createClient<paths>({ baseUrl: url }).GET("/recipes");
 assert(menu.data?.recipes.some((recipe) => recipe.name === "Margarita"));
 
-// The guest orders, in both forms; a repeat under its key is the same order.
+// The guest places both kinds of order. A repeat under the same key returns the same order.
 const key = randomUUID();
 const one = await placed(guest, { recipe: "Margarita", quantity: 2, table: "4" }, key);
 assert.equal((await placed(guest, { recipe: "Margarita", quantity: 2, table: "4" }, key)).id, one.id);
@@ -51,7 +51,7 @@ const lines: Schemas["NewLine"][] = [{ recipe: "Negroni", note: "no ice" }, { re
 const several = await placed(guest, { items: lines, note: "quick" }, randomUUID());
 assert.deepEqual(several.items.map((line) => [line.recipe.name, line.quantity]), [["Negroni", 1], ["Gin Fizz", 3]]);
 
-// The bartender looks at the board, and takes what is next until all is made and collected.
+// The bartender reads the board, then claims and completes all orders.
 const board = await staff.GET("/orders", { params: { query: { status: ["pending", "in_progress"] } } });
 assert.deepEqual(board.data?.orders.map((order) => order.id).sort(), [one.id, several.id].sort(), JSON.stringify(board));
 const made: string[] = [];
@@ -68,14 +68,14 @@ while (made.length < 2) {
 assert.deepEqual(made.sort(), [one.id, several.id].sort());
 assert.equal((await staff.POST("/orders/next")).response.status, 204);
 
-// The guest sees what became of it.
+// The guest reads the history and cancels another order.
 const history = await guest.GET("/orders/{id}/history", { params: { path: { id: one.id } } });
 assert.deepEqual(history.data?.history.map((move) => move.to), ["pending", "in_progress", "ready", "completed"]);
 const last = await placed(guest, { recipe: "Negroni" }, randomUUID());
 const cancelled = await guest.POST("/orders/{id}/cancel", { params: { path: { id: last.id } }, body: { reason: "Too late." } });
 assert.equal(cancelled.data?.status, "cancelled", JSON.stringify(cancelled.error));
 
-// What goes wrong is a problem, with what the client needs to say so.
+// Errors are problems with typed fields.
 const unknown = refused((await guest.POST("/orders", { body: { recipe: "engine oil" } })).error, 422, "invalid");
 assert.deepEqual(unknown.errors?.map((error) => error.field), ["recipe"]);
 refused((await staff.POST("/orders/{id}/complete", { params: { path: { id: one.id } } })).error, 409, "illegal-move");
@@ -83,7 +83,7 @@ refused((await guest.POST("/orders/next")).error, 403, "not-permitted");
 const nobody = createClient<paths>({ baseUrl: url, headers: { Authorization: "Bearer nobody's" } });
 refused((await nobody.POST("/orders", { body: { recipe: "Negroni" } })).error, 401, "not-signed-in");
 
-// What is no order is none to the compiler either.
+// The compiler rejects invalid orders.
 export const wrong: Schemas["NewOrder"][] = [
   // @ts-expect-error a line has a recipe
   { items: [{ drink: "Negroni" }] },

@@ -1,6 +1,6 @@
 //! The end of sessions: one or all of an account, at every `serve`.
 
-use super::{Session, guest, keep, refresh};
+use super::{GuestSession, guest, keep, refresh};
 use crate::{
     accounts::again,
     support::{Bar, DatabaseKind, PostgreSql, Sqlite, eventually},
@@ -11,7 +11,7 @@ use serde_json::json;
 use shakerqueue::{domain::now, store::sessions};
 use std::time::{Duration, Instant};
 
-/// Within this time a change counts everywhere.
+/// Limit on the time until every `serve` knows of a revocation.
 const REVOCATION_TIMEOUT: Duration = Duration::from_secs(5);
 
 async fn switch(bar: &Bar, email: &str, active: bool) {
@@ -31,8 +31,8 @@ async fn an_old_refresh_token_ends_its_session_and_no_other(
 ) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let other = Session::begin(&bar, &email).await;
-    let first = Session::begin(&bar, &email).await;
+    let other = GuestSession::begin(&bar, &email).await;
+    let first = GuestSession::begin(&bar, &email).await;
     let second = first.next(&bar).await;
     let third = second.goes_on(&bar).await;
     first.refresh(&bar).await.expect_problem(401, "session-ended");
@@ -50,7 +50,7 @@ async fn who_signs_out_is_out_at_once_with_this_session_only(
 ) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let (here, there) = (Session::begin(&bar, &email).await, Session::begin(&bar, &email).await);
+    let (here, there) = (GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await);
     // Remembered, and out all the same.
     here.person.get("/me").await.expect(200);
     here.person.ask("/logout").await.expect(204);
@@ -66,8 +66,8 @@ async fn who_signs_out_is_out_at_once_with_this_session_only(
 async fn another_password_ends_the_other_sessions(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let (here, there) = (Session::begin(&bar, &email).await, Session::begin(&bar, &email).await);
-    let stranger = Session::begin(&bar, &guest(&bar).await).await;
+    let (here, there) = (GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await);
+    let stranger = GuestSession::begin(&bar, &guest(&bar).await).await;
     let change = json!({ "current_password": "a good password", "new_password": "another good one" });
     here.person.put("/me/password", change).await.expect(204);
     there.has_ended(&bar).await;
@@ -83,7 +83,7 @@ async fn an_account_that_is_switched_off_loses_its_sessions_for_good(
 ) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let visits = [Session::begin(&bar, &email).await, Session::begin(&bar, &email).await];
+    let visits = [GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await];
     switch(&bar, &email, false).await;
     for visit in &visits {
         visit.has_ended(&bar).await;
@@ -92,7 +92,7 @@ async fn an_account_that_is_switched_off_loses_its_sessions_for_good(
     for visit in &visits {
         visit.has_ended(&bar).await;
     }
-    Session::begin(&bar, &email).await.goes_on(&bar).await;
+    GuestSession::begin(&bar, &email).await.goes_on(&bar).await;
     bar.close().await;
 }
 
@@ -106,12 +106,12 @@ async fn an_account_has_twenty_sessions_and_the_one_unused_for_longest_makes_roo
     // With the one from registering.
     let mut visits = Vec::new();
     for _ in 0..19 {
-        visits.push(Session::begin(&bar, &email).await);
+        visits.push(GuestSession::begin(&bar, &email).await);
     }
     let used = visits[0].next(&bar).await;
-    Session::begin(&bar, &email).await;
+    GuestSession::begin(&bar, &email).await;
     used.goes_on(&bar).await;
-    let last = Session::begin(&bar, &email).await;
+    let last = GuestSession::begin(&bar, &email).await;
     // At other processes a second later, and here.
     eventually("the end of the one that was out of use", async || {
         (visits[1].person.get("/me").await.status == 401).then_some(())
@@ -129,7 +129,7 @@ async fn an_account_has_twenty_sessions_and_the_one_unused_for_longest_makes_roo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_out_of_use_for_long_ends(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let visit = Session::begin(&bar, &guest(&bar).await).await;
+    let visit = GuestSession::begin(&bar, &guest(&bar).await).await;
     let mut session = visit.stored(&bar).await;
     let days = (session.expires_at.0 - session.created_at.0).num_days();
     assert_eq!(days, 30);
@@ -154,9 +154,9 @@ async fn sessions_that_are_long_over_are_forgotten(#[values(Sqlite, PostgreSql)]
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
     let (live, ended, expired) = (
-        Session::begin(&bar, &email).await,
-        Session::begin(&bar, &email).await,
-        Session::begin(&bar, &email).await,
+        GuestSession::begin(&bar, &email).await,
+        GuestSession::begin(&bar, &email).await,
+        GuestSession::begin(&bar, &email).await,
     );
     ended.person.ask("/logout").await.expect(204);
     let mut session = expired.stored(&bar).await;
@@ -178,14 +178,14 @@ async fn an_end_counts_at_every_serve_within_seconds() {
     let there = here.another().await;
     let email = guest(&here).await;
     for way in ["logout", "password", "reuse", "switched off"] {
-        let visit = Session::begin(&here, &email).await;
+        let visit = GuestSession::begin(&here, &email).await;
         let next = visit.next(&here).await;
         let elsewhere = visit.person.at(&there.url);
         elsewhere.get("/me").await.expect(200);
         match way {
             "logout" => drop(visit.person.ask("/logout").await.expect(204)),
             "password" => {
-                let own = Session::begin(&here, &email).await;
+                let own = GuestSession::begin(&here, &email).await;
                 let change = |old: &str, new: &str| json!({ "current_password": old, "new_password": new });
                 for change in [
                     change("a good password", "another good one"),
