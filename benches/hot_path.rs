@@ -174,7 +174,7 @@ fn working_order(criterion: &mut Criterion) {
         runtime.block_on(fill(&store));
         criterion.bench_function(&format!("board of {WAITING_ORDERS}, first page: {name}"), |bencher| {
             bencher.to_async(&runtime).iter(|| async {
-                let page = bar.waiting(OrderFilter::default(), None, 51).await.expect("a page");
+                let page = bar.page(OrderFilter::default(), true, None, 51).await.expect("a page");
                 assert_eq!(page.orders.len(), 51);
                 page
             });

@@ -28,7 +28,7 @@ const PROBE_EXPIRY_MS: i64 = 2 * 60 * 60 * 1000;
 const NO_DELIVERY_LIMIT: i64 = i32::MAX as i64;
 
 /// A queue in which orders wait for workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     Orders,
     /// Orders that were delivered very often and never acknowledged.

@@ -94,7 +94,7 @@ pub(super) async fn run(DeadLetterArgs { action }: DeadLetterArgs) -> Result<(),
 async fn open(database: DatabaseArgs) -> Result<DeadLetters, CliError> {
     let deployment = Deployment::database(database)?;
     startup::ready_database(&deployment, false).await?;
-    Ok(DeadLetters::new(deployment.store))
+    Ok(DeadLetters { store: deployment.store })
 }
 
 /// Resolves each selected letter, also where others fail.

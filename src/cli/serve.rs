@@ -96,8 +96,8 @@ pub async fn serve(
         accounts: accounts(&args, &secret, store.clone(), revocations)?,
         intake,
         bar: Board::new(store.clone()),
-        dead_letters: DeadLetters::new(store.clone()),
-        trail: AuditTrail::new(store.clone()),
+        dead_letters: DeadLetters { store: store.clone() },
+        trail: AuditTrail { store: store.clone() },
         menu,
         health: health.clone(),
         monitor: admin.is_none().then(|| metrics.clone()),
@@ -148,7 +148,7 @@ fn secret(
     match (given, &deployment.file) {
         (Some(secret), _) => Ok(secret),
         (None, Some(file)) => secrets::beside(file).map_err(CliError::new),
-        (None, None) if demo => Ok(secrets::generate()),
+        (None, None) if demo => Ok(secrets::random_text().into()),
         (None, None) => Err(CliError::new(
             "JWT_SECRET must be set: at least 32 bytes, the same for every serve (try: openssl rand -base64 48)",
         )),
@@ -201,7 +201,7 @@ fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, order_i
     tasks.supervise("recorder", recording);
     let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
     let intake = Arc::new(Intake::new(menu, sink, store.clone(), order_ids, &args.ordering, settlement));
-    tasks.spawn("open orders", intake.open_orders().keep_counting(store.clone(), stop.clone()));
+    tasks.spawn("open orders", Arc::clone(&intake.open).keep_counting(store.clone(), stop.clone()));
     if let Some(broker) = deployment.broker.clone() {
         let retries = args.servers.retry_delays();
         let recovery = Recovery { broker, retries, quiet: Duration::from_secs(args.queue_settle_seconds) };
@@ -218,14 +218,14 @@ fn accounts(
 ) -> Result<Accounts, CliError> {
     let previous: Vec<_> = args.previous_secrets().cloned().collect();
     let lifetime = TimeDelta::minutes(args.token_minutes.into());
-    Ok(Accounts::new(
+    Ok(Accounts {
         store,
-        PasswordHasher::start(args.bcrypt_cost)?,
-        Tokens::new(secret, &previous, lifetime),
+        passwords: PasswordHasher::start(args.bcrypt_cost)?,
+        tokens: Tokens::new(secret, &previous, lifetime),
         revocations,
-        LoginThrottle::new(secret, !args.rate_limits.policies().is_empty()),
-        TimeDelta::days(args.session_days.into()),
-    ))
+        throttle: LoginThrottle::new(secret, !args.rate_limits.policies().is_empty()),
+        session_life: TimeDelta::days(args.session_days.into()),
+    })
 }
 
 fn sampled_metrics(deployment: &str, health: Health, intake: Weak<Intake>) -> SampledMetrics {

@@ -1,10 +1,11 @@
 //! Identifiers. Each kind has its own type, so that one can't be passed for another.
 
+use super::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-macro_rules! id {
-    ($(#[doc = $about:literal])+ $name:ident) => {
+macro_rules! ids {
+    ($($(#[doc = $about:literal])+ $name:ident,)+) => {$(
         $(#[doc = $about])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -43,37 +44,25 @@ macro_rules! id {
                 text.parse().map(Self)
             }
         }
-    };
+    )+};
 }
 
-id!(
+ids! {
     /// The id of an order: its primary key, and its message id at the broker.
-    OrderId
-);
-id!(
+    OrderId,
     /// The id of an account.
-    UserId
-);
-id!(
+    UserId,
     /// The id of a session.
-    SessionId
-);
-id!(
+    SessionId,
     /// The id of a recipe.
-    RecipeId
-);
-id!(
+    RecipeId,
     /// The id of a dead letter.
-    DeadLetterId
-);
-id!(
+    DeadLetterId,
     /// The id of an entry of the audit trail.
-    EntryId
-);
-id!(
+    EntryId,
     /// The id of the subject of an audit entry: an account, a recipe, an order or a dead letter.
-    SubjectId
-);
+    SubjectId,
+}
 
 macro_rules! subjects {
     ($($id:ident),+) => {
@@ -85,3 +74,10 @@ macro_rules! subjects {
     };
 }
 subjects!(UserId, RecipeId, OrderId, DeadLetterId);
+
+/// Returns the time at which a `UUIDv7` was generated; other ids contain none.
+pub fn generated_at(id: Uuid) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();
+    let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
+    Timestamp::from_micros(micros.checked_add(i64::from(nanoseconds / 1000))?)
+}

@@ -8,9 +8,9 @@ use utoipa::{
     },
 };
 
-/// Gives a type the schema that an expression makes, under its own name.
+/// Gives a type the schema that an expression makes, under its own name. Adds a type that the schema refers to, if no other does.
 macro_rules! described {
-    ($name:ty: $schema:expr) => {
+    ($name:ty $(, with $part:ty)?: $schema:expr) => {
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
                 $schema
@@ -21,6 +21,11 @@ macro_rules! described {
             fn name() -> std::borrow::Cow<'static, str> {
                 $crate::domain::openapi_schema::name(stringify!($name)).into()
             }
+
+            $(fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>) {
+                schemas.push((<$part as utoipa::ToSchema>::name().into(), <$part as utoipa::PartialSchema>::schema()));
+                <$part as utoipa::ToSchema>::schemas(schemas);
+            })?
         }
     };
 }

@@ -194,26 +194,7 @@ pub struct HistoryEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{now, text::StoredText};
-
-    fn order() -> NewOrder {
-        let id = UserId::new_v7();
-        NewOrder {
-            id: OrderId::new_v7(),
-            customer_id: id,
-            placed_by: id,
-            lines: vec![OrderLine {
-                recipe: Drink { id: RecipeId::new_v7(), name: Name::try_from("Negroni").unwrap() },
-                quantity: Quantity::ONE,
-                note: None,
-            }],
-            table: None,
-            note: None,
-            priority: 2,
-            due_at: now(),
-            placed_at: now(),
-        }
-    }
+    use crate::domain::{now, proptests::order_of, text::StoredText};
 
     fn changes() -> [fn(&mut NewOrder); 6] {
         [
@@ -228,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_repeat_is_one_whatever_its_drinks_are_called_since() {
-        let mut first = order();
+        let mut first = order_of(UserId::new_v7(), 1);
         first.note = Note::from_stored("cre\u{300}me\u{200b}".into()).ok();
         let mut again = NewOrder { placed_at: now(), note: Note::try_from("crème").ok(), ..first.clone() };
         again.lines[0].recipe.name = Name::try_from("Negroni Classico").unwrap();
@@ -246,25 +227,21 @@ mod tests {
         }
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-    }
-
     #[test]
     fn a_fingerprint_is_the_same_in_every_release() {
-        let mut order = order();
+        let mut order = order_of(UserId::new_v7(), 1);
         order.customer_id = "01a203c7-9c4d-73e0-b5cb-40c566f38883".parse().unwrap();
         order.table = Table::try_from("4").ok();
         order.lines[0].note = Note::try_from("no ice").ok();
         assert_eq!(
-            hex(&order.fingerprint()),
+            order.fingerprint().map(|byte| format!("{byte:02x}")).concat(),
             "6db0a1a5f5b6660849896ed0449c04d6f0cb559d7256c248b5a3aed0f244aac9"
         );
     }
 
     #[test]
     fn a_repeat_has_the_same_fingerprint_whenever_it_is_placed() {
-        let first = order();
+        let first = order_of(UserId::new_v7(), 1);
         let mut again = first.clone();
         again.placed_at = now();
         again.id = OrderId::new_v7();
@@ -273,7 +250,7 @@ mod tests {
 
     #[test]
     fn any_other_content_has_another_fingerprint() {
-        let first = order();
+        let first = order_of(UserId::new_v7(), 1);
         for change in changes() {
             let mut other = first.clone();
             change(&mut other);

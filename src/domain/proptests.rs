@@ -6,6 +6,7 @@
 use super::{
     Timestamp,
     ids::{OrderId, RecipeId, UserId},
+    now,
     order::{Drink, MAX_LINES, NewOrder, OrderLine, Quantity},
     text::{Name, Note, Table},
 };
@@ -163,6 +164,25 @@ prop_compose! {
             due_at,
             placed_at,
         }
+    }
+}
+
+/// An order of one line that a customer placed just now.
+pub fn order_of(customer_id: UserId, drinks: i64) -> NewOrder {
+    NewOrder {
+        id: OrderId::new_v7(),
+        customer_id,
+        placed_by: customer_id,
+        lines: vec![OrderLine {
+            recipe: Drink { id: RecipeId::new_v7(), name: Name::try_from("Negroni").unwrap() },
+            quantity: Quantity::try_from(drinks).unwrap(),
+            note: None,
+        }],
+        table: None,
+        note: None,
+        priority: 2,
+        due_at: now(),
+        placed_at: now(),
     }
 }
 

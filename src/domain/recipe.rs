@@ -5,6 +5,7 @@ use super::{
     bounded_integer::bounded_integer,
     ids::RecipeId,
     json::JsonObject,
+    openapi_schema::described,
     text::{Method, Name, deserialize_stored},
     validation,
     version::EntityVersion,
@@ -13,11 +14,8 @@ use super::{
 use deserr::{DeserializeError, Deserr, IntoValue, Value, ValuePointerRef};
 use serde::{Deserialize, Serialize};
 use utoipa::{
-    Number, PartialSchema, ToSchema,
-    openapi::{
-        RefOr,
-        schema::{ArrayBuilder, ObjectBuilder, Ref, Schema, Type},
-    },
+    Number, ToSchema,
+    openapi::schema::{ArrayBuilder, ObjectBuilder, Ref, Type},
 };
 
 words! {
@@ -87,15 +85,10 @@ impl Amount {
 
 validation::via_serde!(Amount, validation::NUMBER);
 
-impl PartialSchema for Amount {
-    fn schema() -> RefOr<Schema> {
-        let number =
-            ObjectBuilder::new().schema_type(Type::Number).description(Some("The amount in the unit."));
-        number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MAX)).into()
-    }
-}
-
-impl ToSchema for Amount {}
+described!(Amount: {
+    let number = ObjectBuilder::new().schema_type(Type::Number).description(Some("The amount in the unit."));
+    number.exclusive_minimum(Some(Number::UInt(0))).maximum(Some(Self::MAX)).into()
+});
 
 impl TryFrom<f64> for Amount {
     type Error = &'static str;
@@ -151,20 +144,11 @@ impl Ingredients {
     }
 }
 
-impl PartialSchema for Ingredients {
-    fn schema() -> RefOr<Schema> {
-        let list = ArrayBuilder::new().description(Some("The ingredients of the recipe."));
-        let each = Ref::from_schema_name(Ingredient::name());
-        list.items(each).min_items(Some(1)).max_items(Some(Self::MAX)).into()
-    }
-}
-
-impl ToSchema for Ingredients {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((Ingredient::name().into(), Ingredient::schema()));
-        Ingredient::schemas(schemas);
-    }
-}
+described!(Ingredients, with Ingredient: {
+    let list = ArrayBuilder::new().description(Some("The ingredients of the recipe."));
+    let each = Ref::from_schema_name(Ingredient::name());
+    list.items(each).min_items(Some(1)).max_items(Some(Self::MAX)).into()
+});
 
 impl TryFrom<Vec<JsonObject<Ingredient>>> for Ingredients {
     type Error = &'static str;

@@ -4,18 +4,15 @@ use super::{
     FieldError, Timestamp,
     ids::RecipeId,
     json::{JsonInteger, Optional},
+    openapi_schema::described,
     priority,
     recipe::{Build, Ingredients, PreparationSeconds, Recipe, RecipeSpec},
     text::{Method, Name},
 };
-use deserr::{DeserializeError, Deserr, IntoValue, ValuePointerRef};
+use deserr::Deserr;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::borrow::Cow;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, schema::Schema},
-};
+use utoipa::ToSchema;
 
 /// A new recipe for the menu.
 #[derive(Debug, Clone, Deserialize, Deserr, ToSchema)]
@@ -89,36 +86,11 @@ impl RecipeDraft {
     }
 }
 
-/// A recipe that replaces another. The response of `GET` is valid as well: read-only fields are ignored if they are unchanged.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub struct RecipeReplacement(pub RecipeDraft);
+/// The schema of a recipe that replaces another. The response of `GET` is valid as well: read-only fields are ignored if they are
+/// unchanged. The document gets them from the schema of that response.
+pub struct RecipeReplacement;
 
-impl<E: DeserializeError> Deserr<E> for RecipeReplacement {
-    fn deserialize_from_value<V: IntoValue>(
-        value: deserr::Value<V>,
-        place: ValuePointerRef<'_>,
-    ) -> Result<Self, E> {
-        RecipeDraft::deserialize_from_value(value, place).map(Self)
-    }
-}
-
-// The read-only fields are added in the document, from the schema of the response of `GET`.
-impl PartialSchema for RecipeReplacement {
-    fn schema() -> RefOr<Schema> {
-        RecipeDraft::schema()
-    }
-}
-
-impl ToSchema for RecipeReplacement {
-    fn name() -> Cow<'static, str> {
-        "RecipeReplacement".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        RecipeDraft::schemas(schemas);
-    }
-}
+described!(RecipeReplacement: RecipeDraft::schema());
 
 /// The read-only fields of a draft, by name. Null if they are absent.
 #[derive(Debug, Clone)]

@@ -34,10 +34,7 @@ impl FieldPath {
     }
 
     pub fn value_in<'v>(&self, input: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
-        self.0.iter().try_fold(input, |value, segment| match segment {
-            Segment::Key(name) => value.get(name),
-            Segment::Index(index) => value.get(index),
-        })
+        input.pointer(&self.pointer())
     }
 
     /// The index in the list of this name, if the path leads into it.

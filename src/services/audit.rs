@@ -40,7 +40,6 @@ pub async fn record(
     audit::add(conn, &entry).await
 }
 
-/// Adds an entry unless nothing changed.
 pub async fn record_if_changed(
     conn: &mut Conn,
     actor: impl Into<Option<UserId>>,
@@ -66,14 +65,10 @@ pub async fn record_access(conn: &mut Conn, by: UserId, before: &User, after: &U
 
 #[derive(Clone)]
 pub struct AuditTrail {
-    store: Store,
+    pub store: Store,
 }
 
 impl AuditTrail {
-    pub fn new(store: Store) -> Self {
-        Self { store }
-    }
-
     /// Loads a page of entries, newest first, after the entry `after`.
     pub async fn page(
         &self,

@@ -8,10 +8,10 @@ use crate::{
         Timestamp,
         audit::{Action, Changes},
         dead_letter::{DeadLetter, Resolution},
-        ids::{DeadLetterId, UserId},
+        ids::{DeadLetterId, OrderId, UserId},
         now,
     },
-    services::{DatabaseError, audit, orders::recorder},
+    services::{DatabaseError, audit},
     store::{
         self, Conn, Store, dead_letters,
         insert_orders::{self, InsertOutcome},
@@ -21,11 +21,13 @@ use crate::{
 use serde_json::json;
 use std::sync::Arc;
 
+/// Dead letters resolved per batch of orders: few orders ever have one, and hardly any has two.
+const MAX_LETTERS: i64 = 1000;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     #[error("no such dead letter")]
     Unknown,
-    /// The order still can't be recorded.
     #[error("it still can't be stored: {0}")]
     Unstorable(String),
     /// The order was recorded meanwhile, so nothing can be discarded.
@@ -39,14 +41,10 @@ transaction_error!(ResolveError);
 
 #[derive(Clone)]
 pub struct DeadLetters {
-    store: Store,
+    pub store: Store,
 }
 
 impl DeadLetters {
-    pub fn new(store: Store) -> Self {
-        Self { store }
-    }
-
     /// Loads a page of dead letters, newest first, after the position `after`.
     pub async fn page(
         &self,
@@ -104,9 +102,9 @@ async fn replay(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decide
     let resolved = match letter.resolution {
         // Replayed by somebody else meanwhile.
         Some((Resolution::Replayed, ..)) => letter,
-        _ => resolve(conn, letter, Resolution::Replayed, by).await?,
+        _ => decide(conn, letter, Resolution::Replayed, by).await?,
     };
-    recorder::resolve_letters(conn, &[order_id], at).await?;
+    resolve_open(conn, &[order_id], at).await?;
     Ok(resolved)
 }
 
@@ -117,20 +115,42 @@ async fn discard(conn: &mut Conn, id: DeadLetterId, by: Option<UserId>) -> Decid
     match letter.resolution {
         Some((Resolution::Replayed, ..)) => Err(ResolveError::Replayed),
         Some((Resolution::Discarded, ..)) => Ok(letter),
-        None => resolve(conn, letter, Resolution::Discarded, by).await,
+        None => decide(conn, letter, Resolution::Discarded, by).await,
     }
 }
 
-async fn resolve(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Option<UserId>) -> Decided {
-    let at = now();
-    dead_letters::resolve(conn, letter.id, what, by, at).await?;
+async fn decide(conn: &mut Conn, letter: DeadLetter, what: Resolution, by: Option<UserId>) -> Decided {
+    let (before, at) = (letter.resolution.map(|(what, ..)| what), now());
+    resolve(conn, letter.id, before, (what, at, by)).await?;
+    Ok(DeadLetter { resolution: Some((what, at, by)), ..letter })
+}
+
+/// Resolves the open dead letters of orders that are recorded after all, with no account as the decider. Belongs
+/// in the transaction that records the orders, after that: adding a dead letter
+/// [reserves](insert_orders::reserve) the id of its order first.
+pub async fn resolve_open(conn: &mut Conn, stored: &[OrderId], at: Timestamp) -> store::Result<()> {
+    // The only cost if no dead letter is open.
+    if stored.is_empty() || !dead_letters::any_open(conn).await? {
+        return Ok(());
+    }
+    for letter in dead_letters::lock_open_of(conn, stored, MAX_LETTERS).await? {
+        resolve(conn, letter, None, (Resolution::Replayed, at, None)).await?;
+    }
+    Ok(())
+}
+
+async fn resolve(
+    conn: &mut Conn,
+    id: DeadLetterId,
+    before: Option<Resolution>,
+    (what, at, by): (Resolution, Timestamp, Option<UserId>),
+) -> store::Result<()> {
+    dead_letters::resolve(conn, id, what, by, at).await?;
     let action = match what {
         Resolution::Replayed => Action::DeadLetterReplayed,
         Resolution::Discarded => Action::DeadLetterDiscarded,
     };
     let resolution = |what: Option<Resolution>| json!({ "resolution": what });
-    let changes =
-        Changes::between(&resolution(letter.resolution.map(|(what, ..)| what)), &resolution(Some(what)));
-    audit::record(conn, by, action, letter.id, changes).await?;
-    Ok(DeadLetter { resolution: Some((what, at, by)), ..letter })
+    let changes = Changes::between(&resolution(before), &resolution(Some(what)));
+    audit::record(conn, by, action, id, changes).await
 }

@@ -4,7 +4,6 @@ use crate::{
     broker::{Broker, Source},
     services::orders::recorder::takes_orders,
     store::Store,
-    telemetry::metrics::MetricLabel,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -56,26 +55,14 @@ pub enum DatabaseState {
     Down,
 }
 
-/// A server that this process depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    Database,
-    Broker,
-}
-
-impl MetricLabel for Part {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Database => "database",
-            Self::Broker => "broker",
-        }
-    }
-}
+/// Labels of the servers that this process depends on.
+pub const DATABASE: &str = "database";
+pub const BROKER: &str = "broker";
 
 /// A part that is down, and the consequences.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    pub part: Part,
+    pub part: &'static str,
     /// Reason, if it is known.
     pub reason: Option<Arc<str>>,
     /// Operations that work without it.
@@ -134,17 +121,16 @@ impl Health {
         silent: Option<Arc<str>>,
     ) -> Vec<Missing> {
         let mut missing = Vec::new();
-        match database {
-            DatabaseState::Up => {}
-            DatabaseState::ReadOnly => missing.push(with_read_only_database(self.needs, broker)),
-            DatabaseState::Down => {
-                let reason = self.store.file_fault();
-                missing.push(Missing { reason, ..without_database(self.needs, broker) });
-            }
+        if database != DatabaseState::Up {
+            let is_read_only = database == DatabaseState::ReadOnly;
+            let reason = if is_read_only { None } else { self.store.file_fault() };
+            let (works, fails) = without_database(self.needs, broker == Some(true), is_read_only);
+            missing.push(Missing { part: DATABASE, reason, works, fails });
         }
         if broker == Some(false) {
             let reason = self.broker.as_ref().and_then(Broker::loses_orders).or(silent);
-            missing.push(Missing { reason, ..without_broker(self.needs, database == DatabaseState::Up) });
+            let (works, fails) = without_broker(self.needs, database == DatabaseState::Up);
+            missing.push(Missing { part: BROKER, reason, works, fails });
         }
         missing
     }
@@ -186,38 +172,30 @@ impl WriteProbe {
     }
 }
 
-fn without_database(needs: Needs, broker: Option<bool>) -> Missing {
-    let (works, fails): (&[_], &[_]) = match (needs, broker) {
-        (Needs::Either, Some(true)) => (&[QUEUEING, MENU, TOKENS], &[READING, ACCOUNTS]),
-        (Needs::Either, _) => (&[MENU, TOKENS], &["taking orders", READING, ACCOUNTS]),
-        (Needs::Both, _) => WITHOUT_STORING,
-    };
-    Missing { part: Part::Database, reason: None, works, fails }
+/// Operations that work, and operations that fail.
+type Consequences = (&'static [&'static str], &'static [&'static str]);
+
+fn without_database(needs: Needs, has_broker: bool, is_read_only: bool) -> Consequences {
+    match (needs, has_broker, is_read_only) {
+        (Needs::Either, true, false) => (&[QUEUEING, MENU, TOKENS], &[READING, ACCOUNTS]),
+        (Needs::Either, false, false) => (&[MENU, TOKENS], &[TAKING, READING, ACCOUNTS]),
+        (Needs::Either, true, true) => (&[QUEUEING, "reading orders", MENU, TOKENS], &[WORKING, ACCOUNTS]),
+        (Needs::Either, false, true) => (&["reading orders", MENU, TOKENS], &[TAKING, WORKING, ACCOUNTS]),
+        (Needs::Both, ..) => (&["keeping orders, which wait at the broker"], &["storing orders"]),
+    }
 }
 
-fn with_read_only_database(needs: Needs, broker: Option<bool>) -> Missing {
-    let (works, fails): (&[_], &[_]) = match (needs, broker) {
-        (Needs::Either, Some(true)) => (&[QUEUEING, "reading orders", MENU, TOKENS], &[WORKING, ACCOUNTS]),
-        (Needs::Either, _) => (&["reading orders", MENU, TOKENS], &["taking orders", WORKING, ACCOUNTS]),
-        (Needs::Both, _) => WITHOUT_STORING,
-    };
-    Missing { part: Part::Database, reason: None, works, fails }
-}
-
-fn without_broker(needs: Needs, writable: bool) -> Missing {
-    let (works, fails): (&[_], &[_]) = match (needs, writable) {
+fn without_broker(needs: Needs, is_writable: bool) -> Consequences {
+    match (needs, is_writable) {
         (Needs::Either, true) => {
             (&["taking orders, which are stored directly (201)", READING, ACCOUNTS], &[])
         }
-        (Needs::Either, false) => (&[MENU, TOKENS], &["taking orders"]),
+        (Needs::Either, false) => (&[MENU, TOKENS], &[TAKING]),
         (Needs::Both, _) => (&[], &["taking orders from the queue; each serve stores its own meanwhile"]),
-    };
-    Missing { part: Part::Broker, reason: None, works, fails }
+    }
 }
 
-/// Consequences for a role that records orders while it can't.
-const WITHOUT_STORING: (&[&str], &[&str]) =
-    (&["keeping orders, which wait at the broker"], &["storing orders"]);
+const TAKING: &str = "taking orders";
 const QUEUEING: &str = "taking orders, which wait at the broker (202)";
 const WORKING: &str = "working orders";
 const MENU: &str = "reading the menu";

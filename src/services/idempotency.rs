@@ -24,7 +24,6 @@ pub enum IdempotencyOutcome<T> {
     Executed(T),
     /// Executed by an earlier request; contains the stored response.
     Replayed(String),
-    /// The key was used for another request.
     KeyReused,
 }
 

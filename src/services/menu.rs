@@ -35,7 +35,6 @@ const EDITION: &str = "menu_edition";
 
 #[derive(Debug, thiserror::Error)]
 pub enum MenuError {
-    /// The recipe is not on the menu.
     #[error("no such recipe")]
     Unknown,
     #[error("the name is on the menu already")]

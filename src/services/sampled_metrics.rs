@@ -4,7 +4,7 @@
 use crate::{
     broker::Source,
     domain::{Timestamp as Moment, now, order_state::Status},
-    services::health::{DatabaseState, Health, Part},
+    services::health::{BROKER, DATABASE, DatabaseState, Health},
     store::{Store, counts},
     telemetry::metrics::{self, MetricLabel},
 };
@@ -26,18 +26,15 @@ const SAMPLE_LIFETIME: Duration = Duration::from_secs(1);
 /// Returns since when the oldest order waits that this process knows of and that is not stored.
 pub type OldestWaiting = Box<dyn Fn() -> BoxFuture<'static, Option<Moment>> + Send + Sync>;
 
+/// The text of all metrics, and the time at which its rendering began.
+type Rendering = (Instant, Arc<[u8]>);
+
 #[derive(Clone)]
 pub struct SampledMetrics {
     health: Health,
     oldest_waiting: Arc<OldestWaiting>,
     sampled_at: Arc<Mutex<Option<Instant>>>,
-    text: Arc<Mutex<Option<Text>>>,
-}
-
-#[derive(Clone)]
-struct Text {
-    at: Instant,
-    text: Arc<[u8]>,
+    text: Arc<Mutex<Option<Rendering>>>,
 }
 
 impl SampledMetrics {
@@ -70,27 +67,27 @@ impl SampledMetrics {
         // There may be thousands of lines: one rendering at a time, on a blocking thread, serves all scrapes
         // that wait for it.
         let mut last = self.text.lock().await;
-        if let Some(Text { text, .. }) = last.as_ref().filter(|text| text.at >= requested_at) {
+        if let Some((_, text)) = last.as_ref().filter(|(at, _)| *at >= requested_at) {
             return text.clone();
         }
         let at = Instant::now();
         self.show_connections();
         let text: Arc<[u8]> = spawn_blocking(metrics::text).await.unwrap_or_default().into();
-        *last = Some(Text { at, text: text.clone() });
+        *last = Some((at, text.clone()));
         text
     }
 
     async fn sample(&self) {
         let report = self.health.report().await;
-        let up = |part: Part, up: bool| {
-            metrics::database().up.with_label_values(&[part.label()]).set(f64::from(u8::from(up)));
+        let up = |part: &str, up: bool| {
+            metrics::database().up.with_label_values(&[part]).set(f64::from(u8::from(up)));
         };
         let answers = report.database != DatabaseState::Down;
-        up(Part::Database, answers);
+        up(DATABASE, answers);
         let read_only = report.database == DatabaseState::ReadOnly;
         metrics::database().read_only.set(i64::from(read_only));
         if let Some(broker) = report.broker {
-            up(Part::Broker, broker);
+            up(BROKER, broker);
         }
         join!(self.sample_database(answers), self.sample_broker(), self.sample_oldest_waiting());
     }
@@ -103,10 +100,8 @@ impl SampledMetrics {
             None
         };
         let now = now();
-        for status in ON_BOARD {
-            let counts =
-                counted.as_ref().and_then(|counted| counted.orders.iter().find(|(of, _)| *of == status));
-            let counts = counts.map(|(_, counts)| counts);
+        for (at, status) in ON_BOARD.iter().enumerate() {
+            let counts = counted.as_ref().and_then(|counted| counted.orders.get(at));
             metrics.orders.of(status.label()).set(counts.map_or(f64::NAN, |counts| count(counts.orders)));
             metrics.oldest.of(status.label()).set(counts.map_or(f64::NAN, |counts| age(now, counts.oldest)));
         }
@@ -144,7 +139,8 @@ impl SampledMetrics {
 const ON_BOARD: [Status; 3] = [Status::Pending, Status::InProgress, Status::Ready];
 
 struct Counts {
-    orders: Vec<(Status, counts::StatusCount)>,
+    /// In the order of [`ON_BOARD`].
+    orders: Vec<counts::StatusCount>,
     dead_letters: usize,
 }
 
@@ -152,7 +148,7 @@ async fn count_all(store: &Store) -> Option<Counts> {
     let counted = store.read(async |conn| {
         let mut orders = Vec::new();
         for status in ON_BOARD {
-            orders.push((status, counts::status_count(conn, status).await?));
+            orders.push(counts::status_count(conn, status).await?);
         }
         Ok(Counts { orders, dead_letters: counts::open_dead_letters(conn).await? })
     });

@@ -16,7 +16,6 @@ impl Backoff {
         Self { shortest, longest, next: shortest }
     }
 
-    /// Begins again with the shortest delay.
     pub fn reset(&mut self) {
         self.next = self.shortest;
     }

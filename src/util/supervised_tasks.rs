@@ -3,40 +3,19 @@
 
 use crate::util::fault_injection;
 use futures_util::future::{pending, ready, select_all};
-use std::fmt;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Tasks that run as long as their command does. They are aborted when this is dropped.
 #[derive(Default)]
-pub struct SupervisedTasks(Vec<SupervisedTask>);
-
-struct SupervisedTask {
-    name: &'static str,
-    handle: AbortOnDropHandle<()>,
-}
+pub struct SupervisedTasks(Vec<(&'static str, AbortOnDropHandle<()>)>);
 
 /// A background task ended before its command was told to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("the background task {task:?} ended: {cause}")]
 pub struct TaskEndedError {
     task: &'static str,
-    cause: EndCause,
-}
-
-#[derive(Debug)]
-enum EndCause {
-    Returned,
-    Failed(JoinError),
-}
-
-impl fmt::Display for EndCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Returned => f.write_str("it returned"),
-            Self::Failed(error) => error.fmt(f),
-        }
-    }
+    cause: String,
 }
 
 impl SupervisedTasks {
@@ -47,19 +26,18 @@ impl SupervisedTasks {
     /// Takes over a task that is already running.
     pub fn supervise(&mut self, name: &'static str, task: JoinHandle<()>) {
         let task = if fault_injection::ends_task(name) { tokio::spawn(ready(())) } else { task };
-        self.0.push(SupervisedTask { name, handle: AbortOnDropHandle::new(task) });
+        self.0.push((name, AbortOnDropHandle::new(task)));
     }
 
-    /// Waits for the first task that ends.
     pub async fn first_end(&mut self) -> TaskEndedError {
         if self.0.is_empty() {
             return pending().await;
         }
-        let (outcome, index, _) = select_all(self.0.iter_mut().map(|task| &mut task.handle)).await;
+        let (outcome, index, _) = select_all(self.0.iter_mut().map(|(_, handle)| handle)).await;
         // A handle must not be polled again after its task has ended.
-        let SupervisedTask { name, .. } = self.0.swap_remove(index);
-        let cause = outcome.map_or_else(EndCause::Failed, |()| EndCause::Returned);
-        TaskEndedError { task: name, cause }
+        let (task, _) = self.0.swap_remove(index);
+        let cause = outcome.map_or_else(|error| error.to_string(), |()| "it returned".to_owned());
+        TaskEndedError { task, cause }
     }
 
     /// Waits until one task has ended, which must have been told to stop.
@@ -73,8 +51,8 @@ impl SupervisedTasks {
     }
 
     async fn finish_those(&mut self, is_ending: impl Fn(&str) -> bool) {
-        let ending: Vec<_> = self.0.extract_if(.., |task| is_ending(task.name)).collect();
-        for SupervisedTask { name, handle } in ending {
+        let ending: Vec<_> = self.0.extract_if(.., |(name, _)| is_ending(name)).collect();
+        for (name, handle) in ending {
             if let Err(error) = handle.await {
                 tracing::error!(task = name, %error, "a background task failed while it was stopped");
             }

@@ -12,7 +12,7 @@ use crate::{
     },
     domain::order::NewOrder,
     services::orders::recorder::{RecordOutcome, batch_span, record_apart, record_batch, takes_orders},
-    store::Store,
+    store::{Store, insert_orders},
     telemetry::{
         log_throttle,
         metrics::{self, MetricLabel},
@@ -43,7 +43,6 @@ const MIN_BATCH_INTERVAL: Duration = Duration::from_millis(10);
 /// The queue of overruns is nearly always empty.
 const OVERRUN_PREFETCH: u16 = 10;
 
-/// Records the orders that wait at the broker.
 pub struct Worker {
     pub broker: Broker,
     pub store: Store,
@@ -127,7 +126,7 @@ impl Worker {
         deliveries: Vec<Delivery>,
         stop: &CancellationToken,
     ) -> Vec<DeliveryTag> {
-        let Decoded { orders, deliveries, mut rejected } = Decoded::new(deliveries);
+        let (orders, deliveries, mut rejected) = decode(deliveries);
         let orders: Arc<[NewOrder]> = orders.into();
         let _in_flight = self.in_flight.begin(source, orders.iter().map(|order| order.placed_at).min());
         let outcomes = self.record_traced(&orders, &deliveries, stop).await;
@@ -144,7 +143,7 @@ impl Worker {
                     continue;
                 }
                 RecordOutcome::KeyReused => Reason::key_reused(order),
-                RecordOutcome::Conflict => Reason::conflict(),
+                RecordOutcome::Conflict => Reason::Permanent(insert_orders::CONFLICT.into()),
                 RecordOutcome::Refused(refusal) => refusal.into(),
                 RecordOutcome::Failed(why) => Reason::Transient(why),
             };
@@ -218,39 +217,30 @@ impl Worker {
     }
 }
 
-/// Orders with the deliveries that they came in, and deliveries that hold no order.
-#[derive(Default)]
-struct Decoded {
-    orders: Vec<NewOrder>,
-    deliveries: Vec<Delivery>,
-    rejected: Vec<Rejected>,
-}
-
-impl Decoded {
-    fn new(deliveries: Vec<Delivery>) -> Self {
-        let mut decoded = Self::default();
-        for delivery in deliveries {
-            let redelivered = if delivery.redelivered { "true" } else { "false" };
-            metrics::worker().deliveries.of(redelivered).inc();
-            let message_id = || delivery.message_id.as_deref().and_then(|id| id.parse().ok());
-            let (order_id, reason) = if let Some(oversize) = delivery.oversize {
-                (message_id(), Reason::Permanent(oversize.to_string()))
-            } else {
-                match order_message::decode(&delivery.body) {
-                    Ok(order) => {
-                        decoded.orders.push(order);
-                        decoded.deliveries.push(delivery);
-                        continue;
-                    }
-                    Err(error) => {
-                        let error = delivery.foreign.clone().map_or(error, DecodeError::Foreign);
-                        // A part of a publish batch has no message id of its own.
-                        (message_id().or_else(|| order_message::named_id(&delivery.body)), error.into())
-                    }
+/// Returns the orders, the deliveries that they came in, and the deliveries that hold no order.
+fn decode(received: Vec<Delivery>) -> (Vec<NewOrder>, Vec<Delivery>, Vec<Rejected>) {
+    let (mut orders, mut deliveries, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+    for delivery in received {
+        let redelivered = if delivery.redelivered { "true" } else { "false" };
+        metrics::worker().deliveries.of(redelivered).inc();
+        let message_id = || delivery.message_id.as_deref().and_then(|id| id.parse().ok());
+        let (order_id, reason) = if let Some(oversize) = delivery.oversize {
+            (message_id(), Reason::Permanent(oversize.to_string()))
+        } else {
+            match order_message::decode(&delivery.body) {
+                Ok(order) => {
+                    orders.push(order);
+                    deliveries.push(delivery);
+                    continue;
                 }
-            };
-            decoded.rejected.push(Rejected { delivery, order_id, reason });
-        }
-        decoded
+                Err(error) => {
+                    let error = delivery.foreign.clone().map_or(error, DecodeError::Foreign);
+                    // A part of a publish batch has no message id of its own.
+                    (message_id().or_else(|| order_message::named_id(&delivery.body)), error.into())
+                }
+            }
+        };
+        rejected.push(Rejected { delivery, order_id, reason });
     }
+    (orders, deliveries, rejected)
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::{Timestamp, dead_letter::DeadLetter, ids::OrderId, now, order::NewOrder, text::printable},
     services::orders::intake::Refusal,
     store::{
-        self, dead_letters, insert_orders,
+        self, dead_letters,
         key_conflicts::{self, KeyConflict},
     },
     telemetry::{log_throttle, metrics},
@@ -23,7 +23,6 @@ const MAX_REASON_CHARS: usize = 1000;
 /// Longer messages are kept cut off: this is many times the length of an order.
 const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 
-/// The reason why a message could not be recorded.
 pub(super) enum Reason {
     Permanent(String),
     Transient(String),
@@ -32,26 +31,12 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    pub(super) fn conflict() -> Self {
-        Self::Permanent(insert_orders::CONFLICT.into())
-    }
-
     pub(super) fn key_reused(order: &NewOrder) -> Self {
         Self::KeyReused(KeyConflict {
             order_id: order.id,
             fingerprint: order.fingerprint(),
             placed_by: order.placed_by,
         })
-    }
-
-    /// Escapes and shortens the text: it may quote the message, parts of which neither a database nor the log accepts.
-    fn shortened(self) -> Self {
-        let short = |why: String| why.chars().flat_map(printable).take(MAX_REASON_CHARS).collect();
-        match self {
-            Self::Permanent(why) => Self::Permanent(short(why)),
-            Self::Transient(why) => Self::Transient(short(why)),
-            Self::KeyReused(conflict) => Self::KeyReused(conflict),
-        }
     }
 }
 
@@ -84,8 +69,10 @@ pub(super) struct Rejected<R = Reason> {
 
 /// Returns the first rejected part of each message and the number of its rejected parts. The log gets a line for each message,
 /// however many parts it has.
-fn by_message(rejected: &[Rejected<String>]) -> impl Iterator<Item = (usize, &Rejected<String>)> {
-    let mut messages: BTreeMap<(u64, u64), (usize, &Rejected<String>)> = BTreeMap::new();
+fn by_message<'r>(
+    rejected: impl Iterator<Item = &'r Rejected<String>>,
+) -> impl Iterator<Item = (usize, &'r Rejected<String>)> {
+    let mut messages = BTreeMap::new();
     for part in rejected {
         messages.entry(part.delivery.tag.message()).or_insert((0, part)).0 += 1;
     }
@@ -95,24 +82,28 @@ fn by_message(rejected: &[Rejected<String>]) -> impl Iterator<Item = (usize, &Re
 impl Worker {
     /// Returns the tags of the messages that are safe afterwards.
     pub(super) async fn retry_or_dead_letter(&self, messages: Vec<Rejected>) -> Vec<DeliveryTag> {
-        let (mut later, mut delays, mut never) = (Vec::new(), Vec::new(), Vec::new());
-        let mut reused = Vec::new();
+        let (mut later, mut never, mut reused) = (Vec::new(), Vec::new(), Vec::new());
         for Rejected { delivery, order_id, reason } in messages {
             let failures = delivery.failures.and_one_more(now());
             let attempts = usize::try_from(failures.count).unwrap_or(usize::MAX);
             let delivery = Delivery { failures, ..delivery };
-            match (reason.shortened(), self.retries.get(attempts.saturating_sub(1))) {
-                (Reason::KeyReused(conflict), _) => reused.push((delivery.tag, conflict)),
-                (Reason::Transient(reason), Some(&delay)) => {
-                    delays.push(delay);
-                    later.push(Rejected { delivery, order_id, reason });
+            let (why, is_transient) = match reason {
+                Reason::KeyReused(conflict) => {
+                    reused.push((delivery.tag, conflict));
+                    continue;
                 }
-                (Reason::Permanent(reason) | Reason::Transient(reason), _) => {
-                    never.push(Rejected { delivery, order_id, reason });
-                }
+                Reason::Transient(why) => (why, true),
+                Reason::Permanent(why) => (why, false),
+            };
+            // It may quote the message, parts of which neither a database nor the log accepts.
+            let reason = why.chars().flat_map(printable).take(MAX_REASON_CHARS).collect();
+            let message = Rejected { delivery, order_id, reason };
+            match self.retries.get(attempts.saturating_sub(1)) {
+                Some(&delay) if is_transient => later.push((message, delay)),
+                _ => never.push(message),
             }
         }
-        for (parts, Rejected { delivery, order_id: order, reason }) in by_message(&never) {
+        for (parts, Rejected { delivery, order_id: order, reason }) in by_message(never.iter()) {
             let attempts = delivery.failures.count;
             tracing::error!(
                 ?order,
@@ -122,13 +113,15 @@ impl Worker {
                 "failed to record an order: it becomes a dead letter"
             );
         }
-        for (parts, Rejected { delivery, order_id: order, reason }) in by_message(&later) {
+        for (parts, Rejected { delivery, order_id: order, reason }) in
+            by_message(later.iter().map(|(message, _)| message))
+        {
             let attempts = delivery.failures.count;
             tracing::warn!(?order, reason, attempts, parts, "failed to record an order: it is retried later");
         }
         let mut safe = self.dead_letter(never).await;
         safe.extend(self.note_reused_keys(reused).await);
-        let postponing = later.into_iter().zip(delays).map(|(message, delay)| self.postpone(message, delay));
+        let postponing = later.into_iter().map(|(message, delay)| self.postpone(message, delay));
         safe.extend(join_all(postponing).await.into_iter().flatten());
         safe
     }
@@ -137,18 +130,15 @@ impl Worker {
     async fn postpone(&self, message: Rejected<String>, delay: Duration) -> Option<DeliveryTag> {
         let id = message.order_id.map_or_else(Uuid::now_v7, |id| id.0);
         let Delivery { tag, foreign, body, failures, trace, .. } = message.delivery;
-        match self.broker.postpone(Postponed { id, foreign, body, failures, trace }, delay).await {
-            Ok(()) => {
-                metrics::worker().postponed.inc();
-                Some(tag)
+        let postponed = self.broker.postpone(Postponed { id, foreign, body, failures, trace }, delay).await;
+        if let Err(error) = postponed {
+            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                tracing::warn!(%error, repeated, "failed to postpone orders");
             }
-            Err(error) => {
-                if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-                    tracing::warn!(%error, repeated, "failed to postpone orders");
-                }
-                None
-            }
+            return None;
         }
+        metrics::worker().postponed.inc();
+        Some(tag)
     }
 
     /// Notes in the histories of orders that others were placed under their keys and not recorded.
@@ -158,18 +148,16 @@ impl Worker {
         }
         let (tags, conflicts): (Vec<_>, Vec<_>) = reused.into_iter().unzip();
         let at = now();
-        match self.store.write(async move |conn| key_conflicts::note(conn, conflicts, at).await).await {
-            Ok(()) => tags,
-            Err(error) => {
-                if let Some(repeated) = log_throttle::admit(&error.to_string()) {
-                    tracing::warn!(%error, repeated, "failed to note orders under reused keys: they stay at the broker");
-                }
-                Vec::new()
+        let noted = self.store.write(async move |conn| key_conflicts::note(conn, conflicts, at).await).await;
+        if let Err(error) = noted {
+            if let Some(repeated) = log_throttle::admit(&error.to_string()) {
+                tracing::warn!(%error, repeated, "failed to note orders under reused keys: they stay at the broker");
             }
+            return Vec::new();
         }
+        tags
     }
 
-    /// Writes messages to the database as dead letters.
     async fn dead_letter(&self, messages: Vec<Rejected<String>>) -> Vec<DeliveryTag> {
         let at = now();
         let mut letters: Vec<_> =

@@ -6,7 +6,7 @@ mod json_object;
 mod optional;
 mod repeated_keys;
 
-pub use encoding::{EncodingError, utf8, without_bom};
+pub use encoding::{utf8, without_bom};
 pub use json_integer::JsonInteger;
 pub use json_object::JsonObject;
 pub use optional::{MayBeAbsent, Optional};

@@ -85,10 +85,6 @@ impl<'de, T: Deserialize<'de> + MayBeAbsent> Visitor<'de> for OptionalVisitor<T>
         Ok(Optional(None))
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Optional(None))
-    }
-
     fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
         value.deserialize_any(self)
     }

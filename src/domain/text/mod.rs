@@ -112,9 +112,9 @@ pub fn deserialize_stored_option<'de, T: StoredText, D: Deserializer<'de>>(
     text.map(T::from_stored).transpose().map_err(de::Error::custom)
 }
 
-/// Declares a text with its rules and its limit in characters. Its comment is a description in the API's document.
-macro_rules! text {
-    ($(#[doc = $about:literal])+ $name:ident, $form:ident, $max:literal) => {
+/// Declares texts with their rules and their limits in characters. Their comments are descriptions in the API's document.
+macro_rules! texts {
+    ($($(#[doc = $about:literal])+ $name:ident: $form:ident, $max:literal;)+) => {$(
         $(#[doc = $about])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -165,34 +165,23 @@ macro_rules! text {
                 f.write_str(&self.0)
             }
         }
-    };
+    )+};
 }
 
-text!(
+texts! {
     /// A remark of a guest or a bartender.
-    Note, Prose, 200
-);
-text!(
+    Note: Prose, 200;
     /// The table of the guest, as its number or name.
-    Table, Line, 40
-);
-text!(
+    Table: Line, 40;
     /// The name of an account's owner.
-    Username, Line, 60
-);
-text!(
+    Username: Line, 60;
     /// The name of a drink, a glass, an ingredient or a garnish.
-    Name, Line, 80
-);
-text!(
+    Name: Line, 80;
     /// The instructions for making a drink.
-    Method, Prose, 1000
-);
-
-text!(
+    Method: Prose, 1000;
     /// A search term: part of a text, whatever its case and accents.
-    Search, Prose, 80
-);
+    Search: Prose, 80;
+}
 
 impl Search {
     /// Prepares the term for many texts.

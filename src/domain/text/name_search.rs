@@ -23,16 +23,13 @@ pub fn unaccented(text: &str) -> String {
     } else {
         // First, because normalizing turns U+00B4 into a space and an accent.
         let text: String = text.chars().filter(|character| !is_apostrophe(*character)).collect();
-        let letters = decomposed(&caseless(&text)).chars().filter(|character| !is_accent(*character)).fold(
-            String::with_capacity(text.len()),
-            |mut letters, character| {
-                match without_stroke(character) {
-                    Some(plain) => letters.push_str(plain),
-                    None => letters.push(character),
-                }
-                letters
-            },
-        );
+        let mut letters = String::with_capacity(text.len());
+        for character in decomposed(&caseless(&text)).chars().filter(|character| !is_accent(*character)) {
+            match without_stroke(character) {
+                Some(plain) => letters.push_str(plain),
+                None => letters.push(character),
+            }
+        }
         // Composes what is part of its letter: marks of Japanese, or the letters of a Korean syllable.
         composed(&letters).into_owned()
     };

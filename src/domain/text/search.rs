@@ -9,9 +9,7 @@ use super::{
 const MIN_LOOSE_CHARS: usize = 3;
 
 /// A search term, prepared for many texts.
-pub struct SearchPattern(Wanted);
-
-enum Wanted {
+pub enum SearchPattern {
     /// Without apostrophes and dashes nothing is left, which would match every text.
     Punctuation(String),
     Folded {
@@ -25,25 +23,25 @@ impl SearchPattern {
     pub fn of(search: &str) -> Self {
         let unaccented = unaccented(search);
         if unaccented.is_empty() {
-            return Self(Wanted::Punctuation(caseless(search)));
+            return Self::Punctuation(caseless(search));
         }
         let loose = Some(loose_key(search)).filter(|key| key.chars().nth(MIN_LOOSE_CHARS - 1).is_some());
-        Self(Wanted::Folded { unaccented, loose })
+        Self::Folded { unaccented, loose }
     }
 
     /// Returns true if one of these texts contains the term.
     pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
-        texts.into_iter().any(|text| match &self.0 {
-            Wanted::Punctuation(wanted) => caseless(text).contains(wanted),
-            Wanted::Folded { unaccented: wanted, .. } => unaccented(text).contains(wanted),
+        texts.into_iter().any(|text| match self {
+            Self::Punctuation(wanted) => caseless(text).contains(wanted),
+            Self::Folded { unaccented: wanted, .. } => unaccented(text).contains(wanted),
         })
     }
 
     /// The same for a prepared name, in which punctuation and spaces after the beginning of a word are ignored.
     pub fn is_in_name(&self, name: &SearchableName) -> bool {
-        match &self.0 {
-            Wanted::Punctuation(wanted) => caseless(&name.text).contains(wanted),
-            Wanted::Folded { unaccented, loose } => {
+        match self {
+            Self::Punctuation(wanted) => caseless(&name.text).contains(wanted),
+            Self::Folded { unaccented, loose } => {
                 name.unaccented.contains(unaccented)
                     || loose.as_ref().is_some_and(|wanted| name.words.has_at_word(wanted))
             }

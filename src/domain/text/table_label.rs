@@ -1,18 +1,15 @@
 //! Tables as clients write them: as text or as a number.
 
 use super::Table;
-use crate::domain::validation;
+use crate::domain::{openapi_schema::described, validation};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
-use std::{borrow::Cow, fmt};
+use std::fmt;
 use utoipa::{
-    Number, PartialSchema, ToSchema,
-    openapi::{
-        RefOr,
-        schema::{AnyOfBuilder, ObjectBuilder, Ref, Schema, Type},
-    },
+    Number, ToSchema,
+    openapi::schema::{AnyOfBuilder, ObjectBuilder, Ref, Type},
 };
 
 /// Larger integers are not exact in every JSON implementation (RFC 8259, 6).
@@ -30,24 +27,12 @@ impl<'de> Deserialize<'de> for TableLabel {
 
 validation::via_serde!(TableLabel, validation::TEXT_OR_NUMBER);
 
-impl PartialSchema for TableLabel {
-    fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(Number::UInt(0)));
-        let number = number.maximum(usize::try_from(MAX_NUMBER).ok());
-        let either = AnyOfBuilder::new().item(Ref::from_schema_name(Table::name())).item(number);
-        either.description(Some("A table as text or as a number: 4 is the same as \"4\".")).into()
-    }
-}
-
-impl ToSchema for TableLabel {
-    fn name() -> Cow<'static, str> {
-        "TableLabel".into()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((Table::name().into(), Table::schema()));
-    }
-}
+described!(TableLabel: {
+    let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(Number::UInt(0)));
+    let number = number.maximum(usize::try_from(MAX_NUMBER).ok());
+    let either = AnyOfBuilder::new().item(Ref::from_schema_name(Table::name())).item(number);
+    either.description(Some("A table as text or as a number: 4 is the same as \"4\".")).into()
+});
 
 struct TextOrNumber;
 

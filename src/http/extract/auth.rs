@@ -40,7 +40,7 @@ pub fn known(request: &HttpRequest) -> Option<Caller> {
 /// Returns the account of a token that may have expired: enough to count the request by account, and for nothing else.
 pub fn formerly_known(request: &HttpRequest) -> Option<Caller> {
     let (app, token) = presented(request)?;
-    app.accounts.former_caller(token)
+    app.accounts.tokens.verify_signature(token)
 }
 
 /// Returns the request's token, which may be invalid.

@@ -4,7 +4,7 @@ use super::{accounts, orders, recipes, sessions, users};
 use crate::{
     domain::{
         proptests::{nearly_one_of, within},
-        recipe_draft::{RecipeDraft, RecipeReplacement},
+        recipe_draft::RecipeDraft,
         validation::FieldErrors,
     },
     http::{
@@ -146,7 +146,6 @@ fn as_each_type(body: &[u8]) -> Vec<Result<(), Problem>> {
         read::<orders::CancelAll>(body),
         read::<Request>(body),
         read::<RecipeDraft>(body),
-        read::<RecipeReplacement>(body),
     ]
 }
 

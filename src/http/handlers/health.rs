@@ -1,10 +1,7 @@
 //! Liveness and readiness of this process.
 
 use crate::http::{examples, middleware::access_log::LoggedCause, server::thread_watchdog::ThreadWatchdog};
-use crate::{
-    services::health::{DatabaseState, Health, HealthReport, Missing},
-    telemetry::metrics::MetricLabel,
-};
+use crate::services::health::{DatabaseState, Health, HealthReport, Missing};
 use actix_web::{
     HttpResponse, Responder,
     web::{self, Data, ServiceConfig},
@@ -58,7 +55,7 @@ struct MissingView {
 
 impl From<Missing> for MissingView {
     fn from(Missing { part, reason, works, fails }: Missing) -> Self {
-        Self { fails, part: part.label(), reason: reason.map(|reason| reason.to_string()), works }
+        Self { fails, part, reason: reason.map(|reason| reason.to_string()), works }
     }
 }
 

@@ -77,11 +77,7 @@ pub async fn list(
     let list = if working_order { 'w' } else { 'n' };
     let page = query.page(list, query.params.limit, query.params.cursor.as_deref())?;
     let after = page.after.map(|(at, id)| OrderPageKey { at, id: OrderId(id) });
-    let OrderPage { mut orders, searched } = if working_order {
-        app.bar.waiting(filter, after, page.limit()).await?
-    } else {
-        app.bar.newest(filter, after, page.limit()).await?
-    };
+    let OrderPage { mut orders, searched } = app.bar.page(filter, working_order, after, page.limit()).await?;
     let key = |order: &Order| {
         (if working_order { order.placed.due_at } else { order.placed.placed_at }, order.placed.id.0)
     };

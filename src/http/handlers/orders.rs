@@ -26,9 +26,9 @@ use crate::{
     services::{
         accounts::Caller,
         orders::{
-            board::{TransitionError, WaitOutcome},
-            intake::{PlacedOrder, Placement, Request, UnstoredOrder},
-            status::{OrderStatus, status, wait_until_stored},
+            board::TransitionError,
+            intake::{PlacedOrder, Placement, Request},
+            status::{OrderStatus, WaitOutcome, status, wait_until_stored},
         },
     },
 };
@@ -59,10 +59,10 @@ pub async fn place(
 ) -> Answer {
     let key = idempotency::key(&request)?;
     let mut wait = prefer::wait(&request);
-    let placement = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
-    let PlacedOrder { taken, order, is_replayed } = placement;
+    let placed = app.intake.place(caller, client_address(&request), order, key.as_ref()).await?;
+    let PlacedOrder { placement, order, is_replayed } = placed;
     let id = order.id;
-    let stored = match (taken, wait) {
+    let stored = match (placement, wait) {
         (Placement::Stored(Some(at)), _) => Some(Order::recorded(NewOrder::clone(&order), at)),
         // Only to show it as it stands: not worth a long wait.
         (Placement::Stored(None), _) => {
@@ -71,7 +71,7 @@ pub async fn place(
         (Placement::Queued, Some(_)) => until_stored(&app, caller, id, &mut wait).await,
         (Placement::Queued, None) => None,
     };
-    let mut response = match (taken, &stored) {
+    let mut response = match (placement, &stored) {
         (Placement::Queued, None) => HttpResponse::Accepted(),
         _ => HttpResponse::Created(),
     };
@@ -131,12 +131,8 @@ pub async fn show(
             let view = OrderStatusView::Whole(OrderView::from(*order));
             return Ok(prefer::applied(preconditions::show(&request, stamp, &view), wait));
         }
-        OrderStatus::Queued(UnstoredOrder::Whole(order)) => {
-            OrderStatusView::Whole(OrderView::from(order.as_ref().clone()))
-        }
-        OrderStatus::Queued(UnstoredOrder::Elsewhere | UnstoredOrder::Gone) => {
-            OrderStatusView::Unstored(UnstoredView::queued(id))
-        }
+        OrderStatus::Queued(Some(order)) => OrderStatusView::Whole(OrderView::from(order.as_ref().clone())),
+        OrderStatus::Queued(None) => OrderStatusView::Unstored(UnstoredView::queued(id)),
         OrderStatus::DeadLetter => OrderStatusView::Unstored(UnstoredView::lost(id)),
     };
     Ok(prefer::applied(HttpResponse::Ok().json(view), wait))

@@ -121,7 +121,7 @@ pub async fn replace(
     Staff(caller): Staff,
     RequiredPrecondition(condition): RequiredPrecondition,
     id: Path<String>,
-    Json(RecipeReplacement(draft)): Json<RecipeReplacement>,
+    Json(draft): Json<RecipeDraft>,
 ) -> Answer {
     Ok(changed(&app.menu.replace(caller.id, on_menu(&app, &id)?, draft, condition).await?))
 }

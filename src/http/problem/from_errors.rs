@@ -44,7 +44,7 @@ impl From<PlaceOrderError> for Problem {
             PlaceOrderError::Refused(Refusal::InvalidValue(reason)) => Self::value_refused(&reason),
             PlaceOrderError::Refused(Refusal::Other(reason)) => Self::internal(&reason),
             PlaceOrderError::Unavailable => Self::unavailable(&error),
-            PlaceOrderError::Undecided => Self::outcome_unknown(&error),
+            PlaceOrderError::OutcomeUnknown => Self::outcome_unknown(&error),
             PlaceOrderError::Store(error) => DatabaseError::from(error).into(),
         }
     }

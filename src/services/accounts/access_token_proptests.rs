@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::new_user, *};
 use crate::domain::{
     account::Email,
     proptests::{nearly, within},
@@ -12,31 +12,22 @@ fn tokens() -> Tokens {
 }
 
 fn user(role: Role) -> User {
-    User {
-        id: UserId::new_v7(),
-        username: "Ana".try_into().unwrap(),
-        email: Email::try_from("ana@example.com").unwrap(),
-        role,
-        active: true,
-        created_at: now(),
-        version: 1,
-    }
+    new_user("Ana".try_into().unwrap(), Email::try_from("ana@example.com").unwrap(), role)
 }
 
 /// Changes one decoded part of a token: the signature no longer matches, but the rest may be well formed.
 fn rewritten(text: &str, part: usize, change: &[u8]) -> String {
-    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-    let mut parts: Vec<_> = text.split('.').map(|part| BASE64.decode(part).unwrap()).collect();
+    let mut parts: Vec<_> =
+        text.split('.').map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()).collect();
     let at = part % parts.len();
     let end = parts[at].len().min(change.len());
     parts[at].splice(..end, change.iter().copied());
-    parts.iter().map(|part| BASE64.encode(part)).collect::<Vec<_>>().join(".")
+    parts.iter().map(|part| BASE64_URL_SAFE_NO_PAD.encode(part)).collect::<Vec<_>>().join(".")
 }
 
 /// Signs a valid payload under this header, as another issuer with the same secret would.
 fn signed_under(header: &str, token: &str) -> String {
-    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-    let message = format!("{}.{}", BASE64.encode(header), token.split('.').nth(1).unwrap());
+    let message = format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(header), token.split('.').nth(1).unwrap());
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, ALGORITHM).unwrap();
     format!("{message}.{signature}")

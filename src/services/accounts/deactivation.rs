@@ -34,12 +34,6 @@ const MAX_ACCOUNTS: i64 = 1000;
 /// Accounts whose orders are cancelled in one pass; the others follow in the next.
 const MAX_CANCELLED_ACCOUNTS: usize = 100;
 
-/// Cancels the pending orders of an account and returns their number. Part of the transaction that
-/// deactivates it.
-pub(super) async fn cancel_pending(conn: &mut Conn, by: UserId, account: UserId) -> store::Result<usize> {
-    cancel(conn, by, account, None).await
-}
-
 /// Counts orders that were cancelled with their account.
 pub(super) fn count(cancelled: usize) {
     let cancelled = u64::try_from(cancelled).unwrap_or_default();
@@ -50,14 +44,13 @@ pub(super) fn count(cancelled: usize) {
 pub async fn keep_cancelling(store: Store, stop: CancellationToken) {
     let mut is_failing = false;
     while stop.run_until_cancelled(sleep(jittered(SEARCH_INTERVAL))).await.is_some() {
-        match cancel_late(&store).await {
-            Err(error) if !is_failing => {
-                tracing::warn!(%error, "failed to cancel orders of inactive accounts; retrying");
-                is_failing = true;
-            }
-            Err(_) => {}
-            Ok(()) => is_failing = false,
+        let outcome = cancel_late(&store).await;
+        if let Err(error) = &outcome
+            && !is_failing
+        {
+            tracing::warn!(%error, "failed to cancel orders of inactive accounts; retrying");
         }
+        is_failing = outcome.is_err();
     }
 }
 
@@ -101,7 +94,9 @@ async fn cancel_untouched(conn: &mut Conn, account: UserId, since: Timestamp) ->
     cancel(conn, by, account, Some(since)).await
 }
 
-async fn cancel(
+/// Cancels the pending orders of an account, or only those untouched since it was deactivated, and returns their
+/// number. Part of a transaction.
+pub(super) async fn cancel(
     conn: &mut Conn,
     actor_id: UserId,
     customer_id: UserId,

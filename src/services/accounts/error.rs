@@ -51,13 +51,11 @@ pub enum AccountError {
     EmailTaken,
     #[error("no such account")]
     Unknown,
-    /// The last active admin can't be demoted or deactivated.
     #[error("the last active admin must stay one")]
     LastAdmin,
     /// The precondition does not hold; contains the current version.
     #[error("the account has changed")]
     Outdated(EntityVersion),
-    /// Another account was registered under the key.
     #[error("another account was made under this key")]
     KeyReused,
     #[error(transparent)]

@@ -1,11 +1,12 @@
 //! Threads that hash passwords, few and with a low priority, and the bounded queue of work for them.
 
+use crate::util::lock;
 use std::{
     io,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -20,6 +21,8 @@ use tokio::{
 const QUEUE_CAPACITY: usize = 30;
 /// Maximum wait of a request: threads with a low priority may not get to run for long.
 const HASHING_TIMEOUT: Duration = Duration::from_secs(10);
+/// From this bcrypt cost on (about 15 ms per hash) hashing gets the lowest priority.
+const MIN_LOW_PRIORITY_COST: u32 = 8;
 /// Cores share more than the scheduler knows: hashing on all that are idle slows down the busy ones too.
 const CORES_PER_THREAD: usize = 4;
 
@@ -32,16 +35,18 @@ pub enum HashingError {
     NoThreads(#[from] io::Error),
 }
 
-/// A bounded queue: a storm of logins fills it and gets [`HashingError::Busy`]. Cheap to clone; the threads
-/// end with the last clone.
+/// Hashes and verifies passwords with bcrypt, on threads of its own. Its queue is bounded: a storm of logins fills
+/// it and gets [`HashingError::Busy`]. Cheap to clone; the threads end with the last clone.
 #[derive(Clone)]
-pub struct HashingPool {
+pub struct PasswordHasher {
+    cost: u32,
     permits: Arc<Semaphore>,
     works: SyncSender<Work>,
 }
 
 /// A reserved place in the queue, for one piece of work after another.
-pub struct PoolSlot {
+pub struct HashingSlot {
+    pub(super) cost: u32,
     permit: Arc<OwnedSemaphorePermit>,
     works: SyncSender<Work>,
 }
@@ -50,9 +55,19 @@ pub struct PoolSlot {
 type Work = Box<dyn FnOnce() -> Completion + Send>;
 type Completion = Box<dyn FnOnce() + Send>;
 
-impl HashingPool {
-    /// Starts the threads, with the lowest priority if `give_way`.
-    pub fn start(give_way: bool) -> Result<Self, HashingError> {
+impl PasswordHasher {
+    /// Hashes at this bcrypt cost (4 to 31). Fails if the threads can't be started.
+    pub fn start(cost: u32) -> Result<Self, HashingError> {
+        Self::with_threads(cost, cost >= MIN_LOW_PRIORITY_COST)
+    }
+
+    /// Does the same in a process that has nothing else to do, with normal priority.
+    pub fn dedicated(cost: u32) -> Result<Self, HashingError> {
+        Self::with_threads(cost, false)
+    }
+
+    /// Starts the threads, with the lowest priority if they `give_way`.
+    fn with_threads(cost: u32, give_way: bool) -> Result<Self, HashingError> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let threads = cores.div_ceil(CORES_PER_THREAD);
         let permits = QUEUE_CAPACITY + threads;
@@ -71,24 +86,24 @@ impl HashingPool {
             })?;
             spawn("passwords", move || relay(&queue, &to_hash, &outcomes))?;
         }
-        Ok(Self { permits: Arc::new(Semaphore::new(permits)), works })
+        Ok(Self { cost, permits: Arc::new(Semaphore::new(permits)), works })
     }
 
     /// Reserves a place. Do so before using the database, to keep a storm of logins away from it.
-    pub fn slot(&self) -> Result<PoolSlot, HashingError> {
+    pub fn slot(&self) -> Result<HashingSlot, HashingError> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| HashingError::Busy)?;
-        Ok(PoolSlot { permit: Arc::new(permit), works: self.works.clone() })
+        Ok(HashingSlot { cost: self.cost, permit: Arc::new(permit), works: self.works.clone() })
     }
 }
 
-impl PoolSlot {
+impl HashingSlot {
     /// Runs slow work when its turn comes.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashingError> {
         let (sender, done) = oneshot::channel();
-        // Abandoned work still holds its place until it is queue out of the queue.
+        // Abandoned work still holds its place until it leaves the queue.
         let permit = Arc::clone(&self.permit);
         let work: Work = Box::new(move || {
             // The client has disconnected.
@@ -122,7 +137,7 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
 /// them.
 fn relay(works: &Mutex<Receiver<Work>>, to_hash: &SyncSender<Work>, outcomes: &Receiver<Completion>) {
     loop {
-        let next = works.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(works).recv();
         let Ok(work) = next else { return };
         if to_hash.send(work).is_err() {
             return;

@@ -82,7 +82,7 @@ pub struct LoginThrottle {
 type Name = [u8; 32];
 
 /// The account that a client claims to be, before its password is verified.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct ClaimedAccount {
     /// Identifies the account and address together, even if the account does not exist.
     pub name: u128,
@@ -117,7 +117,6 @@ impl LoginThrottle {
         Some(LoginAttempt { own, shared: Some((account, address)) })
     }
 
-    /// Names an attempt within a session.
     pub fn within(&self, session: SessionId) -> Option<LoginAttempt> {
         let own = mac(&self.key?, [b"session".as_slice(), session.0.as_bytes()]);
         Some(LoginAttempt { own, shared: None })

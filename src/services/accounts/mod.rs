@@ -16,9 +16,9 @@ pub use crate::domain::filters::UserFilter;
 pub use access_token::{Token, Tokens};
 pub use deactivation::keep_cancelling;
 pub use error::{AccountError, LoginError};
-pub use hashing_pool::HashingError;
+pub use hashing_pool::{HashingError, HashingSlot, PasswordHasher};
 pub use login_throttle::{ClaimedAccount, LoginThrottle};
-pub use passwords::{HashingSlot, PasswordHasher, Verdict, is_guessable, personal};
+pub use passwords::{Verdict, is_guessable, personal};
 pub use refresh_token::RefreshToken;
 pub use registration::new_user;
 pub use revocations::Revocations;
@@ -53,36 +53,20 @@ pub struct Caller {
 }
 
 pub struct Accounts {
-    store: Store,
-    passwords: PasswordHasher,
-    tokens: Tokens,
-    revocations: Revocations,
-    throttle: LoginThrottle,
-    session_life: TimeDelta,
+    pub store: Store,
+    pub passwords: PasswordHasher,
+    pub tokens: Tokens,
+    pub revocations: Revocations,
+    pub throttle: LoginThrottle,
+    /// Time after which an unused session ends.
+    pub session_life: TimeDelta,
 }
 
 impl Accounts {
-    /// Takes the time after which unused sessions end.
-    pub fn new(
-        store: Store,
-        passwords: PasswordHasher,
-        tokens: Tokens,
-        revocations: Revocations,
-        throttle: LoginThrottle,
-        session_life: TimeDelta,
-    ) -> Self {
-        Self { store, passwords, tokens, revocations, throttle, session_life }
-    }
-
     /// Returns the caller with this access token. Does not use the database.
     pub fn caller(&self, token: &str) -> Result<Caller, LoginError> {
         let holder = self.tokens.verify(token).ok_or(LoginError::NotSignedIn)?;
         self.revocations.now(holder).ok_or(LoginError::NotSignedIn)
-    }
-
-    /// Returns the caller of a token that may have expired or been revoked, and authorizes nothing.
-    pub fn former_caller(&self, token: &str) -> Option<Caller> {
-        self.tokens.verify_signature(token)
     }
 
     pub async fn find(&self, id: UserId) -> Result<User, AccountError> {
@@ -160,7 +144,7 @@ impl Accounts {
                 let mut cancelled = 0;
                 if active == Some(false) {
                     sessions::end_all(conn, id, None, now()).await?;
-                    cancelled = deactivation::cancel_pending(conn, by, id).await?;
+                    cancelled = deactivation::cancel(conn, by, id, None).await?;
                 }
                 audit::record_access(conn, by, &before, &after).await?;
                 Ok((after, cancelled))

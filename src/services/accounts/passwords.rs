@@ -2,7 +2,7 @@
 
 use super::{
     AccountError,
-    hashing_pool::{HashingError, HashingPool, PoolSlot},
+    hashing_pool::{HashingError, HashingSlot},
 };
 use crate::domain::account::{Password, User};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,22 +10,6 @@ use std::hint::black_box;
 
 /// Passwords that are guessed sooner are rejected: common ones and obvious variations.
 const MIN_GUESSES: u64 = 100_000;
-
-/// From this bcrypt cost on (about 15 ms per hash) hashing gets the lowest priority.
-const MIN_LOW_PRIORITY_COST: u32 = 8;
-
-/// Hashes and verifies passwords with bcrypt, on threads of its own. Cheap to clone.
-#[derive(Clone)]
-pub struct PasswordHasher {
-    cost: u32,
-    pool: HashingPool,
-}
-
-/// A reserved place in the queue for hashing.
-pub struct HashingSlot {
-    cost: u32,
-    slot: PoolSlot,
-}
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -36,27 +20,10 @@ pub enum Verdict {
     Right(Option<String>),
 }
 
-impl PasswordHasher {
-    /// Hashes at this bcrypt cost (4 to 31). Fails if the threads can't be started.
-    pub fn start(cost: u32) -> Result<Self, HashingError> {
-        Ok(Self { cost, pool: HashingPool::start(cost >= MIN_LOW_PRIORITY_COST)? })
-    }
-
-    /// Does the same in a process that has nothing else to do, with normal priority.
-    pub fn dedicated(cost: u32) -> Result<Self, HashingError> {
-        Ok(Self { cost, pool: HashingPool::start(false)? })
-    }
-
-    /// Reserves a place in the queue.
-    pub fn slot(&self) -> Result<HashingSlot, HashingError> {
-        Ok(HashingSlot { cost: self.cost, slot: self.pool.slot()? })
-    }
-}
-
 impl HashingSlot {
     pub async fn hash(&self, password: &Password) -> Result<String, HashingError> {
         let (cost, password) = (self.cost, password.clone());
-        self.slot.run(move || hash(&password, cost)).await?
+        self.run(move || hash(&password, cost)).await?
     }
 
     /// Hashes a new password, unless it is easy to guess: a common one, or a variation of a word in
@@ -68,14 +35,13 @@ impl HashingSlot {
     ) -> Result<String, AccountError> {
         let (cost, password) = (self.cost, password.clone());
         // Rating a long password takes longer than a request may block others.
-        self.slot
-            .run(move || {
-                if is_guessable(&password, &personal) {
-                    return Err(AccountError::Guessable);
-                }
-                Ok(hash(&password, cost)?)
-            })
-            .await?
+        self.run(move || {
+            if is_guessable(&password, &personal) {
+                return Err(AccountError::Guessable);
+            }
+            Ok(hash(&password, cost)?)
+        })
+        .await?
     }
 
     /// Verifies a password. A mismatch takes the same time whatever the cost of the hash, and without one.
@@ -85,7 +51,7 @@ impl HashingSlot {
         known: Option<&str>,
     ) -> Result<Verdict, HashingError> {
         let (cost, password, known) = (self.cost, password.clone(), known.map(str::to_owned));
-        self.slot.run(move || verify(&password, known.as_deref(), cost)).await
+        self.run(move || verify(&password, known.as_deref(), cost)).await
     }
 }
 

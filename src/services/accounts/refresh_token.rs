@@ -30,7 +30,6 @@ pub enum Presented {
 }
 
 impl RefreshToken {
-    /// Generates the first token of a session.
     pub fn first(session: SessionId) -> Self {
         Self { session, secret: random() }
     }
@@ -54,7 +53,6 @@ impl RefreshToken {
         Sha256::digest(self.secret).to_vec()
     }
 
-    /// Compares the token with its session.
     pub fn compare(&self, session: &Session, now: Timestamp) -> Presented {
         let hash = self.hash();
         if session.token_hash == hash {

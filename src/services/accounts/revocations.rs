@@ -66,19 +66,17 @@ impl Revocations {
 
     /// Refreshes until `stop`. While the database is unavailable, the known changes continue to apply.
     pub async fn keep_fresh(self, stop: CancellationToken) {
-        let mut failing = false;
+        let mut is_failing = false;
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
-            match self.refresh().await {
-                Err(error) if !failing => {
+            let outcome = self.refresh().await;
+            match &outcome {
+                Err(error) if !is_failing => {
                     tracing::warn!(%error, "failed to load changed roles and ended sessions; known ones still apply");
-                    failing = true;
                 }
-                Ok(()) if failing => {
-                    tracing::info!("changed roles and ended sessions are read again");
-                    failing = false;
-                }
+                Ok(()) if is_failing => tracing::info!("changed roles and ended sessions are read again"),
                 Ok(()) | Err(_) => {}
             }
+            is_failing = outcome.is_err();
         }
     }
 

@@ -58,7 +58,7 @@ impl Accounts {
     /// not its owner.
     pub async fn refresh(&self, token: RefreshToken) -> Result<IssuedTokens, LoginError> {
         let at = now();
-        let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime());
+        let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime);
         let id = token.session;
         let refreshed = self.store.transaction(async move |conn| {
             let session = sessions::lock(conn, id).await?;
@@ -104,7 +104,6 @@ impl Accounts {
         Ok(())
     }
 
-    /// Makes a session and its first refresh token.
     pub(super) fn new_session(&self, user_id: UserId) -> (Session, RefreshToken) {
         let (id, at) = (SessionId::new_v7(), now());
         let token = RefreshToken::first(id);
@@ -117,7 +116,7 @@ impl Accounts {
             created_at: at,
             rotated_at: at,
             expires_at: at + self.session_life,
-            tokens_until: at + self.tokens.lifetime(),
+            tokens_until: at + self.tokens.lifetime,
             ended_at: None,
         };
         (session, token)

@@ -1,24 +1,27 @@
 //! The status of an order, put together from the database, the orders accepted by this process, and the dead letters.
 
 use super::{
-    board::{Board, WaitOutcome},
-    intake::{Intake, UnstoredOrder},
+    board::{Board, may_see},
+    intake::Intake,
 };
 use crate::{
-    domain::{ids::OrderId, order::Order},
+    domain::{
+        ids::OrderId,
+        order::{NewOrder, Order},
+    },
     services::{DatabaseError, accounts::Caller},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub enum OrderStatus {
     Stored(Box<Order>),
-    /// Accepted, and on its way to the database.
-    Queued(UnstoredOrder),
+    /// Accepted, and on its way to the database; `None` if another process accepted it.
+    Queued(Option<Arc<NewOrder>>),
     DeadLetter,
 }
 
-/// Errors of finding an order.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     /// It does not exist, or the caller may not see it.
@@ -31,7 +34,6 @@ pub enum StatusError {
     Database(#[from] DatabaseError),
 }
 
-/// Finds an order that the caller may see.
 pub async fn status(
     board: &Board,
     intake: &Intake,
@@ -43,19 +45,28 @@ pub async fn status(
         return Ok(OrderStatus::Stored(Box::new(order)));
     }
     let customer = (!caller.role.is_staff()).then_some(caller.id);
-    let queued = intake.queued(id, customer).ok_or(StatusError::Unknown)?;
-    if board.is_lost(id).await? {
+    let unstored = intake.unstored(id, customer).ok_or(StatusError::Unknown)?;
+    if board.is_dead_letter(id).await? {
         return Ok(OrderStatus::DeadLetter);
     }
-    if !matches!(queued, UnstoredOrder::Gone) {
-        return Ok(OrderStatus::Queued(queued));
+    if !unstored.is_gone {
+        return Ok(OrderStatus::Queued(unstored.order));
     }
     // Once more: it may have been stored between the two queries.
     let order = board.find(caller, id).await?.ok_or(StatusError::NoLongerStored)?;
     Ok(OrderStatus::Stored(Box::new(order)))
 }
 
-/// Waits until an order is stored. Ends early when the process stops: accepted is accepted, and the client learns that in time.
+#[derive(Debug)]
+pub enum WaitOutcome {
+    Stored(Box<Order>),
+    TimedOut,
+    /// Too many clients are waiting.
+    Declined,
+}
+
+/// Waits until an order is stored that the caller may see. Ends early when the process stops: accepted is accepted, and the client
+/// learns that in time.
 pub async fn wait_until_stored(
     board: &Board,
     intake: &Intake,
@@ -63,9 +74,12 @@ pub async fn wait_until_stored(
     (caller, id): (Caller, OrderId),
     wait: Duration,
 ) -> WaitOutcome {
-    let waited = stopping.run_until_cancelled(board.until_stored(caller, id, wait)).await;
-    if let Some(WaitOutcome::Stored(_)) = waited {
-        intake.note_stored(id);
+    let Some(stored) = board.waiters.register(id) else { return WaitOutcome::Declined };
+    match stopping.run_until_cancelled(timeout(wait, stored)).await {
+        Some(Ok(Ok(order))) if may_see(caller, &order) => {
+            intake.note_stored(id);
+            WaitOutcome::Stored(Box::new(order))
+        }
+        _ => WaitOutcome::TimedOut,
     }
-    waited.unwrap_or(WaitOutcome::TimedOut)
 }

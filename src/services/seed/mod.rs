@@ -19,7 +19,7 @@ use crate::{
 };
 use secrecy::SecretString;
 use serde_json::json;
-use std::{fmt, fs, path::Path};
+use std::{fs, path::Path};
 
 const MENU: &str = include_str!("menu.json");
 
@@ -45,21 +45,6 @@ pub struct NewAccounts {
     users: Vec<User>,
     password: Password,
     cost: u32,
-}
-
-pub struct SeedReport {
-    recipes: (usize, usize),
-    accounts: (usize, usize),
-}
-
-impl fmt::Display for SeedReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { recipes: (new_recipes, recipes), accounts: (new_accounts, accounts) } = self;
-        write!(
-            f,
-            "menu: {new_recipes} of {recipes} recipes were new; accounts: {new_accounts} of {accounts} were new"
-        )
-    }
 }
 
 pub fn house_menu() -> Result<Vec<RecipeSpec>, String> {
@@ -99,18 +84,17 @@ pub fn admin(email: Email, password: Password) -> Result<NewAccounts, AccountErr
     Ok(NewAccounts { users, password, cost: COST })
 }
 
-/// Returns whether this address belongs to an active admin.
 pub async fn is_admin(store: &Store, email: Email) -> Result<bool, AccountError> {
     let found = store.read(async move |conn| users::by_email(conn, &email).await).await?;
     Ok(found.is_some_and(|(user, _)| user.active && user.role == Role::Admin))
 }
 
-/// Adds missing data and leaves existing data alone.
+/// Adds missing data and leaves existing data alone. Returns a report for people.
 pub async fn fill(
     store: &Store,
     menu: Vec<RecipeSpec>,
     accounts: NewAccounts,
-) -> Result<SeedReport, AccountError> {
+) -> Result<String, AccountError> {
     let recipes = menu.len();
     let new_recipes = Menu::load(store.clone()).await?.add_missing(menu).await?;
     let NewAccounts { users, password, cost } = accounts;
@@ -131,7 +115,7 @@ pub async fn fill(
             Ok(new)
         })
         .await?;
-    Ok(SeedReport { recipes: (new_recipes, recipes), accounts: (new, all) })
+    Ok(format!("menu: {new_recipes} of {recipes} recipes were new; accounts: {new} of {all} were new"))
 }
 
 #[cfg(test)]
@@ -147,11 +131,7 @@ mod tests {
 
     #[test]
     fn a_wrong_entry_is_named_with_its_field() {
-        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1).replacen(
-            "\"build\":\"sour\"",
-            "\"build\":\"soup\"",
-            1,
-        );
+        let text = MENU.replacen("\"build\": \"sour\"", "\"build\": \"soup\"", 1);
         let problem = menu_file::parse(&text).unwrap_err();
         assert!(problem.starts_with("recipes[") && problem.contains("].build ("), "{problem}");
     }

@@ -10,7 +10,7 @@ use std::{
     fs::{self, File, Metadata, Permissions},
     io::{self, ErrorKind, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 /// The owner may read and write, nobody else.
@@ -25,37 +25,10 @@ const MAX_SECRET_BYTES: u64 = 4096;
 /// Attempts to open a file that another process creates and removes at the same time.
 const MAX_ATTEMPTS: usize = 3;
 
-#[derive(Debug, thiserror::Error)]
-pub enum SecretFileError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// Others could replace or remove the file.
-    #[error(
-        "its folder can be written to by others: run chmod go-w {}, use another folder, or set JWT_SECRET",
-        .0.display()
-    )]
-    SharedFolder(PathBuf),
-    /// The folder's owner could replace the file.
-    #[error("its folder {} belongs to another user: use another folder, or set JWT_SECRET", .0.display())]
-    ForeignFolder(PathBuf),
-    /// Another user may know the secret.
-    #[error("it belongs to another user: remove it, or set JWT_SECRET")]
-    NotOurs,
-    /// Another user may have written the secret.
-    #[error("others can write to it and may know it: remove it, then a new one is created")]
-    WritableByOthers,
-    /// Another user may have read the secret, or put another file of this user in its place.
-    #[error("others can read it, in a folder that all share: remove it, then a new one is created")]
-    ReadableByOthers,
-    /// It is a link, a folder, a pipe or a device.
-    #[error("it must be a regular file, not a link")]
-    NotRegular,
-    #[error("it is removed whenever it is created")]
-    Vanishing,
-}
+const NOT_REGULAR: &str = "it must be a regular file, not a link";
 
 /// Returns the secret in this file, which is created if it is missing. Processes that create it at the same time all get the same.
-pub fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
+pub fn read_or_create(path: &Path) -> io::Result<SecretString> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_shared = is_shared(folder)?;
     for _ in 0..MAX_ATTEMPTS {
@@ -67,31 +40,37 @@ pub fn read_or_create(path: &Path) -> Result<SecretString, SecretFileError> {
             Ok(file) => return read(File::from(file), is_shared),
             Err(Errno::NOENT) => create(path, folder)?,
             // The error for a symbolic link, which has another name on some systems.
-            Err(Errno::LOOP | Errno::MLINK) => return Err(SecretFileError::NotRegular),
-            Err(error) => return Err(SecretFileError::Io(error.into())),
+            Err(Errno::LOOP | Errno::MLINK) => return Err(io::Error::other(NOT_REGULAR)),
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(SecretFileError::Vanishing)
+    Err(io::Error::other("it is removed whenever it is created"))
 }
 
 /// Returns whether others can create files in this folder, such as `/tmp`. With the sticky bit that is safe: they can't replace our
 /// file, and a file of theirs has another owner. Without the sticky bit they could remove our file, which is an error.
-fn is_shared(folder: &Path) -> Result<bool, SecretFileError> {
+fn is_shared(folder: &Path) -> io::Result<bool> {
     let found = fs::metadata(folder)?;
     // The folder's owner can rename every file in it.
     if ![geteuid().as_raw(), ROOT_UID].contains(&found.uid()) {
-        return Err(SecretFileError::ForeignFolder(folder.to_owned()));
+        return Err(io::Error::other(format!(
+            "its folder {} belongs to another user: use another folder, or set JWT_SECRET",
+            folder.display()
+        )));
     }
     let mode = found.mode();
     match (mode & WRITABLE_BY_OTHERS != 0, mode & STICKY != 0) {
         (false, _) => Ok(false),
         (true, true) => Ok(true),
-        (true, false) => Err(SecretFileError::SharedFolder(folder.to_owned())),
+        (true, false) => Err(io::Error::other(format!(
+            "its folder can be written to by others: run chmod go-w {}, use another folder, or set JWT_SECRET",
+            folder.display()
+        ))),
     }
 }
 
 // The checks are on the opened file: its name may belong to another file a moment later.
-fn read(file: File, in_shared_folder: bool) -> Result<SecretString, SecretFileError> {
+fn read(file: File, in_shared_folder: bool) -> io::Result<SecretString> {
     check(&file.metadata()?, in_shared_folder)?;
     if file.metadata()?.mode() & 0o077 != 0 {
         tracing::warn!("others could read the secret that signs tokens; now only its owner can");
@@ -102,25 +81,31 @@ fn read(file: File, in_shared_folder: bool) -> Result<SecretString, SecretFileEr
     Ok(text.trim().to_owned().into())
 }
 
-fn check(found: &Metadata, in_shared_folder: bool) -> Result<(), SecretFileError> {
+fn check(found: &Metadata, in_shared_folder: bool) -> io::Result<()> {
     if !found.is_file() {
-        return Err(SecretFileError::NotRegular);
+        return Err(io::Error::other(NOT_REGULAR));
     }
     if found.uid() != geteuid().as_raw() {
-        return Err(SecretFileError::NotOurs);
+        // The other user may know the secret.
+        return Err(io::Error::other("it belongs to another user: remove it, or set JWT_SECRET"));
     }
     if found.mode() & WRITABLE_BY_OTHERS != 0 {
-        return Err(SecretFileError::WritableByOthers);
+        return Err(io::Error::other(
+            "others can write to it and may know it: remove it, then a new one is created",
+        ));
     }
     if in_shared_folder && found.mode() & READABLE_BY_OTHERS != 0 {
-        return Err(SecretFileError::ReadableByOthers);
+        // They may have read it, or put another file of this user in its place.
+        return Err(io::Error::other(
+            "others can read it, in a folder that all share: remove it, then a new one is created",
+        ));
     }
     Ok(())
 }
 
 /// Writes the file under a random name, and then renames it unless it exists by then: readers see all of it or nothing, and of two
 /// processes at the same time the first one wins.
-fn create(path: &Path, folder: &Path) -> Result<(), SecretFileError> {
+fn create(path: &Path, folder: &Path) -> io::Result<()> {
     let mut new = tempfile::Builder::new()
         .prefix(".secret-")
         .suffix(".new")
@@ -130,9 +115,9 @@ fn create(path: &Path, folder: &Path) -> Result<(), SecretFileError> {
     new.as_file().sync_all()?;
     match new.persist_noclobber(path) {
         // The name must survive a power cut as well: tokens are worthless once the secret that signed them is lost.
-        Ok(_) => Ok(File::open(folder)?.sync_all()?),
+        Ok(_) => File::open(folder)?.sync_all(),
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error.error.into()),
+        Err(error) => Err(error.error),
     }
 }
 
@@ -143,6 +128,7 @@ mod tests {
     use secrecy::ExposeSecret;
     use std::{
         os::unix::fs::{chown, symlink},
+        path::PathBuf,
         thread,
     };
 

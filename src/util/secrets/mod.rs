@@ -21,10 +21,6 @@ pub fn random_text() -> String {
     format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
 }
 
-pub fn generate() -> SecretString {
-    random_text().into()
-}
-
 /// Returns the secret in the file beside this database, which is created if it is missing. The error is a sentence.
 pub fn beside(database: &Path) -> Result<SecretString, String> {
     let mut path = database.as_os_str().to_owned();

@@ -26,8 +26,6 @@ use crate::{
     telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
-use std::time::Duration;
-use tokio::time::timeout;
 use waiters::Waiters;
 
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +45,6 @@ pub enum TransitionError {
 
 transaction_error!(TransitionError);
 
-#[derive(Debug)]
-pub enum WaitOutcome {
-    Stored(Box<Order>),
-    TimedOut,
-    /// Too many clients are waiting.
-    Declined,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum CustomerError {
     #[error("no such customer")]
@@ -67,7 +57,7 @@ transaction_error!(CustomerError);
 
 pub struct Board {
     store: Store,
-    waiters: Waiters,
+    pub(super) waiters: Waiters,
 }
 
 impl Board {
@@ -75,45 +65,30 @@ impl Board {
         Self { waiters: Waiters::new(store.clone()), store }
     }
 
-    /// Waits until an order is stored that the caller may see.
-    pub async fn until_stored(&self, caller: Caller, id: OrderId, within: Duration) -> WaitOutcome {
-        let Some(stored) = self.waiters.register(id) else { return WaitOutcome::Declined };
-        match timeout(within, stored).await {
-            Ok(Ok(order)) if may_see(caller, &order) => WaitOutcome::Stored(Box::new(order)),
-            _ => WaitOutcome::TimedOut,
-        }
-    }
-
     /// Finds a stored order that the caller may see.
     pub async fn find(&self, caller: Caller, id: OrderId) -> Result<Option<Order>, DatabaseError> {
-        let order = self.store.read(async move |conn| orders::find(conn, id).await).await?;
-        Ok(order.filter(|order| may_see(caller, order)))
+        Ok(self.store.read(async move |conn| visible(conn, caller, id).await).await?)
     }
 
-    /// Returns whether an order became a dead letter.
-    pub async fn is_lost(&self, id: OrderId) -> Result<bool, DatabaseError> {
+    pub async fn is_dead_letter(&self, id: OrderId) -> Result<bool, DatabaseError> {
         Ok(self.store.read(async move |conn| dead_letters::has(conn, id).await).await?)
     }
 
-    /// Loads a page of orders, newest first, after the position `after`.
-    pub async fn newest(
+    /// Loads a page of orders after the position `after`: newest first, or the waiting ones in working order.
+    pub async fn page(
         &self,
         filter: OrderFilter,
+        is_working_order: bool,
         after: Option<OrderPageKey>,
         limit: i64,
     ) -> Result<OrderPage, DatabaseError> {
-        let read = self.store.read(async move |conn| order_lists::newest(conn, &filter, after, limit).await);
-        Ok(read.await?)
-    }
-
-    /// Loads a page of the waiting orders in working order, after the position `after`.
-    pub async fn waiting(
-        &self,
-        filter: OrderFilter,
-        after: Option<OrderPageKey>,
-        limit: i64,
-    ) -> Result<OrderPage, DatabaseError> {
-        let read = self.store.read(async move |conn| order_lists::waiting(conn, &filter, after, limit).await);
+        let read = self.store.read(async move |conn| {
+            if is_working_order {
+                order_lists::waiting(conn, &filter, after, limit).await
+            } else {
+                order_lists::newest(conn, &filter, after, limit).await
+            }
+        });
         Ok(read.await?)
     }
 
@@ -123,9 +98,9 @@ impl Board {
         caller: Caller,
         id: OrderId,
     ) -> Result<Option<Vec<HistoryEntry>>, DatabaseError> {
-        let read = self.store.read(async move |conn| match orders::find(conn, id).await? {
-            Some(order) if may_see(caller, &order) => Ok(Some(history::history(conn, id).await?)),
-            _ => Ok(None),
+        let read = self.store.read(async move |conn| match visible(conn, caller, id).await? {
+            Some(_) => Ok(Some(history::history(conn, id).await?)),
+            None => Ok(None),
         });
         Ok(read.await?)
     }
@@ -188,7 +163,8 @@ impl Board {
             .transaction(async move |conn| {
                 // Checked before the key: a stored response is not for somebody who may no longer see the
                 // order, such as a former employee.
-                if key.is_some() && !is_visible(conn, caller, id).await? {
+                // Staff see all orders, even those that are no longer stored.
+                if key.is_some() && !caller.role.is_staff() && visible(conn, caller, id).await?.is_none() {
                     return Err(TransitionError::Unknown);
                 }
                 once(conn, key, async move |conn| attempt(conn, caller, id, action, reason, condition).await)
@@ -211,12 +187,12 @@ async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order
     Ok(Some(after(order, transition)))
 }
 
-/// Staff see all orders, even those that are no longer stored.
-async fn is_visible(conn: &mut Conn, caller: Caller, id: OrderId) -> store::Result<bool> {
-    Ok(caller.role.is_staff() || orders::find(conn, id).await?.is_some_and(|order| may_see(caller, &order)))
+/// Finds an order that the caller may see.
+async fn visible(conn: &mut Conn, caller: Caller, id: OrderId) -> store::Result<Option<Order>> {
+    Ok(orders::find(conn, id).await?.filter(|order| may_see(caller, order)))
 }
 
-fn may_see(caller: Caller, order: &Order) -> bool {
+pub(super) fn may_see(caller: Caller, order: &Order) -> bool {
     caller.role.is_staff() || order.placed.customer_id == caller.id
 }
 
@@ -228,7 +204,7 @@ async fn attempt(
     reason: Option<Note>,
     condition: Precondition,
 ) -> Result<Order, TransitionError> {
-    let Some(order) = orders::find(conn, id).await?.filter(|order| may_see(caller, order)) else {
+    let Some(order) = visible(conn, caller, id).await? else {
         return Err(TransitionError::Unknown);
     };
     if !condition.allows(order.entity_version()) {
@@ -271,7 +247,6 @@ fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) ->
     }
 }
 
-/// Returns the order after the transition.
 fn after(mut order: Order, transition: order_moves::Transition) -> Order {
     order.status = transition.to;
     order.status_reason = transition.reason;

@@ -3,11 +3,14 @@
 use crate::{
     domain::{ids::OrderId, order::Order},
     store::{Store, orders},
-    util::reply_channel::{self, ReplySender},
+    util::{
+        lock,
+        reply_channel::{self, ReplySender},
+    },
 };
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{
@@ -60,7 +63,7 @@ impl Waiters {
     pub fn register(&self, id: OrderId) -> Option<oneshot::Receiver<Order>> {
         let (reply, stored) = reply_channel::channel();
         {
-            let mut waiting = self.shared.lock();
+            let mut waiting = lock(&self.shared.waiting);
             if waiting.count >= MAX_WAITERS {
                 return None;
             }
@@ -77,13 +80,9 @@ impl Waiters {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Removes waiters that went away, and returns the orders of the others. `None` ends the polling task.
     fn wanted(&self) -> Option<Vec<OrderId>> {
-        let mut waiting = self.lock();
+        let mut waiting = lock(&self.waiting);
         waiting.by_order.retain(|_, replies| {
             replies.retain(|reply| !reply.is_unwanted());
             !replies.is_empty()
@@ -100,7 +99,7 @@ impl Shared {
     fn bring(&self, orders: Vec<Order>) {
         let mut brought = Vec::new();
         {
-            let mut waiting = self.lock();
+            let mut waiting = lock(&self.waiting);
             for order in orders {
                 let replies = waiting.by_order.remove(&order.placed.id).unwrap_or_default();
                 waiting.count = waiting.count.saturating_sub(replies.len());
@@ -111,7 +110,7 @@ impl Shared {
     }
 
     fn interval(&self) -> Duration {
-        let is_recent = self.lock().latest.is_some_and(|latest| latest.elapsed() < RECENT);
+        let is_recent = lock(&self.waiting).latest.is_some_and(|latest| latest.elapsed() < RECENT);
         if is_recent { SHORT_INTERVAL } else { LONG_INTERVAL }
     }
 }
@@ -157,13 +156,13 @@ mod tests {
         assert!(waiters.register(OrderId::new_v7()).is_none());
         drop(waiting);
         let ended = async {
-            while waiters.shared.lock().polling.is_some() {
+            while lock(&waiters.shared.waiting).polling.is_some() {
                 sleep(Duration::from_millis(10)).await;
             }
         };
         timeout(Duration::from_secs(30), ended).await.unwrap();
-        assert_eq!(waiters.shared.lock().count, 0);
-        assert!(waiters.shared.lock().by_order.is_empty());
+        assert_eq!(lock(&waiters.shared.waiting).count, 0);
+        assert!(lock(&waiters.shared.waiting).by_order.is_empty());
         assert!(waiters.register(OrderId::new_v7()).is_some());
     }
 }

@@ -51,7 +51,6 @@ impl AcceptedOrder {
         self.location.load(Ordering::Relaxed) != UNKNOWN_MARK
     }
 
-    /// Returns whether it was found in the database.
     pub(super) fn is_stored(&self) -> bool {
         self.location.load(Ordering::Relaxed) == STORED_MARK
     }
@@ -61,7 +60,6 @@ impl AcceptedOrder {
         !self.is_answered.swap(true, Ordering::Relaxed)
     }
 
-    /// Counts an attempt to publish it again.
     pub(super) fn next_attempt(&self) -> u8 {
         self.attempts.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }

@@ -10,13 +10,10 @@ use crate::{
 pub enum PlaceOrderError {
     #[error("{}", .0.iter().map(FieldError::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// A recipe that is sold out.
     #[error("{0} is sold out")]
     SoldOut(Name),
-    /// Only staff place orders for others.
     #[error("only staff place orders for others")]
     NotForOthers,
-    /// Another order was placed under the key.
     #[error("another order was placed under this key")]
     Conflict,
     #[error(transparent)]
@@ -24,12 +21,11 @@ pub enum PlaceOrderError {
     /// The database rejects the order, although it is valid.
     #[error("rejected by the database: {0}")]
     Refused(Refusal),
-    /// Neither broker nor database is available.
     #[error("neither broker nor database is available")]
     Unavailable,
     /// It is unknown whether the order was recorded: neither broker nor database confirmed it in time.
     #[error("it is unknown whether the order was recorded")]
-    Undecided,
+    OutcomeUnknown,
     /// The database could not answer a question that had to be answered first.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -45,7 +41,7 @@ impl MetricLabel for PlaceOrderError {
             Self::TooManyOpen(_) => "too_many_open",
             Self::Refused(_) => "unstorable",
             Self::Unavailable | Self::Store(store::Error::Unavailable(_)) => "unavailable",
-            Self::Undecided | Self::Store(store::Error::Undecided(_)) => "undecided",
+            Self::OutcomeUnknown | Self::Store(store::Error::Undecided(_)) => "undecided",
             Self::Store(_) => "failed",
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 #[derive(Debug, Clone)]
 pub struct PlacedOrder {
-    pub taken: Placement,
+    pub placement: Placement,
     pub order: Arc<NewOrder>,
     /// Set if an earlier request under the key placed it.
     pub is_replayed: bool,
@@ -39,6 +39,15 @@ impl KeyedRequest {
         let id = order_ids.derived(sender, customer, key.as_str());
         let former_id = (sender != customer).then(|| order_ids.derived(customer, customer, key.as_str()));
         Self { id, former_id, request }
+    }
+
+    /// Returns an order placed earlier under the key, unless this request asks for another one.
+    fn if_repeated(
+        &self,
+        order: Option<&NewOrder>,
+        earlier: Arc<NewOrder>,
+    ) -> Result<Arc<NewOrder>, PlaceOrderError> {
+        if self.request.repeats(order, &earlier) { Ok(earlier) } else { Err(PlaceOrderError::Conflict) }
     }
 }
 
@@ -66,35 +75,35 @@ impl Intake {
         }
         // Every request passes the order on, in case the first one fails: under one id they are one order.
         let accepted = Arc::clone(&first.order);
-        let taken = if first.is_confirmed() {
+        let placement = if first.is_confirmed() {
             self.sink.take(accepted).await.map(Some)
         } else {
             // Another process may have accepted an order under this key, or this one before a restart.
             self.sink.take_unless_stored(accepted).await
         };
-        match taken {
+        match placement {
             Ok(None) => {
                 if is_first {
                     self.accepted.remove(&order.id);
                 }
                 self.replay(&order, keyed).await
             }
-            Ok(Some(taken)) => {
-                match taken {
+            Ok(Some(placement)) => {
+                match placement {
                     Placement::Queued => first.set_published(now()),
                     Placement::Stored(_) => first.set_stored(),
                 }
-                let is_replayed = match taken {
+                let is_replayed = match placement {
                     // It was stored before.
                     Placement::Stored(None) => true,
                     Placement::Queued | Placement::Stored(Some(_)) => is_repeat || !first.is_first_answer(),
                 };
-                Ok(PlacedOrder { taken, order: Arc::clone(&first.order), is_replayed })
+                Ok(PlacedOrder { placement, order: Arc::clone(&first.order), is_replayed })
             }
             Err(error) => {
                 // An order that may have been accepted is remembered, so that no other is accepted under its
                 // key.
-                if is_first && !matches!(error, PlaceOrderError::Undecided) {
+                if is_first && !matches!(error, PlaceOrderError::OutcomeUnknown) {
                     self.accepted.remove(&order.id);
                 }
                 Err(error)
@@ -104,12 +113,9 @@ impl Intake {
 
     /// Returns the order stored under the key, if this request repeats it.
     async fn replay(&self, order: &NewOrder, keyed: &KeyedRequest) -> Result<PlacedOrder, PlaceOrderError> {
-        match self.stored(keyed.id).await? {
-            Some(stored) if keyed.request.repeats(Some(order), &stored) => {
-                Ok(PlacedOrder { taken: Placement::Stored(None), order: stored, is_replayed: true })
-            }
-            _ => Err(PlaceOrderError::Conflict),
-        }
+        let stored = self.stored(keyed.id).await?.ok_or(PlaceOrderError::Conflict)?;
+        let order = keyed.if_repeated(Some(order), stored)?;
+        Ok(PlacedOrder { placement: Placement::Stored(None), order, is_replayed: true })
     }
 
     /// Finds the order placed earlier under the key, if this request repeats it. `order` is what it would be
@@ -123,10 +129,7 @@ impl Intake {
             Some(accepted) => Some(Arc::clone(&accepted.order)),
             None => self.stored(keyed.id).await?,
         };
-        match earlier {
-            Some(earlier) if !keyed.request.repeats(order, &earlier) => Err(PlaceOrderError::Conflict),
-            earlier => Ok(earlier),
-        }
+        earlier.map(|earlier| keyed.if_repeated(order, earlier)).transpose()
     }
 
     /// Finds such an order of an earlier release, in which keys did not depend on the sender and staff placed
@@ -138,17 +141,9 @@ impl Intake {
         order: Option<&NewOrder>,
     ) -> Result<Option<Arc<NewOrder>>, PlaceOrderError> {
         let Some(id) = keyed.former_id else { return Ok(None) };
-        match self.stored(id).await? {
-            // The same id may belong to an order of the guest or of other staff, whose keys are distinct now.
-            Some(earlier) if earlier.placed_by == sender => {
-                if keyed.request.repeats(order, &earlier) {
-                    Ok(Some(earlier))
-                } else {
-                    Err(PlaceOrderError::Conflict)
-                }
-            }
-            _ => Ok(None),
-        }
+        // The same id may belong to an order of the guest or of other staff, whose keys are distinct now.
+        let earlier = self.stored(id).await?.filter(|earlier| earlier.placed_by == sender);
+        earlier.map(|earlier| keyed.if_repeated(order, earlier)).transpose()
     }
 
     async fn stored(&self, id: OrderId) -> Result<Option<Arc<NewOrder>>, PlaceOrderError> {

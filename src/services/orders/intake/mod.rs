@@ -24,7 +24,7 @@ pub use sink::{BrokerFirst, OrderSink, Placement};
 pub use stored_orders::StoredOrders;
 
 use crate::{
-    config::{self, OrderLimits},
+    config::OrderLimits,
     domain::{
         FieldError, Timestamp,
         ids::{OrderId, UserId},
@@ -64,8 +64,7 @@ pub struct Intake {
     accepted: Cache<OrderId, Arc<AcceptedOrder>, Bytes>,
     settlement: Settlement,
     waiting: UnstoredSample,
-    open: Arc<OpenOrders>,
-    max_drinks: Option<u32>,
+    pub open: Arc<OpenOrders>,
 }
 
 /// Estimates the memory of an order.
@@ -83,14 +82,13 @@ impl Weighter<OrderId, Arc<AcceptedOrder>> for Bytes {
     }
 }
 
-/// State of an order that is not stored, as far as this process knows.
+/// An order that is not stored, as far as this process knows.
 #[derive(Debug, Clone)]
-pub enum UnstoredOrder {
-    Whole(Arc<NewOrder>),
-    /// Accepted by another process of this installation.
-    Elsewhere,
+pub struct UnstoredOrder {
+    /// `None` if another process of this installation accepted it.
+    pub order: Option<Arc<NewOrder>>,
     /// Accepted and no longer on its way: recorded and deleted since, or lost.
-    Gone,
+    pub is_gone: bool,
 }
 
 impl Intake {
@@ -104,14 +102,8 @@ impl Intake {
     ) -> Self {
         let accepted = Cache::with_weighter(ACCEPTED_CAPACITY, ACCEPTED_CAPACITY_BYTES, Bytes);
         let open = Arc::new(OpenOrders::new(settings));
-        let is_limited = settings.open_orders != config::OpenOrdersLimit::Off;
-        let max_drinks = is_limited.then_some(settings.drinks_per_order);
         let waiting = UnstoredSample::default();
-        Self { menu, sink, store, order_ids, accepted, settlement, waiting, open, max_drinks }
-    }
-
-    pub fn open_orders(&self) -> Arc<OpenOrders> {
-        Arc::clone(&self.open)
+        Self { menu, sink, store, order_ids, accepted, settlement, waiting, open }
     }
 
     /// Places an order from this address. On success it is safe at the broker or in the database.
@@ -124,9 +116,9 @@ impl Intake {
     ) -> Result<PlacedOrder, PlaceOrderError> {
         let outcome = self.take(caller, address, request, key).await;
         match &outcome {
-            Ok(PlacedOrder { taken, order, .. }) => {
-                metrics::intake().accepted.of(taken.label()).inc();
-                if *taken == Placement::Queued {
+            Ok(PlacedOrder { placement, order, .. }) => {
+                metrics::intake().accepted.of(placement.label()).inc();
+                if *placement == Placement::Queued {
                     self.waiting.accepted(order.id, order.placed_at, now);
                 }
             }
@@ -148,7 +140,7 @@ impl Intake {
         request: Request,
         key: Option<&IdempotencyKey>,
     ) -> Result<PlacedOrder, PlaceOrderError> {
-        let customer_id = self.customer(caller, request.customer_id()).await?;
+        let customer_id = self.customer(caller, request.customer_id.0).await?;
         let keyed =
             key.map(|key| KeyedRequest::new(&self.order_ids, caller.id, customer_id, key, request.clone()));
         let id = keyed.as_ref().map_or_else(|| self.order_ids.generate(customer_id), |keyed| keyed.id);
@@ -156,7 +148,7 @@ impl Intake {
         if let Some(keyed) = &keyed
             && let Some(order) = self.before_keys_of_senders(keyed, caller.id, built.as_ref().ok()).await?
         {
-            return Ok(PlacedOrder { taken: Placement::Stored(None), order, is_replayed: true });
+            return Ok(PlacedOrder { placement: Placement::Stored(None), order, is_replayed: true });
         }
         let (order, is_repeat) = match (built, &keyed) {
             (Ok(order), _) => (Arc::new(order), false),
@@ -185,7 +177,7 @@ impl Intake {
             (_, None) => {}
             (Ok(_), Some(reservation)) => reservation.accepted(),
             // It may have been accepted, so it counts for a while.
-            (Err(PlaceOrderError::Undecided), Some(reservation)) => drop(reservation),
+            (Err(PlaceOrderError::OutcomeUnknown), Some(reservation)) => drop(reservation),
             (Err(_), Some(reservation)) => reservation.released(),
         }
         outcome
@@ -193,13 +185,13 @@ impl Intake {
 
     /// Places an order that no other request stands for.
     async fn place_new(&self, order: Arc<NewOrder>) -> Result<PlacedOrder, PlaceOrderError> {
-        let taken = self.sink.take(Arc::clone(&order)).await?;
-        if taken == Placement::Queued {
+        let placement = self.sink.take(Arc::clone(&order)).await?;
+        if placement == Placement::Queued {
             let accepted = AcceptedOrder::new(Arc::clone(&order));
             accepted.set_published(now());
             self.accepted.insert(order.id, Arc::new(accepted));
         }
-        Ok(PlacedOrder { taken, order, is_replayed: false })
+        Ok(PlacedOrder { placement, order, is_replayed: false })
     }
 
     /// Records that an accepted order was seen in the database, so it was not lost.
@@ -209,20 +201,23 @@ impl Intake {
         }
     }
 
-    /// Returns the state of an order that is not stored, or `None` if it is unknown or not this customer's.
-    pub fn queued(&self, id: OrderId, customer: Option<UserId>) -> Option<UnstoredOrder> {
-        let (queued, is_gone) = match self.accepted.get(&id) {
+    /// Returns an order that is not stored, or `None` if it is unknown or not this customer's.
+    pub fn unstored(&self, id: OrderId, customer: Option<UserId>) -> Option<UnstoredOrder> {
+        match self.accepted.get(&id) {
             Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
                 // Orders that the broker lost are published again; until that is given up they are on their
                 // way.
-                (UnstoredOrder::Whole(Arc::clone(&accepted.order)), accepted.is_stored())
+                Some(UnstoredOrder {
+                    order: Some(Arc::clone(&accepted.order)),
+                    is_gone: accepted.is_stored(),
+                })
             }
             None if self.order_ids.issued(id, customer) => {
-                (UnstoredOrder::Elsewhere, self.settlement.is_settled_elsewhere(id, now()))
+                let is_gone = self.settlement.is_settled_elsewhere(id, now());
+                Some(UnstoredOrder { order: None, is_gone })
             }
-            Some(_) | None => return None,
-        };
-        Some(if is_gone { UnstoredOrder::Gone } else { queued })
+            Some(_) | None => None,
+        }
     }
 
     async fn customer(&self, caller: Caller, named: Option<UserId>) -> Result<UserId, PlaceOrderError> {
@@ -248,7 +243,7 @@ impl Intake {
     ) -> Result<NewOrder, PlaceOrderError> {
         let menu = self.menu.current();
         let (table, note) = (request.table().cloned(), request.note().cloned());
-        let is_list = request.is_list();
+        let is_list = request.items.0.is_some();
         let items = request.into_items()?;
         if !(1..=MAX_LINES).contains(&items.len()) {
             return Err(FieldError::new("items", format!("must have 1 to {MAX_LINES} lines")).into());
@@ -270,8 +265,9 @@ impl Intake {
             return Err(PlaceOrderError::Invalid(wrong));
         }
         let drinks: u32 = lines.iter().map(|line| u32::from(line.quantity.get())).sum();
-        if let Some(most) = self.max_drinks.filter(|most| drinks > *most) {
-            let problem = format!("has {drinks} drinks, and an order may have {most}");
+        let max = self.open.limits.map(|limits| limits.drinks_per_order);
+        if let Some(max) = max.filter(|max| drinks > *max) {
+            let problem = format!("has {drinks} drinks, and an order may have {max}");
             return Err(FieldError::new(if is_list { "items" } else { "quantity" }, problem).into());
         }
         let placed_at = now();

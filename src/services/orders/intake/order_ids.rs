@@ -26,7 +26,6 @@ impl OrderIds {
         Self { key: Sha256::digest(setting).into() }
     }
 
-    /// Generates an id for an order of this customer.
     pub fn generate(&self, customer: UserId) -> OrderId {
         self.marked(*Uuid::now_v7().as_bytes(), customer)
     }
@@ -53,14 +52,11 @@ impl OrderIds {
             && customer.is_none_or(|customer| self.mark(&body, Some(customer)) == [c, d])
     }
 
-    fn marked(&self, bytes: [u8; 16], customer: UserId) -> OrderId {
-        let [body @ .., _, _, _, _] = bytes;
-        let mut marked = bytes;
-        let marks = self.mark(&body, None).into_iter().chain(self.mark(&body, Some(customer)));
-        for (byte, mark) in marked.iter_mut().skip(body.len()).zip(marks) {
-            *byte = mark;
-        }
-        OrderId(Uuid::from_bytes(marked))
+    fn marked(&self, mut bytes: [u8; 16], customer: UserId) -> OrderId {
+        let [body @ .., a, b, c, d] = &mut bytes;
+        [*a, *b] = self.mark(body, None);
+        [*c, *d] = self.mark(body, Some(customer));
+        OrderId(Uuid::from_bytes(bytes))
     }
 
     fn mark(&self, body: &[u8; 12], customer: Option<UserId>) -> [u8; 2] {

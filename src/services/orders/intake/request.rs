@@ -32,7 +32,7 @@ pub struct Request {
     /// Several drinks, instead of `recipe` and `quantity`: 100 at most in all, or as many as the bar has set.
     #[schema(value_type = Option<Vec<Item>>, min_items = 1, max_items = 20)]
     #[deserr(default)]
-    items: Optional<Vec<JsonObject<Item>>>,
+    pub(super) items: Optional<Vec<JsonObject<Item>>>,
     /// The table: text, or a number.
     #[deserr(default)]
     #[schema(value_type = Option<TableLabel>)]
@@ -44,7 +44,7 @@ pub struct Request {
     /// The customer, if staff order for a guest.
     #[deserr(default)]
     #[schema(value_type = Option<UserId>)]
-    customer_id: Optional<UserId>,
+    pub(super) customer_id: Optional<UserId>,
 }
 
 /// One line of an order.
@@ -69,15 +69,7 @@ impl Item {
     pub(super) fn quantity(&self) -> Quantity {
         self.quantity.0.unwrap_or(Quantity::ONE)
     }
-}
 
-struct AskedLine<'a> {
-    recipe: &'a str,
-    quantity: Quantity,
-    note: Option<&'a Note>,
-}
-
-impl AskedLine<'_> {
     /// Returns whether this line asks for the line `earlier`; `found` is the drink that the menu now has for
     /// it. An id is the same drink whatever its name. A name may lead to another drink since, or another name
     /// to the same one.
@@ -88,11 +80,13 @@ impl AskedLine<'_> {
             Err(_) => found.is_some_and(|found| found.is_same_drink(drink)),
         };
         // Either key led to it, whatever else was on the menu then.
-        let is_called_so = Name::key_of(self.recipe) == drink.name.key()
-            || Name::loose_key_of(self.recipe)
+        let is_called_so = Name::key_of(&self.recipe) == drink.name.key()
+            || Name::loose_key_of(&self.recipe)
                 .is_some_and(|key| Some(key) == Name::loose_key_of(drink.name.as_str()));
         let is_drink = is_found || is_called_so;
-        is_drink && self.quantity == earlier.quantity && is_same_text(self.note, earlier.note.as_ref())
+        is_drink
+            && self.quantity() == earlier.quantity
+            && is_same_text(self.note.0.as_ref(), earlier.note.as_ref())
     }
 }
 
@@ -103,10 +97,6 @@ impl Request {
 
     pub(super) fn note(&self) -> Option<&Note> {
         self.note.0.as_ref()
-    }
-
-    pub(super) fn customer_id(&self) -> Option<UserId> {
-        self.customer_id.0
     }
 
     /// Returns whether this repeats an earlier request. `order` is what it would be with the current menu, if
@@ -125,21 +115,11 @@ impl Request {
     }
 
     /// Lists the lines as requested, even if they can't be ordered.
-    fn lines(&self) -> Vec<AskedLine<'_>> {
-        let single = self.recipe.0.as_deref().map(|recipe| {
-            let quantity = self.quantity.0.unwrap_or(Quantity::ONE);
-            AskedLine { recipe, quantity, note: None }
-        });
-        let several = self.items.0.iter().flatten().map(|JsonObject(item)| {
-            let note = item.note.0.as_ref();
-            AskedLine { recipe: &item.recipe, quantity: item.quantity(), note }
-        });
+    fn lines(&self) -> Vec<Item> {
+        let single = self.recipe.0.clone();
+        let single = single.map(|recipe| Item { recipe, quantity: self.quantity, note: Optional(None) });
+        let several = self.items.0.iter().flatten().map(|JsonObject(item)| item.clone());
         single.into_iter().chain(several).collect()
-    }
-
-    /// Returns whether the request uses `items`.
-    pub(super) fn is_list(&self) -> bool {
-        self.items.0.is_some()
     }
 
     /// Returns the lines, each with the path of the field that names its recipe.
@@ -177,15 +157,11 @@ impl TryFrom<&[u8]> for IdempotencyKey {
     type Error = FieldError;
 
     fn try_from(bytes: &[u8]) -> Result<Self, FieldError> {
-        match std::str::from_utf8(bytes) {
-            Ok(key)
-                if (1..=Self::MAX).contains(&key.len())
-                    && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') =>
-            {
-                Ok(Self(key.to_owned()))
-            }
-            _ => Err(FieldError::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        let is_visible = |byte: &u8| (b' '..=b'~').contains(byte);
+        if (1..=Self::MAX).contains(&bytes.len()) && bytes.iter().all(is_visible) {
+            return Ok(Self(bytes.iter().copied().map(char::from).collect()));
         }
+        Err(FieldError::new("Idempotency-Key", "must be 1 to 255 visible ASCII characters"))
     }
 }
 

@@ -6,17 +6,22 @@
 //! if every look within `quiet` found all queues empty, workers connected, and the database accepting a trial
 //! order, then everything accepted before that time is settled: stored, a dead letter, or lost.
 
-use crate::domain::{Timestamp, ids::OrderId};
+use crate::{
+    domain::{
+        Timestamp,
+        ids::{OrderId, generated_at},
+    },
+    util::lock,
+};
 use quick_cache::sync::Cache;
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
 use tokio::time::Instant as Tick;
-use uuid::Uuid;
 
 /// Tolerated difference between clocks, plus the time to accept an order, in microseconds.
 const CLOCK_TOLERANCE: i64 = 5_000_000;
@@ -26,14 +31,9 @@ const ASKED_CAPACITY: usize = 10_000;
 pub struct Settlement {
     /// Orders accepted before this are settled; microseconds since the Unix epoch.
     before: AtomicI64,
-    run: Mutex<Run>,
+    /// Begin of the period in which every look found the queues empty.
+    empty_since: Mutex<Option<(Tick, Timestamp)>>,
     first_asked: Cache<OrderId, Timestamp>,
-}
-
-/// A period in which every look found the queues empty.
-#[derive(Debug, Default)]
-struct Run {
-    began: Option<(Tick, Timestamp)>,
 }
 
 impl Settlement {
@@ -49,17 +49,18 @@ impl Settlement {
 
     fn since(before: i64) -> Self {
         let first_asked = Cache::new(ASKED_CAPACITY);
-        Self { before: AtomicI64::new(before), run: Mutex::default(), first_asked }
+        Self { before: AtomicI64::new(before), empty_since: Mutex::default(), first_asked }
     }
 
     /// Returns whether orders accepted at this time, by the clock of any process, are settled.
     pub fn is_settled(&self, accepted_at: Timestamp) -> bool {
-        accepted_at.micros().saturating_add(CLOCK_TOLERANCE) < self.before()
+        accepted_at.micros().saturating_add(CLOCK_TOLERANCE) < self.before.load(Ordering::Relaxed)
     }
 
     /// Returns whether an order is settled that is not among the remembered ones of this process.
     pub fn is_settled_elsewhere(&self, id: OrderId, now: Timestamp) -> bool {
-        let accepted_at = accepted_at(id.0).unwrap_or_else(|| {
+        // Ids derived from an `Idempotency-Key` contain no time.
+        let accepted_at = generated_at(id.0).unwrap_or_else(|| {
             let asked = self.first_asked.get_or_insert_with(&id, || Ok::<_, std::convert::Infallible>(now));
             asked.unwrap_or(now)
         });
@@ -68,33 +69,20 @@ impl Settlement {
 
     /// Adds a look at the queues: whether they were empty and the database accepts orders.
     pub fn observe(&self, is_drained: bool, quiet: Duration, tick: Tick, now: Timestamp) {
-        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = run.observe(is_drained, quiet, tick, now) {
-            self.before.fetch_max(until, Ordering::Relaxed);
-        }
-    }
-
-    fn before(&self) -> i64 {
-        self.before.load(Ordering::Relaxed)
-    }
-}
-
-impl Run {
-    /// Returns the time until which everything is settled, in microseconds, if there is one.
-    fn observe(&mut self, is_drained: bool, quiet: Duration, tick: Tick, now: Timestamp) -> Option<i64> {
+        let mut empty_since = lock(&self.empty_since);
         if !is_drained {
-            self.began = None;
-            return None;
+            *empty_since = None;
+            return;
         }
-        let (began, began_at) = *self.began.get_or_insert((tick, now));
+        let (began, began_at) = *empty_since.get_or_insert((tick, now));
         let length = tick.saturating_duration_since(began);
         let by_clock = now.micros().saturating_sub(began_at.micros());
         // After a clock was set, the times of earlier orders are meaningless.
         if by_clock.abs_diff(micros(length)) > CLOCK_TOLERANCE.unsigned_abs() {
-            self.began = Some((tick, now));
-            return None;
+            *empty_since = Some((tick, now));
+        } else if length >= quiet {
+            self.before.fetch_max(now.micros().saturating_sub(micros(quiet)), Ordering::Relaxed);
         }
-        (length >= quiet).then(|| now.micros().saturating_sub(micros(quiet)))
     }
 }
 
@@ -102,18 +90,12 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Returns the time in an id; ids derived from an `Idempotency-Key` contain none.
-fn accepted_at(id: Uuid) -> Option<Timestamp> {
-    let (seconds, nanoseconds) = id.get_timestamp().filter(|_| id.get_version_num() == 7)?.to_unix();
-    let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
-    Timestamp::from_micros(micros.checked_add(i64::from(nanoseconds / 1000))?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::now;
     use chrono::TimeDelta;
+    use uuid::{Builder, Uuid};
 
     const SECOND: Duration = Duration::from_secs(1);
     const QUIET: Duration = Duration::from_secs(60);
@@ -166,7 +148,7 @@ mod tests {
         let (settlement, start) = (Settlement::unknown(), (Tick::now(), now()));
         let at = |seconds| start.1 + TimeDelta::seconds(seconds);
         let (keyed, timed) =
-            (OrderId(uuid::Builder::from_custom_bytes([7; 16]).into_uuid()), OrderId(Uuid::now_v7()));
+            (OrderId(Builder::from_custom_bytes([7; 16]).into_uuid()), OrderId(Uuid::now_v7()));
         look(&settlement, true, 0, 90, start);
         assert!(settlement.is_settled_elsewhere(timed, at(90)));
         assert!(!settlement.is_settled_elsewhere(keyed, at(90)));

@@ -33,7 +33,6 @@ impl MetricLabel for Placement {
 
 /// The destination of accepted orders.
 pub enum OrderSink {
-    /// The recorder of this process.
     Direct(Recorder),
     /// The broker, and the recorder while the broker is down.
     BrokerFirst(BrokerFirst),
@@ -97,7 +96,7 @@ impl BrokerFirst {
         match store(&self.recorder, order, deadline).await {
             // A worker may reach a different result with the published copy.
             Err(PlaceOrderError::Unavailable | PlaceOrderError::Refused(_)) if sent => {
-                Err(PlaceOrderError::Undecided)
+                Err(PlaceOrderError::OutcomeUnknown)
             }
             outcome => outcome,
         }
@@ -115,6 +114,6 @@ async fn store(
         RecordOutcome::KeyReused | RecordOutcome::Conflict => Err(PlaceOrderError::Conflict),
         RecordOutcome::Refused(refusal) => Err(PlaceOrderError::Refused(refusal)),
         RecordOutcome::Retryable | RecordOutcome::Failed(_) => Err(PlaceOrderError::Unavailable),
-        RecordOutcome::Unknown => Err(PlaceOrderError::Undecided),
+        RecordOutcome::Unknown => Err(PlaceOrderError::OutcomeUnknown),
     }
 }

@@ -3,11 +3,12 @@
 use crate::{
     domain::{Timestamp, ids::OrderId},
     store::{self, Store, dead_letters, orders},
+    util::lock,
 };
 use std::{
     collections::{HashSet, VecDeque},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -42,7 +43,7 @@ impl UnstoredSample {
             return;
         }
         if self.last.compare_exchange(last, at.micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let mut sample = self.lock();
+            let mut sample = lock(&self.sample);
             if sample.len() < MAX_SAMPLED_ORDERS {
                 sample.push_back((id, at));
             }
@@ -60,14 +61,15 @@ impl UnstoredSample {
 
     async fn forget_stored(&self, store: &Store) -> Option<Timestamp> {
         loop {
-            let ids: Vec<_> = self.lock().iter().take(LOOKUP_BATCH_ORDERS).map(|(id, _)| *id).collect();
+            let ids: Vec<_> =
+                lock(&self.sample).iter().take(LOOKUP_BATCH_ORDERS).map(|(id, _)| *id).collect();
             let asked = ids.len();
             if asked == 0 {
                 return None;
             }
             match settled(store, ids).await {
                 Ok(settled) => {
-                    let mut sample = self.lock();
+                    let mut sample = lock(&self.sample);
                     sample.retain(|(id, _)| !settled.contains(id));
                     if settled.len() < asked {
                         return sample.front().map(|(_, since)| *since);
@@ -82,11 +84,7 @@ impl UnstoredSample {
     }
 
     fn front(&self) -> Option<Timestamp> {
-        self.lock().front().map(|(_, since)| *since)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(OrderId, Timestamp)>> {
-        self.sample.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sample).front().map(|(_, since)| *since)
     }
 }
 
@@ -113,19 +111,19 @@ mod tests {
             let at = start + TimeDelta::milliseconds(millis);
             waiting.accepted(OrderId::new_v7(), at, || at);
         }
-        assert_eq!(waiting.lock().len(), 10);
+        assert_eq!(lock(&waiting.sample).len(), 10);
         // A clock that is set back does not end the sampling.
         let back = start - TimeDelta::hours(1);
         waiting.accepted(OrderId::new_v7(), back, || back);
-        assert_eq!(waiting.lock().len(), 11);
+        assert_eq!(lock(&waiting.sample).len(), 11);
         // A repeat is the order of then.
         waiting.accepted(OrderId::new_v7(), start, || start + TimeDelta::minutes(1));
-        assert_eq!(waiting.lock().len(), 11);
+        assert_eq!(lock(&waiting.sample).len(), 11);
         for seconds in 0..10_000 {
             let at = start + TimeDelta::seconds(seconds);
             waiting.accepted(OrderId::new_v7(), at, || at);
         }
-        assert_eq!(waiting.lock().len(), MAX_SAMPLED_ORDERS);
-        assert_eq!(waiting.lock().front().map(|(_, since)| *since), Some(start));
+        assert_eq!(lock(&waiting.sample).len(), MAX_SAMPLED_ORDERS);
+        assert_eq!(lock(&waiting.sample).front().map(|(_, since)| *since), Some(start));
     }
 }

@@ -5,7 +5,7 @@ use crate::{domain::order::NewOrder, store::Error, util::work_start::WorkStart};
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub(super) struct Batch {
+pub struct Batch {
     orders: Arc<[NewOrder]>,
     /// One per order, or empty if none can be abandoned.
     starts: Arc<[Arc<WorkStart>]>,

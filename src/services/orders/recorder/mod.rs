@@ -2,14 +2,13 @@
 //! down, pass it single orders, which it gathers into batches.
 
 mod batch;
-mod dead_letter_resolution;
 mod record_queue;
 
-pub use dead_letter_resolution::resolve_letters;
 pub use record_queue::Recorder;
 
 use crate::{
     domain::{Timestamp, ids::OrderId, now, order::NewOrder},
+    services::dead_letters,
     store::{
         Conn, Error, Store,
         insert_orders::{self, InsertOutcome},
@@ -29,7 +28,6 @@ const SPLIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub const MAX_BATCH_ORDERS: usize = 500;
 
-/// Result of recording an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
     Recorded(Timestamp),
@@ -68,24 +66,20 @@ pub enum Refusal {
 }
 
 /// Makes the span of recording a batch, linked to each traced order in it, because they share one commit.
-pub fn batch_span<'a>(places: impl Iterator<Item = &'a TraceContext>, orders: usize) -> Span {
-    let mut span = Span::for_batch(places, "record batch");
+pub fn batch_span<'a>(traces: impl Iterator<Item = &'a TraceContext>, orders: usize) -> Span {
+    let mut span = Span::for_batch(traces, "record batch");
     if span.is_recorded() {
         span.set("shakerqueue.orders", i64::try_from(orders).unwrap_or(i64::MAX));
     }
     span
 }
 
-/// Records a batch in one transaction and returns an outcome for each order, in the same order.
+/// Records a batch in one transaction and returns an outcome for each order, in the same order. Orders abandoned
+/// before the transaction begins are left out, with [`RecordOutcome::Retryable`].
 ///
 /// An order that can't be recorded does not hold back the others: the batch is split until it stands alone.
-pub async fn record_batch(store: &Store, batch: Arc<[NewOrder]>) -> Vec<RecordOutcome> {
-    record_all(store, batch.into()).await
-}
-
-/// Records a batch. Orders abandoned before the transaction begins are left out, with
-/// [`RecordOutcome::Retryable`].
-async fn record_all(store: &Store, batch: Batch) -> Vec<RecordOutcome> {
+pub async fn record_batch(store: &Store, batch: impl Into<Batch>) -> Vec<RecordOutcome> {
+    let batch = batch.into();
     let outcomes = record_in_parts(store, batch.clone()).await;
     count(batch.orders(), &outcomes);
     outcomes
@@ -139,7 +133,7 @@ async fn write(conn: &mut Conn, batch: Arc<[NewOrder]>, at: Timestamp) -> Result
     let outcomes = batch.iter().zip(&recorded);
     let stored: Vec<OrderId> =
         outcomes.filter(|(_, recording)| is_stored(recording)).map(|(order, _)| order.id).collect();
-    resolve_letters(conn, &stored, at).await?;
+    dead_letters::resolve_open(conn, &stored, at).await?;
     Ok(recorded)
 }
 

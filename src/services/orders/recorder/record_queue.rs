@@ -1,6 +1,6 @@
 //! Gathers single orders into batches.
 
-use super::{Batch, MAX_BATCH_ORDERS, RecordOutcome, batch_span, record_all};
+use super::{Batch, MAX_BATCH_ORDERS, RecordOutcome, batch_span, record_batch};
 use crate::{
     domain::order::NewOrder,
     store::Store,
@@ -22,7 +22,7 @@ const QUEUE_CAPACITY: usize = 4 * MAX_BATCH_ORDERS;
 struct Job {
     order: NewOrder,
     outcome: ReplySender<RecordOutcome>,
-    place: TraceContext,
+    trace: TraceContext,
     /// Begun by the transaction that records the order, or abandoned when its caller stops waiting.
     start: Arc<WorkStart>,
 }
@@ -49,7 +49,7 @@ impl Recorder {
         let start = Arc::new(WorkStart::default());
         // The span ends when the outcome is known.
         let span = Span::child(SpanKind::Internal, "record order");
-        let job = Job { order, outcome, place: span.context(), start: Arc::clone(&start) };
+        let job = Job { order, outcome, trace: span.context(), start: Arc::clone(&start) };
         if self.jobs.try_send(job).is_err() {
             return RecordOutcome::Retryable;
         }
@@ -71,7 +71,7 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
         if jobs.is_empty() {
             continue;
         }
-        let span = batch_span(jobs.iter().map(|job| &job.place), jobs.len());
+        let span = batch_span(jobs.iter().map(|job| &job.trace), jobs.len());
         let (mut orders, mut starts) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
         let mut answers = Vec::with_capacity(jobs.len());
         for Job { order, outcome, start, .. } in jobs.drain(..) {
@@ -79,7 +79,7 @@ async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
             starts.push(start);
             answers.push(outcome);
         }
-        let outcomes = span.run(record_all(&store, Batch::new(orders, starts))).await;
+        let outcomes = span.run(record_batch(&store, Batch::new(orders, starts))).await;
         drop(span);
         reply_channel::give_all(answers.into_iter().zip(outcomes));
     }

@@ -1,4 +1,4 @@
-//! Limits on the open orders of customers, so that nobody fills the board.
+//! CustomerLimits on the open orders of customers, so that nobody fills the board.
 //!
 //! Each process counts the orders that it accepted, and asks the database once a second for the open orders
 //! of the customers who ordered here. No order waits for that. So, however fast, a customer has at most the
@@ -16,12 +16,13 @@ use crate::{
         network::client_network,
         order::NewOrder,
     },
+    util::lock,
 };
 use customer::{Customer, Load, is_new};
 use std::{
     collections::{HashMap, hash_map::Entry},
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 use tokio::time::Instant;
 
@@ -50,14 +51,15 @@ pub enum OpenOrdersError {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+pub(super) struct CustomerLimits {
     orders: u32,
     new_accounts_drinks: u32,
+    pub(super) drinks_per_order: u32,
 }
 
 pub struct OpenOrders {
     /// `None` if there are no limits.
-    limits: Option<Limits>,
+    pub(super) limits: Option<CustomerLimits>,
     shards: [Mutex<HashMap<UserId, Customer>>; SHARDS],
     /// Open drinks of new accounts, by network. Locked after a shard if both are needed.
     networks: Mutex<HashMap<u128, u32>>,
@@ -74,10 +76,11 @@ pub struct OrderReservation<'a> {
 
 impl OpenOrders {
     pub fn new(settings: &OrderLimits) -> Self {
-        let limits = match settings.open_orders {
+        let OrderLimits { open_orders, new_accounts_drinks, drinks_per_order } = *settings;
+        let limits = match open_orders {
             Setting::Off => None,
             Setting::Limit(orders) => {
-                Some(Limits { orders: orders.get(), new_accounts_drinks: settings.new_accounts_drinks })
+                Some(CustomerLimits { orders: orders.get(), new_accounts_drinks, drinks_per_order })
             }
         };
         Self { limits, shards: Default::default(), networks: Mutex::default() }
@@ -187,7 +190,6 @@ impl OrderReservation<'_> {
         self.open.change(self.customer, |customer, at| customer.accept(self.order, at));
     }
 
-    /// The order was certainly not accepted.
     pub fn released(self) {
         // The earlier request that this one repeats may have been accepted.
         if self.is_repeat {
@@ -198,10 +200,6 @@ impl OrderReservation<'_> {
             self.open.recharge(self.customer, customer, customer.load(at), crate::domain::now());
         });
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Asks the database for the open orders of customers, once a second.
 
-use super::{Customer, Load, OpenOrders, lock};
+use super::{Customer, Load, OpenOrders};
 use crate::{
     domain::{
         ids::{OrderId, UserId},
@@ -11,6 +11,7 @@ use crate::{
         open_orders::{self, OpenOrder},
         orders,
     },
+    util::lock,
 };
 use chrono::TimeDelta;
 use std::{
@@ -52,17 +53,15 @@ impl OpenOrders {
         }
         let mut is_failing = false;
         while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
-            match self.ask(&store).await {
+            let outcome = self.ask(&store).await;
+            match &outcome {
                 Err(error) if !is_failing => {
                     tracing::warn!(%error, "failed to count open orders; only those accepted by this process count");
-                    is_failing = true;
                 }
-                Ok(()) if is_failing => {
-                    tracing::info!("open orders are counted again");
-                    is_failing = false;
-                }
+                Ok(()) if is_failing => tracing::info!("open orders are counted again"),
                 Ok(()) | Err(_) => {}
             }
+            is_failing = outcome.is_err();
         }
     }
 
@@ -84,7 +83,7 @@ impl OpenOrders {
         let mut due = Vec::new();
         for shard in &self.shards {
             let rank =
-                |(id, customer): (&UserId, &Customer)| (!customer.is_urgent(limit), customer.answered(), *id);
+                |(id, customer): (&UserId, &Customer)| (!customer.is_urgent(limit), customer.answered, *id);
             due.extend(lock(shard).iter().map(rank));
         }
         if due.len() > MAX_ASKED_CUSTOMERS {

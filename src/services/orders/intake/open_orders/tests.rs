@@ -1,9 +1,5 @@
 use super::*;
-use crate::domain::{
-    ids::RecipeId,
-    now,
-    order::{Drink, OrderLine, Quantity},
-};
+use crate::domain::{now, proptests::order_of};
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use uuid::{Builder, Uuid};
@@ -21,32 +17,13 @@ fn aged(hours: i64) -> UserId {
     UserId(Builder::from_unix_timestamp_millis(millis, random.last_chunk().unwrap()).into_uuid())
 }
 
-fn order(customer_id: UserId, drinks: i64) -> NewOrder {
-    let line = |quantity| OrderLine {
-        recipe: Drink { id: RecipeId::new_v7(), name: "Negroni".try_into().unwrap() },
-        quantity: Quantity::try_from(quantity).unwrap(),
-        note: None,
-    };
-    NewOrder {
-        id: OrderId::new_v7(),
-        customer_id,
-        placed_by: customer_id,
-        lines: vec![line(drinks)],
-        table: None,
-        note: None,
-        priority: 1,
-        due_at: now(),
-        placed_at: now(),
-    }
-}
-
 fn address(number: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, number])
 }
 
 /// Accepts the order if it is admitted, and returns whether it was.
 fn places(open: &OpenOrders, customer: UserId, drinks: i64, from: IpAddr) -> Result<(), OpenOrdersError> {
-    open.admit(&order(customer, drinks), from)
+    open.admit(&order_of(customer, drinks), from)
         .map(|reservation| reservation.expect("it is counted").accepted())
 }
 
@@ -65,7 +42,7 @@ async fn a_customer_has_as_many_open_orders_as_are_allowed() {
 async fn a_repeat_counts_once_and_what_is_not_accepted_does_not_count() {
     let open = OpenOrders::new(&settings("1"));
     let ana = aged(2);
-    let first = order(ana, 1);
+    let first = order_of(ana, 1);
     open.admit(&first, address(1)).unwrap().unwrap().released();
     open.admit(&first, address(1)).unwrap().unwrap().accepted();
     let repeat = open.admit(&first, address(1)).unwrap().unwrap();
@@ -111,14 +88,16 @@ async fn registering_more_accounts_at_one_address_does_not_help() {
 async fn nothing_is_counted_when_it_is_off() {
     let open = OpenOrders::new(&settings("off"));
     let ana = UserId::new_v7();
-    assert!((0..100).all(|_| open.admit(&order(ana, 20), address(1)).is_ok_and(|counted| counted.is_none())));
+    assert!(
+        (0..100).all(|_| open.admit(&order_of(ana, 20), address(1)).is_ok_and(|counted| counted.is_none()))
+    );
 }
 
 #[tokio::test]
 async fn memory_is_bounded() {
     let open = OpenOrders::new(&settings("10"));
     for _ in 0..2 * MAX_CUSTOMERS {
-        assert!(open.admit(&order(aged(2), 1), address(1)).is_ok());
+        assert!(open.admit(&order_of(aged(2), 1), address(1)).is_ok());
     }
     let remembered: usize = open.shards.iter().map(|shard| lock(shard).len()).sum();
     assert!(remembered <= MAX_CUSTOMERS && remembered > MAX_CUSTOMERS / 2, "{remembered}");
@@ -149,7 +128,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Places { customer, drinks, address: from, accepted } => {
-                    if let Ok(Some(reservation)) = open.admit(&order(customers[customer], drinks), address(from)) {
+                    if let Ok(Some(reservation)) = open.admit(&order_of(customers[customer], drinks), address(from)) {
                         if accepted { reservation.accepted() } else { reservation.released() }
                     }
                 }
