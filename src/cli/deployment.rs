@@ -11,7 +11,7 @@ use crate::{
     broker::{Broker, Settings},
     config::{DatabaseArgs, ServerArgs, sqlite_path},
     services::orders::{
-        intake::{BrokerFirst, OrderSink, Settlement, StoredOrders},
+        intake::{BrokerSink, OrderSink, Settlement, StoredOrders},
         recorder::Recorder,
     },
     store::Store,
@@ -115,14 +115,12 @@ impl Deployment {
 
     /// Returns the place where `serve` puts accepted orders.
     pub(super) fn sink(&self, recorder: Recorder) -> OrderSink {
-        match &self.broker {
-            Some(broker) => {
-                broker.watch_safety();
-                let stored = Arc::new(StoredOrders::new(self.store.clone()));
-                OrderSink::BrokerFirst(BrokerFirst { publisher: broker.publisher(), recorder, stored })
-            }
-            None => OrderSink::Direct(recorder),
-        }
+        let broker = self.broker.as_ref().map(|broker| {
+            broker.watch_safety();
+            let stored = Arc::new(StoredOrders::new(self.store.clone()));
+            BrokerSink { publisher: broker.publisher(), stored }
+        });
+        OrderSink { broker, recorder }
     }
 
     /// Returns what tells whether accepted orders may still be on their way to the database.

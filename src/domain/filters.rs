@@ -36,8 +36,7 @@ pub struct OrderPageKey {
 #[derive(Debug, Default)]
 pub struct OrderPage {
     pub orders: Vec<Order>,
-    /// Position at which the search stopped, if it stopped before the page was full and before the end of the
-    /// list.
+    /// Position at which the search stopped, if that was neither a full page nor the end of the list.
     pub searched: Option<OrderPageKey>,
 }
 

@@ -4,8 +4,7 @@
 //! the order that is due first is worked first (then the smaller id). So of two orders placed together the
 //! quicker one goes first, and waiting counts by itself: the key is fixed when the order is placed, needs no
 //! upkeep and can be indexed. Nothing starves: an order can only be overtaken by orders placed within
-//! [`PreparationSeconds::MAX`] (10 minutes) after it, and, with the usual
-//! times (15 to 60 s), within 45 s.
+//! [`PreparationSeconds::MAX`] (10 minutes) after it, and, with the usual times (15 to 60 s), within 45 s.
 //!
 //! The *slowest* drink counts, not the sum: a large order is not punished for its size.
 

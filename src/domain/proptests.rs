@@ -39,34 +39,34 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let place = any::<Index>;
+    let position = any::<Index>;
     prop_oneof![
-        4 => (place(), any::<u8>()).prop_map(|(at, bits)| Change::Flip(at, bits)),
-        4 => (place(), prop::sample::select(fragments())).prop_map(|(at, fragment)| Change::Insert(at, fragment)),
-        2 => (place(), place()).prop_map(|(from, to)| Change::Remove(from, to)),
-        2 => (place(), place(), any::<u8>()).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
-        1 => (place(), prop::sample::select(b"[{(\"\\9a%".as_slice()), any::<u16>()).prop_map(|(at, byte, times)| Change::Nest(at, byte, times)),
-        1 => place().prop_map(Change::End),
+        4 => (position(), any::<u8>()).prop_map(|(at, bits)| Change::Flip(at, bits)),
+        4 => (position(), prop::sample::select(fragments())).prop_map(|(at, fragment)| Change::Insert(at, fragment)),
+        2 => (position(), position()).prop_map(|(from, to)| Change::Remove(from, to)),
+        2 => (position(), position(), any::<u8>()).prop_map(|(from, to, times)| Change::Repeat(from, to, times)),
+        1 => (position(), prop::sample::select(b"[{(\"\\9a%".as_slice()), any::<u16>()).prop_map(|(at, byte, times)| Change::Nest(at, byte, times)),
+        1 => position().prop_map(Change::End),
     ]
 }
 
 impl Change {
     fn apply(self, bytes: &mut Vec<u8>) {
-        let at = |place: Index| place.index(bytes.len() + 1);
+        let at = |position: Index| position.index(bytes.len() + 1);
         let range = |from: Index, to: Index| -> Range<usize> { at(from).min(at(to))..at(from).max(at(to)) };
         match self {
-            Self::Flip(place, bits) => {
-                let at = at(place);
+            Self::Flip(position, bits) => {
+                let at = at(position);
                 if let Some(byte) = bytes.get_mut(at) {
                     *byte ^= bits;
                 }
             }
-            Self::Insert(place, fragment) => {
-                let at = at(place);
+            Self::Insert(position, fragment) => {
+                let at = at(position);
                 bytes.splice(at..at, fragment.iter().copied());
             }
-            Self::Nest(place, byte, times) => {
-                let at = at(place);
+            Self::Nest(position, byte, times) => {
+                let at = at(position);
                 bytes.splice(at..at, std::iter::repeat_n(byte, times.into()));
             }
             Self::Remove(from, to) => drop(bytes.drain(range(from, to))),
@@ -76,7 +76,7 @@ impl Change {
                 let part = bytes[range.clone()].repeat(times);
                 bytes.splice(range.end..range.end, part);
             }
-            Self::End(place) => bytes.truncate(at(place)),
+            Self::End(position) => bytes.truncate(at(position)),
         }
         bytes.truncate(MAX_BYTES);
     }
@@ -124,16 +124,11 @@ fn text(space: &str, max: usize) -> impl Strategy<Value = String> {
     string_regex(&format!("[{characters}]([{characters}{space}]{{0,{}}}[{characters}])?", max - 2)).unwrap()
 }
 
-fn line_text(max: usize) -> impl Strategy<Value = String> {
-    text(" ", max)
-}
-
-fn prose(max: usize) -> impl Strategy<Value = String> {
-    text(" \n\t", max)
-}
+const LINE: &str = " ";
+const PROSE: &str = " \n\t";
 
 prop_compose! {
-    fn line()(recipe in id(), name in line_text(Name::MAX), quantity in 1..=20i64, note in option::of(prose(Note::MAX))) -> OrderLine {
+    fn line()(recipe in id(), name in text(LINE, Name::MAX), quantity in 1..=20i64, note in option::of(text(PROSE, Note::MAX))) -> OrderLine {
         OrderLine {
             recipe: Drink { id: RecipeId(recipe), name: name.try_into().unwrap() },
             quantity: Quantity::try_from(quantity).unwrap(),
@@ -146,8 +141,8 @@ prop_compose! {
     pub fn order()(
         ids in [id(), id(), id()],
         lines in vec(line(), 1..=MAX_LINES),
-        table in option::of(line_text(Table::MAX)),
-        note in option::of(prose(Note::MAX)),
+        table in option::of(text(LINE, Table::MAX)),
+        note in option::of(text(PROSE, Note::MAX)),
         priority in 1..=4u8,
         due_at in timestamp(),
         placed_at in timestamp(),

@@ -163,9 +163,9 @@ impl TryFrom<Vec<JsonObject<Ingredient>>> for Ingredients {
 }
 
 impl<E: DeserializeError> Deserr<E> for Ingredients {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
-        Self::try_from(Vec::deserialize_from_value(value, place)?)
-            .map_err(|problem| validation::value_error::<E, V>(problem, place))
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, path: ValuePointerRef<'_>) -> Result<Self, E> {
+        Self::try_from(Vec::deserialize_from_value(value, path)?)
+            .map_err(|problem| validation::value_error::<E, V>(problem, path))
     }
 }
 

@@ -140,9 +140,9 @@ impl<const CAPACITY: usize> DeserializeError for FieldErrors<CAPACITY> {
     fn error<V: IntoValue>(
         before: Option<Self>,
         error: ErrorKind<'_, V>,
-        place: ValuePointerRef<'_>,
+        path: ValuePointerRef<'_>,
     ) -> ControlFlow<Self, Self> {
-        let here = FieldPath::from(place);
+        let here = FieldPath::from(path);
         let invalid = match error {
             ErrorKind::MissingField { field } => FieldError::new(here.key(field), "must be given"),
             ErrorKind::UnknownKey { key, accepted } => {
@@ -200,23 +200,23 @@ pub fn read_via_serde<T: DeserializeOwned, E: DeserializeError, V: IntoValue>(
     value: Value<V>,
     accepted: &[ValueKind],
     problem: Option<&str>,
-    place: ValuePointerRef<'_>,
+    path: ValuePointerRef<'_>,
 ) -> Result<T, E> {
     if !accepted.contains(&value.kind()) {
         let error = ErrorKind::IncorrectValueKind { actual: value, accepted };
-        return Err(deserr::take_cf_content(E::error::<V>(None, error, place)));
+        return Err(deserr::take_cf_content(E::error::<V>(None, error, path)));
     }
     serde_json::from_value(value.into()).map_err(|error| {
         let problem = problem.map_or_else(|| error.to_string(), str::to_owned);
-        value_error::<E, V>(problem, place)
+        value_error::<E, V>(problem, path)
     })
 }
 
 pub fn value_error<E: DeserializeError, V: IntoValue>(
     problem: impl Into<String>,
-    place: ValuePointerRef<'_>,
+    path: ValuePointerRef<'_>,
 ) -> E {
-    deserr::take_cf_content(E::error::<V>(None, ErrorKind::Unexpected { msg: problem.into() }, place))
+    deserr::take_cf_content(E::error::<V>(None, ErrorKind::Unexpected { msg: problem.into() }, path))
 }
 
 /// Implements deserr's trait for a scalar type through Serde. It is read from text unless other kinds of values are given. A third
@@ -229,10 +229,10 @@ macro_rules! via_serde {
         impl<E: deserr::DeserializeError> deserr::Deserr<E> for $name {
             fn deserialize_from_value<V: deserr::IntoValue>(
                 value: deserr::Value<V>,
-                place: deserr::ValuePointerRef<'_>,
+                path: deserr::ValuePointerRef<'_>,
             ) -> Result<Self, E> {
                 let problem: Option<&str> = [$($problem)?].into_iter().next();
-                $crate::domain::validation::read_via_serde(value, $accepted, problem, place)
+                $crate::domain::validation::read_via_serde(value, $accepted, problem, path)
             }
         }
     };

@@ -19,8 +19,7 @@ use serde_json::json;
 use std::cmp::Reverse;
 use uuid::Uuid;
 
-/// Adds an entry; `actor` is `None` for an operator at the command line. Belongs in the transaction of the
-/// change.
+/// Adds an entry in the transaction of the change. `actor` is `None` for an operator at the command line.
 pub async fn record(
     conn: &mut Conn,
     actor: impl Into<Option<UserId>>,

@@ -60,8 +60,7 @@ impl DeadLetters {
         Ok(self.store.read(async move |conn| dead_letters::find(conn, id).await).await?)
     }
 
-    /// Records the order of a dead letter, under the id that its customer knows. Replaying twice, or at once,
-    /// records one order.
+    /// Records the order of a dead letter, under the id that its customer knows, once however often it is replayed.
     pub async fn replay(&self, id: DeadLetterId, by: Option<UserId>) -> Result<DeadLetter, ResolveError> {
         match self.store.transaction(async move |conn| replay(conn, id, by).await).await {
             Err(ResolveError::Store(error)) if !error.is_transient() => {

@@ -109,9 +109,9 @@ impl Health {
             Source::Orders => "orders",
             Source::Overrun => "orders that were delivered very often",
         };
-        Some(
-            format!("the subscription to the queue of {queue} could not be renewed; the log says why").into(),
-        )
+        let reason =
+            format!("the subscription to the queue of {queue} could not be renewed; the log says why");
+        Some(reason.into())
     }
 
     fn missing(

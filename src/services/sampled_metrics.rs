@@ -1,5 +1,4 @@
-//! Prometheus metrics, including gauges sampled from the database and the broker on each scrape (at most once
-//! a second).
+//! Prometheus metrics, with gauges sampled from the database and the broker on a scrape, once a second at most.
 
 use crate::{
     broker::Source,
@@ -17,8 +16,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// Time limit for sampling one part, besides checking its health; together well within the 10 s that
-/// Prometheus waits.
+/// Limit for sampling a part, besides its health check; together well within the 10 s that Prometheus waits.
 const SAMPLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Age up to which samples are reused.
 const SAMPLE_LIFETIME: Duration = Duration::from_secs(1);
@@ -64,8 +62,7 @@ impl SampledMetrics {
             *sampled_at = Some(Instant::now());
         }
         drop(sampled_at);
-        // There may be thousands of lines: one rendering at a time, on a blocking thread, serves all scrapes
-        // that wait for it.
+        // Thousands of lines: one rendering at a time, on a blocking thread, serves all scrapes that wait.
         let mut last = self.text.lock().await;
         if let Some((_, text)) = last.as_ref().filter(|(at, _)| *at >= requested_at) {
             return text.clone();

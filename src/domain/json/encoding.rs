@@ -9,8 +9,7 @@ pub fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Checks that JSON text is UTF-8, and removes a byte order mark. The error is readable after the name of the text: `The body is
-/// UTF-16 and must be UTF-8`.
+/// Checks that JSON text is UTF-8, and removes a byte order mark. The error follows the name of the text, as in `The body is …`.
 pub fn utf8(text: &[u8]) -> Result<&str, String> {
     // JSON begins with a mark or an ASCII character: of its four bytes all but one are 0. Checked before UTF-16, whose mark is the
     // first half of one of these.

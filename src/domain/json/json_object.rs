@@ -19,8 +19,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
 }
 
 impl<T: Deserr<E>, E: DeserializeError> Deserr<E> for JsonObject<T> {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
-        T::deserialize_from_value(value, place).map(Self)
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, path: ValuePointerRef<'_>) -> Result<Self, E> {
+        T::deserialize_from_value(value, path).map(Self)
     }
 }
 

@@ -57,11 +57,11 @@ impl<'de, T: Deserialize<'de> + MayBeAbsent> Deserialize<'de> for Optional<T> {
 }
 
 impl<T: Deserr<E> + MayBeAbsent, E: DeserializeError> Deserr<E> for Optional<T> {
-    fn deserialize_from_value<V: IntoValue>(value: Value<V>, place: ValuePointerRef<'_>) -> Result<Self, E> {
+    fn deserialize_from_value<V: IntoValue>(value: Value<V>, path: ValuePointerRef<'_>) -> Result<Self, E> {
         match value {
             Value::Null => Ok(Self(None)),
             Value::String(text) if T::is_absent(&text) => Ok(Self(None)),
-            value => T::deserialize_from_value(value, place).map(|value| Self(Some(value))),
+            value => T::deserialize_from_value(value, path).map(|value| Self(Some(value))),
         }
     }
 }

@@ -11,22 +11,22 @@ use std::{cell::RefCell, collections::HashSet, fmt};
 /// Returns an error for each repeated key of a JSON text, at most `max`. None if the text is not JSON.
 pub fn repeated_keys(json: &[u8], max: usize) -> Vec<FieldError> {
     let found = RefCell::new(Vec::new());
-    let element = Element { place: ValuePointerRef::Origin, found: &found, max };
+    let element = Element { path: ValuePointerRef::Origin, found: &found, max };
     let read = element.deserialize(&mut serde_json::Deserializer::from_slice(json));
     if read.is_ok() { found.into_inner() } else { Vec::new() }
 }
 
 struct Element<'a> {
-    place: ValuePointerRef<'a>,
+    path: ValuePointerRef<'a>,
     found: &'a RefCell<Vec<FieldError>>,
     max: usize,
 }
 
 impl Element<'_> {
-    fn note(&self, place: ValuePointerRef<'_>) {
+    fn note(&self, path: ValuePointerRef<'_>) {
         let mut found = self.found.borrow_mut();
         if found.len() < self.max {
-            found.push(FieldError::new(FieldPath::from(place), "is given twice"));
+            found.push(FieldError::new(FieldPath::from(path), "is given twice"));
         }
     }
 }
@@ -49,11 +49,11 @@ impl<'de> Visitor<'de> for Element<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         let mut seen = HashSet::new();
         while let Some(key) = fields.next_key::<String>()? {
-            let place = self.place.push_key(&key);
+            let path = self.path.push_key(&key);
             if seen.contains(&key) {
-                self.note(place);
+                self.note(path);
             }
-            fields.next_value_seed(Element { place, found: self.found, max: self.max })?;
+            fields.next_value_seed(Element { path, found: self.found, max: self.max })?;
             seen.insert(key);
         }
         Ok(())
@@ -61,8 +61,8 @@ impl<'de> Visitor<'de> for Element<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         for index in 0.. {
-            let place = self.place.push_index(index);
-            let element = Element { place, found: self.found, max: self.max };
+            let path = self.path.push_index(index);
+            let element = Element { path, found: self.found, max: self.max };
             if elements.next_element_seed(element)?.is_none() {
                 break;
             }

@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 /// Larger integers are not exact in every JSON implementation (RFC 8259, 6).
-const MAX_NUMBER: u64 = (1 << 53) - 1;
+const MAX_NUMBER: i64 = (1 << 53) - 1;
 
 /// A table in a body: text, or an integer, which is stored as its digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +48,15 @@ impl Visitor<'_> for TextOrNumber {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<TableLabel, E> {
-        if number > MAX_NUMBER {
-            return Err(E::custom(format_args!("must be at most {MAX_NUMBER}")));
-        }
-        self.visit_str(&number.to_string())
+        self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<TableLabel, E> {
-        let number = u64::try_from(number).map_err(|_| E::custom("must be at least 0"))?;
-        self.visit_u64(number)
+        match number {
+            ..0 => Err(E::custom("must be at least 0")),
+            0..=MAX_NUMBER => self.visit_str(&number.to_string()),
+            _ => Err(E::custom(format_args!("must be at most {MAX_NUMBER}"))),
+        }
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<TableLabel, E> {

@@ -9,7 +9,7 @@ use crate::{
         dead_letters::ResolveError,
         menu::MenuError,
         orders::{
-            board::{CustomerError, TransitionError},
+            board::TransitionError,
             intake::{PlaceOrderError, Refusal},
             status::StatusError,
         },
@@ -54,6 +54,7 @@ impl From<TransitionError> for Problem {
     fn from(error: TransitionError) -> Self {
         match error {
             TransitionError::Unknown => Self::not_found("order"),
+            TransitionError::UnknownCustomer => Self::not_found("customer"),
             TransitionError::Conflict(order) => {
                 let detail = format!("The order is {}: that can't be done with it.", order.status);
                 Self::new(types::ILLEGAL_MOVE, detail).with_order(*order)
@@ -74,15 +75,6 @@ impl From<StatusError> for Problem {
                 Self::new(types::NO_LONGER_STORED, "The order was accepted, and is no longer stored.")
             }
             StatusError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<CustomerError> for Problem {
-    fn from(error: CustomerError) -> Self {
-        match error {
-            CustomerError::Unknown => Self::not_found("customer"),
-            CustomerError::Store(error) => DatabaseError::from(error).into(),
         }
     }
 }

@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 const ISSUER: &str = "shakerqueue";
-/// Media type of the token (RFC 9068), which keeps anything else signed with the same secret from passing as
-/// one.
+/// Media type of the token (RFC 9068): nothing else that is signed with the same secret passes as one.
 const TYPE: &str = "at+jwt";
 /// Fixed: the header of a token does not choose the algorithm.
 const ALGORITHM: Algorithm = Algorithm::HS256;

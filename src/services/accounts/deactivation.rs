@@ -88,8 +88,7 @@ async fn cancel_untouched(conn: &mut Conn, account: UserId, since: Timestamp) ->
     let (action, subject) = (Some(Action::AccountDeactivated), Some(SubjectId::from(account)));
     let entries =
         audit::page(conn, &AuditFilter { action, subject, ..AuditFilter::default() }, None, 1).await?;
-    // Each transition needs an actor. If nobody deactivated the account through the API, it is the account
-    // itself.
+    // Each transition needs an actor: the account itself if nobody deactivated it through the API.
     let by = entries.into_iter().find_map(|entry| entry.actor_id).unwrap_or(account);
     cancel(conn, by, account, Some(since)).await
 }

@@ -189,8 +189,7 @@ impl LoginAttempt {
         login_attempts::keep(conn, &self.own, &known, now + KNOWN_ADDRESS_RETENTION).await
     }
 
-    /// Records the success of the attempt: refunds it and marks the account as known at the address. Part of
-    /// a transaction.
+    /// Refunds a successful attempt and marks the account as known at the address. Part of a transaction.
     pub async fn succeeded(&self, conn: &mut Conn, now: Timestamp) -> Result<()> {
         let own = login_attempts::lock(conn, &self.own).await?;
         let Some((account, address)) = &self.shared else {

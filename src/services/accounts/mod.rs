@@ -123,8 +123,7 @@ impl Accounts {
         let (changed, cancelled) = self
             .store
             .transaction(async move |conn| {
-                // Locked before the account itself, so that two admins who deactivate each other wait in one
-                // order.
+                // Locked before the account, so that two admins who deactivate each other don't deadlock.
                 let may_end = role.is_some_and(|role| role != Role::Admin) || active == Some(false);
                 let others =
                     if may_end { users::lock_other_active_admins(conn, id).await? } else { usize::MAX };

@@ -15,8 +15,7 @@ const MIN_GUESSES: u64 = 100_000;
 pub enum Verdict {
     /// Wrong, or the account does not exist.
     Wrong,
-    /// Contains a new hash to store if the old one has a lower cost, or is of another Unicode form of the
-    /// password.
+    /// Contains a new hash if the old one has a lower cost or is of another Unicode form of the password.
     Right(Option<String>),
 }
 

@@ -31,11 +31,10 @@ pub enum Presented {
 
 impl RefreshToken {
     pub fn first(session: SessionId) -> Self {
-        Self { session, secret: random() }
+        Self { session, secret: rand::random() }
     }
 
-    /// Derives the token that follows this one. Only its holder can be given the same again, with the same
-    /// seed.
+    /// Derives the token that follows this one: the same one again for the same seed.
     #[must_use]
     pub fn next(&self, seed: &[u8]) -> Self {
         Self {
@@ -46,7 +45,7 @@ impl RefreshToken {
 
     /// Generates the random part of the next token.
     pub fn seed() -> Vec<u8> {
-        random().to_vec()
+        rand::random::<[u8; 32]>().to_vec()
     }
 
     pub fn hash(&self) -> Vec<u8> {
@@ -80,10 +79,6 @@ impl RefreshToken {
         let (session, secret) = (bytes.first_chunk()?, bytes.last_chunk()?);
         Some(Self { session: SessionId(Uuid::from_bytes(*session)), secret: *secret })
     }
-}
-
-fn random() -> [u8; 32] {
-    rand::random()
 }
 
 #[cfg(test)]

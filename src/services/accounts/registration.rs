@@ -59,8 +59,7 @@ impl Accounts {
         }
     }
 
-    /// Signs in after a repeated registration. The password is required as in any login: a key grants
-    /// nothing.
+    /// Signs in after a repeated registration, with the password as in any login: a key grants nothing.
     async fn repeated(
         &self,
         earlier: &IdempotencyOutcome<User>,

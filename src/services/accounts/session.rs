@@ -1,5 +1,4 @@
-//! Sessions: each begins with a login, and continues with refresh tokens until it is ended or unused for
-//! long.
+//! Sessions: each begins with a login, and continues with refresh tokens until it ends or is long unused.
 
 use super::{
     Accounts, Caller, LoginError, Token,
@@ -54,8 +53,7 @@ impl Accounts {
         Ok(owner.await?)
     }
 
-    /// Continues the session of a refresh token. A reused token ends the session: of two that have it, one is
-    /// not its owner.
+    /// Continues the session of a refresh token. A reused token ends it: one of two holders is not its owner.
     pub async fn refresh(&self, token: RefreshToken) -> Result<IssuedTokens, LoginError> {
         let at = now();
         let (expires_at, tokens_until) = (at + self.session_life, at + self.tokens.lifetime);

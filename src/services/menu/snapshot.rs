@@ -52,8 +52,7 @@ impl Snapshot {
         &self.recipes
     }
 
-    /// Returns the recipes whose name, or one of whose ingredients, matches; all of them without a pattern.
-    /// Sorted by name.
+    /// Returns the recipes of which the name or an ingredient matches, or all of them, sorted by name.
     pub fn search(&self, search: Option<&SearchPattern>) -> impl Iterator<Item = &Arc<Recipe>> {
         let fits = move |names: &[Arc<SearchableName>]| {
             search.is_none_or(|search| names.iter().any(|name| search.is_in_name(name)))
@@ -99,12 +98,8 @@ impl Snapshot {
 fn searchable(recipe: &Recipe, known: &mut HashMap<String, Arc<SearchableName>>) -> Vec<Arc<SearchableName>> {
     let names = recipe.spec.searched_names().map(Name::as_str);
     let shared = names.map(|name| {
-        if let Some(searchable) = known.get(name) {
-            return Arc::clone(searchable);
-        }
-        let searchable = Arc::new(SearchableName::of(name));
-        known.insert(name.to_owned(), Arc::clone(&searchable));
-        searchable
+        let known = known.entry(name.to_owned()).or_insert_with(|| Arc::new(SearchableName::of(name)));
+        Arc::clone(known)
     });
     shared.collect()
 }

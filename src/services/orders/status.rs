@@ -65,8 +65,8 @@ pub enum WaitOutcome {
     Declined,
 }
 
-/// Waits until an order is stored that the caller may see. Ends early when the process stops: accepted is accepted, and the client
-/// learns that in time.
+/// Waits until an order is stored that the caller may see, or until the process stops, so that the client learns in time that it is
+/// accepted.
 pub async fn wait_until_stored(
     board: &Board,
     intake: &Intake,

@@ -33,8 +33,7 @@ pub const DEMO_ACCOUNTS: [(&str, Role); 3] = [
     ("admin@example.com", Role::Admin),
 ];
 
-/// bcrypt's lowest cost: hashing a public password slowly protects nothing, and the demo should start at
-/// once.
+/// bcrypt's lowest cost: slow hashing protects no public password, and the demo should start at once.
 const DEMO_COST: u32 = 4;
 
 /// Cost for an admin's real password.
@@ -99,8 +98,7 @@ pub async fn fill(
     let new_recipes = Menu::load(store.clone()).await?.add_missing(menu).await?;
     let NewAccounts { users, password, cost } = accounts;
     let all = users.len();
-    // One hash for all: they share the password, and a repeated seed should not wait for hashes it does not
-    // need.
+    // One hash for all, who share the password: a repeated seed should not wait for hashes it does not need.
     let hash = PasswordHasher::dedicated(cost)?.slot()?.hash(&password).await?;
     let new = store
         .write(async move |conn| {

@@ -23,11 +23,11 @@ pub(super) async fn history(conn: &mut Conn, id: OrderId) -> store::Result<Vec<H
 fn merged(mut entries: Vec<HistoryEntry>, not_taken: Vec<(UserId, Timestamp)>) -> Vec<HistoryEntry> {
     for (actor_id, at) in not_taken {
         // Never first, whatever the clocks say: the order was stored by then.
-        let place = entries.partition_point(|entry| entry.moved_at <= at).max(1);
-        let Some(before) = place.checked_sub(1).and_then(|before| entries.get(before)) else { break };
+        let index = entries.partition_point(|entry| entry.moved_at <= at).max(1);
+        let Some(before) = index.checked_sub(1).and_then(|before| entries.get(before)) else { break };
         let (from, to) = (before.to, before.to);
         let reason = Note::try_from(NOT_TAKEN).ok();
-        entries.insert(place, HistoryEntry { number: 0, from, to, actor_id, reason, moved_at: at });
+        entries.insert(index, HistoryEntry { number: 0, from, to, actor_id, reason, moved_at: at });
     }
     for (entry, number) in entries.iter_mut().zip(1..) {
         entry.number = number;

@@ -33,6 +33,8 @@ pub enum TransitionError {
     /// Not found, or not visible to the caller.
     #[error("no such order")]
     Unknown,
+    #[error("no such customer")]
+    UnknownCustomer,
     /// The action is not possible in the order's status.
     #[error("the order is {}", .0.status)]
     Conflict(Box<Order>),
@@ -44,16 +46,6 @@ pub enum TransitionError {
 }
 
 transaction_error!(TransitionError);
-
-#[derive(Debug, thiserror::Error)]
-pub enum CustomerError {
-    #[error("no such customer")]
-    Unknown,
-    #[error(transparent)]
-    Store(#[from] store::Error),
-}
-
-transaction_error!(CustomerError);
 
 pub struct Board {
     store: Store,
@@ -128,7 +120,7 @@ impl Board {
         customer_id: UserId,
         reason: Option<Note>,
         key: Option<IdempotentRequest<Vec<OrderId>>>,
-    ) -> Result<IdempotencyOutcome<Vec<OrderId>>, CustomerError> {
+    ) -> Result<IdempotencyOutcome<Vec<OrderId>>, TransitionError> {
         let cancellation =
             Cancellation { customer_id, in_progress: true, untouched: None, actor_id: staff.id, reason };
         let outcome = self
@@ -136,7 +128,7 @@ impl Board {
             .transaction(async move |conn| {
                 once(conn, key, async move |conn| match users::by_id(conn, customer_id).await? {
                     Some(_) => Ok(cancellation.run(conn).await?),
-                    None => Err(CustomerError::Unknown),
+                    None => Err(TransitionError::UnknownCustomer),
                 })
                 .await
             })
@@ -241,8 +233,7 @@ fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) ->
         bartender_id,
         actor_id: actor.id,
         reason,
-        // Later than everything in its history, even if a clock was set back: its time is its place in the
-        // audit trail.
+        // Later than all of its history, even if a clock was set back: the audit trail is sorted by time.
         at: now().max(order.updated_at + TimeDelta::microseconds(1)),
     }
 }

@@ -1,6 +1,7 @@
 //! An order that this process has accepted, and its known location.
 
-use crate::domain::{Timestamp, order::NewOrder};
+use super::Placement;
+use crate::domain::{Timestamp, now, order::NewOrder};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
@@ -29,8 +30,11 @@ impl AcceptedOrder {
         }
     }
 
-    pub(super) fn set_published(&self, at: Timestamp) {
-        self.location.store(at.micros(), Ordering::Relaxed);
+    pub(super) fn set_placed(&self, placement: Placement) {
+        match placement {
+            Placement::Queued => self.location.store(now().micros(), Ordering::Relaxed),
+            Placement::Stored(_) => self.set_stored(),
+        }
     }
 
     /// Marks it as stored: nothing remains to be done for it.

@@ -1,11 +1,9 @@
-//! Orders under an `Idempotency-Key`: all requests of one sender under one key for one customer place one
-//! order.
+//! Orders under an `Idempotency-Key`: one for each sender, customer and key.
 
 use super::{AcceptedOrder, IdempotencyKey, Intake, OrderIds, PlaceOrderError, Placement, Request};
 use crate::{
     domain::{
         ids::{OrderId, UserId},
-        now,
         order::NewOrder,
     },
     store::orders,
@@ -89,20 +87,13 @@ impl Intake {
                 self.replay(&order, keyed).await
             }
             Ok(Some(placement)) => {
-                match placement {
-                    Placement::Queued => first.set_published(now()),
-                    Placement::Stored(_) => first.set_stored(),
-                }
-                let is_replayed = match placement {
-                    // It was stored before.
-                    Placement::Stored(None) => true,
-                    Placement::Queued | Placement::Stored(Some(_)) => is_repeat || !first.is_first_answer(),
-                };
+                first.set_placed(placement);
+                let was_stored = placement == Placement::Stored(None);
+                let is_replayed = was_stored || is_repeat || !first.is_first_answer();
                 Ok(PlacedOrder { placement, order: Arc::clone(&first.order), is_replayed })
             }
             Err(error) => {
-                // An order that may have been accepted is remembered, so that no other is accepted under its
-                // key.
+                // Remembered if it may have been accepted, so that no other is accepted under its key.
                 if is_first && !matches!(error, PlaceOrderError::OutcomeUnknown) {
                     self.accepted.remove(&order.id);
                 }
@@ -118,8 +109,7 @@ impl Intake {
         Ok(PlacedOrder { placement: Placement::Stored(None), order, is_replayed: true })
     }
 
-    /// Finds the order placed earlier under the key, if this request repeats it. `order` is what it would be
-    /// now, if it is still possible.
+    /// Finds the earlier order under the key. `order` is what this request asks for, if it is still possible.
     pub(super) async fn earlier(
         &self,
         keyed: &KeyedRequest,

@@ -9,7 +9,6 @@ mod recovery;
 mod request;
 mod settlement;
 mod sink;
-mod stored_orders;
 mod unstored_sample;
 
 pub use crate::services::orders::recorder::Refusal;
@@ -20,8 +19,7 @@ pub use order_ids::OrderIds;
 pub use recovery::Recovery;
 pub use request::{IdempotencyKey, Item, Request};
 pub use settlement::Settlement;
-pub use sink::{BrokerFirst, OrderSink, Placement};
-pub use stored_orders::StoredOrders;
+pub use sink::{BrokerSink, OrderSink, Placement, StoredOrders};
 
 use crate::{
     config::OrderLimits,
@@ -127,8 +125,7 @@ impl Intake {
         outcome
     }
 
-    /// Returns the age of the oldest order that this process accepted and that is not stored yet, as the time
-    /// since when it waits.
+    /// Returns when the oldest order was placed that this process accepted and that is not stored yet.
     pub async fn oldest_waiting(&self) -> Option<Timestamp> {
         self.waiting.oldest(&self.store).await
     }
@@ -188,7 +185,7 @@ impl Intake {
         let placement = self.sink.take(Arc::clone(&order)).await?;
         if placement == Placement::Queued {
             let accepted = AcceptedOrder::new(Arc::clone(&order));
-            accepted.set_published(now());
+            accepted.set_placed(placement);
             self.accepted.insert(order.id, Arc::new(accepted));
         }
         Ok(PlacedOrder { placement, order, is_replayed: false })
@@ -205,8 +202,7 @@ impl Intake {
     pub fn unstored(&self, id: OrderId, customer: Option<UserId>) -> Option<UnstoredOrder> {
         match self.accepted.get(&id) {
             Some(accepted) if customer.is_none_or(|customer| accepted.order.customer_id == customer) => {
-                // Orders that the broker lost are published again; until that is given up they are on their
-                // way.
+                // Orders that the broker lost are on their way until publishing them again is given up.
                 Some(UnstoredOrder {
                     order: Some(Arc::clone(&accepted.order)),
                     is_gone: accepted.is_stored(),

@@ -2,7 +2,7 @@
 //! on their way, and publishes the missing ones again. They keep their ids, so that publishing one too often
 //! is harmless.
 
-use super::{AcceptedOrder, Intake, Placement, unstored_sample};
+use super::{AcceptedOrder, Intake, unstored_sample};
 use crate::{
     broker::Broker,
     domain::{ids::OrderId, now},
@@ -53,14 +53,10 @@ impl Recovery {
 
     /// Returns whether the queues are empty and what workers hold is recorded.
     async fn is_drained(&self, intake: &Intake) -> bool {
-        match self.broker.is_drained(&self.retries).await {
-            Ok(true) => takes_orders(&intake.store).await.is_ok(),
-            Ok(false) => false,
-            Err(error) => {
-                tracing::debug!(%error, "failed to read the lengths of the queues");
-                false
-            }
-        }
+        let is_drained = self.broker.is_drained(&self.retries).await.inspect_err(|error| {
+            tracing::debug!(%error, "failed to read the lengths of the queues");
+        });
+        is_drained.unwrap_or(false) && takes_orders(&intake.store).await.is_ok()
     }
 }
 
@@ -94,8 +90,7 @@ impl Intake {
             return;
         }
         match self.sink.take(Arc::clone(&accepted.order)).await {
-            Ok(Placement::Queued) => accepted.set_published(now()),
-            Ok(Placement::Stored(_)) => accepted.set_stored(),
+            Ok(placement) => accepted.set_placed(placement),
             Err(error) => {
                 tracing::warn!(order = %id, %error, "failed to recover an order that the broker lost; retrying");
                 return;

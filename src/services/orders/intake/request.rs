@@ -99,8 +99,7 @@ impl Request {
         self.note.0.as_ref()
     }
 
-    /// Returns whether this repeats an earlier request. `order` is what it would be with the current menu, if
-    /// the menu still has all of it.
+    /// Returns whether this repeats an earlier request. `order` is what the current menu makes of it, if it can.
     pub(super) fn repeats(&self, order: Option<&NewOrder>, earlier: &NewOrder) -> bool {
         let lines = self.lines();
         let found = |at| order.and_then(|order| order.lines.get(at)).map(|line: &OrderLine| &line.recipe);

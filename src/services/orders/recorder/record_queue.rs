@@ -65,8 +65,7 @@ impl Recorder {
 async fn write(store: Store, mut waiting: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(MAX_BATCH_ORDERS);
     while waiting.recv_many(&mut jobs, MAX_BATCH_ORDERS).await > 0 {
-        // Callers that gave up were told that their orders are not recorded. Others may give up until the
-        // transaction begins.
+        // These were told that their orders are not recorded. Others may give up until the transaction begins.
         jobs.retain(|job| !job.start.is_abandoned());
         if jobs.is_empty() {
             continue;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 const ANSWER_LIFETIME: Duration = Duration::from_secs(5);
 /// Time for which an order counts if it is unknown whether it was accepted: the client disconnected, or
 /// neither server answered.
-const UNDECIDED_LIFETIME: Duration = Duration::from_secs(60);
+const UNCONFIRMED_LIFETIME: Duration = Duration::from_secs(60);
 /// Time for which an accepted order counts that is not in the database. (Dead letters are found there.)
 const ACCEPTED_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Age up to which an account is new.
@@ -80,7 +80,7 @@ impl Customer {
     }
 
     pub fn reserve(&mut self, id: OrderId, drinks: u32, at: Instant) {
-        self.accepted.push(Accepted { id, drinks, until: at + UNDECIDED_LIFETIME });
+        self.accepted.push(Accepted { id, drinks, until: at + UNCONFIRMED_LIFETIME });
     }
 
     /// Keeps counting an order after it was accepted.
@@ -99,8 +99,7 @@ impl Customer {
         self.accepted.iter().map(|order| order.id)
     }
 
-    /// Returns whether the answer for this customer may decide about their next order, so that they are asked
-    /// about first.
+    /// Returns whether the answer for this customer may decide about their next order. Such are asked first.
     pub fn is_urgent(&self, limit: u32) -> bool {
         let is_at_limit = self.stored.orders.saturating_add(1) > limit;
         is_at_limit

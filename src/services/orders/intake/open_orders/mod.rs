@@ -1,4 +1,4 @@
-//! CustomerLimits on the open orders of customers, so that nobody fills the board.
+//! Limits on the open orders of customers, so that nobody fills the board.
 //!
 //! Each process counts the orders that it accepted, and asks the database once a second for the open orders
 //! of the customers who ordered here. No order waits for that. So, however fast, a customer has at most the
@@ -86,8 +86,7 @@ impl OpenOrders {
         Self { limits, shards: Default::default(), networks: Mutex::default() }
     }
 
-    /// Counts an order of this customer from this address, unless it exceeds a limit. Returns `None` if
-    /// nothing is counted.
+    /// Counts an order from this address, unless it exceeds a limit. Returns `None` if nothing is counted.
     pub fn admit(
         &self,
         order: &NewOrder,
@@ -127,8 +126,7 @@ impl OpenOrders {
         reservation(false)
     }
 
-    /// Charges a network with a customer's drinks, in place of the previous charge, unless the total exceeds
-    /// `limit`.
+    /// Replaces a customer's charge by one to this network, unless its total exceeds `limit`.
     fn charge(
         &self,
         customer: &mut Customer,
