@@ -28,6 +28,9 @@ macro_rules! parameters {
     };
 }
 
+const IF_MATCH: &str =
+    "The `ETag` of the version that the client has seen: if there is another by now, the answer is 412.";
+
 parameters! {
     KeyHeader: header(
         "Idempotency-Key",
@@ -43,18 +46,9 @@ parameters! {
         &format!("`wait=N`: wait until the order is stored, for up to N seconds (at most {MAX_WAIT_SECONDS})."),
         string().examples(["wait=5"]),
     );
-    IfMatchHeader: header(
-        "If-Match",
-        "The `ETag` of the version that the client has seen: if there is another by now, the answer is 412.",
-        entity_tags(),
-    );
+    IfMatchHeader: header("If-Match", IF_MATCH, entity_tags());
     RequiredIfMatchHeader: required(
-        header(
-            "If-Match",
-            "The `ETag` of the version that the client has seen: if there is another by now, the answer is 412. `*` matches \
-             any version.",
-            entity_tags(),
-        ),
+        header("If-Match", &format!("{IF_MATCH} `*` matches any version."), entity_tags()),
     );
     IfNoneMatchHeader: header(
         "If-None-Match",

@@ -19,12 +19,16 @@ pub struct ProblemType {
     /// The meaning, and what a client can do.
     #[serde(skip)]
     pub about: &'static str,
+    /// An example of a problem's detail.
+    #[serde(skip)]
+    pub example: &'static str,
 }
 
 macro_rules! kinds {
-    ($($constant:ident: $status:ident, $name:literal, $title:literal, $about:literal;)+) => {
+    ($($constant:ident: $status:ident, $name:literal, $title:literal, $about:literal $(, $example:literal)?;)+) => {
         $(pub const $constant: &ProblemType = &ProblemType {
             path: concat!("/problems/", $name), name: $name, title: $title, status: StatusCode::$status, about: $about,
+            example: [$($example,)? $about][0],
         };)+
 
         pub const ALL: &[&ProblemType] = &[$($constant),+];
@@ -33,7 +37,8 @@ macro_rules! kinds {
 
 kinds! {
     MALFORMED_REQUEST: BAD_REQUEST, "malformed-request", "Malformed request",
-        "The body is not JSON, or ended early. Sending the same again will not help.";
+        "The body is not JSON, or ended early. Sending the same again will not help.",
+        "The body is not JSON: EOF while parsing an object at line 1 column 1.";
     REQUEST_REFUSED: BAD_REQUEST, "request-refused", "Request refused",
         "The request breaks a rule of HTTP and was refused before it reached a route. The status says which rule.";
     NOT_SIGNED_IN: UNAUTHORIZED, "not-signed-in", "Not signed in",
@@ -43,11 +48,13 @@ kinds! {
     WRONG_PASSWORD: UNAUTHORIZED, "wrong-password", "Wrong password",
         "There is no account with this e-mail and this password.";
     NOT_PERMITTED: FORBIDDEN, "not-permitted", "Not permitted",
-        "The account's role does not allow this. An admin can change roles.";
+        "The account's role does not allow this. An admin can change roles.",
+        "This is for staff.";
     ACCOUNT_INACTIVE: FORBIDDEN, "account-inactive", "Account inactive",
         "The account is switched off. An admin can switch it on again.";
     NOT_FOUND: NOT_FOUND, "not-found", "Not found",
-        "There is no such resource, or this account may not see it.";
+        "There is no such resource, or this account may not see it.",
+        "There is no such order.";
     NO_LONGER_STORED: NOT_FOUND, "no-longer-stored", "No longer stored",
         "The order was accepted, and no longer exists: it was deleted, the database was restored to an earlier state, or the broker lost it. It will not come back by itself.";
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed",
@@ -59,7 +66,8 @@ kinds! {
     EMAIL_TAKEN: CONFLICT, "email-taken", "E-mail taken",
         "There is an account with this e-mail: sign in instead.";
     ILLEGAL_MOVE: CONFLICT, "illegal-move", "Illegal move",
-        "The order's status does not allow this action; somebody else may have changed it. The member order is the order as it is now, if it is stored.";
+        "The order's status does not allow this action; somebody else may have changed it. The member order is the order as it is now, if it is stored.",
+        "The order is pending: that can't be done with it.";
     LAST_ADMIN: CONFLICT, "last-admin", "Last admin",
         "The last active admin can be neither demoted nor switched off: nobody would be left to undo it.";
     RECIPE_EXISTS: CONFLICT, "recipe-exists", "Recipe exists",
@@ -67,21 +75,26 @@ kinds! {
     REPLAYED: CONFLICT, "replayed", "Replayed",
         "The dead letter's order is stored already.";
     SOLD_OUT: CONFLICT, "sold-out", "Sold out",
-        "A drink is not available at the moment. Nothing was ordered.";
+        "A drink is not available at the moment. Nothing was ordered.",
+        "Margarita is sold out.";
     TOO_MANY_OPEN: CONFLICT, "too-many-open", "Too many open",
-        "The customer has reached the limit of open orders or drinks; detail says which one. Orders that are queued, pending or in progress are open. Nothing was ordered: order again when an order is ready, or after cancelling one.";
+        "The customer has reached the limit of open orders or drinks; detail says which one. Orders that are queued, pending or in progress are open. Nothing was ordered: order again when an order is ready, or after cancelling one.",
+        "A customer can have 10 open orders: please wait until one is ready, or cancel one.";
     UNSTORABLE: CONFLICT, "unstorable", "Unstorable",
         "The dead letter's order can't be stored now either; detail says why.";
     PRECONDITION_FAILED: PRECONDITION_FAILED, "precondition-failed", "Precondition failed",
-        "The resource has no version that If-Match names, or has one that If-None-Match names: somebody else has changed it. Nothing was done. The member etag is its version now: read it again, and decide again.";
+        "The resource has no version that If-Match names, or has one that If-None-Match names: somebody else has changed it. Nothing was done. The member etag is its version now: read it again, and decide again.",
+        "The recipe has changed since. Please read it again.";
     TOO_LARGE: PAYLOAD_TOO_LARGE, "too-large", "Too large",
-        "The body has too many bytes; detail says how many are allowed.";
+        "The body has too many bytes; detail says how many are allowed.",
+        "A body may have at most 65536 bytes.";
     URI_TOO_LONG: URI_TOO_LONG, "uri-too-long", "URI too long",
         "The path with its query has too many bytes; detail says how many are allowed. Nothing was done.";
     NOT_JSON: UNSUPPORTED_MEDIA_TYPE, "not-json", "Not JSON",
         "The body's type is not application/json, or it is compressed.";
     INVALID: UNPROCESSABLE_ENTITY, "invalid", "Invalid",
-        "A field, a parameter or a header has an invalid value. The member errors says which one, its place in the body, and what is wrong.";
+        "A field, a parameter or a header has an invalid value. The member errors says which one, its place in the body, and what is wrong.",
+        "items[0].quantity: must be 1 to 20";
     VALUE_REFUSED: UNPROCESSABLE_ENTITY, "value-refused", "Value refused",
         "The database can't store a value of the request, now or later: sending the same again will not help. The log has the reason under the request's id.";
     IDEMPOTENCY_KEY_REUSED: UNPROCESSABLE_ENTITY, "idempotency-key-reused", "Idempotency key reused",

@@ -17,27 +17,30 @@ use actix_web::{
 };
 use std::{cell::Cell, rc::Rc};
 
-/// A part of what is counted of an address. No address uses its bits of a key: in an IPv4 address the last 48 bits count
-/// (`::ffff:a.b.c.d`), in an IPv6 address the network's 64.
+/// The lowest bit of an address's key that tells apart what is counted of the address. No address uses it: in an IPv4 address
+/// the last 48 bits count (`::ffff:a.b.c.d`), in an IPv6 address the network's 64.
+const PART_SHIFT: u32 = 48;
+
+/// A part of what is counted of an address, by its number.
 #[derive(Debug, Clone, Copy)]
 pub struct AddressPart(u128);
 
 /// The accounts that are known at an address, apart from those that are not.
-pub const KNOWN_ACCOUNTS: AddressPart = AddressPart(1 << 48);
+pub const KNOWN_ACCOUNTS: AddressPart = AddressPart(1);
 
 impl AddressPart {
     /// Returns the key under which this part of an address counts.
     pub fn of(self, address: u128) -> u128 {
-        address | self.0
+        address | self.0 << PART_SHIFT
     }
 }
 
 /// Returns the part of an address for a route that a client without a token needs.
 pub fn part_of(method: &Method, class: RouteClass) -> Option<AddressPart> {
     match class {
-        RouteClass::Login if method == Method::POST => Some(AddressPart(1 << 48)),
-        RouteClass::Refresh => Some(AddressPart(2 << 48)),
-        RouteClass::Registration => Some(AddressPart(3 << 48)),
+        RouteClass::Login if method == Method::POST => Some(AddressPart(1)),
+        RouteClass::Refresh => Some(AddressPart(2)),
+        RouteClass::Registration => Some(AddressPart(3)),
         _ => None,
     }
 }
