@@ -9,47 +9,32 @@ use std::{cell::RefCell, time::Duration};
 
 group! {
     HttpMetrics, http {
+        /// Time from the head of a request to the head of its response.
         requests: HistogramVec = histogram_vec(
             "http_server_request_duration_seconds",
-            "Time from the head of a request to the head of its response.",
             REQUEST_SECONDS,
             &["http_request_method", "http_route", "http_response_status_code"],
         ),
-        connections: IntGauge = int_gauge("shakerqueue_http_connections", "Open connections of clients."),
-        threads_stalled: IntGauge = int_gauge(
-            "shakerqueue_http_threads_stalled",
-            "Threads that answer requests and have not run for 2 s.",
-        ),
-        thread_stall: Gauge = gauge(
-            "shakerqueue_http_thread_stall_seconds",
-            "Time for which the longest stalled thread has not run.",
-        ),
-        malformed_requests: IntCounter = counter(
-            "shakerqueue_http_malformed_requests_total",
-            "Requests that could not be parsed.",
-        ),
-        failed_handshakes: IntCounter =
-            counter("shakerqueue_tls_handshakes_failed_total", "TLS handshakes of clients that failed."),
-        unlogged_answers: IntCounter = counter(
-            "shakerqueue_http_unlogged_answers_total",
-            "Responses with 5xx that were too many for the log.",
-        ),
-        connections_refused: IntCounter = counter(
-            "shakerqueue_http_connections_refused_total",
-            "Connections that were closed because their address had too many.",
-        ),
-        slow_readers: IntCounter = counter(
-            "shakerqueue_http_slow_readers_total",
-            "Connections that were closed because the client read its response too slowly.",
-        ),
-        answer_bytes: IntGauge = int_gauge(
-            "shakerqueue_http_answer_bytes",
-            "Bytes reserved for responses that clients have not read yet.",
-        ),
-        answers_refused: IntCounter = counter(
-            "shakerqueue_http_answers_refused_total",
-            "Requests answered with 503 because pending responses used up their memory limit.",
-        ),
+        /// Open connections of clients to this process.
+        connections: IntGauge = int_gauge("shakerqueue_http_connections"),
+        /// Threads that answer requests and have not run for 2 s.
+        threads_stalled: IntGauge = int_gauge("shakerqueue_http_threads_stalled"),
+        /// Time for which the longest stalled thread has not run.
+        thread_stall: Gauge = gauge("shakerqueue_http_thread_stall_seconds"),
+        /// Requests that could not be parsed.
+        malformed_requests: IntCounter = counter("shakerqueue_http_malformed_requests_total"),
+        /// TLS handshakes of clients that failed.
+        failed_handshakes: IntCounter = counter("shakerqueue_tls_handshakes_failed_total"),
+        /// Responses with 5xx that were too many for the log.
+        unlogged_answers: IntCounter = counter("shakerqueue_http_unlogged_answers_total"),
+        /// Connections that were closed because their address had too many.
+        connections_refused: IntCounter = counter("shakerqueue_http_connections_refused_total"),
+        /// Connections that were closed because the client read its response too slowly.
+        slow_readers: IntCounter = counter("shakerqueue_http_slow_readers_total"),
+        /// Bytes reserved for responses that clients have not read yet.
+        answer_bytes: IntGauge = int_gauge("shakerqueue_http_answer_bytes"),
+        /// Requests answered with 503 because pending responses used up their memory limit.
+        answers_refused: IntCounter = counter("shakerqueue_http_answers_refused_total"),
     }
 }
 
@@ -89,9 +74,9 @@ pub fn observe_request(method: &'static str, route: &str, status: u16, duration:
 
 group! {
     AccountsMetrics, accounts {
+        /// Attempts to sign in, by outcome.
         logins: ByLabel<IntCounter> = counters(
             "shakerqueue_logins_total",
-            "Attempts to sign in, by outcome.",
             "outcome",
             &["succeeded", "wrong_password", "inactive", "too_many_failures", "busy", "unavailable"],
         ),
