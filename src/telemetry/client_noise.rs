@@ -180,36 +180,20 @@ pub async fn report_unlogged(stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::{io::Seek, sync::Arc};
     use tracing::subscriber::with_default;
     use tracing_subscriber::{EnvFilter, fmt::layer, layer::SubscriberExt, registry};
 
     fn logged(directives: &str, work: impl FnOnce()) -> String {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let writer = {
-            let text = text.clone();
-            move || Shared(text.clone())
-        };
-        let lines = layer().with_ansi(false).with_writer(writer);
+        let mut log = tempfile::tempfile().expect("a file");
+        let lines = layer().with_ansi(false).with_writer(Arc::new(log.try_clone().expect("a file")));
         let filter = tracing_subscriber::filter::FilterExt::and(
             EnvFilter::new(directives),
             ClientNoiseFilter::new(directives),
         );
         with_default(registry().with(malformed_requests()).with(lines.with_filter(filter)), work);
-        String::from_utf8(text.lock().expect("no panic").clone()).expect("text")
-    }
-
-    struct Shared(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("no panic").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+        log.rewind().expect("a file");
+        std::io::read_to_string(log).expect("text")
     }
 
     fn libraries_speak() {

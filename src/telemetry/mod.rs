@@ -10,6 +10,7 @@ pub mod traces;
 
 pub use client_noise::report_unlogged;
 pub use logs::{HELP, LogFlush, exit, exit_with_failure, report_failure, start};
+pub use otlp_client::http_agent;
 
 use std::sync::Arc;
 use traces::TraceContext;

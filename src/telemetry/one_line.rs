@@ -49,32 +49,19 @@ impl<W: Write> Write for OneLine<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex, PoisonError};
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use std::io::Seek;
 
     /// The line of an event that quotes this text.
     fn written(quoted: &str, coloured: bool) -> String {
-        let lines = Lines::default();
-        let to = lines.clone();
-        let writer = move || OneLine::new(to.clone(), coloured);
+        let mut log = tempfile::tempfile().expect("a file");
+        let to = log.try_clone().expect("a file");
+        let writer = move || OneLine::new(to.try_clone().expect("a file"), coloured);
         let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(coloured).finish();
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(error = %quoted, reason = quoted, "failed: {quoted}");
         });
-        let written = lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        String::from_utf8(written).expect("text")
+        log.rewind().expect("a file");
+        io::read_to_string(log).expect("text")
     }
 
     #[test]

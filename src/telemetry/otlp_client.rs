@@ -1,4 +1,5 @@
-//! The HTTP client for the collector of traces: the only server that the program connects to besides database and broker.
+//! The HTTP client for the collector of traces and for the broker's management API. The program connects to no other server,
+//! besides the database and the broker.
 
 use async_trait::async_trait;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
@@ -12,25 +13,23 @@ use ureq::{
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 
+/// Makes a client that blocks, and that connects to the requested address only.
+pub fn http_agent(timeout: Duration) -> Agent {
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
+        .build();
+    let config = Agent::config_builder().timeout_global(Some(timeout)).tls_config(tls);
+    config.http_status_as_error(false).max_redirects(0).proxy(None).build().into()
+}
+
 /// Sends the exporter's requests. It blocks: the exporter has a thread of its own.
 #[derive(Debug)]
 pub(super) struct OtlpClient(Agent);
 
 impl OtlpClient {
     pub(super) fn new() -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-            .build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(RESPONSE_TIMEOUT))
-            .tls_config(tls)
-            .http_status_as_error(false)
-            // Traces go to the configured address only.
-            .max_redirects(0)
-            .proxy(None)
-            .build();
-        Self(agent.into())
+        Self(http_agent(RESPONSE_TIMEOUT))
     }
 }
 

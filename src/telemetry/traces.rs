@@ -5,14 +5,14 @@
 
 use super::{Scope, otlp_client::OtlpClient};
 use crate::config::TraceArgs;
-pub use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{
     Context, Key, KeyValue, StringValue,
     propagation::TextMapPropagator,
-    trace::{
-        Link, Span as _, SpanBuilder, SpanContext, SpanKind as OtelSpanKind, Status, TraceContextExt,
-        TracerProvider,
-    },
+    trace::{Link, Span as _, SpanBuilder, SpanContext, Status, TraceContextExt, TracerProvider},
+};
+pub use opentelemetry::{
+    propagation::{Extractor, Injector},
+    trace::SpanKind,
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -145,28 +145,6 @@ impl TraceContext {
     }
 }
 
-/// The kinds of spans that OpenTelemetry distinguishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SpanKind {
-    Server,
-    Client,
-    Producer,
-    Consumer,
-    Internal,
-}
-
-impl From<SpanKind> for OtelSpanKind {
-    fn from(kind: SpanKind) -> Self {
-        match kind {
-            SpanKind::Server => Self::Server,
-            SpanKind::Client => Self::Client,
-            SpanKind::Producer => Self::Producer,
-            SpanKind::Consumer => Self::Consumer,
-            SpanKind::Internal => Self::Internal,
-        }
-    }
-}
-
 /// A span, which ends when it is dropped. Boxed, because a span has some 400 bytes and every request moves one, though most
 /// processes trace nothing.
 #[derive(Debug, Default)]
@@ -175,16 +153,13 @@ pub struct Span(Option<Box<SdkSpan>>);
 impl Span {
     /// Begins a span for a request from outside: a child of the sender's, or else the root of a trace.
     pub fn begin(kind: SpanKind, name: impl FnOnce() -> String, sender: &TraceContext) -> Self {
-        Self::start(
-            || sender.parent().unwrap_or_default(),
-            || SpanBuilder::from_name(name()).with_kind(kind.into()),
-        )
+        Self::start(|| sender.parent().unwrap_or_default(), || SpanBuilder::from_name(name()).with_kind(kind))
     }
 
     /// Begins a child, unless its parent is not traced.
     pub fn child_of(parent: &TraceContext, kind: SpanKind, name: &'static str) -> Self {
         let Some(parent) = parent.parent() else { return Self(None) };
-        Self::start(|| parent, || SpanBuilder::from_name(name).with_kind(kind.into()))
+        Self::start(|| parent, || SpanBuilder::from_name(name).with_kind(kind))
     }
 
     /// Begins a child of the present task's span.
@@ -204,7 +179,7 @@ impl Span {
         let Some(first) = traced.first().and_then(|first| first.parent()) else { return Self(None) };
         let contexts = traced.into_iter().filter_map(|parent| parent.0.as_deref());
         let links = contexts.map(|context| Link::new(context.clone(), Vec::new(), 0)).collect();
-        let builder = || SpanBuilder::from_name(name).with_kind(OtelSpanKind::Internal).with_links(links);
+        let builder = || SpanBuilder::from_name(name).with_kind(SpanKind::Internal).with_links(links);
         Self::start(|| first, builder)
     }
 

@@ -1,15 +1,14 @@
 //! A client of the broker's management API, which is the only source for the policies of a queue.
 
 use super::policies::ListedQueue;
-use crate::broker::url::{BrokerUrl, BrokerUrlError, decode};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use rustls::crypto::aws_lc_rs;
-use serde::Deserialize;
-use std::{sync::Arc, time::Duration};
-use ureq::{
-    Agent,
-    tls::{RootCerts, TlsConfig},
+use crate::{
+    broker::url::{BrokerUrl, BrokerUrlError, decode},
+    telemetry::http_agent,
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde::Deserialize;
+use std::time::Duration;
+use ureq::Agent;
 use url::{ParseError, Url};
 
 const DEFAULT_PORT: u16 = 15672;
@@ -70,18 +69,7 @@ impl Management {
             .append_pair("use_regex", "true")
             .append_pair("name", &pattern(prefix))
             .append_pair("columns", "name,policy,operator_policy,effective_policy_definition");
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(Arc::new(aws_lc_rs::default_provider()))
-            .build();
-        let agent = Agent::config_builder()
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .build();
-        Ok(Self { agent: agent.into(), url: url.into(), authorization })
+        Ok(Self { agent: http_agent(ANSWER_TIMEOUT), url: url.into(), authorization })
     }
 
     /// Returns the queues in which orders wait. It blocks, at most until the timeout.
@@ -106,7 +94,6 @@ fn pattern(prefix: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
 
