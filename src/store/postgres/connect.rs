@@ -3,7 +3,7 @@
 
 use super::{
     address::{ServerAddress, addresses},
-    wire::{LastError, WatchedStream},
+    wire::{LastError, watch},
 };
 use crate::store::{PgConn, TRANSACTION_TIMEOUT, error::SqlState};
 use diesel::{
@@ -33,8 +33,6 @@ const USER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
 const KEEPALIVE_RETRIES: u32 = 3;
-
-type Stream = WatchedStream<Either<TcpStream, UnixStream>>;
 
 /// Reason that no connection could be opened.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +165,7 @@ async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
 
 async fn connect_to(server: &Server, config: &Config) -> Result<(Client, Driver), ConnectError> {
     let last_error = LastError::default();
-    let stream: Stream = WatchedStream::new(open(server).await?, last_error.clone());
+    let stream = watch(open(server).await?, last_error.clone());
     let (client, connection) = config.connect_raw(stream, NoTls).await?;
     let task = tokio::spawn(async {
         if let Err(error) = connection.await {

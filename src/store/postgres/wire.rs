@@ -2,13 +2,9 @@
 //! an error's message, which servers localize.
 
 use crate::store::error::SqlState;
-use std::{
-    io::{self, IoSlice},
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
-};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::AsyncRead;
+use tokio_util::io::InspectReader;
 
 /// Maximum of bytes examined of an error: its code is the third field, after two words.
 const MAX_ERROR_BYTES: usize = 256;
@@ -34,16 +30,10 @@ impl LastError {
     }
 }
 
-/// A stream from a server that records the code of each error.
-pub struct WatchedStream<S> {
-    stream: S,
-    messages: Messages,
-}
-
-impl<S> WatchedStream<S> {
-    pub fn new(stream: S, last_error: LastError) -> Self {
-        Self { stream, messages: Messages { last_error, ..Messages::default() } }
-    }
+/// Wraps a stream from a server, and records the code of each error that it reads.
+pub fn watch<S: AsyncRead>(stream: S, last_error: LastError) -> InspectReader<S, impl FnMut(&[u8])> {
+    let mut messages = Messages { last_error, ..Messages::default() };
+    InspectReader::new(stream, move |bytes: &[u8]| messages.feed(bytes))
 }
 
 /// Parser state within the current message.
@@ -99,51 +89,7 @@ fn code(error: &[u8]) -> Option<SqlState> {
     error.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(CODE_FIELD)).and_then(SqlState::parse)
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        self.messages.feed(buffer.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
