@@ -18,7 +18,7 @@ use diesel::{
     backend::Backend,
     deserialize::{self, FromSql, FromSqlRow},
     expression::AsExpression,
-    pg::{Pg, PgValue},
+    pg::Pg,
     serialize::{self, IsNull, Output, ToSql},
     sql_types as diesel_types,
     sql_types::{Integer, Json, SmallInt, Text},
@@ -27,31 +27,43 @@ use diesel::{
 
 /// Derives what Diesel needs to use a domain type as a value of an SQL type.
 macro_rules! proxy {
-    ($proxy:ident, $rust:ty, $sql:ty) => {
-        #[allow(dead_code, reason = "only carries the derives")]
-        #[derive(AsExpression, FromSqlRow)]
-        #[diesel(foreign_derive)]
-        #[diesel(sql_type = $sql)]
-        struct $proxy($rust);
+    ($rust:ty, $sql:ty) => {
+        const _: () = {
+            #[allow(dead_code, reason = "only carries the derives")]
+            #[derive(AsExpression, FromSqlRow)]
+            #[diesel(foreign_derive)]
+            #[diesel(sql_type = $sql)]
+            struct Proxy($rust);
+        };
     };
 }
 
-/// Id type: `uuid` in PostgreSQL, 16 bytes in SQLite.
-macro_rules! id {
-    ($proxy:ident, $rust:ty) => {
-        proxy!($proxy, $rust, Uuid);
-
-        impl ToSql<Uuid, Pg> for $rust {
-            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-                ToSql::<diesel_types::Uuid, Pg>::to_sql(&self.0, out)
+/// Converts a newtype as Diesel converts the value in it, which has the SQL type `$inner` there.
+macro_rules! newtype {
+    ($rust:ty, $sql:ty, $db:ty, $inner:ty) => {
+        impl ToSql<$sql, $db> for $rust {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, $db>) -> serialize::Result {
+                ToSql::<$inner, $db>::to_sql(&self.0, out)
             }
         }
 
-        impl FromSql<Uuid, Pg> for $rust {
-            fn from_sql(raw: PgValue<'_>) -> deserialize::Result<Self> {
-                FromSql::<diesel_types::Uuid, Pg>::from_sql(raw).map(Self)
+        impl FromSql<$sql, $db> for $rust {
+            fn from_sql(raw: <$db as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+                FromSql::<$inner, $db>::from_sql(raw).map(Self)
             }
         }
+    };
+}
+
+proxy!(Timestamp, Timestamptz);
+newtype!(Timestamp, Timestamptz, Pg, diesel_types::Timestamptz);
+newtype!(Timestamp, Timestamptz, Sqlite, diesel_types::TimestamptzSqlite);
+
+/// Id types: `uuid` in PostgreSQL, 16 bytes in SQLite.
+macro_rules! ids {
+    ($($rust:ty),+) => {$(
+        proxy!($rust, Uuid);
+        newtype!($rust, Uuid, Pg, diesel_types::Uuid);
 
         impl ToSql<Uuid, Sqlite> for $rust {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
@@ -64,20 +76,14 @@ macro_rules! id {
                 Ok(Self(uuid::Uuid::from_slice(raw.read_blob())?))
             }
         }
-    };
+    )+};
 }
-id!(DeadLetterIdProxy, DeadLetterId);
-id!(EntryIdProxy, EntryId);
-id!(OrderIdProxy, OrderId);
-id!(RecipeIdProxy, RecipeId);
-id!(SessionIdProxy, SessionId);
-id!(SubjectIdProxy, SubjectId);
-id!(UserIdProxy, UserId);
+ids!(DeadLetterId, EntryId, OrderId, RecipeId, SessionId, SubjectId, UserId);
 
-/// Text type, validated by the domain type when it is read.
-macro_rules! text {
-    ($proxy:ident, $rust:ty, $read:expr) => {
-        proxy!($proxy, $rust, Text);
+/// Text types, validated by the domain type when they are read.
+macro_rules! texts {
+    ($read:expr => $($rust:ty),+) => {$(
+        proxy!($rust, Text);
 
         impl<DB: Backend> ToSql<Text, DB> for $rust
         where
@@ -97,26 +103,17 @@ macro_rules! text {
                 Ok(read(&String::from_sql(raw)?)?)
             }
         }
-    };
+    )+};
 }
-text!(EmailProxy, Email, |text| text.try_into());
-text!(MethodProxy, Method, |text| Method::from_stored(text.to_owned()));
-text!(NameProxy, Name, |text| Name::from_stored(text.to_owned()));
-text!(NoteProxy, Note, |text| Note::from_stored(text.to_owned()));
-text!(TableProxy, Table, |text| Table::from_stored(text.to_owned()));
-text!(UsernameProxy, Username, |text| Username::from_stored(text.to_owned()));
-text!(ActionProxy, Action, str::parse);
-text!(BuildProxy, Build, str::parse);
-text!(ResolutionProxy, Resolution, str::parse);
-text!(RoleProxy, Role, str::parse);
-// `as_str` takes these `Copy` types by value.
-text!(StatusProxy, Status, str::parse);
-text!(SubjectKindProxy, SubjectKind, str::parse);
+texts!(|text| text.try_into() => Email);
+texts!(|text| StoredText::from_stored(text.to_owned()) => Method, Name, Note, Table, Username);
+// `as_str` of `Status` takes this `Copy` type by value.
+texts!(str::parse => Action, Build, Resolution, Role, Status, SubjectKind);
 
 /// Integer type, validated by the domain type when it is read.
 macro_rules! number {
-    ($proxy:ident, $rust:ty, $sql:ty, $number:ty) => {
-        proxy!($proxy, $rust, $sql);
+    ($rust:ty, $sql:ty, $number:ty) => {
+        proxy!($rust, $sql);
 
         impl ToSql<$sql, Pg> for $rust {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -141,39 +138,13 @@ macro_rules! number {
         }
     };
 }
-number!(QuantityProxy, Quantity, SmallInt, i16);
-number!(PreparationSecondsProxy, PreparationSeconds, Integer, i32);
-
-proxy!(InstantProxy, Timestamp, Timestamptz);
-
-impl ToSql<Timestamptz, Pg> for Timestamp {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        ToSql::<diesel_types::Timestamptz, Pg>::to_sql(&self.0, out)
-    }
-}
-
-impl FromSql<Timestamptz, Pg> for Timestamp {
-    fn from_sql(raw: PgValue<'_>) -> deserialize::Result<Self> {
-        FromSql::<diesel_types::Timestamptz, Pg>::from_sql(raw).map(Self)
-    }
-}
-
-impl ToSql<Timestamptz, Sqlite> for Timestamp {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        ToSql::<diesel_types::TimestamptzSqlite, Sqlite>::to_sql(&self.0, out)
-    }
-}
-
-impl FromSql<Timestamptz, Sqlite> for Timestamp {
-    fn from_sql(raw: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
-        FromSql::<diesel_types::TimestamptzSqlite, Sqlite>::from_sql(raw).map(Self)
-    }
-}
+number!(Quantity, SmallInt, i16);
+number!(PreparationSeconds, Integer, i32);
 
 /// Type stored as JSON, validated when it is read.
 macro_rules! json {
-    ($proxy:ident, $rust:ty, $read:expr) => {
-        proxy!($proxy, $rust, Json);
+    ($rust:ty, $read:expr) => {
+        proxy!($rust, Json);
 
         impl ToSql<Json, Pg> for $rust {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
@@ -200,5 +171,5 @@ macro_rules! json {
         }
     };
 }
-json!(ChangesProxy, Changes, serde_json::from_value);
-json!(IngredientsProxy, Ingredients, Ingredients::from_stored);
+json!(Changes, serde_json::from_value);
+json!(Ingredients, Ingredients::from_stored);
