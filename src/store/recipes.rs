@@ -1,21 +1,18 @@
-use super::{Conn, Error, Result, Unique, on, schema::recipes};
+use super::{Conn, Error, Result, Unique, on, on_locked, schema::recipes};
 use crate::domain::{
     Timestamp,
     ids::RecipeId,
     recipe::{Build, Ingredients, PreparationSeconds, Recipe, RecipeSpec},
     text::{Method, Name},
 };
-use diesel::{
-    AsChangeset, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
-};
-use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = recipes, check_for_backend(Pg, Sqlite))]
-struct RecipeRow {
-    id: RecipeId,
+/// The columns that a manager writes.
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = recipes, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+#[diesel(treat_none_as_null = true, treat_none_as_default_value = false)]
+struct SpecRow {
     name: Name,
     build: Build,
     glass: Name,
@@ -23,6 +20,14 @@ struct RecipeRow {
     garnish: Option<Name>,
     method: Method,
     preparation_seconds: Option<PreparationSeconds>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = recipes, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+struct RecipeRow {
+    id: RecipeId,
+    #[diesel(embed)]
+    spec: SpecRow,
     available: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -31,54 +36,17 @@ struct RecipeRow {
 
 impl From<RecipeRow> for Recipe {
     fn from(row: RecipeRow) -> Self {
-        let RecipeRow {
-            id,
-            name,
-            build,
-            glass,
-            ingredients,
-            garnish,
-            method,
-            preparation_seconds,
-            available,
-            created_at,
-            updated_at,
-            version,
-        } = row;
+        let RecipeRow { id, spec, available, created_at, updated_at, version } = row;
+        let SpecRow { name, build, glass, ingredients, garnish, method, preparation_seconds } = spec;
         let spec = RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds };
         Self { id, spec, available, created_at, updated_at, version }
     }
 }
 
-/// The columns that a manager writes.
-#[derive(Insertable, AsChangeset)]
-#[diesel(table_name = recipes, treat_none_as_null = true, treat_none_as_default_value = false)]
-struct RecipeSpecRow<'a> {
-    name: &'a Name,
-    name_key: String,
-    build: Build,
-    glass: &'a Name,
-    ingredients: &'a Ingredients,
-    garnish: Option<&'a Name>,
-    method: &'a Method,
-    preparation_seconds: Option<PreparationSeconds>,
-    updated_at: Timestamp,
-}
-
-impl<'a> RecipeSpecRow<'a> {
-    fn new(spec: &'a RecipeSpec, updated_at: Timestamp) -> Self {
+impl From<RecipeSpec> for SpecRow {
+    fn from(spec: RecipeSpec) -> Self {
         let RecipeSpec { name, build, glass, ingredients, garnish, method, preparation_seconds } = spec;
-        Self {
-            name,
-            name_key: name.key(),
-            build: *build,
-            glass,
-            ingredients,
-            garnish: garnish.as_ref(),
-            method,
-            preparation_seconds: *preparation_seconds,
-            updated_at,
-        }
+        Self { name, build, glass, ingredients, garnish, method, preparation_seconds }
     }
 }
 
@@ -89,9 +57,17 @@ pub async fn add(conn: &mut Conn, recipe: &Recipe) -> Result<()> {
 
 /// Adds a recipe unless its name is on the menu. Returns whether it was added.
 pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
-    let row = RecipeSpecRow::new(&recipe.spec, recipe.updated_at);
+    let Recipe { id, spec, available, created_at, updated_at, .. } = recipe.clone();
+    let row = (
+        recipes::id.eq(id),
+        recipes::name_key.eq(spec.name.key()),
+        SpecRow::from(spec),
+        recipes::available.eq(available),
+        recipes::created_at.eq(created_at),
+        recipes::updated_at.eq(updated_at),
+    );
     Ok(on!(conn, c => diesel::insert_into(recipes::table)
-        .values((row, recipes::id.eq(recipe.id), recipes::available.eq(recipe.available), recipes::created_at.eq(recipe.created_at)))
+        .values(row)
         .on_conflict_do_nothing()
         .execute(c))?
         == 1)
@@ -100,11 +76,8 @@ pub async fn add_if_missing(conn: &mut Conn, recipe: &Recipe) -> Result<bool> {
 /// Finds a recipe on the menu, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: RecipeId) -> Result<Option<Recipe>> {
     let recipe = recipes::table.find(id).filter(recipes::archived_at.is_null());
-    let found: Option<RecipeRow> = match conn {
-        Conn::Pg(conn) => recipe.select(RecipeRow::as_select()).for_no_key_update().first(&mut **conn).await,
-        Conn::Sqlite(conn) => recipe.select(RecipeRow::as_select()).first(&mut **conn).await,
-    }
-    .optional()?;
+    let found: Option<RecipeRow> =
+        on_locked!(conn, recipe.select(RecipeRow::as_select()), [for_no_key_update], first).optional()?;
     Ok(found.map(Recipe::from))
 }
 
@@ -120,9 +93,15 @@ pub async fn replace(
     spec: &RecipeSpec,
     at: Timestamp,
 ) -> Result<Option<Recipe>> {
+    let change = (
+        SpecRow::from(spec.clone()),
+        recipes::name_key.eq(spec.name.key()),
+        recipes::updated_at.eq(at),
+        recipes::version.eq(recipes::version + 1),
+    );
     let changed: Option<RecipeRow> =
         on!(conn, c => diesel::update(recipes::table.find(id).filter(recipes::archived_at.is_null()))
-        .set((RecipeSpecRow::new(spec, at), recipes::version.eq(recipes::version + 1)))
+        .set(change)
         .returning(RecipeRow::as_returning())
         .get_result(c))
         .optional()?;

@@ -17,7 +17,7 @@ use crate::domain::{
     order::{Drink, MAX_LINES, NewOrder, OrderLine, Quantity},
     text::{Name, Note},
 };
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use std::{
     collections::{HashMap, HashSet},

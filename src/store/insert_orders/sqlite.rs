@@ -1,49 +1,14 @@
 //! Inserts a batch in one blocking task, with one prepared statement per table.
 
 use crate::{
-    domain::{
-        Timestamp,
-        ids::{OrderId, RecipeId, UserId},
-        order::{NewOrder, Quantity},
-        order_state::Status,
-        text::{Name, Note, Table},
-    },
+    domain::{Timestamp, ids::OrderId, order::NewOrder, order_state::Status},
     store::{
         Result, SqliteConn,
         schema::{order_lines, order_moves, orders},
     },
 };
-use diesel::{ExpressionMethods, Insertable, QueryResult, RunQueryDsl, SqliteConnection, insert_into};
+use diesel::{insert_into, prelude::*};
 use std::collections::HashSet;
-
-#[derive(Insertable)]
-#[diesel(table_name = orders, treat_none_as_default_value = false)]
-struct OrderRow<'a> {
-    id: OrderId,
-    customer_id: UserId,
-    placed_by: UserId,
-    table_name: Option<&'a Table>,
-    note: Option<&'a Note>,
-    status: Status,
-    priority: i16,
-    due_at: Timestamp,
-    placed_at: Timestamp,
-    recorded_at: Timestamp,
-    updated_at: Timestamp,
-    version: i32,
-    fingerprint: Vec<u8>,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = order_lines, treat_none_as_default_value = false)]
-struct LineRow<'a> {
-    order_id: OrderId,
-    position: i16,
-    recipe_id: RecipeId,
-    recipe_name: &'a Name,
-    quantity: Quantity,
-    note: Option<&'a Note>,
-}
 
 /// Inserts the orders whose ids are new, and returns those ids.
 pub async fn insert(conn: &mut SqliteConn, orders: Vec<NewOrder>, at: Timestamp) -> Result<HashSet<OrderId>> {
@@ -61,34 +26,34 @@ pub async fn insert(conn: &mut SqliteConn, orders: Vec<NewOrder>, at: Timestamp)
 }
 
 fn insert_one(conn: &mut SqliteConnection, order: &NewOrder, at: Timestamp) -> QueryResult<bool> {
-    let row = OrderRow {
-        id: order.id,
-        customer_id: order.customer_id,
-        placed_by: order.placed_by,
-        table_name: order.table.as_ref(),
-        note: order.note.as_ref(),
-        status: Status::Pending,
-        priority: order.priority.into(),
-        due_at: order.due_at,
-        placed_at: order.placed_at,
-        recorded_at: at,
-        updated_at: at,
-        version: 1,
-        fingerprint: order.fingerprint().to_vec(),
-    };
-    if insert_into(orders::table).values(&row).on_conflict(orders::id).do_nothing().execute(conn)? == 0 {
+    let row = (
+        orders::id.eq(order.id),
+        orders::customer_id.eq(order.customer_id),
+        orders::placed_by.eq(order.placed_by),
+        orders::table_name.eq(order.table.as_ref()),
+        orders::note.eq(order.note.as_ref()),
+        orders::status.eq(Status::Pending),
+        orders::priority.eq(i16::from(order.priority)),
+        orders::due_at.eq(order.due_at),
+        orders::placed_at.eq(order.placed_at),
+        orders::recorded_at.eq(at),
+        orders::updated_at.eq(at),
+        orders::version.eq(1),
+        orders::fingerprint.eq(order.fingerprint().to_vec()),
+    );
+    if insert_into(orders::table).values(row).on_conflict(orders::id).do_nothing().execute(conn)? == 0 {
         return Ok(false);
     }
-    for (line, position) in order.lines.iter().zip(1..) {
-        let row = LineRow {
-            order_id: order.id,
-            position,
-            recipe_id: line.recipe.id,
-            recipe_name: &line.recipe.name,
-            quantity: line.quantity,
-            note: line.note.as_ref(),
-        };
-        insert_into(order_lines::table).values(&row).execute(conn)?;
+    for (line, position) in order.lines.iter().zip(1_i16..) {
+        let row = (
+            order_lines::order_id.eq(order.id),
+            order_lines::position.eq(position),
+            order_lines::recipe_id.eq(line.recipe.id),
+            order_lines::recipe_name.eq(&line.recipe.name),
+            order_lines::quantity.eq(line.quantity),
+            order_lines::note.eq(line.note.as_ref()),
+        );
+        insert_into(order_lines::table).values(row).execute(conn)?;
     }
     insert_into(order_moves::table)
         .values((
