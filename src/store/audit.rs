@@ -3,23 +3,21 @@
 
 pub use crate::domain::filters::AuditFilter;
 
-use super::{Conn, Result, on, order_lists::Besides, schema::audit_entries};
+use super::{Conn, Result, narrow, narrow_to, on, schema::audit_entries, sql_types};
 use crate::domain::{
     Timestamp,
     audit::{Action, Actor, Changes, Entry},
     ids::{EntryId, SubjectId, UserId},
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
-    pg::Pg,
+    prelude::*,
     sql_types::{Nullable, Text},
-    sqlite::Sqlite,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = audit_entries, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = audit_entries, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 struct Row {
     id: EntryId,
     at: Timestamp,
@@ -65,42 +63,27 @@ pub async fn page(
     let rows: Vec<Row> = on!(conn, c => {
         let mut query = audit_entries::table.select(Row::as_select()).into_boxed();
         let mut led = subject.is_some();
-        if let Some(subject) = subject {
-            query = query.filter(audit_entries::subject_id.eq(subject));
+        narrow!(query,
+            Some(subject) = subject => audit_entries::subject_id.eq(subject),
+            Some(Actor::System) = actor => audit_entries::actor_id.is_null(),
+        );
+        if let Some(Actor::Account(id)) = actor {
+            narrow_to!(query, audit_entries::actor_id, id, Nullable<sql_types::Uuid>, led: led);
         }
-        query = match actor {
-            None => query,
-            Some(Actor::System) => query.filter(audit_entries::actor_id.is_null()),
-            Some(Actor::Account(id)) if led => {
-                query.filter(Besides::new(audit_entries::actor_id, id.into_sql::<Nullable<super::sql_types::Uuid>>()))
-            }
-            Some(Actor::Account(id)) => query.filter(audit_entries::actor_id.eq(id)),
-        };
         led |= actor.is_some();
         if let Some(action) = action {
-            query = if led {
-                query.filter(Besides::new(audit_entries::action, action.into_sql::<Text>()))
-            } else {
-                query.filter(audit_entries::action.eq(action))
-            };
+            narrow_to!(query, audit_entries::action, action, Text, led: led);
         }
         led |= action.is_some();
         if let Some(kind) = kind {
-            query = if led {
-                query.filter(Besides::new(audit_entries::subject_kind, kind.into_sql::<Text>()))
-            } else {
-                query.filter(audit_entries::subject_kind.eq(kind))
-            };
+            narrow_to!(query, audit_entries::subject_kind, kind, Text, led: led);
         }
-        if let Some(from) = from {
-            query = query.filter(audit_entries::at.ge(from));
-        }
-        if let Some(until) = until {
-            query = query.filter(audit_entries::at.lt(until));
-        }
-        if let Some((at, id)) = after {
-            query = query.filter(audit_entries::at.le(at).and(audit_entries::at.lt(at).or(audit_entries::id.lt(EntryId(id)))));
-        }
+        narrow!(query,
+            Some(from) = from => audit_entries::at.ge(from),
+            Some(until) = until => audit_entries::at.lt(until),
+            Some((at, id)) = after =>
+                audit_entries::at.le(at).and(audit_entries::at.lt(at).or(audit_entries::id.lt(EntryId(id)))),
+        );
         query.order((audit_entries::at.desc(), audit_entries::id.desc())).limit(limit).load(c)
     })?;
     Ok(rows.into_iter().map(Entry::from).collect())

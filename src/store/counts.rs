@@ -6,7 +6,7 @@ use super::{
     schema::{dead_letters, orders},
 };
 use crate::domain::{Timestamp, ids::DeadLetterId, order_state::Status};
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 pub const MAX_COUNTED: i64 = 10_000;

@@ -2,7 +2,7 @@
 
 pub use crate::domain::filters::DeadLetterFilter;
 
-use super::{Conn, Result, insert_orders, on, orders::stored, schema::dead_letters};
+use super::{Conn, Result, insert_orders, narrow, on, on_locked, orders::stored, schema::dead_letters};
 use crate::domain::{
     Timestamp,
     dead_letter::{DeadLetter, Resolution},
@@ -10,17 +10,14 @@ use crate::domain::{
     order::NewOrder,
 };
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
     dsl::{exists, select},
-    pg::Pg,
-    sqlite::Sqlite,
+    prelude::*,
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = dead_letters, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = dead_letters, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 struct Row {
     id: DeadLetterId,
     order_id: Option<OrderId>,
@@ -129,10 +126,7 @@ pub async fn lock_open_of(conn: &mut Conn, ids: &[OrderId], limit: i64) -> Resul
         .order(dead_letters::id)
         .select(dead_letters::id)
         .limit(limit);
-    Ok(match conn {
-        Conn::Pg(conn) => open.for_update().load(&mut **conn).await?,
-        Conn::Sqlite(conn) => open.load(&mut **conn).await?,
-    })
+    Ok(on_locked!(conn, open, [for_update], load)?)
 }
 
 /// Finds a dead letter and its message.
@@ -147,11 +141,11 @@ pub async fn find(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLette
 
 /// Finds a dead letter and its message, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: DeadLetterId) -> Result<Option<(DeadLetter, Vec<u8>)>> {
-    if let Conn::Pg(conn) = conn {
-        let query = dead_letters::table.find(id).select(dead_letters::id).for_update();
-        let _: Option<DeadLetterId> = query.first(&mut **conn).await.optional()?;
-    }
-    find(conn, id).await
+    let letter = dead_letters::table.find(id);
+    let found: Option<(Row, Vec<u8>)> =
+        on_locked!(conn, letter.select((Row::as_select(), dead_letters::payload)), [for_update], first)
+            .optional()?;
+    Ok(found.map(|(row, payload)| (row.into(), payload)))
 }
 
 /// Loads a page of dead letters, newest first, after the position `after`.
@@ -163,14 +157,12 @@ pub async fn page(
 ) -> Result<Vec<DeadLetter>> {
     let rows: Vec<Row> = on!(conn, c => {
         let mut query = dead_letters::table.select(Row::as_select()).into_boxed();
-        query = match filter {
-            DeadLetterFilter::Open => query.filter(dead_letters::resolution.is_null()),
-            DeadLetterFilter::Resolved(resolution) => query.filter(dead_letters::resolution.eq(resolution)),
-            DeadLetterFilter::All => query,
-        };
-        if let Some((at, id)) = after {
-            query = query.filter(dead_letters::created_at.le(at).and(dead_letters::created_at.lt(at).or(dead_letters::id.lt(id))));
-        }
+        narrow!(query,
+            DeadLetterFilter::Open = filter => dead_letters::resolution.is_null(),
+            DeadLetterFilter::Resolved(resolution) = filter => dead_letters::resolution.eq(resolution),
+            Some((at, id)) = after =>
+                dead_letters::created_at.le(at).and(dead_letters::created_at.lt(at).or(dead_letters::id.lt(id))),
+        );
         query.order((dead_letters::created_at.desc(), dead_letters::id.desc())).limit(limit).load(c)
     })?;
     Ok(rows.into_iter().map(DeadLetter::from).collect())

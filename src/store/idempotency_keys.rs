@@ -1,8 +1,8 @@
 //! Idempotency keys, with the request and the response that each was used for.
 
-use super::{Conn, Error, Result, on, schema::idempotency_keys as keys};
+use super::{Conn, Error, Result, on, on_locked, schema::idempotency_keys as keys};
 use crate::domain::Timestamp;
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 /// SHA-256 digest.
@@ -55,10 +55,7 @@ pub async fn forget(conn: &mut Conn, since: Timestamp) -> Result<()> {
         .order(keys::created_at)
         .limit(CLEANUP_BATCH_ROWS)
         .select(keys::name);
-    let old: Vec<Vec<u8>> = match conn {
-        Conn::Pg(conn) => old.for_update().skip_locked().load(&mut **conn).await?,
-        Conn::Sqlite(conn) => old.load(&mut **conn).await?,
-    };
+    let old: Vec<Vec<u8>> = on_locked!(conn, old, [for_update, skip_locked], load)?;
     if !old.is_empty() {
         on!(conn, c => diesel::delete(keys::table.filter(keys::name.eq_any(&old))).execute(c))?;
     }

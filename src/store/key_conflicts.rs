@@ -6,7 +6,7 @@ use crate::domain::{
     Timestamp,
     ids::{OrderId, UserId},
 };
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use std::collections::HashSet;
 

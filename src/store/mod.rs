@@ -20,6 +20,7 @@ pub mod order_lists;
 pub mod order_moves;
 pub mod orders;
 mod postgres;
+mod query_macros;
 pub mod recipes;
 #[allow(clippy::wildcard_imports, reason = "printed by the Diesel CLI")]
 mod schema;
@@ -45,6 +46,7 @@ use connections::sqlite_blocking::{InPlace, blocking};
 use connections::sqlite_files::SqliteFiles;
 use error::SqlState;
 use postgres::last_error;
+use query_macros::{narrow, narrow_to, on, on_locked};
 
 use diesel::{SqliteConnection, connection::AnsiTransactionManager};
 use diesel_async::{
@@ -106,23 +108,6 @@ pub enum Conn {
     Pg(Object<PgConn>),
     Sqlite(Object<SqliteConn>),
 }
-
-/// Runs a Diesel query on whichever kind of database `$conn` is connected to.
-macro_rules! on {
-    ($conn:expr, $c:ident => $query:expr) => {
-        match $conn {
-            $crate::store::Conn::Pg(object) => {
-                let $c = &mut **object;
-                $query.await
-            }
-            $crate::store::Conn::Sqlite(object) => {
-                let $c = &mut **object;
-                $query.await
-            }
-        }
-    };
-}
-pub(crate) use on;
 
 impl Store {
     /// Runs `work` on a connection, without a transaction. It must be read-only, because it is run again on a

@@ -4,14 +4,15 @@
 pub use crate::domain::filters::{OrderFilter, OrderPage, OrderPageKey};
 
 use super::{
-    Conn, Result, on,
+    Conn, Result, narrow, narrow_to, on,
     orders::{OrderRow, stands, with_lines},
+    query_macros::Besides,
     schema::{order_lines, orders},
 };
 use crate::domain::{Timestamp, ids::OrderId, order_state::Status, priority, text::Table};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, OptionalExtension, QueryDsl, SelectableHelper,
     dsl::exists,
+    prelude::*,
     sql_types::{Bool, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
@@ -44,10 +45,6 @@ impl Span {
         Self { from: self.from.max(from), ..self }
     }
 }
-
-// A comparison that uses no index, so that the index of another condition is used: PostgreSQL would combine
-// both, and read everything that a table ever ordered to show a page.
-diesel::infix_operator!(Besides, " IS NOT DISTINCT FROM ", Bool);
 
 /// Condition for which neither database considers an index.
 macro_rules! besides {
@@ -85,15 +82,9 @@ macro_rules! newest_of {
         let (filter, part): (&OrderFilter, &Part) = ($filter, $part);
         let span = part.span;
         let mut query = $query.into_boxed();
-        if let Some(customer) = filter.customer {
-            query = query.filter(orders::customer_id.eq(customer));
-        }
+        narrow!(query, Some(customer) = filter.customer => orders::customer_id.eq(customer));
         if let Some(table) = &part.table {
-            query = if filter.customer.is_some() {
-                query.filter(Besides::new(orders::table_name, table.into_sql::<Nullable<Text>>()))
-            } else {
-                query.filter(orders::table_name.eq(table))
-            };
+            narrow_to!(query, orders::table_name, table, Nullable<Text>, led: filter.customer.is_some());
         }
         if let Some(status) = part.status {
             // Few orders are live, but very many have ended.
@@ -103,17 +94,13 @@ macro_rules! newest_of {
                 query.filter(stands(status))
             };
         }
-        if let Some(from) = span.from {
-            query = query.filter(orders::placed_at.ge(from));
-        }
-        if let Some(until) = span.until {
-            query = query.filter(orders::placed_at.lt(until));
-        }
-        if let Some(OrderPageKey { at, id }) = span.after {
-            // Implied by the next condition, but the index can only start at this one.
-            query =
-                query.filter(orders::placed_at.le(at).and(orders::placed_at.lt(at).or(orders::id.lt(id))));
-        }
+        narrow!(query,
+            Some(from) = span.from => orders::placed_at.ge(from),
+            Some(until) = span.until => orders::placed_at.lt(until),
+            // `le` is implied by the rest, but the index can only start at it.
+            Some(OrderPageKey { at, id }) = span.after =>
+                orders::placed_at.le(at).and(orders::placed_at.lt(at).or(orders::id.lt(id))),
+        );
         query.order((orders::placed_at.desc(), orders::id.desc()))
     }};
 }
@@ -187,9 +174,7 @@ fn states(filter: &OrderFilter) -> Vec<Option<Status>> {
 async fn load(conn: &mut Conn, filter: &OrderFilter, part: &Part, limit: i64) -> Result<Vec<OrderRow>> {
     Ok(on!(conn, c => {
         let mut query = newest_of!(orders::table.select(OrderRow::as_select()), filter, part);
-        if let Some(drinks) = &filter.drinks {
-            query = query.filter(has_drink!(drinks));
-        }
+        narrow!(query, Some(drinks) = &filter.drinks => has_drink!(drinks));
         query.limit(limit).load(c)
     })?)
 }
@@ -228,24 +213,15 @@ pub async fn waiting(
     }
     let rows = on!(conn, c => {
         let mut query = orders::table.select(OrderRow::as_select()).filter(stands(Status::Pending)).into_boxed();
-        if let Some(customer) = filter.customer {
-            query = query.filter(besides!(orders::customer_id.eq(customer)));
-        }
-        if let Some(table) = &filter.table {
-            query = query.filter(besides!(orders::table_name.eq_any(table.stored_forms())));
-        }
-        if let Some(from) = filter.placed_from {
-            query = query.filter(besides!(orders::placed_at.ge(from)));
-        }
-        if let Some(until) = filter.placed_until {
-            query = query.filter(besides!(orders::placed_at.lt(until)));
-        }
-        if let Some(drinks) = &filter.drinks {
-            query = query.filter(has_drink!(drinks));
-        }
-        if let Some(OrderPageKey { at, id }) = after {
-            query = query.filter(orders::due_at.ge(at).and(orders::due_at.gt(at).or(orders::id.gt(id))));
-        }
+        narrow!(query,
+            Some(customer) = filter.customer => besides!(orders::customer_id.eq(customer)),
+            Some(table) = &filter.table => besides!(orders::table_name.eq_any(table.stored_forms())),
+            Some(from) = filter.placed_from => besides!(orders::placed_at.ge(from)),
+            Some(until) = filter.placed_until => besides!(orders::placed_at.lt(until)),
+            Some(drinks) = &filter.drinks => has_drink!(drinks),
+            Some(OrderPageKey { at, id }) = after =>
+                orders::due_at.ge(at).and(orders::due_at.gt(at).or(orders::id.gt(id))),
+        );
         query.order((orders::due_at, orders::id)).limit(limit).load(c)
     })?;
     Ok(OrderPage { orders: with_lines(conn, rows).await?, searched: None })

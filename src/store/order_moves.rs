@@ -1,8 +1,7 @@
 //! Transitions of orders, and their history.
 
 use super::{
-    Conn, Result, audit, on,
-    order_lists::Besides,
+    Conn, Result, audit, narrow, narrow_to, on,
     schema::{order_moves, orders},
     sql_types,
 };
@@ -17,11 +16,7 @@ use crate::{
     },
     telemetry,
 };
-use diesel::{
-    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, IntoSql, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
-};
-use diesel::{dsl::sql, pg::Pg, sql_types::Bool, sqlite::Sqlite};
+use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::{Builder, Uuid};
@@ -40,18 +35,9 @@ pub struct Transition {
     pub at: Timestamp,
 }
 
-#[derive(AsChangeset)]
-#[diesel(table_name = orders, treat_none_as_null = true)]
-struct OrderUpdate<'a> {
-    status: Status,
-    status_reason: Option<&'a Note>,
-    bartender_id: Option<UserId>,
-    updated_at: Timestamp,
-    version: i32,
-}
-
 #[derive(Insertable, Queryable, Selectable)]
-#[diesel(table_name = order_moves, check_for_backend(Pg, Sqlite), treat_none_as_default_value = false)]
+#[diesel(table_name = order_moves, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
+#[diesel(treat_none_as_default_value = false)]
 struct MoveRow {
     order_id: OrderId,
     number: i32,
@@ -66,15 +52,15 @@ struct MoveRow {
 /// Makes a transition and records it. Returns false if the order has changed since it was read. Belongs in a
 /// transaction.
 pub async fn make(conn: &mut Conn, transition: &Transition) -> Result<bool> {
-    let update = OrderUpdate {
-        status: transition.to,
-        status_reason: transition.reason.as_ref(),
-        bartender_id: transition.bartender_id,
-        updated_at: transition.at,
-        version: transition.version + 1,
-    };
+    let update = (
+        orders::status.eq(transition.to),
+        orders::status_reason.eq(transition.reason.as_ref()),
+        orders::bartender_id.eq(transition.bartender_id),
+        orders::updated_at.eq(transition.at),
+        orders::version.eq(transition.version + 1),
+    );
     let seen = orders::version.eq(transition.version).and(orders::status.eq(transition.from));
-    let moved = on!(conn, c => diesel::update(orders::table.find(transition.order_id).filter(seen)).set(&update).execute(c))?;
+    let moved = on!(conn, c => diesel::update(orders::table.find(transition.order_id).filter(seen)).set(update).execute(c))?;
     if moved == 0 {
         return Ok(false);
     }
@@ -188,27 +174,16 @@ pub async fn entries(
     let rows: Vec<MoveRow> = on!(conn, c => {
         let made = sql::<Bool>(made);
         let mut query = order_moves::table.filter(made).select(MoveRow::as_select()).into_boxed();
-        if let Some(subject) = subject {
-            query = query.filter(order_moves::order_id.eq(OrderId(subject.0)));
-        }
+        narrow!(query, Some(subject) = subject => order_moves::order_id.eq(OrderId(subject.0)));
         if let Some(Actor::Account(id)) = actor {
-            query = if subject.is_some() {
-                query.filter(Besides::new(order_moves::actor_id, id.into_sql::<sql_types::Uuid>()))
-            } else {
-                query.filter(order_moves::actor_id.eq(id))
-            };
+            narrow_to!(query, order_moves::actor_id, id, sql_types::Uuid, led: subject.is_some());
         }
-        if let Some(from) = from {
-            query = query.filter(order_moves::moved_at.ge(from));
-        }
-        if let Some(until) = until {
-            query = query.filter(order_moves::moved_at.lt(until));
-        }
-        if let Some((at, id)) = after {
-            query = query.filter(
+        narrow!(query,
+            Some(from) = from => order_moves::moved_at.ge(from),
+            Some(until) = until => order_moves::moved_at.lt(until),
+            Some((at, id)) = after =>
                 order_moves::moved_at.le(at).and(order_moves::moved_at.lt(at).or(order_moves::order_id.lt(OrderId(id)))),
-            );
-        }
+        );
         query.order((order_moves::moved_at.desc(), order_moves::order_id.desc())).limit(limit).load(c)
     })?;
     Ok(rows.into_iter().map(Entry::from).collect())

@@ -1,7 +1,7 @@
 //! Single orders; for lists see [`super::order_lists`].
 
 use super::{
-    Conn, Result, on,
+    Conn, Result, on, on_locked,
     schema::{order_lines, orders},
 };
 use crate::domain::{
@@ -11,13 +11,12 @@ use crate::domain::{
     order_state::Status,
     text::{Name, Note, Table},
 };
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper};
-use diesel::{dsl::sql, expression::SqlLiteral, pg::Pg, sql_types::Bool, sqlite::Sqlite};
+use diesel::{dsl::sql, expression::SqlLiteral, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use std::collections::HashMap;
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = orders, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = orders, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 pub(super) struct OrderRow {
     pub(super) id: OrderId,
     customer_id: UserId,
@@ -36,7 +35,7 @@ pub(super) struct OrderRow {
 }
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = order_lines, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = order_lines, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 struct LineRow {
     order_id: OrderId,
     recipe_id: RecipeId,
@@ -99,14 +98,9 @@ pub(super) fn stands(status: Status) -> SqlLiteral<Bool> {
 /// Finds the next order in working order that nobody else is claiming. PostgreSQL locks its row until the
 /// transaction ends; SQLite has one writer at a time.
 pub async fn first_waiting(conn: &mut Conn) -> Result<Option<Order>> {
-    let first = orders::table.filter(stands(Status::Pending)).order((orders::due_at, orders::id)).limit(1);
-    let row: Option<OrderRow> = match conn {
-        Conn::Pg(conn) => {
-            first.select(OrderRow::as_select()).for_update().skip_locked().first(&mut **conn).await
-        }
-        Conn::Sqlite(conn) => first.select(OrderRow::as_select()).first(&mut **conn).await,
-    }
-    .optional()?;
+    let first = orders::table.filter(stands(Status::Pending)).order((orders::due_at, orders::id));
+    let row: Option<OrderRow> =
+        on_locked!(conn, first.select(OrderRow::as_select()), [for_update, skip_locked], first).optional()?;
     Ok(with_lines(conn, row.into_iter().collect()).await?.pop())
 }
 

@@ -1,20 +1,16 @@
 //! Sessions, in which accounts are signed in.
 
-use super::{Conn, Result, on, schema::sessions};
+use super::{Conn, Result, on, on_locked, schema::sessions};
 use crate::domain::{
     Timestamp,
     ids::{SessionId, UserId},
 };
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
-};
-use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 /// A stored session. Hashes are of its refresh tokens.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = sessions, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = sessions, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 pub struct Session {
     /// Also in each of its access tokens.
     pub id: SessionId,
@@ -46,11 +42,8 @@ pub async fn find(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
 
 /// Finds a session, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: SessionId) -> Result<Option<Session>> {
-    if let Conn::Pg(conn) = conn {
-        let query = sessions::table.find(id).select(sessions::id).for_update();
-        let _: Option<SessionId> = query.first(&mut **conn).await.optional()?;
-    }
-    find(conn, id).await
+    let session = sessions::table.find(id);
+    Ok(on_locked!(conn, session.select(Session::as_select()), [for_update], first).optional()?)
 }
 
 /// Stores that new tokens were issued.

@@ -1,7 +1,7 @@
 //! Settings that an installation stores for itself.
 
 use super::{Conn, Result, on, schema::settings};
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql, sql_types::Text};
+use diesel::{dsl::sql, prelude::*, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 

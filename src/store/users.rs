@@ -1,21 +1,17 @@
 pub use crate::domain::filters::UserFilter;
 
-use super::{Conn, Error, Result, Unique, on, schema::users};
+use super::{Conn, Error, Result, Unique, narrow, on, on_locked, schema::users};
 use crate::domain::{
     Timestamp,
     account::{Email, Role, User},
     ids::UserId,
     text::Username,
 };
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
-    SelectableHelper,
-};
-use diesel::{pg::Pg, sqlite::Sqlite};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = users, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = users, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 struct UserRow {
     id: UserId,
     username: Username,
@@ -77,12 +73,16 @@ pub async fn by_id(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>
 
 /// Finds an account and its password hash, and locks it until the transaction ends.
 pub async fn lock(conn: &mut Conn, id: UserId) -> Result<Option<(User, String)>> {
-    if let Conn::Pg(conn) = conn {
-        // Weak enough that orders of the account can be inserted meanwhile.
-        let query = users::table.find(id).select(users::id).for_no_key_update();
-        let _: Option<UserId> = query.first(&mut **conn).await.optional()?;
-    }
-    by_id(conn, id).await
+    let user = users::table.find(id);
+    // Weak enough that orders of the account can be inserted meanwhile.
+    let found: Option<(UserRow, String)> = on_locked!(
+        conn,
+        user.select((UserRow::as_select(), users::password_hash)),
+        [for_no_key_update],
+        first
+    )
+    .optional()?;
+    Ok(found.map(|(row, hash)| (row.into(), hash)))
 }
 
 /// Replaces the password hash. Returns false if the account does not exist.
@@ -115,10 +115,7 @@ pub async fn lock_other_active_admins(conn: &mut Conn, id: UserId) -> Result<usi
         .filter(users::role.eq(Role::Admin).and(users::active.eq(true)))
         .order(users::id)
         .select(users::id);
-    let admins: Vec<UserId> = match conn {
-        Conn::Pg(conn) => admins.for_no_key_update().load(&mut **conn).await?,
-        Conn::Sqlite(conn) => admins.load(&mut **conn).await?,
-    };
+    let admins: Vec<UserId> = on_locked!(conn, admins, [for_no_key_update], load)?;
     Ok(admins.into_iter().filter(|admin| *admin != id).count())
 }
 
@@ -155,15 +152,12 @@ pub async fn page(
 ) -> Result<Vec<User>> {
     let rows: Vec<UserRow> = on!(conn, c => {
         let mut query = users::table.select(UserRow::as_select()).into_boxed();
-        if let Some(role) = filter.role {
-            query = query.filter(users::role.eq(role));
-        }
-        if let Some(active) = filter.active {
-            query = query.filter(users::active.eq(active));
-        }
-        if let Some((at, id)) = after {
-            query = query.filter(users::created_at.ge(at).and(users::created_at.gt(at).or(users::id.gt(id))));
-        }
+        narrow!(query,
+            Some(role) = filter.role => users::role.eq(role),
+            Some(active) = filter.active => users::active.eq(active),
+            Some((at, id)) = after =>
+                users::created_at.ge(at).and(users::created_at.gt(at).or(users::id.gt(id))),
+        );
         query.order((users::created_at, users::id)).limit(limit).load(c)
     })?;
     Ok(rows.into_iter().map(User::from).collect())

@@ -187,7 +187,6 @@ fn failure(name: &'static str, error: &io::Error) -> FileError {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
     use crate::store::Store;

@@ -6,7 +6,8 @@
 
 use crate::store::{Error, PgConn, Pools, Store};
 use diesel::{
-    OptionalExtension, QueryableByName, sql_query,
+    prelude::*,
+    sql_query,
     sql_types::{Nullable, Text},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -168,7 +169,6 @@ async fn text(conn: &mut PgConn, query: &str, name: &RoleName) -> Result<Option<
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
 

@@ -6,9 +6,7 @@ pub mod recipe_keys;
 
 use super::{Conn, Error, PgConn, Pools, Result, Store, blocking, connections::connect::pg_pool, on};
 use diesel::migration::{Migration, MigrationSource};
-use diesel::{
-    QueryDsl, QueryableByName, connection::SimpleConnection, result::DatabaseErrorKind, sql_types::Bool,
-};
+use diesel::{connection::SimpleConnection, prelude::*, result::DatabaseErrorKind, sql_types::Bool};
 use diesel_async::{
     AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection, pooled_connection::deadpool::Object,
 };

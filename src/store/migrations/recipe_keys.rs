@@ -2,7 +2,7 @@
 
 use crate::domain::{Timestamp, ids::RecipeId, text::Name};
 use crate::store::{Conn, Result, on, schema::recipes};
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use std::collections::{HashMap, hash_map::Entry};
 

@@ -8,18 +8,16 @@ use crate::domain::{
     text::Note,
 };
 use crate::store::{
-    Conn, Result, on,
-    order_lists::{Besides, earliest_waiting},
+    Conn, Result, on, on_locked,
+    order_lists::earliest_waiting,
     order_moves::{self, Transition},
     orders::stands,
+    query_macros::Besides,
     schema::orders,
     sql_types,
 };
 use chrono::TimeDelta;
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper,
-    dsl::sql, pg::Pg, sql_types::Bool, sqlite::Sqlite,
-};
+use diesel::{dsl::sql, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 
 /// Orders per pair of statements.
@@ -40,25 +38,13 @@ pub struct Cancellation {
 }
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = orders, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = orders, check_for_backend(diesel::pg::Pg, diesel::sqlite::Sqlite))]
 struct OpenRow {
     id: OrderId,
     status: Status,
     version: i32,
     bartender_id: Option<UserId>,
     updated_at: Timestamp,
-}
-
-/// Loads rows and locks them until the transaction ends.
-macro_rules! load_locked {
-    ($conn:expr, $query:expr) => {
-        match $conn {
-            Conn::Pg(conn) => {
-                $query.select(OpenRow::as_select()).for_no_key_update().load(&mut **conn).await?
-            }
-            Conn::Sqlite(conn) => $query.select(OpenRow::as_select()).load(&mut **conn).await?,
-        }
-    };
 }
 
 impl Cancellation {
@@ -94,11 +80,13 @@ impl Cancellation {
             // Excludes the customer's earlier orders from being read.
             let Some(since) = earliest_waiting(conn).await? else { return Ok(Vec::new()) };
             let own = orders::customer_id.eq(self.customer_id).and(orders::placed_at.ge(since));
-            return Ok(load_locked!(conn, some.filter(own)));
+            let own = some.filter(own);
+            return Ok(on_locked!(conn, own.select(OpenRow::as_select()), [for_no_key_update], load)?);
         }
         // Few orders are in progress.
         let customer = self.customer_id.into_sql::<sql_types::Uuid>();
-        Ok(load_locked!(conn, some.filter(Besides::new(orders::customer_id, customer))))
+        let own = some.filter(Besides::new(orders::customer_id, customer));
+        Ok(on_locked!(conn, own.select(OpenRow::as_select()), [for_no_key_update], load)?)
     }
 
     async fn cancel(&self, conn: &mut Conn, rows: Vec<OpenRow>) -> Result<Vec<OrderId>> {

@@ -11,8 +11,8 @@ use crate::domain::{
     ids::{OrderId, UserId},
 };
 use diesel::{
-    ExpressionMethods, QueryDsl,
     dsl::{sql, sum},
+    prelude::*,
     sql_types::Bool,
 };
 use diesel_async::RunQueryDsl;

@@ -32,7 +32,6 @@ pub fn addresses(config: &Config) -> Vec<ServerAddress> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
 
