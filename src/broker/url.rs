@@ -127,7 +127,6 @@ pub(super) fn decode(text: &str) -> Result<String, BrokerUrlError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
 

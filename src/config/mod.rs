@@ -8,7 +8,6 @@ mod rate_limits;
 mod serve;
 mod servers;
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod setting_tests;
 mod sqlite_url;
 mod telemetry;

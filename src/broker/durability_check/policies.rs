@@ -65,7 +65,6 @@ fn harmful_key(definition: &Map<String, Value>, is_overrun: bool) -> Option<&'st
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -1,7 +1,5 @@
 //! Tests of confirms in usual and in random orders.
 
-#![allow(clippy::panic, reason = "a test may fail where it stands")]
-
 use super::*;
 use proptest::prelude::*;
 use std::{collections::BTreeSet, sync::Arc};
