@@ -1,17 +1,11 @@
 //! Parsers of single values, for clap.
 
-use secrecy::SecretString;
 use std::{convert::Infallible, net::SocketAddr, path::PathBuf};
 
 /// Accepts an empty path, as an unset variable may have.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
 pub fn path(text: &str) -> Result<PathBuf, Infallible> {
     Ok(PathBuf::from(text))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "clap wants a parser that could fail")]
-pub fn secret(text: &str) -> Result<SecretString, Infallible> {
-    Ok(SecretString::from(text))
 }
 
 pub fn ratio(text: &str) -> Result<f64, &'static str> {

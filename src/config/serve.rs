@@ -2,7 +2,7 @@
 
 use super::{
     OrderLimits, Origin, RateLimits, ServerArgs, ShutdownArgs, TraceArgs, TrustedProxies,
-    parsers::{count, listen_address, path, secret},
+    parsers::{count, listen_address, path},
 };
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,12 +20,18 @@ pub struct ServeArgs {
     /// The secret that signs access tokens: at least 32 bytes, the same for every `serve`. Unset on SQLite: it is generated and
     /// kept in a file beside the database; unset with `--demo` on PostgreSQL: it is generated at each start. Prefer the variable:
     /// a flag is visible in the list of processes.
-    #[arg(long, env = "JWT_SECRET", value_name = "SECRET", value_parser = secret, hide_env_values = true)]
+    #[arg(long, env = "JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub jwt_secret: Option<SecretString>,
 
     /// Further secrets whose tokens are accepted, one per line. To rotate: first set the new secret here on every `serve`; then
     /// make it `JWT_SECRET` and set the old one here; remove that when its tokens have expired.
-    #[arg(long, env = "JWT_PREVIOUS_SECRETS", value_name = "SECRET", value_delimiter = '\n', value_parser = secret, hide_env_values = true)]
+    #[arg(
+        long,
+        env = "JWT_PREVIOUS_SECRETS",
+        value_name = "SECRET",
+        value_delimiter = '\n',
+        hide_env_values = true
+    )]
     pub jwt_previous_secrets: Vec<SecretString>,
 
     /// Lifetime of an access token, in minutes. Clients get the next one with their refresh token.

@@ -1,6 +1,6 @@
 //! Settings of the servers that a process uses.
 
-use super::parsers::{count, secret};
+use super::parsers::count;
 use clap::Args;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct DatabaseArgs {
     /// The database: `postgres://USER:PASSWORD@HOST/NAME` or `sqlite://PATH`, percent-encoded. Unset: the file
     /// `shakerqueue.db` in the current folder.
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
 
     /// Limit on connections to the database, for each process.
@@ -24,7 +24,7 @@ pub struct ServerArgs {
 
     /// The broker, which keeps orders for workers: `amqp://USER:PASSWORD@HOST:5672/VHOST`. Unset: each `serve` records its own
     /// orders.
-    #[arg(long, env = "AMQP_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    #[arg(long, env = "AMQP_URL", value_name = "URL", hide_env_values = true)]
     pub amqp_url: Option<SecretString>,
 
     /// Prefix for the names of exchanges and queues, so that several installations can share a broker.
@@ -34,7 +34,7 @@ pub struct ServerArgs {
     /// The broker's management API, from which `serve` reads the policies of its queues: `http://USER:PASSWORD@HOST:15672`. Unset:
     /// port 15672 of the broker's host, with the user of `AMQP_URL`. If it does not answer, `serve` tests the policies with probe
     /// messages.
-    #[arg(long, env = "AMQP_MANAGEMENT_URL", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    #[arg(long, env = "AMQP_MANAGEMENT_URL", value_name = "URL", hide_env_values = true)]
     pub amqp_management_url: Option<SecretString>,
 
     /// Delays before an order that failed for a transient reason is tried again, in seconds: one retry after each of them. Then it

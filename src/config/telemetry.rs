@@ -1,6 +1,6 @@
 //! Settings of the log and of traces.
 
-use super::parsers::{ratio, secret};
+use super::parsers::ratio;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use url::{ParseError, Url};
@@ -28,7 +28,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub struct TraceArgs {
     /// The collector of traces (OpenTelemetry, OTLP over HTTP), such as `http://127.0.0.1:4318`. Unset: nothing is traced.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", value_parser = secret, hide_env_values = true)]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otel_exporter_otlp_endpoint: Option<SecretString>,
 
     /// Share of requests that begin a trace, from 0 to 1.
