@@ -8,7 +8,6 @@ pub mod audit;
 mod connections;
 pub mod counts;
 pub mod dead_letters;
-mod domain_types;
 mod error;
 pub mod idempotency_keys;
 pub mod insert_orders;
@@ -191,7 +190,7 @@ impl Store {
             let transaction = mode.is_transaction();
             let turn = if transaction { store.turn_to_write().await? } else { None };
             let conn = store.conn().await?;
-            if !going.begin() {
+            if !going.start.begin() {
                 return Err(Error::unavailable("the work was abandoned"));
             }
             match (conn, &store.pools) {
@@ -215,7 +214,7 @@ impl Store {
             }
             () = self.liveness.until_down(&self.runtime, || progress.needs_server()) => {
                 let error = Error::unavailable("the server does not answer");
-                if progress.abandon() {
+                if progress.start.abandon() {
                     task.abort();
                     return Err(error);
                 }

@@ -60,22 +60,17 @@ pub async fn renew(conn: &mut Conn, session: &Session) -> Result<()> {
     Ok(())
 }
 
-/// Ends a session, unless it has ended.
-pub async fn end(conn: &mut Conn, id: SessionId, at: Timestamp) -> Result<()> {
-    end_those(conn, &[id], at).await
-}
-
 /// Ends the sessions of an account, except `kept`.
 pub async fn end_all(conn: &mut Conn, user: UserId, kept: Option<SessionId>, at: Timestamp) -> Result<()> {
     let mut live = live(conn, user, 0).await?;
     live.retain(|id| kept != Some(*id));
-    end_those(conn, &live, at).await
+    end(conn, &live, at).await
 }
 
 /// Ends all sessions of an account except the `most` recently used.
 pub async fn end_surplus(conn: &mut Conn, user: UserId, most: u32, at: Timestamp) -> Result<()> {
     let surplus = live(conn, user, most).await?;
-    end_those(conn, &surplus, at).await
+    end(conn, &surplus, at).await
 }
 
 /// Loads the sessions of an account that were not ended, most recently used first, without the first ones.
@@ -90,7 +85,8 @@ async fn live(conn: &mut Conn, user: UserId, without: u32) -> Result<Vec<Session
     Ok(on!(conn, c => live.load(c))?)
 }
 
-async fn end_those(conn: &mut Conn, ids: &[SessionId], at: Timestamp) -> Result<()> {
+/// Ends those of these sessions that have not ended.
+pub async fn end(conn: &mut Conn, ids: &[SessionId], at: Timestamp) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }

@@ -77,7 +77,7 @@ impl Accounts {
                 }
                 Presented::Previous(seed) => token.next(&seed),
                 Presented::Reused => {
-                    sessions::end(conn, id, at).await?;
+                    sessions::end(conn, &[id], at).await?;
                     // No error, because the end of the session must be committed.
                     return Ok(Err(session.user_id));
                 }
@@ -97,7 +97,7 @@ impl Accounts {
     }
 
     pub async fn logout(&self, caller: Caller) -> Result<(), LoginError> {
-        self.store.write(async move |conn| sessions::end(conn, caller.session, now()).await).await?;
+        self.store.write(async move |conn| sessions::end(conn, &[caller.session], now()).await).await?;
         self.revocations.note_change().await;
         Ok(())
     }

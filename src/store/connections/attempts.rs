@@ -49,22 +49,13 @@ impl Mode {
 
 #[derive(Default)]
 pub(crate) struct Progress {
-    start: WorkStart,
+    /// Begun once the work has its connection.
+    pub(crate) start: WorkStart,
     /// Set while the work waits for a second connection because the first was lost.
     is_waiting_again: AtomicBool,
 }
 
 impl Progress {
-    /// Begins the work, which has its connection now. Returns false if it was abandoned before.
-    pub(crate) fn begin(&self) -> bool {
-        self.start.begin()
-    }
-
-    /// Abandons the work. Returns false if it has begun.
-    pub(crate) fn abandon(&self) -> bool {
-        self.start.abandon()
-    }
-
     /// Returns whether the work waits for the server, rather than for a connection that other work holds.
     pub(crate) fn needs_server(&self) -> bool {
         self.start.is_begun() && !self.is_waiting_again.load(Ordering::Relaxed)

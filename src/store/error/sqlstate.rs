@@ -39,10 +39,6 @@ const PERMANENT: [(&str, Meaning); 9] = [
 /// obsolete, its prepared statements are gone, or its server has become a standby.
 const SPOILING: [&str; 5] = ["0A000", "08P01", "25006", "26000", "42P05"];
 
-/// Code of a server that accepts no further connection for now: `max_connections` or a CONNECTION LIMIT is
-/// reached.
-const TOO_MANY_CONNECTIONS: &str = "53300";
-
 impl SqlState {
     pub fn parse(code: &[u8]) -> Option<Self> {
         let code: [u8; 5] = code.try_into().ok()?;
@@ -64,11 +60,6 @@ impl SqlState {
     /// Returns whether another connection may succeed while this one keeps failing.
     pub fn spoils_connection(self) -> bool {
         SPOILING.contains(&self.as_str())
-    }
-
-    /// Returns whether the server accepts no further connection for now.
-    pub fn is_too_many_connections(self) -> bool {
-        self.as_str() == TOO_MANY_CONNECTIONS
     }
 }
 

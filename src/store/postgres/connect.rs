@@ -49,21 +49,6 @@ pub enum ConnectError {
     OtherKind(&'static str),
 }
 
-impl ConnectError {
-    /// Returns the SQLSTATE of the refusal.
-    pub fn state(&self) -> Option<SqlState> {
-        match self {
-            Self::Server(error) => error.code().and_then(|code| SqlState::parse(code.code().as_bytes())),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the server accepts no further connection for now.
-    pub fn is_too_many_connections(&self) -> bool {
-        self.state().is_some_and(SqlState::is_too_many_connections)
-    }
-}
-
 impl From<tokio_postgres::Error> for ConnectError {
     fn from(error: tokio_postgres::Error) -> Self {
         Self::Server(error)
@@ -77,12 +62,13 @@ impl From<ConnectError> for ConnectionError {
     }
 }
 
-/// Returns whether the server accepts no further connection for now.
+/// Returns whether the server accepts no further connection for now: `max_connections` or a CONNECTION LIMIT is reached.
 pub fn is_too_many_connections(error: &ConnectionError) -> bool {
     let ConnectionError::CouldntSetupConfiguration(DieselError::QueryBuilderError(error)) = error else {
         return false;
     };
-    error.downcast_ref::<ConnectError>().is_some_and(ConnectError::is_too_many_connections)
+    let Some(ConnectError::Server(error)) = error.downcast_ref() else { return false };
+    error.code() == Some(&tokio_postgres::error::SqlState::TOO_MANY_CONNECTIONS)
 }
 
 /// Formats an error with its sources: tokio-postgres itself only says "db error".
