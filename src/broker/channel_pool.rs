@@ -15,7 +15,6 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::runtime::Handle;
 
 /// Channels for short requests. Those of publishers and consumers leave the pool, because they can't be reused.
 const MAX_POOLED_CHANNELS: usize = 8;
@@ -61,16 +60,12 @@ impl ChannelPool {
 
 pub(super) struct PooledChannel {
     channel: OnRuntime<Channel>,
-    live: Arc<Live>,
+    pub(super) live: Arc<Live>,
     closed_by_server: CloseReason,
     _open: Open,
 }
 
 impl PooledChannel {
-    pub(super) fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
-
     /// Returns whether the channel and its connection can still be used.
     pub(super) fn is_open(&self) -> bool {
         self.live.is_open() && self.channel.get().is_some_and(Channel::is_open)
@@ -96,7 +91,7 @@ impl PooledChannel {
         T: Send + 'static,
         F: Future<Output = Result<T, amqprs::error::Error>> + Send + 'static,
     {
-        let answer = call(self.runtime(), what, limit, request(self.raw()?.clone())).await;
+        let answer = call(self.channel.runtime(), what, limit, request(self.raw()?.clone())).await;
         answer.map_err(|error| match self.closed_by_server.0.get() {
             Some(reason) => QueueError::Refused { what, reason: reason.clone() },
             None => error,
@@ -106,13 +101,11 @@ impl PooledChannel {
     /// Closes the channel and waits for that; dropping it closes it in the background.
     pub(super) async fn close(mut self) -> Result<(), QueueError> {
         match self.channel.take() {
-            Some(channel) => call(self.runtime(), "close a channel", CALL_TIMEOUT, channel.close()).await,
+            Some(channel) => {
+                call(self.channel.runtime(), "close a channel", CALL_TIMEOUT, channel.close()).await
+            }
             None => Ok(()),
         }
-    }
-
-    fn runtime(&self) -> &Handle {
-        self.channel.runtime()
     }
 }
 

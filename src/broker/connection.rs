@@ -54,8 +54,10 @@ pub(super) struct Live {
     purpose: Purpose,
     connection: OnRuntime<Connection>,
     lost_channels: AtomicU16,
-    rebuild: Notify,
-    gone: CancellationToken,
+    /// Asks for a new connection in place of this one.
+    pub(super) rebuild: Notify,
+    /// Set when the connection is no longer used.
+    pub(super) gone: CancellationToken,
 }
 
 /// The current connection, `None` while it is down.
@@ -79,16 +81,6 @@ impl Live {
 
     pub(super) fn is_open(&self) -> bool {
         !self.gone.is_cancelled() && self.connection.get().is_some_and(Connection::is_open)
-    }
-
-    /// Resolves when the connection is no longer used.
-    pub(super) async fn gone(&self) {
-        self.gone.cancelled().await;
-    }
-
-    /// Asks for a new connection in place of this one.
-    pub(super) fn rebuild(&self) {
-        self.rebuild.notify_one();
     }
 
     /// Counts a channel whose id can't be used again.

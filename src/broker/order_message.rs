@@ -5,16 +5,10 @@ use serde::{Deserialize, Serialize};
 
 const VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Outgoing<'a> {
+#[derive(Serialize, Deserialize)]
+struct Envelope<O> {
     version: u32,
-    order: &'a NewOrder,
-}
-
-#[derive(Deserialize)]
-struct Incoming {
-    version: u32,
-    order: NewOrder,
+    order: O,
 }
 
 /// The part that every version has.
@@ -50,11 +44,11 @@ pub enum DecodeError {
 
 pub fn encode(order: &NewOrder) -> Vec<u8> {
     // An order consists of strings, numbers and lists, which JSON can always express.
-    serde_json::to_vec(&Outgoing { version: VERSION, order }).unwrap_or_default()
+    serde_json::to_vec(&Envelope { version: VERSION, order }).unwrap_or_default()
 }
 
 pub fn decode(body: &[u8]) -> Result<NewOrder, DecodeError> {
-    let Incoming { version, order } =
+    let Envelope { version, order }: Envelope<NewOrder> =
         serde_json::from_slice(body).map_err(|error| match serde_json::from_slice(body) {
             // A later format may have another shape.
             Ok(Head { version }) if version != VERSION => DecodeError::Version(version),

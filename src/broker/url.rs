@@ -28,9 +28,9 @@ const WRONG_PORT: BrokerUrlError = BrokerUrlError(
 /// A parsed AMQP URL. It has no `Debug`, because it contains the password.
 #[derive(Clone)]
 pub(super) struct BrokerUrl {
-    arguments: OpenConnectionArguments,
-    user: String,
-    password: String,
+    pub(super) arguments: OpenConnectionArguments,
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 impl BrokerUrl {
@@ -73,19 +73,6 @@ impl BrokerUrl {
             .virtual_host(&vhost(url.path())?)
             .heartbeat(HEARTBEAT_SECONDS);
         Ok(Self { arguments, user, password })
-    }
-
-    pub(super) fn host(&self) -> &str {
-        self.arguments.get_host()
-    }
-
-    pub(super) fn vhost(&self) -> &str {
-        self.arguments.get_virtual_host()
-    }
-
-    /// Returns the user and the password.
-    pub(super) fn credentials(&self) -> (String, String) {
-        (self.user.clone(), self.password.clone())
     }
 
     /// Returns the arguments of a connection that the broker's tools list under `name`.
@@ -218,8 +205,8 @@ mod tests {
         let arguments = address.named("a test");
         assert_eq!(arguments.get_connection_name(), Some("a test"));
         assert_eq!(arguments.get_heartbeat(), HEARTBEAT_SECONDS);
-        assert_eq!((address.host(), address.vhost()), ("rabbit", "bar"));
-        assert_eq!(address.credentials(), ("user".to_owned(), "secret".to_owned()));
+        assert_eq!((arguments.get_host(), arguments.get_virtual_host()), ("rabbit", "bar"));
+        assert_eq!((address.user.as_str(), address.password.as_str()), ("user", "secret"));
     }
 
     #[test]

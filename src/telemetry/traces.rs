@@ -5,14 +5,11 @@
 
 use super::{Scope, otlp_client::OtlpClient};
 use crate::config::TraceArgs;
+pub use opentelemetry::trace::SpanKind;
 use opentelemetry::{
     Context, Key, KeyValue, StringValue,
     propagation::TextMapPropagator,
     trace::{Link, Span as _, SpanBuilder, SpanContext, Status, TraceContextExt, TracerProvider},
-};
-pub use opentelemetry::{
-    propagation::{Extractor, Injector},
-    trace::SpanKind,
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{
@@ -32,8 +29,9 @@ use uuid::Uuid;
 /// As many as a batch may have orders.
 const MAX_LINKS: u32 = 2000;
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-/// The header that carries a trace context (W3C).
+/// The headers that carry a trace context (W3C).
 const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
 
 /// Unset while nothing is traced.
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -106,19 +104,24 @@ impl TraceContext {
         self.0.is_none()
     }
 
-    /// Writes the headers of the W3C's trace context.
-    pub fn inject(&self, into: &mut dyn Injector) {
+    /// Returns the headers of the W3C's trace context.
+    pub fn headers(&self) -> HashMap<String, String> {
+        let mut headers = HashMap::new();
         if let Some(context) = self.parent() {
-            TraceContextPropagator::new().inject_context(&context, into);
+            TraceContextPropagator::new().inject_context(&context, &mut headers);
         }
+        headers
     }
 
     /// Reads the headers of the W3C's trace context. None if there are none, or if this process does not trace.
-    pub fn extract(from: &dyn Extractor) -> Self {
+    pub fn extract<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         if TRACER.get().is_none() {
             return Self(None);
         }
-        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), from);
+        let headers = [TRACEPARENT, TRACESTATE].map(|name| (name.to_owned(), header(name)));
+        let headers = headers.into_iter().filter_map(|(name, text)| Some((name, text?.to_owned())));
+        let headers: HashMap<_, _> = headers.collect();
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
         let context = context.span().span_context().clone();
         // One that is not sampled is kept: neither are its children then.
         Self(context.is_valid().then(|| Arc::new(context)))
@@ -126,13 +129,11 @@ impl TraceContext {
 
     /// The `traceparent` alone, for carriers that have room for nothing else.
     pub fn traceparent(&self) -> Option<String> {
-        let mut carrier = HashMap::new();
-        self.inject(&mut carrier);
-        carrier.remove(TRACEPARENT)
+        self.headers().remove(TRACEPARENT)
     }
 
     pub fn from_traceparent(traceparent: &str) -> Self {
-        Self::extract(&HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]))
+        Self::extract(|name| (name == TRACEPARENT).then_some(traceparent))
     }
 
     pub fn trace_id(&self) -> Option<String> {

@@ -43,7 +43,7 @@ pub(crate) struct Consumer {
     channel: PooledChannel,
     tag: String,
     /// The number within the subscription.
-    number: u64,
+    pub(crate) number: u64,
     /// Limited by the prefetch, not by amqprs.
     messages: UnboundedReceiver<ConsumerMessage>,
     /// Parts of messages that did not fit into a batch.
@@ -147,15 +147,6 @@ impl Consumer {
             self.left.push_back(delivery(0, body, properties.message_id().cloned(), trace));
         }
         self.acknowledgements.delivered(number, self.left.len() - before);
-    }
-
-    /// Returns whether this consumer received the delivery.
-    pub(crate) fn received(&self, tag: DeliveryTag) -> bool {
-        tag.consumer == self.number
-    }
-
-    pub(crate) fn number(&self) -> u64 {
-        self.number
     }
 
     pub(crate) async fn settle(

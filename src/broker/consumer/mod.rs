@@ -100,7 +100,7 @@ impl Subscription {
     }
 
     async fn renew(&mut self) -> Option<()> {
-        let renewed = self.opening.open(self.current.number().wrapping_add(1)).await;
+        let renewed = self.opening.open(self.current.number.wrapping_add(1)).await;
         let renewed =
             renewed.inspect_err(|error| tracing::debug!(%error, "failed to replace a consumer")).ok()?;
         let retiring = std::mem::replace(&mut self.current, renewed);
@@ -118,7 +118,7 @@ impl Subscription {
     /// `Ok` means that the acknowledgements are on their way. If they get lost, the messages are delivered again.
     pub async fn settle(&mut self, tags: impl IntoIterator<Item = DeliveryTag>) -> Result<(), QueueError> {
         let (of_current, of_retiring): (Vec<_>, Vec<_>) =
-            tags.into_iter().partition(|tag| self.current.received(*tag));
+            tags.into_iter().partition(|tag| tag.consumer == self.current.number);
         self.current.settle(of_current).await?;
         match &mut self.retiring {
             Some(retiring) => retiring.settle(of_retiring).await,

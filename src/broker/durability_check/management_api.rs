@@ -42,7 +42,7 @@ struct Page {
 impl Management {
     /// Uses the API at `base`, which may contain a user, or else at the default port of the broker's host.
     pub(crate) fn new(base: Option<&str>, address: &BrokerUrl, prefix: &str) -> Result<Self, BrokerUrlError> {
-        let default = format!("http://{}:{DEFAULT_PORT}", address.host());
+        let default = format!("http://{}:{DEFAULT_PORT}", address.arguments.get_host());
         let bad =
             BrokerUrlError("the URL of the management API must look like http://USER:PASSWORD@HOST:15672");
         let wrong_port = BrokerUrlError("the port in the URL of the management API must be 1 to 65535");
@@ -56,13 +56,17 @@ impl Management {
         if !["http", "https"].contains(&url.scheme()) {
             return Err(bad);
         }
-        let (mut user, mut password) = address.credentials();
+        let (mut user, mut password) = (address.user.clone(), address.password.clone());
         if !url.username().is_empty() {
             (user, password) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
         }
         let authorization = format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")));
         url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| bad.clone())?;
-        url.path_segments_mut().map_err(|()| bad)?.pop_if_empty().extend(["api", "queues", address.vhost()]);
+        url.path_segments_mut().map_err(|()| bad)?.pop_if_empty().extend([
+            "api",
+            "queues",
+            address.arguments.get_virtual_host(),
+        ]);
         url.query_pairs_mut()
             .append_pair("page", "1")
             .append_pair("page_size", &MAX_QUEUES.to_string())

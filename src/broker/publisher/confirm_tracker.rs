@@ -15,10 +15,6 @@ impl ConfirmReply {
         drop(self.permit);
         self.to.give(outcome);
     }
-
-    pub(super) fn is_unwanted(&self) -> bool {
-        self.to.is_unwanted()
-    }
 }
 
 struct Sent {

@@ -26,9 +26,11 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Confirms {
     tracker: Mutex<ConfirmTracker>,
     breaker: Arc<CircuitBreaker>,
-    ended: CancellationToken,
-    answered: Notify,
-    returned: Notify,
+    pub(super) ended: CancellationToken,
+    /// Notified when the broker has answered a message.
+    pub(super) answered: Notify,
+    /// Notified when the broker has returned a message because it has no queue for it.
+    pub(super) returned: Notify,
 }
 
 impl Confirms {
@@ -108,20 +110,6 @@ impl Confirms {
         }
         tracker.end();
         set_unconfirmed(&tracker);
-    }
-
-    pub(super) async fn ended(&self) {
-        self.ended.cancelled().await;
-    }
-
-    /// Resolves when the broker has answered a message since the last call.
-    pub(super) async fn answered(&self) {
-        self.answered.notified().await;
-    }
-
-    /// Resolves when the broker has returned a message because it has no queue for it.
-    pub(super) async fn returned(&self) {
-        self.returned.notified().await;
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -46,7 +46,7 @@ impl PendingBatch {
     /// Returns the next batch, or `None` while it is better to wait for more messages.
     pub(super) fn next(&mut self, busy: bool, now: Instant) -> Option<PublishBatch> {
         // Callers that are gone wait for nothing any more.
-        self.messages.retain(|message| !message.reply.is_unwanted());
+        self.messages.retain(|message| !message.reply.to.is_unwanted());
         if busy && self.room() > 0 && self.due().is_some_and(|due| now < due) {
             return None;
         }

@@ -152,8 +152,8 @@ impl PublishTask {
             let (due, room) = (pending.due(), pending.room());
             tokio::select! {
                 biased;
-                () = confirms.ended() => return ControlFlow::Break(SessionEnd::Lost),
-                () = channel.live().gone() => return ControlFlow::Break(SessionEnd::Lost),
+                () = confirms.ended.cancelled() => return ControlFlow::Break(SessionEnd::Lost),
+                () = channel.live.gone.cancelled() => return ControlFlow::Break(SessionEnd::Lost),
                 _ = sweep.tick() => {
                     self.sweep(session).await?;
                     let is_empty = due.is_none() && checked.is_empty() && outgoing.is_empty();
@@ -162,7 +162,7 @@ impl PublishTask {
                     }
                 }
                 () = closing.cancelled(), if !outgoing.is_closed() => outgoing.close(),
-                () = confirms.returned() => {
+                () = confirms.returned.notified() => {
                     if redeclaring.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
                         redeclaring = Some(self.redeclare());
                     }
@@ -171,7 +171,7 @@ impl PublishTask {
                 1.. = outgoing.recv_many(&mut pending.messages, room), if room > 0 => {
                     pending.added(Instant::now());
                 }
-                () = confirms.answered(), if due.is_some() => {}
+                () = confirms.answered.notified(), if due.is_some() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             loop {
@@ -192,7 +192,7 @@ impl PublishTask {
         let Session { channel, confirms } = session;
         confirms.expire(self.confirm_timeout);
         if confirms.unanswered() > MAX_UNANSWERED {
-            channel.live().rebuild();
+            channel.live.rebuild.notify_one();
             return ControlFlow::Break(SessionEnd::Lost);
         }
         // While stalled only probes are admitted, and there may be no caller to send one.
@@ -203,7 +203,7 @@ impl PublishTask {
             return ControlFlow::Break(SessionEnd::Silent);
         }
         if confirms.is_silent(SILENCE_TIMEOUT) {
-            channel.live().rebuild();
+            channel.live.rebuild.notify_one();
             return ControlFlow::Break(SessionEnd::Silent);
         }
         if confirms.is_refused(REFUSAL_TIMEOUT) {

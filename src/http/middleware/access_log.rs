@@ -5,17 +5,14 @@ use crate::{
     http::{extract::client_ip::from_trusted_proxy, problem::Problem, request_id::RequestId},
     telemetry::{
         metrics,
-        traces::{self, Extractor, Span, SpanKind, TraceContext},
+        traces::{self, Span, SpanKind, TraceContext},
     },
 };
 use actix_web::{
     Error, HttpRequest,
     body::BoxBody,
     dev::{ResourceMap, ServiceRequest, ServiceResponse},
-    http::{
-        Uri,
-        header::{HeaderMap, HeaderName},
-    },
+    http::Uri,
     middleware::Next,
 };
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -114,7 +111,7 @@ impl ObservedRequest {
         let route = request.match_pattern().unwrap_or_default();
         // Anybody can send the header: a client that is believed there would decide which requests are traced.
         let parent = if from_trusted_proxy(request) {
-            TraceContext::extract(&Headers(request.headers()))
+            TraceContext::extract(|name| request.headers().get(name)?.to_str().ok())
         } else {
             TraceContext::default()
         };
@@ -193,19 +190,6 @@ impl Drop for ObservedRequest {
         if !self.ended {
             self.finish(CLIENT_CLOSED_REQUEST, None);
         }
-    }
-}
-
-/// Headers as OpenTelemetry reads them.
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
     }
 }
 
