@@ -17,7 +17,7 @@ use serde_json::Value;
 type Case<Request> = (Request, u16, &'static str, &'static str);
 
 /// Words about the implementation that no response may have.
-const INTERNALS: [&str; 9] =
+const INTERNAL_WORDS: [&str; 9] =
     ["select", "insert", "postgres", "sqlite", "diesel", "bcrypt", "$2", "panicked", "src/"];
 
 /// Sends each request, and fails with all answers that differ from the expected ones.
@@ -58,7 +58,7 @@ fn refuses(answer: &Answer, status: u16, kind: &str, field: &str) -> Result<(), 
         return Err(format!("answered {} {}, not {status} {kind} {field:?}", answer.status, answer.text));
     }
     let text = format!("{}{:?}", answer.text, answer.headers).to_lowercase();
-    match INTERNALS.iter().find(|word| text.contains(*word)) {
+    match INTERNAL_WORDS.iter().find(|word| text.contains(*word)) {
         Some(word) => Err(format!("tells of {word:?}: {}", answer.text)),
         None => Ok(()),
     }

@@ -20,16 +20,16 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Forbidden uses beyond the order of the layers: module, used module, reason.
-const FORBIDDEN: &[(&str, &str, &str)] = &[
+const FORBIDDEN_USES: &[(&str, &str, &str)] = &[
     ("http", "broker", "the API does not know that there is a broker"),
     ("http", "store", "the API does not know which database there is"),
 ];
 
 /// Modules further down that one module may not name.
-const HIDDEN: &[(&str, &str, &str)] = &[("http", "recorder", "orders go through intake")];
+const HIDDEN_MODULES: &[(&str, &str, &str)] = &[("http", "recorder", "orders go through intake")];
 
 /// Crates that only one module may name, so that one place changes when they do.
-const OWNED: &[(&str, &[&str])] = &[
+const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("amqprs", &["broker"]),
     ("diesel", &["store"]),
     ("diesel_async", &["store"]),
@@ -63,21 +63,24 @@ fn no_module_uses_one_above_it() {
                 }
                 Some(_) => {}
             }
-            if let Some((_, _, why)) = FORBIDDEN.iter().find(|(from, to, _)| *from == module && *to == used) {
+            if let Some((_, _, why)) =
+                FORBIDDEN_USES.iter().find(|(from, to, _)| *from == module && *to == used)
+            {
                 wrong.push(format!("{}: {module} must not use {used}: {why}", file.display()));
             }
         }
         for reexport in reexports(&text) {
-            let hidden = FORBIDDEN.iter().filter(|(_, to, _)| *to == reexport && *to != module);
+            let hidden = FORBIDDEN_USES.iter().filter(|(_, to, _)| *to == reexport && *to != module);
             wrong.extend(hidden.map(|(from, to, why)| {
                 format!("{}: re-exports {to}, which {from} must not use: {why}", file.display())
             }));
         }
-        if let Some((_, _, why)) = HIDDEN.iter().find(|(from, to, _)| *from == module && has_word(&text, to))
+        if let Some((_, _, why)) =
+            HIDDEN_MODULES.iter().find(|(from, to, _)| *from == module && has_word(&text, to))
         {
             wrong.push(format!("{}: {why}", file.display()));
         }
-        for (library, owners) in OWNED {
+        for (library, owners) in CRATE_OWNERS {
             if !owners.iter().any(|owner| is_within(&file, owner)) && names(&text, library) {
                 wrong.push(format!("{}: only {owners:?} may name {library}", file.display()));
             }

@@ -108,8 +108,8 @@ async fn a_session_goes_on_with_new_tokens(#[values(Sqlite, PostgreSql)] databas
     assert_ne!(first.refresh_token, second.refresh_token);
     assert_eq!(first.claims()["sid"], second.claims()["sid"]);
     // An access token lasts until it expires.
-    for visit in [&first, &second] {
-        visit.person.get("/me").await.expect(200);
+    for login in [&first, &second] {
+        login.person.get("/me").await.expect(200);
     }
     second.next(&bar).await.goes_on(&bar).await;
     bar.close().await;
@@ -125,9 +125,9 @@ async fn a_lost_answer_and_two_windows_at_once_sign_nobody_out(
     let answers = join_all((0..8).map(|_| first.refresh(&bar))).await;
     let next: Vec<_> =
         answers.into_iter().map(|answer| GuestSession::new(&bar, &answer.expect(200))).collect();
-    assert!(next.iter().all(|visit| visit.refresh_token == next[0].refresh_token));
-    for visit in &next {
-        visit.person.get("/me").await.expect(200);
+    assert!(next.iter().all(|login| login.refresh_token == next[0].refresh_token));
+    for login in &next {
+        login.person.get("/me").await.expect(200);
     }
     next[0].goes_on(&bar).await;
     bar.close().await;
@@ -152,11 +152,11 @@ async fn but_not_for_long(#[values(Sqlite, PostgreSql)] database: DatabaseKind) 
 async fn a_new_token_has_the_role_of_now(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let visit = GuestSession::begin(&bar, &email).await;
-    assert_eq!(visit.claims()["role"], "customer");
-    let id = visit.person.get("/me").await.expect(200)["id"].as_str().unwrap().to_owned();
+    let login = GuestSession::begin(&bar, &email).await;
+    assert_eq!(login.claims()["role"], "customer");
+    let id = login.person.get("/me").await.expect(200)["id"].as_str().unwrap().to_owned();
     bar.admin().await.patch(&format!("/users/{id}"), json!({ "role": "employee" })).await.expect(200);
-    let answer = visit.refresh(&bar).await.expect(200);
+    let answer = login.refresh(&bar).await.expect(200);
     assert_eq!(answer["user"]["role"], "employee");
     assert_eq!(GuestSession::new(&bar, &answer).claims()["role"], "employee");
     bar.close().await;
@@ -169,8 +169,8 @@ async fn no_refresh_token_is_stored(#[values(Sqlite, PostgreSql)] database: Data
     let first = GuestSession::begin(&bar, &guest(&bar).await).await;
     let second = first.next(&bar).await;
     let stored = format!("{:?}", second.stored(&bar).await);
-    for visit in [first, second] {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&visit.refresh_token).unwrap();
+    for login in [first, second] {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&login.refresh_token).unwrap();
         let secret = format!("{:?}", &bytes[16..]);
         assert!(!stored.contains(&secret[1..secret.len() - 1]), "{stored}");
     }
@@ -204,7 +204,7 @@ async fn what_is_no_refresh_token_is_refused(#[values(Sqlite, PostgreSql)] datab
 async fn sessions_outlive_a_restart_and_another_secret() {
     let bar = Bar::open(Sqlite).await;
     let email = guest(&bar).await;
-    let (visit, ended) = (GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await);
+    let (login, ended) = (GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await);
     ended.person.ask("/logout").await.expect(204);
     let database = bar.shut().await;
     let secret = [
@@ -216,6 +216,6 @@ async fn sessions_outlive_a_restart_and_another_secret() {
     let bar = Bar::open_on(Database::lent(&database), &secret).await;
     let ended = GuestSession { person: ended.person.at(&bar.url), ..ended };
     ended.has_ended(&bar).await;
-    GuestSession { person: visit.person.at(&bar.url), ..visit }.goes_on(&bar).await;
+    GuestSession { person: login.person.at(&bar.url), ..login }.goes_on(&bar).await;
     bar.close().await;
 }

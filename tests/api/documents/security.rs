@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Requirements of levels 1 and 2 in each chapter of ASVS 5.0: a section's number, then its requirements.
-const REQUIRED: [&str; 17] = [
+const REQUIREMENTS: [&str; 17] = [
     "1:1-2 2:1-9 3:1-11 4:1-3 5:1-2",
     "1:1-3 2:1-3 3:1-4 4:1-1",
     "2:1-2 3:1-4 4:1-6 5:1-5 7:1-2",
@@ -53,7 +53,7 @@ fn range(text: &str) -> RangeInclusive<u32> {
 }
 
 fn required() -> BTreeSet<RequirementNumber> {
-    let sections = REQUIRED.iter().zip(1..).flat_map(|(sections, chapter)| {
+    let sections = REQUIREMENTS.iter().zip(1..).flat_map(|(sections, chapter)| {
         sections.split(' ').map(move |section| (chapter, section.split_once(':').expect("a section")))
     });
     sections

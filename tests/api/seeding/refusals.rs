@@ -4,8 +4,8 @@ use super::refuses;
 use crate::support::{WAIT_TIMEOUT, database::Database, executable::run};
 use std::time::Instant;
 
-const BROKER: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
-const SECRET: (&str, &str) = ("JWT_SECRET", "a secret for tests, long enough for HS256");
+const BROKER_SETTING: (&str, &str) = ("AMQP_URL", "amqp://guest:hunter2@127.0.0.1:1/%2f");
+const SECRET_SETTING: (&str, &str) = ("JWT_SECRET", "a secret for tests, long enough for HS256");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deployments_that_do_not_exist_are_refused() {
@@ -15,15 +15,15 @@ async fn deployments_that_do_not_exist_are_refused() {
     let amqp = |url| ("AMQP_URL", url);
     let database = |url| ("DATABASE_URL", url);
     for (role, environment, named) in [
-        ("serve", vec![sqlite, BROKER], "DATABASE_URL=postgres://"),
-        ("serve", vec![database(""), BROKER], "DATABASE_URL=postgres://"),
-        ("work", vec![sqlite, BROKER], "DATABASE_URL=postgres://"),
+        ("serve", vec![sqlite, BROKER_SETTING], "DATABASE_URL=postgres://"),
+        ("serve", vec![database(""), BROKER_SETTING], "DATABASE_URL=postgres://"),
+        ("work", vec![sqlite, BROKER_SETTING], "DATABASE_URL=postgres://"),
         ("work", vec![sqlite], "AMQP_URL=amqp://"),
         ("work", vec![], "AMQP_URL=amqp://"),
         ("work", vec![postgres], "AMQP_URL=amqp://"),
         ("work", vec![postgres, amqp("")], "AMQP_URL=amqp://"),
         ("serve", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
-        ("work", vec![database("mysql://bar:hunter2@127.0.0.1/bar"), BROKER], "postgres://"),
+        ("work", vec![database("mysql://bar:hunter2@127.0.0.1/bar"), BROKER_SETTING], "postgres://"),
         ("seed", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
         ("migrate", vec![database("mysql://bar:hunter2@127.0.0.1/bar")], "postgres://"),
         ("migrate", vec![database("bar.db")], "sqlite://"),
@@ -34,15 +34,15 @@ async fn deployments_that_do_not_exist_are_refused() {
         ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1:0")], "port must be 1 to 65535"),
         (
             "serve",
-            vec![postgres, BROKER, ("AMQP_MANAGEMENT_URL", "http://bar:hunter2@127.0.0.1:99999")],
+            vec![postgres, BROKER_SETTING, ("AMQP_MANAGEMENT_URL", "http://bar:hunter2@127.0.0.1:99999")],
             "port in the URL of the management API must be 1 to 65535",
         ),
         ("work", vec![postgres, amqp("amqp://bar:hunter2@127.0.0.1/a/b")], "%2F"),
         ("work", vec![postgres, amqp("hunter2")], "amqp://"),
-        ("work", vec![postgres, BROKER, ("QUEUE_PREFIX", "")], "prefix"),
+        ("work", vec![postgres, BROKER_SETTING, ("QUEUE_PREFIX", "")], "prefix"),
     ] {
         let mut environment = environment;
-        environment.extend([SECRET, ("BIND_ADDR", "127.0.0.1:0")]);
+        environment.extend([SECRET_SETTING, ("BIND_ADDR", "127.0.0.1:0")]);
         let sentence = refuses(&[role], &environment).await;
         assert!(sentence.contains(named), "{role} {environment:?}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");
@@ -66,8 +66,11 @@ async fn a_url_that_can_not_be_read_is_refused_at_once() {
     ] {
         // Waiting, as for a server that may yet come up, would mend nothing.
         let started = Instant::now();
-        let sentence =
-            refuses(&[role], &[("DATABASE_URL", url), BROKER, SECRET, ("BIND_ADDR", "127.0.0.1:0")]).await;
+        let sentence = refuses(
+            &[role],
+            &[("DATABASE_URL", url), BROKER_SETTING, SECRET_SETTING, ("BIND_ADDR", "127.0.0.1:0")],
+        )
+        .await;
         assert!(started.elapsed() < WAIT_TIMEOUT / 2, "{role} {url} took {:?}", started.elapsed());
         assert!(sentence.contains("DATABASE_URL") && sentence.contains(named), "{role} {url}: {sentence}");
         assert!(!sentence.contains("hunter2"), "it tells the password: {sentence}");

@@ -20,7 +20,7 @@ enum Deletion {
 }
 
 /// Deletions to choose from at random, so that those of the queue of orders are the most frequent.
-const DELETION_WEIGHTS: [Deletion; 11] = [
+const WEIGHTED_DELETIONS: [Deletion; 11] = [
     Deletion::Queue,
     Deletion::Queue,
     Deletion::Queue,
@@ -48,7 +48,7 @@ pub async fn queue_deleted_under_load(scene: &mut Scene, hold: Duration) -> Resu
 pub async fn everything_deleted(scene: &mut Scene, hold: Duration) -> Result<()> {
     let end = Instant::now() + hold;
     while Instant::now() < end {
-        let deletion = DELETION_WEIGHTS[scene.rng.random_range(0..DELETION_WEIGHTS.len())];
+        let deletion = WEIGHTED_DELETIONS[scene.rng.random_range(0..WEIGHTED_DELETIONS.len())];
         tamper(scene, deletion).await?;
         scene.pause(0..500).await;
     }

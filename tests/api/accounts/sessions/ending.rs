@@ -36,8 +36,8 @@ async fn an_old_refresh_token_ends_its_session_and_no_other(
     let second = first.next(&bar).await;
     let third = second.goes_on(&bar).await;
     first.refresh(&bar).await.expect_problem(401, "session-ended");
-    for visit in [first, second, third] {
-        visit.has_ended(&bar).await;
+    for login in [first, second, third] {
+        login.has_ended(&bar).await;
     }
     other.goes_on(&bar).await;
     bar.close().await;
@@ -83,14 +83,14 @@ async fn an_account_that_is_switched_off_loses_its_sessions_for_good(
 ) {
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
-    let visits = [GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await];
+    let logins = [GuestSession::begin(&bar, &email).await, GuestSession::begin(&bar, &email).await];
     switch(&bar, &email, false).await;
-    for visit in &visits {
-        visit.has_ended(&bar).await;
+    for login in &logins {
+        login.has_ended(&bar).await;
     }
     switch(&bar, &email, true).await;
-    for visit in &visits {
-        visit.has_ended(&bar).await;
+    for login in &logins {
+        login.has_ended(&bar).await;
     }
     GuestSession::begin(&bar, &email).await.goes_on(&bar).await;
     bar.close().await;
@@ -104,22 +104,22 @@ async fn an_account_has_twenty_sessions_and_the_one_unused_for_longest_makes_roo
     let bar = Bar::open(database).await;
     let email = guest(&bar).await;
     // With the one from registering.
-    let mut visits = Vec::new();
+    let mut logins = Vec::new();
     for _ in 0..19 {
-        visits.push(GuestSession::begin(&bar, &email).await);
+        logins.push(GuestSession::begin(&bar, &email).await);
     }
-    let used = visits[0].next(&bar).await;
+    let used = logins[0].next(&bar).await;
     GuestSession::begin(&bar, &email).await;
     used.goes_on(&bar).await;
     let last = GuestSession::begin(&bar, &email).await;
     // At other processes a second later, and here.
     eventually("the end of the one that was out of use", async || {
-        (visits[1].person.get("/me").await.status == 401).then_some(())
+        (logins[1].person.get("/me").await.status == 401).then_some(())
     })
     .await;
-    visits[1].has_ended(&bar).await;
-    for visit in &visits[2..] {
-        visit.goes_on(&bar).await;
+    logins[1].has_ended(&bar).await;
+    for login in &logins[2..] {
+        login.goes_on(&bar).await;
     }
     last.goes_on(&bar).await;
     bar.close().await;
@@ -129,13 +129,13 @@ async fn an_account_has_twenty_sessions_and_the_one_unused_for_longest_makes_roo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_is_out_of_use_for_long_ends(#[values(Sqlite, PostgreSql)] database: DatabaseKind) {
     let bar = Bar::open(database).await;
-    let visit = GuestSession::begin(&bar, &guest(&bar).await).await;
-    let mut session = visit.stored(&bar).await;
+    let login = GuestSession::begin(&bar, &guest(&bar).await).await;
+    let mut session = login.stored(&bar).await;
     let days = (session.expires_at.0 - session.created_at.0).num_days();
     assert_eq!(days, 30);
     session.expires_at = now() + TimeDelta::minutes(1);
     keep(&bar, session).await;
-    let next = visit.next(&bar).await;
+    let next = login.next(&bar).await;
     let mut session = next.stored(&bar).await;
     assert_eq!(
         (session.expires_at.0 - session.rotated_at.0).num_days(),
@@ -178,12 +178,12 @@ async fn an_end_counts_at_every_serve_within_seconds() {
     let there = here.another().await;
     let email = guest(&here).await;
     for way in ["logout", "password", "reuse", "switched off"] {
-        let visit = GuestSession::begin(&here, &email).await;
-        let next = visit.next(&here).await;
-        let elsewhere = visit.person.at(&there.url);
+        let login = GuestSession::begin(&here, &email).await;
+        let next = login.next(&here).await;
+        let elsewhere = login.person.at(&there.url);
         elsewhere.get("/me").await.expect(200);
         match way {
-            "logout" => drop(visit.person.ask("/logout").await.expect(204)),
+            "logout" => drop(login.person.ask("/logout").await.expect(204)),
             "password" => {
                 let own = GuestSession::begin(&here, &email).await;
                 let change = |old: &str, new: &str| json!({ "current_password": old, "new_password": new });
@@ -196,12 +196,12 @@ async fn an_end_counts_at_every_serve_within_seconds() {
             }
             "reuse" => {
                 next.next(&here).await;
-                visit.refresh(&there).await.expect_problem(401, "session-ended");
+                login.refresh(&there).await.expect_problem(401, "session-ended");
             }
             _ => switch(&here, &email, false).await,
         }
         let ended = Instant::now();
-        for person in [&visit.person, &elsewhere] {
+        for person in [&login.person, &elsewhere] {
             eventually(&format!("the end by {way}"), async || {
                 (person.get("/me").await.status == 401).then_some(())
             })
