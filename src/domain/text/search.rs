@@ -14,7 +14,7 @@ pub enum SearchPattern {
     Punctuation(String),
     Folded {
         unaccented: String,
-        /// Letters, digits and symbols only, if there are [`MIN_LOOSE_CHARS`].
+        /// Letters, digits and symbols only, if there are enough of them.
         loose: Option<String>,
     },
 }
