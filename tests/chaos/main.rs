@@ -24,7 +24,7 @@ use harness::folder::Folder;
 use harness::postgres::Tuning;
 use harness::programs::Programs;
 use harness::servers::Servers;
-use harness::{Result, folder, postgres, programs, rabbitmq, roles, servers, tokens, wait};
+use harness::{Result, wait};
 use rand::{SeedableRng, rngs::StdRng};
 use scenario::Outcome;
 use std::{fs, path::Path, process::ExitCode, time::Duration};
