@@ -35,17 +35,25 @@ pub(super) async fn ready_database(deployment: &Deployment, migrate: bool) -> Re
             Fitness::Unfit(why) => return Err(CliError::new(why)),
         },
     }
-    if migrate || deployment.migrates_itself() {
+    let mut schema = retry_until_available(|| deployment.store.schema()).await?;
+    // A later version's database is left as it is: an earlier program's rules would undo some of it.
+    let may_migrate = matches!(schema, Schema::Behind | Schema::Current);
+    if may_migrate && (migrate || deployment.migrates_itself()) {
         deployment.store.migrate().await?;
+        schema = retry_until_available(|| deployment.store.schema()).await?;
     }
-    match retry_until_available(|| deployment.store.schema()).await? {
+    match schema {
         Schema::Current => Ok(()),
         Schema::Behind => Err(CliError::new(
             "the database is older than this program: run `shakerqueue migrate` (or `serve --migrate`)",
         )),
         Schema::Ahead => {
-            Err(CliError::new("the database is newer than this program: run the program's newer version"))
+            tracing::info!("the database is newer than this program, and this program still works with it");
+            Ok(())
         }
+        Schema::Incompatible => Err(CliError::new(
+            "the database is newer than this program and no longer works with it: run the program's newer version",
+        )),
     }
 }
 

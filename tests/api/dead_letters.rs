@@ -1,6 +1,7 @@
 //! Dead letters: listed, shown, replayed and discarded.
 
 mod commands;
+mod later_fields;
 mod oversize;
 mod retries;
 

@@ -2,6 +2,7 @@
 
 mod help;
 mod menus;
+mod migrations;
 mod refusals;
 mod schema;
 mod secrets;

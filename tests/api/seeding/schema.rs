@@ -5,9 +5,10 @@ use crate::support::{PostgreSql, Sqlite, bar::SECRET, broker, database::Database
 use futures_util::future::join_all;
 use shakerqueue::store::users;
 
-/// Adds a migration that no version has yet.
-const ADD_LATER_MIGRATION: &str =
-    "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959')";
+/// Adds a migration that no version has yet, and with which programs before it can't work.
+const ADD_CONTRACTING_MIGRATION: &str =
+    "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231235959');
+     UPDATE settings SET value = '99991231235959' WHERE name = 'compatible_since'";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_does_not_start_on_a_database_that_nobody_migrated() {
@@ -49,7 +50,7 @@ async fn no_role_touches_a_database_of_a_later_version() {
         let database = Database::new(kind).await;
         let url = ("DATABASE_URL", database.url.as_str());
         does(&["migrate"], &[url]).await;
-        database.execute(ADD_LATER_MIGRATION).await;
+        database.execute(ADD_CONTRACTING_MIGRATION).await;
         let mut commands = vec![
             vec!["serve"],
             vec!["serve", "--migrate"],
@@ -64,7 +65,10 @@ async fn no_role_touches_a_database_of_a_later_version() {
         }
         for arguments in commands {
             let sentence = refuses(&arguments, &environment).await;
-            assert!(sentence.contains("newer"), "{arguments:?}: {sentence}");
+            assert!(
+                sentence.contains("newer") && sentence.contains("no longer"),
+                "{arguments:?}: {sentence}"
+            );
         }
         let store = database.store();
         let users = store
