@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[derive(Debug, Clone)]
-    enum Step {
+    enum Event {
         /// A message of 1 to 3 parts.
         Deliver(usize),
         /// Settles one of the parts delivered so far, perhaps again.
@@ -87,13 +87,13 @@ mod tests {
         Take,
     }
 
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            3 => (1..=3_usize).prop_map(Step::Deliver),
-            5 => any::<usize>().prop_map(Step::Settle),
-            1 => Just(Step::Take),
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let event = prop_oneof![
+            3 => (1..=3_usize).prop_map(Event::Deliver),
+            5 => any::<usize>().prop_map(Event::Settle),
+            1 => Just(Event::Take),
         ];
-        prop::collection::vec(step, 0..200)
+        prop::collection::vec(event, 0..200)
     }
 
     /// Takes an acknowledgement as the broker does, and fails on an invalid one.
@@ -112,13 +112,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_settled_and_nothing_else_is_acknowledged(steps in steps()) {
+        fn whatever_is_settled_and_nothing_else_is_acknowledged(events in events()) {
             let mut acknowledgements = Acknowledgements::default();
             let (mut parts, mut last) = (Vec::new(), 0);
             let (mut open, mut unacknowledged) = (BTreeSet::new(), BTreeSet::new());
-            for step in steps.into_iter().chain([Step::Take]) {
-                match step {
-                    Step::Deliver(count) => {
+            for event in events.into_iter().chain([Event::Take]) {
+                match event {
+                    Event::Deliver(count) => {
                         last += 1;
                         unacknowledged.insert(last);
                         let tags = (0..count).map(|part| tag(last, part));
@@ -126,13 +126,13 @@ mod tests {
                         open.extend(tags);
                         acknowledgements.delivered(last, count);
                     }
-                    Step::Settle(any) if !parts.is_empty() => {
+                    Event::Settle(any) if !parts.is_empty() => {
                         let tag = parts[any % parts.len()];
                         open.remove(&tag);
                         acknowledgements.settle(tag);
                     }
-                    Step::Settle(_) => acknowledgements.settle(tag(1, 0)),
-                    Step::Take => {
+                    Event::Settle(_) => acknowledgements.settle(tag(1, 0)),
+                    Event::Take => {
                         let unsettled: BTreeSet<u64> = open.iter().map(|tag: &DeliveryTag| tag.message).collect();
                         let settled = (1..=last).filter(|tag| !unsettled.contains(tag)).collect();
                         for given in acknowledgements.take() {
