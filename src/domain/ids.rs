@@ -52,6 +52,10 @@ ids! {
     OrderId,
     /// The id of an account.
     UserId,
+    /// The id of a board: a UUID that its screen made.
+    BoardId,
+    /// The id of a running process.
+    InstanceId,
     /// The id of a session.
     SessionId,
     /// The id of a recipe.

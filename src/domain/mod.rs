@@ -3,9 +3,11 @@
 pub mod account;
 pub mod audit;
 mod bounded_integer;
+pub mod change_set;
 pub mod dead_letter;
 pub mod filters;
 pub mod ids;
+pub mod instance;
 pub mod json;
 pub mod network;
 mod openapi_schema;

@@ -1,5 +1,5 @@
 //! Audit entries, except the transitions of orders: those are read from their own table
-//! ([`order_moves::entries`](super::order_moves::entries)).
+//! ([`transitions::entries`](super::orders::transitions::entries)).
 
 pub use crate::domain::filters::AuditFilter;
 

@@ -5,18 +5,18 @@
 //! not half of a transaction.
 
 pub mod audit;
+pub mod boards;
+pub mod changes;
 mod connections;
 pub mod counts;
 pub mod dead_letters;
 mod error;
 pub mod idempotency_keys;
 pub mod insert_orders;
-pub mod key_conflicts;
+pub mod instances;
 pub mod login_attempts;
 pub mod migrations;
 pub mod open_orders;
-pub mod order_lists;
-pub mod order_moves;
 pub mod orders;
 mod postgres;
 mod query_macros;
@@ -31,6 +31,7 @@ pub mod users;
 
 pub use connections::pool::ConnectionCounts;
 pub use error::{Error, Result, Unique};
+pub use insert_orders::key_conflicts;
 pub use postgres::{Fitness, UrlError};
 pub(crate) use transaction::transaction_error;
 pub use transaction::{TransactionError, Work};
@@ -92,6 +93,8 @@ pub struct Store {
     connection_freed: Arc<Notify>,
     /// Queue of those tasks, in order of arrival.
     full_server_queue: Arc<Mutex<()>>,
+    /// Wakes the task that tells readers of the feed about a commit.
+    changed: Arc<Notify>,
 }
 
 #[derive(Clone)]
@@ -157,8 +160,10 @@ impl Store {
         W: for<'c> Work<&'c mut Conn, Result<T, E>, Future: Send> + Clone + Send + 'static,
     {
         let outcome = self.run(mode, work).await;
-        if outcome.as_ref().is_err_and(Error::is_transient) {
-            self.write_failed.store(true, Ordering::Relaxed);
+        match &outcome {
+            Ok(Ok(_)) => self.changed.notify_one(),
+            Err(error) if error.is_transient() => self.write_failed.store(true, Ordering::Relaxed),
+            Ok(Err(_)) | Err(_) => {}
         }
         outcome?
     }

@@ -20,6 +20,19 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::store::sql_types::{Timestamptz, Uuid};
 
+    boards (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        reported_at -> Timestamptz,
+        seen_until -> Timestamptz,
+        shown_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
     dead_letters (id) {
         id -> Uuid,
         order_id -> Nullable<Uuid>,
@@ -43,6 +56,19 @@ diesel::table! {
         fingerprint -> Bytea,
         answer -> Text,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::store::sql_types::{Timestamptz, Uuid};
+
+    instances (id) {
+        id -> Uuid,
+        role -> Text,
+        version -> Text,
+        since -> Timestamptz,
+        last_seen -> Timestamptz,
     }
 }
 
@@ -192,6 +218,7 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(boards -> users (account_id));
 diesel::joinable!(order_lines -> orders (order_id));
 diesel::joinable!(order_lines -> recipes (recipe_id));
 diesel::joinable!(order_moves -> orders (order_id));
@@ -201,8 +228,10 @@ diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     audit_entries,
+    boards,
     dead_letters,
     idempotency_keys,
+    instances,
     login_attempts,
     order_lines,
     order_moves,

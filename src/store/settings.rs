@@ -21,6 +21,19 @@ pub async fn get(conn: &mut Conn, name: &'static str) -> Result<Option<String>> 
     Ok(on!(conn, c => settings::table.find(name).select(settings::value).first(c)).optional()?)
 }
 
+/// Writes a setting unless it has this value. Returns whether it did: of several transactions that replace the
+/// same value one does.
+pub async fn replace(conn: &mut Conn, name: &'static str, value: &str) -> Result<bool> {
+    let other = settings::table.find(name).filter(settings::value.ne(value));
+    let replaced = on!(conn, c => diesel::update(other).set(settings::value.eq(value)).execute(c))?;
+    let added = on!(conn, c => diesel::insert_into(settings::table)
+        .values((settings::name.eq(name), settings::value.eq(value)))
+        .on_conflict(settings::name)
+        .do_nothing()
+        .execute(c))?;
+    Ok(replaced + added > 0)
+}
+
 /// Increments a counter. Others that increment it wait until this transaction ends.
 pub async fn count_up(conn: &mut Conn, name: &'static str) -> Result<()> {
     on!(conn, c => diesel::update(settings::table.find(name))

@@ -8,7 +8,7 @@ use crate::domain::{
     account::{Email, Role},
     audit::{Action, Changes, SubjectKind},
     dead_letter::Resolution,
-    ids::{DeadLetterId, EntryId, OrderId, RecipeId, SessionId, SubjectId, UserId},
+    ids::{BoardId, DeadLetterId, EntryId, InstanceId, OrderId, RecipeId, SessionId, SubjectId, UserId},
     order::Quantity,
     order_state::Status,
     recipe::{Build, Ingredients, PreparationSeconds},
@@ -102,7 +102,7 @@ macro_rules! ids {
         }
     )+};
 }
-ids!(DeadLetterId, EntryId, OrderId, RecipeId, SessionId, SubjectId, UserId);
+ids!(BoardId, DeadLetterId, EntryId, InstanceId, OrderId, RecipeId, SessionId, SubjectId, UserId);
 
 /// Text types, validated by the domain type when they are read.
 macro_rules! texts {

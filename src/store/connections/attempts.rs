@@ -41,7 +41,7 @@ impl Mode {
         match error {
             // COMMIT was not sent, so the server rolls the transaction back.
             Error::Unavailable(_) => true,
-            Error::Undecided(_) => self == Self::IdempotentWrite,
+            Error::OutcomeUnknown(_) => self == Self::IdempotentWrite,
             _ => false,
         }
     }
@@ -104,7 +104,7 @@ impl Store {
         }
         self.close_idle_connections();
         // A second attempt that fails does not undo what the first may have committed.
-        let was_undecided = matches!(lost, Error::Undecided(_));
+        let was_unknown = matches!(lost, Error::OutcomeUnknown(_));
         let again = async {
             let conn = progress.wait_again(self.conn()).await?;
             let second = attempt(conn, mode, scope, work, deadline).await;
@@ -115,7 +115,7 @@ impl Store {
             }
         };
         let outcome = timeout_at(deadline, again).await.unwrap_or(Err(lost));
-        outcome.map_err(|error| if was_undecided { error.while_committing() } else { error })
+        outcome.map_err(|error| if was_unknown { error.while_committing() } else { error })
     }
 
     /// Closes idle connections: after one was lost the others most likely are too, without anyone having

@@ -4,6 +4,7 @@ use super::sqlite_files::SqliteFiles;
 use crate::{
     store::{
         Conn, Error, LivenessProbe, PgConn, Pools, Result, SqliteConn, Store, TRANSACTION_TIMEOUT, blocking,
+        changes,
         postgres::{ConnectError, Fitness, UrlError, check, parse, pg_connection},
     },
     util::backoff::jittered,
@@ -16,7 +17,11 @@ use diesel_async::{
 use futures_util::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio::{runtime::Handle, sync::Semaphore, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, Semaphore},
+    time::sleep,
+};
 use tokio_postgres::config::Config;
 
 /// Time limit for checking whether a pooled connection can be reused.
@@ -68,7 +73,7 @@ impl Store {
     pub fn postgres(url: &SecretString, connections: usize) -> Result<Self, UrlError> {
         let config = Arc::new(parse(url.expose_secret())?);
         let liveness = LivenessProbe::for_servers(&config);
-        let pool = pg_pool(&config, SESSION_OPTIONS, &liveness, connections);
+        let pool = pg_pool(&config, SESSION_OPTIONS, &liveness, connections, None);
         let pool = pool.map_err(|error| UrlError::new(error.to_string()))?;
         Ok(Self::new(Pools::Pg(pool, config), liveness))
     }
@@ -99,7 +104,27 @@ impl Store {
             write_failed: Arc::default(),
             connection_freed: Arc::default(),
             full_server_queue: Arc::default(),
+            changed: Arc::default(),
         }
+    }
+
+    /// Returns a store on the same database with a connection of its own, which calls `notified` when another
+    /// process tells of a change ([`changes::notify`]). A SQLite file has no such processes.
+    pub fn listening(&self, notified: &Arc<Notify>) -> Result<Self> {
+        let Pools::Pg(_, config) = &self.pools else { return Ok(self.clone()) };
+        let pool = pg_pool(config, SESSION_OPTIONS, &self.liveness, 1, Some(Arc::clone(notified)))?;
+        Ok(Self {
+            pools: Pools::Pg(pool, Arc::clone(config)),
+            // While the server is full, the connections of requests come first.
+            connection_freed: Arc::default(),
+            full_server_queue: Arc::default(),
+            ..self.clone()
+        })
+    }
+
+    /// Waits until a transaction of this process was committed.
+    pub async fn committed(&self) {
+        self.changed.notified().await;
     }
 
     /// Checks that the database answers.
@@ -140,29 +165,45 @@ fn bad(error: &dyn std::error::Error) -> ConnectionError {
     ConnectionError::BadConnection(error.to_string())
 }
 
-/// Makes a pool of PostgreSQL connections with these session options.
+/// Makes a pool of PostgreSQL connections with these session options. Those with a listener tell it that
+/// another process changed something.
 pub(crate) fn pg_pool(
     config: &Arc<Config>,
     options: &'static str,
     liveness: &LivenessProbe,
     connections: usize,
+    listener: Option<Arc<Notify>>,
 ) -> Result<Pool<PgConn>> {
     let mut setup = ManagerConfig::<PgConn>::default();
     setup.recycling_method = RecyclingMethod::Fast;
     let (config, liveness) = (Arc::clone(config), liveness.clone());
     setup.custom_setup = Box::new(move |_| {
-        let (config, liveness) = (Arc::clone(&config), liveness.clone());
-        async move { open(&config, options, &liveness).await }.boxed()
+        let (config, liveness, listener) = (Arc::clone(&config), liveness.clone(), listener.clone());
+        async move { open(&config, options, &liveness, listener).await }.boxed()
     });
     pool(AsyncDieselConnectionManager::new_with_config(String::new(), setup), connections)
 }
 
 /// Opens a connection, and gives up as soon as the server is found not to answer.
-async fn open(config: &Config, options: &str, liveness: &LivenessProbe) -> ConnectionResult<PgConn> {
+async fn open(
+    config: &Config,
+    options: &str,
+    liveness: &LivenessProbe,
+    listener: Option<Arc<Notify>>,
+) -> ConnectionResult<PgConn> {
     let runtime = Handle::current();
+    let opening = async {
+        let listens = listener.is_some();
+        let mut conn = pg_connection(config, options, listener).await?;
+        if listens {
+            let listening = conn.batch_execute(changes::LISTEN).await;
+            listening.map_err(ConnectionError::CouldntSetupConfiguration)?;
+        }
+        Ok(conn)
+    };
     tokio::select! {
         biased;
-        opened = pg_connection(config, options) => opened,
+        opened = opening => opened,
         () = liveness.until_down(&runtime, || true) => Err(ConnectError::TimedOut.into()),
     }
 }

@@ -44,6 +44,11 @@ impl Store {
         ConnectionCounts { idle: available, in_use: size.saturating_sub(available), most: max_size, waiting }
     }
 
+    /// Returns whether work waits because the server accepts no further connection.
+    pub(crate) fn is_waiting_for_server(&self) -> bool {
+        self.full_server_queue.try_lock().is_err()
+    }
+
     /// Takes a connection from the pool, which may open one. Waits up to [`TRANSACTION_TIMEOUT`].
     pub(crate) async fn conn(&self) -> Result<Conn> {
         match &self.pools {

@@ -21,7 +21,7 @@ pub enum Error {
     /// It is unknown whether a change was committed: the connection was lost or a deadline passed during the
     /// commit. A retry may succeed.
     #[error("unknown whether the database committed: {0}")]
-    Undecided(Cause),
+    OutcomeUnknown(Cause),
     /// A unique value is in use.
     #[error("value must be unique: {0:?}")]
     Taken(Unique),
@@ -61,14 +61,14 @@ impl Error {
 
     /// Returns whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Undecided(_))
+        matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_))
     }
 
     /// Names the kind of error, without the database's message, which may quote the data.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unavailable(_) => "unavailable",
-            Self::Undecided(_) => "undecided",
+            Self::OutcomeUnknown(_) => "undecided",
             Self::Taken(_) => "taken",
             Self::UnknownReference(_) => "unknown reference",
             Self::Refused(_) => "refused",
@@ -94,7 +94,7 @@ impl Error {
 
     /// Returns whether the error would recur on this connection and may not on another.
     pub(super) fn spoils_connection(&self) -> bool {
-        let (Self::Unavailable(cause) | Self::Undecided(cause)) = self else { return false };
+        let (Self::Unavailable(cause) | Self::OutcomeUnknown(cause)) = self else { return false };
         cause.downcast_ref::<WithState>().is_some_and(|error| error.state.spoils_connection())
     }
 
@@ -102,7 +102,7 @@ impl Error {
     #[must_use]
     pub(super) fn while_committing(self) -> Self {
         match self {
-            Self::Unavailable(cause) => Self::Undecided(cause),
+            Self::Unavailable(cause) => Self::OutcomeUnknown(cause),
             other => other,
         }
     }

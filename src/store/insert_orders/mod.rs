@@ -2,6 +2,7 @@
 //! implementation: measured against Diesel's generic multi-row insert, `UNNEST` takes PostgreSQL about two
 //! thirds of the time, and one blocking task takes SQLite a fraction of one task per row.
 
+pub mod key_conflicts;
 mod postgres;
 mod sqlite;
 
@@ -75,7 +76,7 @@ pub const CONFLICT: &str = "another order is stored under its id";
 pub fn why(error: &Error) -> String {
     match error {
         Error::UnknownReference(_) => "it names a customer or a recipe that does not exist".into(),
-        Error::Unavailable(cause) | Error::Undecided(cause) => {
+        Error::Unavailable(cause) | Error::OutcomeUnknown(cause) => {
             format!("the database keeps failing on it: {cause}")
         }
         other => other.to_string(),

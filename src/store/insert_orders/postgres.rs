@@ -26,7 +26,7 @@ const INSERT: &str = "
         FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10)
             AS o (id, customer_id, placed_by, table_name, note, priority, due_at, placed_at, fingerprint)
         ON CONFLICT (id) DO NOTHING
-        RETURNING id, placed_by
+        RETURNING id, placed_by, customer_id
     ), lines AS (
         INSERT INTO order_lines (order_id, position, recipe_id, recipe_name, quantity, note)
         SELECT l.order_id, l.position, l.recipe_id, l.recipe_name, l.quantity, l.note
@@ -35,6 +35,10 @@ const INSERT: &str = "
     ), moves AS (
         INSERT INTO order_moves (order_id, number, from_status, to_status, actor_id, moved_at)
         SELECT id, 1, 'queued', 'pending', placed_by, $1 FROM new
+    ), changes AS (
+        INSERT INTO changes (at, what)
+        SELECT $1, json_build_object('orders', json_agg(json_build_array(id, 1, customer_id))) FROM new
+        HAVING count(*) > 0
     )
     SELECT id FROM new";
 

@@ -1,9 +1,15 @@
 //! Inserts a batch in one blocking task, with one prepared statement per table.
 
 use crate::{
-    domain::{Timestamp, ids::OrderId, order::NewOrder, order_state::Status},
+    domain::{
+        Timestamp,
+        change_set::{ChangeSet, OrderChange},
+        ids::OrderId,
+        order::NewOrder,
+        order_state::Status,
+    },
     store::{
-        Result, SqliteConn,
+        Result, SqliteConn, changes,
         schema::{order_lines, order_moves, orders},
     },
 };
@@ -14,13 +20,15 @@ use std::collections::HashSet;
 pub async fn insert(conn: &mut SqliteConn, orders: Vec<NewOrder>, at: Timestamp) -> Result<HashSet<OrderId>> {
     Ok(conn
         .spawn_blocking(move |conn| {
-            let mut new = HashSet::with_capacity(orders.len());
+            let mut new = Vec::with_capacity(orders.len());
             for order in &orders {
                 if insert_one(conn, order, at)? {
-                    new.insert(order.id);
+                    new.push(OrderChange { id: order.id, version: 1, customer_id: order.customer_id });
                 }
             }
-            Ok(new)
+            let ids = new.iter().map(|change| change.id).collect();
+            changes::append_blocking(conn, &ChangeSet::of_orders(new), at)?;
+            Ok(ids)
         })
         .await?)
 }

@@ -3,6 +3,7 @@
 pub mod app_role;
 pub mod append_only_triggers;
 pub mod recipe_keys;
+mod sqlite_texts;
 
 use super::{
     Conn, Error, PgConn, Pools, Result, Store, blocking, connections::connect::pg_pool, on, settings,
@@ -20,6 +21,7 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use recipe_keys::KeyCollision;
+use sqlite_texts::SqliteMigrations;
 use std::{collections::BTreeSet, fmt::Display, time::Duration};
 use tokio::{
     task::spawn_blocking,
@@ -109,7 +111,7 @@ impl Store {
                 let migrated = blocking(async move {
                     conn.spawn_blocking(|conn| {
                         conn.immediate_transaction(|conn| {
-                            conn.run_pending_migrations(MIGRATIONS).map_err(|error| failure(&error))?;
+                            conn.run_pending_migrations(SqliteMigrations).map_err(|error| failure(&error))?;
                             conn.batch_execute(append_only_triggers::SQLITE)
                         })
                     })
@@ -153,7 +155,7 @@ impl Store {
         };
         self.close_idle_connections();
         // The pool ends with this function, so that the connection is closed, not reused, when it is dropped.
-        let pool = pg_pool(config, SESSION_OPTIONS, &self.liveness, 1)?;
+        let pool = pg_pool(config, SESSION_OPTIONS, &self.liveness, 1, None)?;
         let mut conn = self.pg_conn(&pool, Instant::now() + CONNECT_TIMEOUT).await?;
         lock(&mut conn).await?;
         Ok(conn)

@@ -9,9 +9,11 @@ use crate::domain::{
 };
 use crate::store::{
     Conn, Result, on, on_locked,
-    order_lists::earliest_waiting,
-    order_moves::{self, Transition},
-    orders::stands,
+    orders::{
+        pages::earliest_waiting,
+        stands,
+        transitions::{self, Transition},
+    },
     query_macros::Besides,
     schema::orders,
     sql_types,
@@ -95,6 +97,7 @@ impl Cancellation {
         let Some(at) = latest.map(|latest| latest.max(now())) else { return Ok(Vec::new()) };
         let transition = |row: &OpenRow| Transition {
             order_id: row.id,
+            customer_id: self.customer_id,
             version: row.version,
             from: row.status,
             to: Status::Cancelled,
@@ -112,7 +115,7 @@ impl Cancellation {
             orders::version.eq(orders::version + 1),
         );
         on!(conn, c => diesel::update(orders::table.filter(orders::id.eq_any(&ids))).set(cancelled).execute(c))?;
-        order_moves::record(conn, &transitions).await?;
+        transitions::record(conn, &transitions).await?;
         Ok(ids)
     }
 }

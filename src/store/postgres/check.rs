@@ -35,7 +35,7 @@ pub async fn check(config: &Config) -> Result<Fitness> {
 }
 
 async fn ask(config: &Config) -> Result<Fitness, ConnectError> {
-    let (client, _driver) = match connect(config, PROBE).await {
+    let (client, _driver) = match connect(config, PROBE, None).await {
         Err(error) if is_pooler(&error) => return Ok(behind_a_pooler()),
         connected => connected?,
     };

@@ -14,13 +14,17 @@ use diesel::{
 use diesel_async::AsyncConnection;
 use rand::seq::SliceRandom;
 use socket2::{SockRef, TcpKeepalive};
-use std::{error::Error, io, iter::successors, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    error::Error, future::poll_fn, io, iter::successors, net::SocketAddr, path::PathBuf, sync::Arc,
+    time::Duration,
+};
 use tokio::{
     net::{TcpStream, UnixStream, lookup_host},
+    sync::Notify,
     time::timeout,
 };
 use tokio_postgres::{
-    Client, NoTls, SimpleQueryMessage,
+    AsyncMessage, Client, NoTls, SimpleQueryMessage,
     config::{Config, LoadBalanceHosts, TargetSessionAttrs},
 };
 use tokio_util::{either::Either, task::AbortOnDropHandle};
@@ -93,16 +97,25 @@ pub fn last_error(conn: &mut PgConn) -> Option<SqlState> {
     conn.instrumentation().downcast_ref::<Driver>().and_then(|driver| driver.last_error.take())
 }
 
-/// Opens a connection for Diesel. These session options come before those of the URL.
-pub async fn pg_connection(config: &Config, options: &str) -> Result<PgConn, ConnectionError> {
-    let (client, driver) = connect(config, options).await?;
+/// Opens a connection for Diesel. These session options come before those of the URL. Calls `notified` for
+/// each notification that the server sends.
+pub async fn pg_connection(
+    config: &Config,
+    options: &str,
+    notified: Option<Arc<Notify>>,
+) -> Result<PgConn, ConnectionError> {
+    let (client, driver) = connect(config, options, notified).await?;
     let mut conn = PgConn::try_from(client).await?;
     conn.set_instrumentation(driver);
     Ok(conn)
 }
 
 /// Opens a connection. These session options come before those of the URL.
-pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver), ConnectError> {
+pub async fn connect(
+    config: &Config,
+    options: &str,
+    notified: Option<Arc<Notify>>,
+) -> Result<(Client, Driver), ConnectError> {
     let mut config = config.clone();
     let options = match config.get_options() {
         Some(given) => format!("{options} {given}"),
@@ -116,7 +129,7 @@ pub async fn connect(config: &Config, options: &str) -> Result<(Client, Driver),
     let limit = if servers.len() > 1 { NEXT_SERVER_TIMEOUT } else { TRANSACTION_TIMEOUT };
     let mut failure = ConnectError::Unreachable(io::ErrorKind::HostUnreachable.into());
     for server in &servers {
-        match timeout(limit, connect_to(server, &config)).await {
+        match timeout(limit, connect_to(server, &config, notified.clone())).await {
             Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => failure = error,
             Err(_) => failure = ConnectError::TimedOut,
@@ -149,13 +162,28 @@ async fn servers(config: &Config) -> Result<Vec<Server>, ConnectError> {
     }
 }
 
-async fn connect_to(server: &Server, config: &Config) -> Result<(Client, Driver), ConnectError> {
+async fn connect_to(
+    server: &Server,
+    config: &Config,
+    notified: Option<Arc<Notify>>,
+) -> Result<(Client, Driver), ConnectError> {
     let last_error = LastError::default();
     let stream = watch(open(server).await?, last_error.clone());
-    let (client, connection) = config.connect_raw(stream, NoTls).await?;
-    let task = tokio::spawn(async {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to the database ended");
+    let (client, mut connection) = config.connect_raw(stream, NoTls).await?;
+    let task = tokio::spawn(async move {
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notification(_)) => {
+                    if let Some(notified) = &notified {
+                        notified.notify_one();
+                    }
+                }
+                Ok(message) => tracing::debug!(?message, "the database sent a message"),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection to the database ended");
+                    break;
+                }
+            }
         }
     });
     let driver = Driver { last_error, _task: AbortOnDropHandle::new(task) };

@@ -1,7 +1,7 @@
 //! Transitions of orders, and their history.
 
-use super::{
-    Conn, Result, audit, narrow, narrow_to, on,
+use crate::store::{
+    Conn, Result, audit, changes, narrow, narrow_to, on,
     schema::{order_moves, orders},
     sql_types,
 };
@@ -9,6 +9,7 @@ use crate::{
     domain::{
         Timestamp,
         audit::{Action, Actor, Changes, Entry},
+        change_set::{ChangeSet, OrderChange},
         ids::{EntryId, OrderId, UserId},
         order::HistoryEntry,
         order_state::Status,
@@ -24,6 +25,7 @@ use uuid::{Builder, Uuid};
 #[derive(Debug, Clone)]
 pub struct Transition {
     pub order_id: OrderId,
+    pub customer_id: UserId,
     /// The version at which the order was read: the transition is made only if it is still current.
     pub version: i32,
     pub from: Status,
@@ -64,12 +66,12 @@ pub async fn make(conn: &mut Conn, transition: &Transition) -> Result<bool> {
     if moved == 0 {
         return Ok(false);
     }
-    on!(conn, c => diesel::insert_into(order_moves::table).values(&MoveRow::of(transition)).execute(c))?;
+    record(conn, std::slice::from_ref(transition)).await?;
     Ok(true)
 }
 
-/// Records transitions in the transaction that makes them.
-pub(super) async fn record(conn: &mut Conn, transitions: &[Transition]) -> Result<()> {
+/// Records transitions, of one time, in the transaction that makes them.
+pub(in crate::store) async fn record(conn: &mut Conn, transitions: &[Transition]) -> Result<()> {
     let rows: Vec<MoveRow> = transitions.iter().map(MoveRow::of).collect();
     match conn {
         Conn::Pg(conn) => {
@@ -82,7 +84,15 @@ pub(super) async fn record(conn: &mut Conn, transitions: &[Transition]) -> Resul
             }
         }
     }
-    Ok(())
+    let changed = transitions.iter().map(|transition| OrderChange {
+        id: transition.order_id,
+        version: transition.version + 1,
+        customer_id: transition.customer_id,
+    });
+    match transitions.first() {
+        Some(first) => changes::append(conn, &ChangeSet::of_orders(changed.collect()), first.at).await,
+        None => Ok(()),
+    }
 }
 
 impl MoveRow {

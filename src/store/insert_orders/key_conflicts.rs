@@ -1,10 +1,12 @@
 //! Orders that were not stored because an order of the same customer with other content has their id: the key
 //! was reused.
 
-use super::{Conn, Result, on, schema::orders_not_taken};
-use crate::domain::{
-    Timestamp,
-    ids::{OrderId, UserId},
+use crate::{
+    domain::{
+        Timestamp,
+        ids::{OrderId, UserId},
+    },
+    store::{Conn, Result, on, schema::orders_not_taken},
 };
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;

@@ -1,4 +1,7 @@
-//! Single orders; for lists see [`super::order_lists`].
+//! Stored orders; this file is about single ones.
+
+pub mod pages;
+pub mod transitions;
 
 use super::{
     Conn, Result, on, on_locked,

@@ -3,13 +3,13 @@
 
 pub use crate::domain::filters::{OrderFilter, OrderPage, OrderPageKey};
 
-use super::{
+use super::{OrderRow, stands, with_lines};
+use crate::domain::{Timestamp, ids::OrderId, order_state::Status, priority, text::Table};
+use crate::store::{
     Conn, Result, narrow, narrow_to, on,
-    orders::{OrderRow, stands, with_lines},
     query_macros::Besides,
     schema::{order_lines, orders},
 };
-use crate::domain::{Timestamp, ids::OrderId, order_state::Status, priority, text::Table};
 use diesel::{
     dsl::exists,
     prelude::*,
@@ -190,7 +190,7 @@ async fn examined_until(conn: &mut Conn, filter: &OrderFilter, part: &Part) -> R
 
 /// Returns a time before which no waiting order was placed, or `None` if none waits. Bounds the search for a
 /// customer's waiting orders.
-pub(super) async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Timestamp>> {
+pub(in crate::store) async fn earliest_waiting(conn: &mut Conn) -> Result<Option<Timestamp>> {
     let first_due: Option<Timestamp> = on!(conn, c => orders::table
         .filter(stands(Status::Pending))
         .order((orders::due_at, orders::id))
