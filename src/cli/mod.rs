@@ -50,7 +50,7 @@ enum Command {
 impl Cli {
     pub async fn run(self) -> Result<(), error::CliError> {
         match self.command {
-            Command::Serve(args) => serve::run(*args).await,
+            Command::Serve(args) => Box::pin(serve::run(*args)).await,
             Command::Work(args) => work::run(args).await,
             Command::Seed(args) => seed::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,

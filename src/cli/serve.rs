@@ -4,7 +4,7 @@ use super::{
     deployment::Deployment,
     error::{CliError, say},
     lifecycle::{self, Lifecycle},
-    open_files::OpenFiles,
+    open_files::{ClientFiles, OpenFiles},
     startup::{self, ReservedAddress, retry_until_available},
 };
 use crate::{
@@ -13,10 +13,14 @@ use crate::{
     services::{
         accounts::{self, Accounts, LoginThrottle, PasswordHasher, Revocations, Tokens},
         audit::AuditTrail,
+        boards::Boards,
         dead_letters::DeadLetters,
+        feed::{Caches, Feed},
         health::{Health, Needs},
+        instances,
         menu::Menu,
         orders::{
+            OrderCaches,
             board::Board,
             intake::{Intake, OrderIds, Recovery},
             recorder::Recorder,
@@ -83,22 +87,29 @@ pub async fn serve(
     let deployment = Deployment::choose(&args.servers)?;
     let secret = secret(given, args.demo, &deployment)?;
     let mut lifecycle = Lifecycle::start("serve", deployment, &args.tracing, args.stopping, stop)?;
-    let preparation = prepare(&lifecycle.deployment, &args);
-    let Some((order_ids, menu, revocations)) = lifecycle.prepare(preparation).await? else {
+    let preparation = prepare(&lifecycle.deployment, &args, lifecycle.stop.clone());
+    let Some(Prepared { order_ids, feed, menu, revocations }) = lifecycle.prepare(preparation).await? else {
         return Ok(());
     };
-    spawn_background_tasks(&mut lifecycle, &menu, &revocations, tls.clone());
-    let intake = start_intake(&mut lifecycle, &args, menu.clone(), order_ids);
+    let intake = start_intake(&mut lifecycle, &args, menu.clone(), order_ids, &feed);
+    let board = Board::new(lifecycle.deployment.store.clone());
+    let orders = OrderCaches::new(&board, &intake);
+    let caches = Caches { menu: menu.clone(), revocations: revocations.clone(), orders };
+    spawn_background_tasks(&mut lifecycle, &feed, caches, tls.clone());
+    let boards = start_boards(&mut lifecycle, &feed, args.unseen_seconds);
     let Deployment { store, broker, name, .. } = &lifecycle.deployment;
     let health = Health::new(store.clone(), broker.clone(), Needs::Either, lifecycle.stop.clone());
-    let metrics = sampled_metrics(name, health.clone(), Arc::downgrade(&intake));
+    let metrics = sampled_metrics(name, health.clone(), feed.clone(), Arc::downgrade(&intake));
     let app = AppState {
         accounts: accounts(&args, &secret, store.clone(), revocations)?,
         intake,
-        bar: Board::new(store.clone()),
+        board,
         dead_letters: DeadLetters { store: store.clone() },
         trail: AuditTrail { store: store.clone() },
         menu,
+        boards,
+        feed,
+        max_streams: capacity.streams,
         health: health.clone(),
         monitor: admin.is_none().then(|| metrics.clone()),
     };
@@ -110,13 +121,7 @@ pub async fn serve(
     let timeout = lifecycle.shutdown_timeout;
     let delay = Duration::from_secs(args.shutdown_delay_seconds).min(timeout / 2);
     let drain_timeout = timeout.saturating_sub(delay).mul_f32(DRAIN_SHARE);
-    let clients = Clients {
-        origins: args.cors_origins.into_iter().flatten().collect(),
-        proxies: args.trusted_proxies,
-        limits: args.rate_limits,
-        tls,
-    };
-    let server = http::serve(app, listen()?, capacity, clients, drain_timeout, &watchdog)?;
+    let server = http::serve(app, listen()?, capacity, clients(args, tls), drain_timeout, &watchdog)?;
     let api = server.handle();
     lifecycle.spawn_server(API_SERVER, server);
     ready(lifecycle.deployment.name);
@@ -128,6 +133,23 @@ pub async fn serve(
     lifecycle.run(API_SERVER, stopping).await
 }
 
+fn start_boards(lifecycle: &mut Lifecycle, feed: &Feed, unseen_seconds: u32) -> Boards {
+    let boards = Boards { store: lifecycle.deployment.store.clone(), feed: feed.clone() };
+    let watching =
+        boards.clone().keep_watching(TimeDelta::seconds(unseen_seconds.into()), lifecycle.stop.clone());
+    lifecycle.tasks.spawn("boards", watching);
+    boards
+}
+
+fn clients(args: ServeArgs, tls: Option<Tls>) -> Clients {
+    Clients {
+        origins: args.cors_origins.into_iter().flatten().collect(),
+        proxies: args.trusted_proxies,
+        limits: args.rate_limits,
+        tls,
+    }
+}
+
 /// Reads the limits on the work at one time, and raises the limit of open files to suit them.
 fn capacity(args: &ServeArgs) -> Result<Capacity, CliError> {
     let threads = args.http_threads.or_else(|| available_parallelism().ok().map(NonZero::get)).unwrap_or(1);
@@ -135,8 +157,9 @@ fn capacity(args: &ServeArgs) -> Result<Capacity, CliError> {
     // Each thread rounds its share of the connections up.
     let files =
         OpenFiles { database: args.servers.database.database_connections, others: admin + 2 * threads };
-    let connections = files.allow(args.http_connections)?;
-    Ok(Capacity { threads, connections, answer_bytes: args.http_answer_bytes })
+    let ClientFiles { connections, streams } =
+        files.allow(ClientFiles { connections: args.http_connections, streams: args.streams })?;
+    Ok(Capacity { threads, connections, streams, answer_bytes: args.http_answer_bytes })
 }
 
 /// Returns the secret that signs tokens.
@@ -155,11 +178,20 @@ fn secret(
     }
 }
 
+/// The parts that are held in memory.
+struct Prepared {
+    order_ids: OrderIds,
+    feed: Feed,
+    menu: Menu,
+    revocations: Revocations,
+}
+
 /// Prepares the database, and reads the parts that are held in memory.
 async fn prepare(
     deployment: &Deployment,
     args: &ServeArgs,
-) -> Result<(OrderIds, Menu, Revocations), CliError> {
+    stop: CancellationToken,
+) -> Result<Prepared, CliError> {
     startup::ready_database(deployment, args.migrate).await?;
     let store = &deployment.store;
     if args.demo {
@@ -172,20 +204,23 @@ async fn prepare(
         store.write(async |conn| settings::get_or_set(conn, IDENTITY_KEY_SETTING, new_key).await)
     });
     let order_ids = OrderIds::new(&key.await?);
+    // The feed first: it has every change that the others were too early for.
+    let feed = retry_until_available(|| Feed::begin(store.clone(), stop.clone())).await?;
     let menu = retry_until_available(|| Menu::load(store.clone())).await?;
-    Ok((order_ids, menu, retry_until_available(|| Revocations::load(store.clone())).await?))
+    let revocations = retry_until_available(|| Revocations::load(store.clone())).await?;
+    Ok(Prepared { order_ids, feed, menu, revocations })
 }
 
-fn spawn_background_tasks(
-    lifecycle: &mut Lifecycle,
-    menu: &Menu,
-    revocations: &Revocations,
-    tls: Option<Tls>,
-) {
+fn spawn_background_tasks(lifecycle: &mut Lifecycle, feed: &Feed, caches: Caches, tls: Option<Tls>) {
     let Lifecycle { deployment, stop, tasks, .. } = lifecycle;
     let store = &deployment.store;
-    tasks.spawn("menu", menu.clone().keep_fresh(stop.clone()));
-    tasks.spawn("access", revocations.clone().keep_fresh(stop.clone()));
+    let (menu, revocations) = (caches.menu.clone(), caches.revocations.clone());
+    tasks.spawn("feed", feed.clone().run(caches));
+    tasks.spawn("notifications", Feed::keep_notifying(store.clone(), Some(feed.clone()), stop.clone()));
+    tasks.spawn("old changes", Feed::keep_pruning(store.clone(), stop.clone()));
+    tasks.spawn("instances", instances::keep_reporting(store.clone(), "serve", stop.clone()));
+    tasks.spawn("menu", menu.keep_fresh(stop.clone()));
+    tasks.spawn("access", revocations.keep_fresh(lateness(feed), stop.clone()));
     tasks.spawn("tidy-up", accounts::keep_tidy(store.clone(), stop.clone()));
     tasks.spawn("deactivation", accounts::keep_cancelling(store.clone(), stop.clone()));
     if let Some(tls) = tls {
@@ -193,15 +228,28 @@ fn spawn_background_tasks(
     }
 }
 
+/// Returns a function that says whether the feed is late.
+fn lateness(feed: &Feed) -> impl Fn() -> bool + use<> {
+    let feed = feed.clone();
+    move || feed.is_late()
+}
+
 /// Starts the recorder and intake. The recorder ends when the last owner of intake is gone.
-fn start_intake(lifecycle: &mut Lifecycle, args: &ServeArgs, menu: Menu, order_ids: OrderIds) -> Arc<Intake> {
+fn start_intake(
+    lifecycle: &mut Lifecycle,
+    args: &ServeArgs,
+    menu: Menu,
+    order_ids: OrderIds,
+    feed: &Feed,
+) -> Arc<Intake> {
     let Lifecycle { deployment, stop, tasks, .. } = lifecycle;
     let store = &deployment.store;
     let (recorder, recording) = Recorder::start(store.clone());
     tasks.supervise("recorder", recording);
     let (sink, settlement) = (deployment.sink(recorder), deployment.settlement());
     let intake = Arc::new(Intake::new(menu, sink, store.clone(), order_ids, &args.ordering, settlement));
-    tasks.spawn("open orders", Arc::clone(&intake.open).keep_counting(store.clone(), stop.clone()));
+    let counting = Arc::clone(&intake.open).keep_counting(store.clone(), lateness(feed), stop.clone());
+    tasks.spawn("open orders", counting);
     if let Some(broker) = deployment.broker.clone() {
         let retries = args.servers.retry_delays();
         let recovery = Recovery { broker, retries, quiet: Duration::from_secs(args.queue_settle_seconds) };
@@ -228,7 +276,8 @@ fn accounts(
     })
 }
 
-fn sampled_metrics(deployment: &str, health: Health, intake: Weak<Intake>) -> SampledMetrics {
+fn sampled_metrics(deployment: &str, health: Health, feed: Feed, intake: Weak<Intake>) -> SampledMetrics {
+    metrics::feed();
     metrics::intake();
     metrics::accounts();
     metrics::transitions();
@@ -236,7 +285,7 @@ fn sampled_metrics(deployment: &str, health: Health, intake: Weak<Intake>) -> Sa
         let intake = intake.upgrade();
         async move { intake?.oldest_waiting().await }.boxed()
     };
-    SampledMetrics::new("serve", deployment, health, Box::new(oldest_waiting))
+    SampledMetrics::new("serve", deployment, health, Some(feed), Box::new(oldest_waiting))
 }
 
 /// Returns the accounts and commands to try a demo with.

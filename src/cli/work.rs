@@ -4,14 +4,16 @@ use super::{
     deployment::Deployment,
     error::{CliError, say},
     lifecycle::{self, Lifecycle},
-    open_files::OpenFiles,
+    open_files::{ClientFiles, OpenFiles},
     startup::{self, ReservedAddress},
 };
 use crate::{
     config::WorkArgs,
     http::{self, ThreadWatchdog},
     services::{
+        feed::Feed,
         health::{Health, Needs},
+        instances,
         sampled_metrics::SampledMetrics,
     },
     telemetry::metrics,
@@ -25,7 +27,7 @@ const WORKER: &str = "worker";
 pub async fn run(args: WorkArgs) -> Result<(), CliError> {
     let stop = lifecycle::stop_on_signal()?;
     let database = args.servers.database.database_connections;
-    OpenFiles { database, others: http::ADMIN_CONNECTIONS }.allow(0)?;
+    OpenFiles { database, others: http::ADMIN_CONNECTIONS }.allow(ClientFiles::default())?;
     let deployment = Deployment::choose(&args.servers)?;
     let broker = deployment.need_broker()?.clone();
     let store = deployment.store.clone();
@@ -42,6 +44,9 @@ pub async fn run(args: WorkArgs) -> Result<(), CliError> {
     }
     say("ShakerQueue records orders from the broker");
     let (batch_size, retries) = (args.batch_size, args.servers.retry_delays());
+    let notifying = Feed::keep_notifying(store.clone(), None, stop.clone());
+    lifecycle.tasks.spawn("notifications", notifying);
+    lifecycle.tasks.spawn("instances", instances::keep_reporting(store.clone(), "work", stop.clone()));
     let worker = Worker { broker, store, batch_size, retries, in_flight };
     lifecycle.tasks.spawn(WORKER, worker.run(stop));
     lifecycle.run(WORKER, ready(())).await
@@ -50,5 +55,5 @@ pub async fn run(args: WorkArgs) -> Result<(), CliError> {
 fn sampled_metrics(deployment: &str, health: Health, in_flight: InFlight) -> SampledMetrics {
     metrics::worker();
     let oldest_waiting = move || ready(in_flight.oldest()).boxed();
-    SampledMetrics::new("work", deployment, health, Box::new(oldest_waiting))
+    SampledMetrics::new("work", deployment, health, None, Box::new(oldest_waiting))
 }

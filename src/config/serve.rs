@@ -50,9 +50,19 @@ pub struct ServeArgs {
     #[arg(long, env = "HTTP_THREADS", value_name = "N", value_parser = count::<1, 256>)]
     pub http_threads: Option<usize>,
 
-    /// Limit on open connections of clients; further ones wait. One address may have a quarter of them, a trusted proxy all.
+    /// Limit on open connections of clients, without streams of changes; further ones wait. One address may have a quarter of them, a
+    /// trusted proxy all.
     #[arg(long, env = "HTTP_CONNECTIONS", value_name = "N", default_value_t = 4096, value_parser = count::<1, 100_000>)]
     pub http_connections: usize,
+
+    /// Seconds after which a waiting order that no open board has shown is told to staff and to its guest.
+    #[arg(long, env = "UNSEEN_SECONDS", value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub unseen_seconds: u32,
+
+    /// Limit on streams of changes, beside `HTTP_CONNECTIONS`; beyond it requests for one are answered with 503. One address may have
+    /// a quarter of them, a trusted proxy all.
+    #[arg(long, env = "STREAMS", value_name = "N", default_value_t = 10_000, value_parser = count::<1, 100_000>)]
+    pub streams: usize,
 
     /// Limit on the bytes of responses that clients have not read yet; beyond it requests are answered with 503.
     #[arg(long, env = "HTTP_ANSWER_BYTES", value_name = "N", default_value_t = 256 << 20, value_parser = count::<{ 4 << 20 }, { 64 << 30 }>)]

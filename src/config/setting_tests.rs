@@ -18,6 +18,7 @@ fn a_number_is_taken_within_its_limits_only() {
         ("--database-connections", "1", "1000"),
         ("--http-threads", "1", "256"),
         ("--http-connections", "1", "100000"),
+        ("--streams", "1", "100000"),
         ("--http-answer-bytes", "4194304", "68719476736"),
     ] {
         for taken in [least, most] {

@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 pub const REQUEST_ID: &str = "01a20600b08f727ca7ea8f81ea24b4de";
 pub const ORDER: &str = "01a203c7-a828-7562-865f-b3ef9919e243";
 pub const CURSOR: &str = "n0006494c1d5e3a9201a203c7a8287562865fb3ef9919e243e3b0c442";
+pub const CHANGES_CURSOR: &str = "7586421398765432109-00000001-16384-16532.1795359746.731:733:731";
+pub const FEED: &str = "7586421398765432109-00000001-16384-16532";
 const GUEST: &str = "01a203c7-9c4d-73e0-b5cb-40c566f38883";
 const STAFF: &str = "01a203c7-9c51-7b13-a2bf-1f3a7d04c9e6";
-const DRINK: &str = "01a203c7-9c71-7534-a4de-b7b975551839";
+pub const INSTANCE: &str = "01a203ab-0f3c-7c11-9d06-5b8d3c1e7a42";
+pub const DRINK: &str = "01a203c7-9c71-7534-a4de-b7b975551839";
 
 pub fn order() -> Value {
     json!({

@@ -2,6 +2,7 @@
 
 mod app_state;
 mod asset;
+mod changes_cursor;
 mod compression;
 mod examples;
 mod extract;
@@ -32,6 +33,7 @@ use problem::Problem;
 pub use routes::document;
 use routes::routes;
 pub use server::Capacity;
+use server::connection_slots::ConnectionLimits;
 use server::connections_per_address::AddressLimits;
 use server::response_budget::ResponseMemoryBudget;
 pub use server::thread_watchdog::ThreadWatchdog;
@@ -63,7 +65,7 @@ pub fn serve(
     let app = Data::new(app);
     // Without rate limits an address may have all connections: load tests come from one.
     let addresses = (!limits.policies().is_empty())
-        .then(|| Arc::new(AddressLimits::new(capacity.connections, proxies.clone())));
+        .then(|| Arc::new(AddressLimits::new(capacity.connections, capacity.streams, proxies.clone())));
     let (proxies, limits) = (Data::new(proxies), Data::new(Limits::new(&limits)));
     let menu_page = Data::new(MenuPage::default());
     let answers = Data::from(ResponseMemoryBudget::new(capacity.answer_bytes));
@@ -92,7 +94,8 @@ pub fn serve_admin(
 ) -> io::Result<Server> {
     let (health, monitor) = (Data::new(health), Data::new(monitor));
     // Responses are not bounded here: only operators reach it.
-    let capacity = Capacity { threads: 1, connections: ADMIN_CONNECTIONS, answer_bytes: usize::MAX };
+    let capacity =
+        Capacity { threads: 1, connections: ADMIN_CONNECTIONS, streams: 0, answer_bytes: usize::MAX };
     let configure = move |config: &mut ServiceConfig| {
         config.app_data(health.clone()).app_data(monitor.clone());
         config.configure(handlers::health::routes).configure(handlers::metrics::routes);
@@ -119,5 +122,6 @@ fn start(
             .configure(configure.clone())
             .default_service(web::to(|| async { Err::<&str, _>(Problem::not_found("resource")) }))
     };
-    server::start(app, listener, capacity, tls, addresses, drain)
+    let limits = ConnectionLimits::new(capacity.connections, addresses);
+    server::start(app, listener, capacity, tls, limits, drain)
 }

@@ -2,13 +2,16 @@
 
 use super::{
     handlers::{
-        accounts, audit, dead_letters, health, metrics, order_list, orders, recipes, sessions,
+        accounts, audit, boards, dead_letters, health, instances, metrics, order_list, orders, recipes,
+        sessions,
         static_documents::{self, StaticDocuments},
+        stream::{self, events},
         users,
     },
     openapi::{ABOUT, OrderCancellation, OrderFailure, complete_text},
     problem::Problem,
 };
+use crate::domain::ids::BoardId;
 use actix_web::web::{self, Data, ServiceConfig};
 use std::sync::LazyLock;
 use utoipa::OpenApi;
@@ -37,7 +40,10 @@ macro_rules! routes {
                 (name = "system", description = "Health, metrics and documentation of the service."),
             ),
             paths($($($module::$handler,)+)+ $($other),+),
-            components(schemas(Problem, OrderCancellation, OrderFailure)),
+            components(schemas(
+                Problem, OrderCancellation, OrderFailure, BoardId,
+                events::Hello, events::MenuData, events::Unseen, events::Lag, events::Reset, events::Bye,
+            )),
         )]
         struct Document;
     };
@@ -46,6 +52,9 @@ macro_rules! routes {
 // Routes are tried in this order: the busiest comes first, and fixed paths before those with an id.
 routes! {
     "/orders": get order_list::list, post orders::place;
+    "/stream": get stream::stream;
+    "/boards/{id}/seen": post boards::seen;
+    "/instances": get instances::list;
     "/openapi.json": get static_documents::openapi;
     "/docs": get static_documents::docs;
     "/docs/{name}": get static_documents::docs_part;

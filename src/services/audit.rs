@@ -12,7 +12,7 @@ use crate::{
         now,
     },
     services::DatabaseError,
-    store::{self, Conn, Store, audit, order_moves},
+    store::{self, Conn, Store, audit, orders::transitions},
     telemetry,
 };
 use serde_json::json;
@@ -81,7 +81,7 @@ impl AuditTrail {
                 page.extend(audit::page(conn, &part, after, limit).await?);
             }
             if filter.admits_moves() {
-                page.extend(order_moves::entries(conn, &filter, after, limit).await?);
+                page.extend(transitions::entries(conn, &filter, after, limit).await?);
             }
             page.sort_unstable_by_key(|entry| Reverse(entry.page_key()));
             page.truncate(usize::try_from(limit).unwrap_or(usize::MAX));

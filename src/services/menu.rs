@@ -8,6 +8,7 @@ use crate::{
     domain::{
         FieldError,
         audit::{Action, Changes},
+        change_set::{ChangeSet, MenuChange, RecipeChange},
         ids::{RecipeId, UserId},
         now,
         recipe::{Recipe, RecipeSpec},
@@ -19,7 +20,7 @@ use crate::{
         DatabaseError, audit,
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
-    store::{self, Conn, Store, Unique, Work, recipes, settings, transaction_error},
+    store::{self, Conn, Store, Unique, Work, changes, recipes, settings, transaction_error},
 };
 use arc_swap::ArcSwap;
 use serde_json::json;
@@ -27,8 +28,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// Delay until a change made by another process is visible here.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Delay until a change that the feed does not have is visible here.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Name of the setting that counts changes.
 const EDITION: &str = "menu_edition";
@@ -78,7 +79,8 @@ impl Menu {
         self.current.load_full()
     }
 
-    /// Refreshes the menu until `stop`. While the database is unavailable the menu stays as it is.
+    /// Refreshes the menu until `stop`, besides the feed: for changes by programs of earlier versions, which
+    /// don't write to it. While the database is unavailable the menu stays as it is.
     pub async fn keep_fresh(self, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
             if let Err(error) = self.refresh().await {
@@ -88,7 +90,7 @@ impl Menu {
     }
 
     /// Reloads the menu if it has changed.
-    async fn refresh(&self) -> store::Result<()> {
+    pub async fn refresh(&self) -> store::Result<()> {
         let _turn = self.refreshing.lock().await;
         let known = self.current().edition.clone();
         let changed = self
@@ -108,19 +110,22 @@ impl Menu {
         Ok(())
     }
 
-    /// Commits a change and refreshes this process's menu.
+    /// Commits a change and refreshes this process's menu. `changed` returns what it changed.
     async fn change<T: Send + 'static>(
         &self,
+        changed: impl Fn(&T) -> Vec<RecipeChange> + Clone + Send + 'static,
         change: impl for<'c> Work<&'c mut Conn, Result<T, MenuError>, Future: Send> + Clone + Send + 'static,
     ) -> Result<T, MenuError> {
         let value = self
             .store
             .transaction(async move |conn| {
                 settings::count_up(conn, EDITION).await?;
-                change(conn).await
+                let value = change(conn).await?;
+                note_change(conn, changed(&value)).await?;
+                Ok::<_, MenuError>(value)
             })
             .await?;
-        // The change is committed even if this fails; the next refresh comes within a second.
+        // The change is committed even if this fails; the feed brings about another refresh.
         if let Err(error) = self.refresh().await {
             tracing::warn!(%error, "failed to refresh the menu");
         }
@@ -149,7 +154,11 @@ impl Menu {
         key: Option<IdempotentRequest<Recipe>>,
     ) -> Result<IdempotencyOutcome<Recipe>, MenuError> {
         let recipe = new_recipe(spec);
-        self.change(async move |conn| {
+        let affected = |outcome: &IdempotencyOutcome<Recipe>| match outcome {
+            IdempotencyOutcome::Executed(recipe) => vec![RecipeChange::of(recipe)],
+            _ => Vec::new(),
+        };
+        self.change(affected, async move |conn| {
             once(conn, key, async move |conn| {
                 recipes::add(conn, &recipe).await?;
                 let changes = Changes::added(&recipe.spec);
@@ -166,19 +175,21 @@ impl Menu {
         let added = self
             .store
             .write(async move |conn| {
-                let mut added = 0;
+                let mut added = Vec::new();
                 for spec in specs {
                     let recipe = new_recipe(spec);
                     if recipes::add_if_missing(conn, &recipe).await? {
                         let changes = Changes::added(&recipe.spec);
                         audit::record(conn, None, Action::RecipeAdded, recipe.id, changes).await?;
-                        added += 1;
+                        added.push(RecipeChange::of(&recipe));
                     }
                 }
-                if added > 0 {
+                let count = added.len();
+                if count > 0 {
                     settings::count_up(conn, EDITION).await?;
+                    note_change(conn, added).await?;
                 }
-                Ok(added)
+                Ok(count)
             })
             .await?;
         self.refresh().await?;
@@ -193,7 +204,8 @@ impl Menu {
         condition: Precondition,
     ) -> Result<Recipe, MenuError> {
         let (spec, read_only) = draft.into_parts();
-        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+        let affected = |after: &Recipe| vec![RecipeChange::of(after)];
+        self.change_one(id, condition, affected, async move |(conn, before): (&mut Conn, Recipe)| {
             let differing = read_only.differing(&before);
             if !differing.is_empty() {
                 return Err(MenuError::ReadOnly(differing));
@@ -214,7 +226,8 @@ impl Menu {
         available: bool,
         condition: Precondition,
     ) -> Result<Recipe, MenuError> {
-        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+        let affected = |after: &Recipe| vec![RecipeChange::of(after)];
+        self.change_one(id, condition, affected, async move |(conn, before): (&mut Conn, Recipe)| {
             let after = recipes::set_available(conn, id, available, now()).await?;
             let said = |available: bool| json!({ "available": available });
             let changes = Changes::between(&said(before.available), &said(available));
@@ -225,7 +238,8 @@ impl Menu {
     }
 
     pub async fn archive(&self, by: UserId, id: RecipeId, condition: Precondition) -> Result<(), MenuError> {
-        self.change_one(id, condition, async move |(conn, before): (&mut Conn, Recipe)| {
+        let affected = move |(): &()| vec![RecipeChange { id, available: false }];
+        self.change_one(id, condition, affected, async move |(conn, before): (&mut Conn, Recipe)| {
             let changes = Changes::removed(&before.spec);
             audit::record(conn, by, Action::RecipeArchived, id, changes).await?;
             recipes::archive(conn, id, now()).await?.then_some(()).ok_or(MenuError::Unknown)
@@ -238,12 +252,13 @@ impl Menu {
         &self,
         id: RecipeId,
         condition: Precondition,
+        changed: impl Fn(&T) -> Vec<RecipeChange> + Clone + Send + 'static,
         change: impl for<'c> Work<(&'c mut Conn, Recipe), Result<T, MenuError>, Future: Send>
         + Clone
         + Send
         + 'static,
     ) -> Result<T, MenuError> {
-        self.change(async move |conn| match recipes::lock(conn, id).await? {
+        self.change(changed, async move |conn| match recipes::lock(conn, id).await? {
             None => Err(MenuError::Unknown),
             Some(recipe) if !condition.allows(recipe.entity_version()) => {
                 Err(MenuError::Outdated(recipe.entity_version()))
@@ -252,6 +267,16 @@ impl Menu {
         })
         .await
     }
+}
+
+/// Adds changed recipes to the feed, with the edition that the transaction makes. Belongs in it.
+async fn note_change(conn: &mut Conn, changed: Vec<RecipeChange>) -> store::Result<()> {
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let edition = settings::get(conn, EDITION).await?.unwrap_or_default();
+    let what = ChangeSet { menu: Some(MenuChange { edition, changed }), ..ChangeSet::default() };
+    changes::append(conn, &what, now()).await
 }
 
 fn new_recipe(spec: RecipeSpec) -> Recipe {

@@ -2,9 +2,12 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod boards;
 pub mod dead_letters;
+pub mod feed;
 pub mod health;
 pub mod idempotency;
+pub mod instances;
 pub mod menu;
 pub mod orders;
 pub mod sampled_metrics;
@@ -31,7 +34,7 @@ impl DatabaseError {
     pub fn kind(&self) -> DatabaseErrorKind {
         match self.0 {
             store::Error::Unavailable(_) => DatabaseErrorKind::Unavailable,
-            store::Error::Undecided(_) => DatabaseErrorKind::OutcomeUnknown,
+            store::Error::OutcomeUnknown(_) => DatabaseErrorKind::OutcomeUnknown,
             store::Error::InvalidValue(_) => DatabaseErrorKind::InvalidValue,
             store::Error::Taken(_) | store::Error::UnknownReference(_) | store::Error::Refused(_) => {
                 DatabaseErrorKind::Internal

@@ -3,7 +3,10 @@
 use crate::{
     broker::Source,
     domain::{Timestamp as Moment, now, order_state::Status},
-    services::health::{BROKER, DATABASE, DatabaseState, Health},
+    services::{
+        feed::Feed,
+        health::{BROKER, DATABASE, DatabaseState, Health},
+    },
     store::{Store, counts},
     telemetry::metrics::{self, MetricLabel},
 };
@@ -30,6 +33,8 @@ type Rendering = (Instant, Arc<[u8]>);
 #[derive(Clone)]
 pub struct SampledMetrics {
     health: Health,
+    /// `None` where nothing reads the feed.
+    feed: Option<Feed>,
     oldest_waiting: Arc<OldestWaiting>,
     sampled_at: Arc<Mutex<Option<Instant>>>,
     text: Arc<Mutex<Option<Rendering>>>,
@@ -37,7 +42,13 @@ pub struct SampledMetrics {
 
 impl SampledMetrics {
     /// Registers the metrics of a process with this role, so that they are exported from the start.
-    pub fn new(role: &str, deployment: &str, health: Health, oldest_waiting: OldestWaiting) -> Self {
+    pub fn new(
+        role: &str,
+        deployment: &str,
+        health: Health,
+        feed: Option<Feed>,
+        oldest_waiting: OldestWaiting,
+    ) -> Self {
         let build = [env!("CARGO_PKG_VERSION"), env!("REVISION"), role, deployment];
         metrics::process().build.with_label_values(&build).set(1.0);
         metrics::http();
@@ -48,6 +59,7 @@ impl SampledMetrics {
         }
         Self {
             health,
+            feed,
             oldest_waiting: Arc::new(oldest_waiting),
             sampled_at: Arc::default(),
             text: Arc::default(),
@@ -69,6 +81,7 @@ impl SampledMetrics {
         }
         let at = Instant::now();
         self.show_connections();
+        self.show_feed();
         let text: Arc<[u8]> = spawn_blocking(metrics::text).await.unwrap_or_default().into();
         *last = Some((at, text.clone()));
         text
@@ -129,6 +142,12 @@ impl SampledMetrics {
         metrics.connections.of("in_use").set(number(connections.in_use));
         metrics.max_connections.set(number(connections.most));
         metrics.waiting.set(number(connections.waiting));
+    }
+
+    fn show_feed(&self) {
+        let Some(feed) = &self.feed else { return };
+        metrics::feed().lag.set(feed.lag().as_secs_f64());
+        metrics::feed().streams.set(i64::try_from(feed.streams()).unwrap_or(i64::MAX));
     }
 }
 

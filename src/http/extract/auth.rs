@@ -43,6 +43,12 @@ pub fn formerly_known(request: &HttpRequest) -> Option<Caller> {
     app.accounts.tokens.verify_signature(token)
 }
 
+/// Returns the time at which the request's access token expires, in seconds since the Unix epoch.
+pub fn expiry(request: &HttpRequest) -> Option<i64> {
+    let (app, token) = presented(request)?;
+    app.accounts.tokens.expiry(token)
+}
+
 /// Returns the request's token, which may be invalid.
 fn presented(request: &HttpRequest) -> Option<(&AppState, &str)> {
     let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -1,5 +1,6 @@
 use super::prelude::*;
 use crate::http::{
+    changes_cursor,
     extract::query::{PageLimit, Query, TimeParam, page_response, query_parameters},
     responses::{OrderView, OrdersView},
 };
@@ -64,7 +65,9 @@ impl TryFrom<String> for Statuses {
 /// Newest first; staff get the pending ones (`status=pending`) in working order.
 #[utoipa::path(get, path = "/orders", operation_id = "list_orders", tag = "orders", security(("token" = [])),
     params(OrderParams),
-    responses((status = 200, description = "A page of orders.", body = OrdersView, headers(("Link" = String))),
+    responses(
+        (status = 200, description = "A page of orders.", body = OrdersView,
+            headers(("Changes-Cursor" = String), ("Link" = String))),
         ForToken, NotPermitted, ForQuery, Unavailable))]
 pub async fn list(
     app: Data<AppState>,
@@ -72,18 +75,21 @@ pub async fn list(
     request: HttpRequest,
     query: Query<OrderParams>,
 ) -> Answer {
+    let changes_cursor = app.feed.cursor();
     let filter = filter(&app, caller, &query.params).await?;
     let working_order = caller.role.is_staff() && filter.statuses == [Status::Pending];
     let list = if working_order { 'w' } else { 'n' };
     let page = query.page(list, query.params.limit, query.params.cursor.as_deref())?;
     let after = page.after.map(|(at, id)| OrderPageKey { at, id: OrderId(id) });
-    let OrderPage { mut orders, searched } = app.bar.page(filter, working_order, after, page.limit()).await?;
+    let OrderPage { mut orders, searched } =
+        app.board.page(filter, working_order, after, page.limit()).await?;
     let key = |order: &Order| {
         (if working_order { order.placed.due_at } else { order.placed.placed_at }, order.placed.id.0)
     };
     let next_cursor = page.cut(&mut orders, key, searched.map(|OrderPageKey { at, id }| (at, id.0)));
     let orders = orders.into_iter().map(OrderView::from).collect();
-    page_response(&request, next_cursor.clone(), OrdersView { orders, next_cursor }).await
+    let response = page_response(&request, next_cursor.clone(), OrdersView { orders, next_cursor }).await?;
+    Ok(changes_cursor::add(response, &changes_cursor))
 }
 
 /// The filter that the caller asks for: customers see their own orders only.

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::http::{
+    changes_cursor,
     extract::{
         auth,
         client_ip::client_address,
@@ -66,7 +67,7 @@ pub async fn place(
         (Placement::Stored(Some(at)), _) => Some(Order::recorded(NewOrder::clone(&order), at)),
         // Only to show it as it stands: not worth a long wait.
         (Placement::Stored(None), _) => {
-            timeout(READ_BACK_TIMEOUT, app.bar.find(caller, id)).await.ok().and_then(Result::ok).flatten()
+            timeout(READ_BACK_TIMEOUT, app.board.find(caller, id)).await.ok().and_then(Result::ok).flatten()
         }
         (Placement::Queued, Some(_)) => until_stored(&app, caller, id, &mut wait).await,
         (Placement::Queued, None) => None,
@@ -93,7 +94,7 @@ async fn until_stored(
     id: OrderId,
     wait: &mut Option<Duration>,
 ) -> Option<Order> {
-    match wait_until_stored(&app.bar, &app.intake, &app.health.stopping, (caller, id), (*wait)?).await {
+    match wait_until_stored(&app.board, &app.intake, &app.health.stopping, (caller, id), (*wait)?).await {
         WaitOutcome::Stored(order) => Some(*order),
         WaitOutcome::TimedOut => None,
         WaitOutcome::Declined => {
@@ -108,8 +109,9 @@ async fn until_stored(
     params(("id" = OrderId, Path, description = "The id of the order."), PreferHeader, IfNoneMatchHeader),
     responses(
         (status = 200, description = "The order.", body = OrderStatusView,
-            headers(("ETag" = String), ("Preference-Applied" = String))),
-        (status = 304, description = "The client has it already.", headers(("ETag" = String), ("Preference-Applied" = String))),
+            headers(("Changes-Cursor" = String), ("ETag" = String), ("Preference-Applied" = String))),
+        (status = 304, description = "The client has it already.",
+            headers(("Changes-Cursor" = String), ("ETag" = String), ("Preference-Applied" = String))),
         ForToken, MissingOrder, Unavailable))]
 pub async fn show(
     app: Data<AppState>,
@@ -118,24 +120,29 @@ pub async fn show(
     id: Path<String>,
 ) -> Answer {
     let id = path_id(&id, "order")?;
-    let mut order_status = status(&app.bar, &app.intake, caller, id).await?;
+    let changes_cursor = app.feed.cursor();
+    let mut order_status = status(&app.board, &app.intake, caller, id).await?;
     let mut wait = prefer::wait(&request);
     if let OrderStatus::Queued(_) = order_status
         && let Some(order) = until_stored(&app, caller, id, &mut wait).await
     {
         order_status = OrderStatus::Stored(Box::new(order));
     }
+    let mut version = None;
     let view = match order_status {
         OrderStatus::Stored(order) => {
-            let stamp = order.entity_version();
-            let view = OrderStatusView::Whole(OrderView::from(*order));
-            return Ok(prefer::applied(preconditions::show(&request, stamp, &view), wait));
+            version = Some(order.entity_version());
+            OrderStatusView::Whole(OrderView::from(*order))
         }
         OrderStatus::Queued(Some(order)) => OrderStatusView::Whole(OrderView::from(order.as_ref().clone())),
         OrderStatus::Queued(None) => OrderStatusView::Unstored(UnstoredView::queued(id)),
         OrderStatus::DeadLetter => OrderStatusView::Unstored(UnstoredView::lost(id)),
     };
-    Ok(prefer::applied(HttpResponse::Ok().json(view), wait))
+    let response = match version {
+        Some(version) => preconditions::show(&request, version, &view),
+        None => HttpResponse::Ok().json(view),
+    };
+    Ok(changes_cursor::add(prefer::applied(response, wait), &changes_cursor))
 }
 
 /// Lists the transitions of an order
@@ -145,9 +152,9 @@ pub async fn show(
     responses((status = 200, description = "The transitions of the order.", body = HistoryView), ForToken, MissingOrder, Unavailable))]
 pub async fn history(app: Data<AppState>, SignedIn(caller): SignedIn, id: Path<String>) -> Answer {
     let id = path_id(&id, "order")?;
-    let moves = match app.bar.history(caller, id).await? {
+    let moves = match app.board.history(caller, id).await? {
         Some(moves) => moves,
-        None => status(&app.bar, &app.intake, caller, id).await.map(|_| Vec::new())?,
+        None => status(&app.board, &app.intake, caller, id).await.map(|_| Vec::new())?,
     };
     let history = moves.into_iter().map(TransitionView::from).collect();
     Ok(HttpResponse::Ok().json(HistoryView { history }))
@@ -164,7 +171,7 @@ pub async fn history(app: Data<AppState>, SignedIn(caller): SignedIn, id: Path<S
         ForToken, KeyReused, Unavailable))]
 pub async fn next(app: Data<AppState>, Staff(caller): Staff, request: HttpRequest) -> Answer {
     let key = idempotency::once(&request, caller, &(), |claimed| claim(claimed).text())?;
-    idempotency::answer(&app.bar.next(caller, key).await?, claim)
+    idempotency::answer(&app.board.next(caller, key).await?, claim)
 }
 
 #[expect(clippy::ref_option, reason = "as it is kept")]
@@ -211,7 +218,7 @@ pub async fn cancel_all(
     let key =
         idempotency::once(&request, caller, &request_body, |cancelled| all_cancelled(cancelled).text())?;
     let CancelAll { customer_id, reason: Optional(reason) } = request_body;
-    idempotency::answer(&app.bar.cancel_all(caller, customer_id, reason, key).await?, all_cancelled)
+    idempotency::answer(&app.board.cancel_all(caller, customer_id, reason, key).await?, all_cancelled)
 }
 
 fn all_cancelled(order_ids: &Vec<OrderId>) -> StoredResponse {
@@ -268,10 +275,10 @@ pub async fn act(
         (_, Some(_)) => return Err(FieldError::new("reason", "belongs to cancel and fail only").into()),
     }
     let key = idempotency::once(&request, caller, &reason, |order| moved(order).text())?;
-    match app.bar.act(caller, id, action, reason, condition, key).await {
+    match app.board.act(caller, id, action, reason, condition, key).await {
         // Accepted, but not on the board yet: there is nothing to move so far.
         Err(TransitionError::Unknown) => {
-            let reason = match status(&app.bar, &app.intake, caller, id).await? {
+            let reason = match status(&app.board, &app.intake, caller, id).await? {
                 OrderStatus::DeadLetter => "The order could not be stored.",
                 _ => "The order is queued: it is not stored yet. Please try again in a moment.",
             };

@@ -6,6 +6,7 @@ use crate::domain::{
     text::Search,
 };
 use crate::http::{
+    changes_cursor,
     extract::{
         idempotency::{self, StoredResponse},
         json::Json,
@@ -35,8 +36,10 @@ query_parameters! {
 #[utoipa::path(get, path = "/recipes", operation_id = "list_recipes", tag = "menu",
     params(MenuParams, IfNoneMatchHeader),
     responses(
-        (status = 200, description = "The menu.", body = MenuView, headers(("ETag" = String))),
-        (status = 304, description = "The client has it already.", headers(("ETag" = String))),
+        (status = 200, description = "The menu.", body = MenuView,
+            headers(("Changes-Cursor" = String), ("ETag" = String))),
+        (status = 304, description = "The client has it already.",
+            headers(("Changes-Cursor" = String), ("ETag" = String))),
         ForQuery))]
 pub async fn list(
     app: Data<AppState>,
@@ -45,10 +48,12 @@ pub async fn list(
     query: Query<MenuParams>,
 ) -> Answer {
     let MenuParams { q: search, available, build } = query.params;
+    let changes_cursor = app.feed.cursor();
     let menu = app.menu.current();
     if search.is_none() && available.is_none() && build.is_none() {
         let edition = page.of(menu).await?;
-        return Ok(preconditions::show_public(&request, &edition.tag, || edition.asset.answer(&request)));
+        let response = preconditions::show_public(&request, &edition.tag, || edition.asset.answer(&request));
+        return Ok(changes_cursor::add(response, &changes_cursor));
     }
     // The result may be nearly the whole menu: too long a work for a thread that answers requests.
     let part = offload(move || {
@@ -63,7 +68,7 @@ pub async fn list(
     });
     let (tag, json) = part.await?.map_err(|error| Problem::internal(&error))?;
     let answer = || HttpResponse::Ok().content_type(ContentType::json()).body(json);
-    Ok(preconditions::show_public(&request, &tag, answer))
+    Ok(changes_cursor::add(preconditions::show_public(&request, &tag, answer), &changes_cursor))
 }
 
 /// Shows a recipe, by id or by name

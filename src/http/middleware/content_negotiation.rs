@@ -4,7 +4,7 @@ use crate::http::problem::{Problem, types};
 use actix_web::{dev::ServiceRequest, http::header};
 
 /// Paths below which responses are of other types, which a client may ask for.
-const PAGES: [&str; 3] = ["/docs", "/metrics", "/problems"];
+const PAGES: [&str; 4] = ["/docs", "/metrics", "/problems", "/stream"];
 
 /// Refuses a request whose client does not accept JSON.
 pub fn check(request: &mut ServiceRequest) -> Result<(), Problem> {

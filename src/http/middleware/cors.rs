@@ -3,7 +3,7 @@
 use super::{Answer, header_limits};
 use crate::{
     config::Origin,
-    http::{extract::idempotency, request_id},
+    http::{changes_cursor, extract::idempotency, request_id},
 };
 use actix_cors::Cors;
 use actix_web::{
@@ -17,8 +17,9 @@ use actix_web::{
 const MAX_AGE_SECONDS: usize = 3600;
 
 /// Headers of responses that a script from another origin may read.
-const EXPOSED_HEADERS: [&str; 15] = [
+const EXPOSED_HEADERS: [&str; 16] = [
     "Allow",
+    changes_cursor::HEADER,
     "Date",
     "Deprecation",
     "ETag",

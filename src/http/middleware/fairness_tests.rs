@@ -1,5 +1,8 @@
 use super::app;
-use crate::http::server::{connection_progress::ConnectionProgress, connection_timeouts::WatchedConnection};
+use crate::http::server::{
+    connection_progress::ConnectionProgress, connection_slots::ConnectionSlot,
+    connection_timeouts::WatchedConnection,
+};
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::{HttpRequest, HttpResponse, dev::AppConfig, rt, web};
@@ -50,9 +53,17 @@ async fn a_row_of_requests_lets_another_connection_have_its_turn() {
         })
         .finish(map_config(app, |()| AppConfig::default()));
     let server = server.new_service(()).await.expect("a server");
-    rt::spawn(server.call((WatchedConnection::new(server_of_other, false, None), Protocol::Http1, None)));
+    rt::spawn(server.call((
+        WatchedConnection::new(server_of_other, false, ConnectionSlot::default()),
+        Protocol::Http1,
+        None,
+    )));
     read_answers(&mut other, 1).await;
-    rt::spawn(server.call((WatchedConnection::new(server_of_row, false, None), Protocol::Http1, None)));
+    rt::spawn(server.call((
+        WatchedConnection::new(server_of_row, false, ConnectionSlot::default()),
+        Protocol::Http1,
+        None,
+    )));
     row.write_all("GET /row HTTP/1.1\r\nHost: bar\r\n\r\n".repeat(REQUESTS).as_bytes()).await.expect("sent");
     read_answers(&mut row, REQUESTS).await;
     let answered = answered.borrow();

@@ -2,6 +2,7 @@
 //! completed here by what utoipa's attributes can't say:
 //!
 //! - `bodies`: unions of whole schemas and values that count as absent, made from the schemas of many types;
+//! - `events`: the stream of changes, whose events OpenAPI 3.1 has no place for;
 //! - `links`: most of them belong to the order actions, which share a handler;
 //! - `order_actions`: one handler for six operations;
 //! - `responses`: references to headers, several problems of one status, and `allowEmptyValue`, for which utoipa has no type.
@@ -12,6 +13,7 @@
 )]
 
 mod bodies;
+mod events;
 mod examples;
 mod links;
 mod order_actions;
@@ -54,6 +56,7 @@ pub fn complete_text(document: &OpenApi) -> String {
     order_actions::complete(&mut document);
     complete_security(&mut document);
     bodies::complete(&mut document);
+    events::complete(&mut document);
     responses::complete(&mut document);
     links::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&InOrder(document)).unwrap_or_default();

@@ -2,7 +2,7 @@
 //! can't give a parameter's schema.
 
 use crate::{
-    http::{extract::prefer::MAX_WAIT_SECONDS, problem::types},
+    http::{examples::CHANGES_CURSOR, extract::prefer::MAX_WAIT_SECONDS, problem::types},
     services::orders::intake::IdempotencyKey,
 };
 use utoipa::{
@@ -54,6 +54,12 @@ parameters! {
         "If-None-Match",
         "The `ETag` of the version that the client has: if that is still the current one, the answer is 304.",
         string(),
+    );
+    LastEventIdHeader: header(
+        "Last-Event-ID",
+        "The `Changes-Cursor` of what the client has read, or the `id` of the latest event that it got: the stream begins with what \
+         has changed since.",
+        string().examples([CHANGES_CURSOR]),
     );
     ProblemName: name("The last part of the problem's `type`.", types::ALL.iter().map(|kind| kind.name));
     DocsPartName: name(

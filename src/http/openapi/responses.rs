@@ -2,6 +2,7 @@
 
 use super::{examples, fields, operations};
 use crate::http::{
+    changes_cursor,
     extract::idempotency,
     middleware::{rate_limit::UNLIMITED_PATHS, response_memory::UNBOUNDED_PATHS},
     problem::types::{self, ProblemType},
@@ -18,6 +19,10 @@ fn headers() -> Value {
     let optional = |about| header("string", false, about);
     json!({
         REQUEST_ID: required("The name of the request in the service's log: the value that the client sent, or a new one."),
+        changes_cursor::HEADER: required(
+            "The position in the feed of changes before this was read: pass it as `Last-Event-ID` to `GET /stream` to get what changes \
+             from then on. Of a list with several pages take that of the first one."
+        ),
         "Allow": optional("The methods of the resource, where the request's is none of them."),
         "ETag": optional("The version of what is answered, for `If-Match` and `If-None-Match`. An order has none until it is stored."),
         idempotency::REPLAYED: optional("`true` where the response is that of an earlier request under the same `Idempotency-Key`."),

@@ -1,6 +1,6 @@
 //! The state that a connection shares with the requests that it carries. Both live on one thread.
 
-use super::response_budget::MemoryReservation;
+use super::{connection_slots::ConnectionSlot, response_budget::MemoryReservation};
 use actix_web::http::header::{self, HeaderMap};
 use std::{
     cell::Cell,
@@ -32,6 +32,9 @@ pub struct ConnectionProgress {
     pub encrypted: bool,
     /// Bytes of responses under way to the client's address; `None` where the address has no limit.
     pub address_bytes: Option<Arc<AtomicUsize>>,
+    slot: Cell<ConnectionSlot>,
+    /// A stream of changes is under way, behind which there is no other response.
+    carries_stream: Cell<bool>,
     /// Requests and responses under way: more than one only while a response is handed to the connection.
     busy: Cell<usize>,
     /// Bytes that may be read before the request under way is answered.
@@ -73,15 +76,14 @@ pub(super) enum Phase {
 }
 
 impl ConnectionProgress {
-    pub(super) fn new(
-        first_head: Instant,
-        encrypted: bool,
-        address_bytes: Option<Arc<AtomicUsize>>,
-    ) -> Rc<Self> {
+    /// Creates the state of a new connection, which gives its slot back when it is gone.
+    pub(super) fn new(first_head: Instant, encrypted: bool, slot: ConnectionSlot) -> Rc<Self> {
         Rc::new(Self {
             phase: Cell::new(Phase::Head(first_head)),
             encrypted,
-            address_bytes,
+            address_bytes: slot.address_bytes(),
+            slot: Cell::new(slot),
+            carries_stream: Cell::default(),
             busy: Cell::default(),
             read_ahead: Cell::new(MAX_PIPELINED_BYTES),
             chunked: Cell::default(),
@@ -98,6 +100,20 @@ impl ConnectionProgress {
         self.phase.set(Phase::Busy);
         self.busy.set(self.busy.get() + 1);
         BusyConnection(self.clone())
+    }
+
+    /// Makes room for another connection, because this one carries a stream of changes from here on. Returns false, and changes
+    /// nothing, if its address has as many streams as it may.
+    pub fn become_stream(&self) -> bool {
+        let mut slot = self.slot.take();
+        let may = slot.become_stream();
+        self.slot.set(slot);
+        self.carries_stream.set(may);
+        may
+    }
+
+    pub(super) fn carries_stream(&self) -> bool {
+        self.carries_stream.get()
     }
 
     /// Returns whether the next request was there before the previous one ended; true only once for each request.
@@ -129,6 +145,14 @@ impl ConnectionProgress {
         let mut unwritten = self.unwritten.take();
         unwritten.push(reservation);
         self.unwritten.set(unwritten);
+    }
+
+    /// Returns whether reservations are held until what was handed to the connection is written.
+    pub fn is_holding(&self) -> bool {
+        let unwritten = self.unwritten.take();
+        let is_holding = !unwritten.is_empty();
+        self.unwritten.set(unwritten);
+        is_holding
     }
 
     /// Marks the response that now begins as the last one.

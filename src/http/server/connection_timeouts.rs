@@ -5,7 +5,7 @@
 
 use super::{
     connection_progress::{ConnectionProgress, HEAD_TIMEOUT, LATE_HEAD_GRACE, Phase, ReadRate},
-    connections_per_address::AddressSlot,
+    connection_slots::ConnectionSlot,
 };
 use crate::telemetry::metrics::{self, Open};
 use std::{
@@ -33,7 +33,6 @@ const MAX_HEAD_READ_BYTES: usize = 2 * 1024;
 pub struct WatchedConnection<S> {
     stream: Take<S>,
     _open: Open,
-    _slot: Option<AddressSlot>,
     progress: Rc<ConnectionProgress>,
     /// Wakes at the next deadline, or earlier: it is put off only once it has elapsed.
     alarm: Pin<Box<Sleep>>,
@@ -46,15 +45,13 @@ pub struct WatchedConnection<S> {
 }
 
 impl<S: AsyncRead> WatchedConnection<S> {
-    /// Wraps a new connection, from which a head must come in time. It takes its address's `slot` until it ends.
-    pub fn new(stream: S, encrypted: bool, slot: Option<AddressSlot>) -> Self {
+    /// Wraps a new connection, from which a head must come in time. It takes its `slot` until it ends.
+    pub fn new(stream: S, encrypted: bool, slot: ConnectionSlot) -> Self {
         let until = Instant::now() + HEAD_TIMEOUT + LATE_HEAD_GRACE;
-        let progress =
-            ConnectionProgress::new(until, encrypted, slot.as_ref().map(|slot| slot.bytes.clone()));
+        let progress = ConnectionProgress::new(until, encrypted, slot);
         Self {
             stream: stream.take(0),
             _open: Open::new(&metrics::http().connections),
-            _slot: slot,
             progress,
             alarm: Box::pin(sleep_until(until)),
             read_bytes: 0,
@@ -126,6 +123,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedConnection<S> {
             this.read_bytes += bytes;
             if bytes > 0 {
                 this.progress.note_read(bytes);
+            } else if this.progress.carries_stream() {
+                // The client has left. The framework would send on until a write fails, which is two events later.
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             return outcome;
         }

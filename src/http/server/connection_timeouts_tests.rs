@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// Returns a connection and the client's end of it, which takes 64 bytes at a time.
 fn connected() -> (WatchedConnection<DuplexStream>, DuplexStream) {
     let (server, client) = duplex(64);
-    (WatchedConnection::new(server, false, None), client)
+    (WatchedConnection::new(server, false, ConnectionSlot::default()), client)
 }
 
 /// Returns the time until reading ends with an error.
@@ -163,7 +163,7 @@ async fn readable(watched: &mut WatchedConnection<DuplexStream>) -> usize {
 #[tokio::test(start_paused = true)]
 async fn little_is_read_behind_a_request_that_is_being_answered() {
     let (server, mut client) = duplex(1 << 20);
-    let mut watched = WatchedConnection::new(server, false, None);
+    let mut watched = WatchedConnection::new(server, false, ConnectionSlot::default());
     let progress = watched.progress();
     client.write_all(&vec![b'x'; 300_000]).await.expect("room");
     let busy = progress.begin();
@@ -188,7 +188,7 @@ async fn little_is_read_behind_a_request_that_is_being_answered() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_read_of_a_client_that_does_not_read() {
     let (server, mut client) = duplex(100);
-    let mut watched = WatchedConnection::new(server, false, None);
+    let mut watched = WatchedConnection::new(server, false, ConnectionSlot::default());
     client.write_all(b"GET").await.expect("room");
     let written = timeout(SOON, watched.write_all(&[b'x'; 150])).await;
     assert!(written.is_err(), "the client reads nothing");

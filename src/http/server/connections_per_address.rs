@@ -18,20 +18,24 @@ pub const ADDRESS_SHARE: usize = 4;
 /// The connections of each address.
 pub struct AddressLimits {
     max_connections: usize,
+    max_streams: usize,
     unlimited: TrustedProxies,
     open: Mutex<HashMap<u128, Usage>>,
 }
 
 #[derive(Default)]
 struct Usage {
+    /// Without those that carry a stream.
     connections: usize,
+    streams: usize,
     bytes: Arc<AtomicUsize>,
 }
 
 impl AddressLimits {
-    /// Creates limits for a process with this many connections; `unlimited` addresses have none.
-    pub fn new(connections: usize, unlimited: TrustedProxies) -> Self {
-        Self { max_connections: connections.div_ceil(ADDRESS_SHARE), unlimited, open: Mutex::default() }
+    /// Creates limits for a process with this many connections and streams; `unlimited` addresses have none.
+    pub fn new(connections: usize, streams: usize, unlimited: TrustedProxies) -> Self {
+        let [max_connections, max_streams] = [connections, streams].map(|all| all.div_ceil(ADDRESS_SHARE));
+        Self { max_connections, max_streams, unlimited, open: Mutex::default() }
     }
 
     /// Counts a connection; refuses it if its address has as many as it may. `Ok(None)`: the address has no limit.
@@ -48,7 +52,7 @@ impl AddressLimits {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         usage.connections += 1;
-        Ok(Some(AddressSlot { limits: self.clone(), key, bytes: usage.bytes.clone() }))
+        Ok(Some(AddressSlot { limits: self.clone(), key, is_stream: false, bytes: usage.bytes.clone() }))
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u128, Usage>> {
@@ -61,16 +65,35 @@ impl AddressLimits {
 pub struct AddressSlot {
     limits: Arc<AddressLimits>,
     key: u128,
+    is_stream: bool,
     /// The bytes of responses under way to the address.
     pub bytes: Arc<AtomicUsize>,
+}
+
+impl AddressSlot {
+    /// Counts the connection among the streams of its address. Returns false, and changes nothing, if there are as many as there may
+    /// be.
+    pub fn become_stream(&mut self) -> bool {
+        let mut open = self.limits.open();
+        match open.get_mut(&self.key) {
+            Some(usage) if !self.is_stream && usage.streams < self.limits.max_streams => {
+                usage.connections -= 1;
+                usage.streams += 1;
+                self.is_stream = true;
+            }
+            _ => {}
+        }
+        self.is_stream
+    }
 }
 
 impl Drop for AddressSlot {
     fn drop(&mut self) {
         let mut open = self.limits.open();
         if let Some(usage) = open.get_mut(&self.key) {
-            usage.connections -= 1;
-            if usage.connections == 0 {
+            let count = if self.is_stream { &mut usage.streams } else { &mut usage.connections };
+            *count -= 1;
+            if usage.connections + usage.streams == 0 {
                 open.remove(&self.key);
             }
         }
@@ -83,7 +106,7 @@ mod tests {
 
     fn limits(connections: usize) -> Arc<AddressLimits> {
         let proxies = "192.0.2.9".parse().unwrap_or_default();
-        Arc::new(AddressLimits::new(connections, proxies))
+        Arc::new(AddressLimits::new(connections, 2 * connections, proxies))
     }
 
     fn address(text: &str) -> IpAddr {
@@ -102,6 +125,26 @@ mod tests {
         drop(first);
         assert!(limits.admit(address("192.0.2.1")).is_ok());
         drop(second);
+        assert!(limits.open().is_empty(), "nothing is kept of who is gone");
+    }
+
+    #[test]
+    fn streams_do_not_count_among_the_connections_and_have_a_quarter_of_their_own() {
+        let limits = limits(4);
+        let admit = || limits.admit(address("192.0.2.1")).map(|slot| slot.expect("it has a limit"));
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut slot = admit().expect("room");
+            assert!(slot.become_stream() && slot.become_stream());
+            streams.push(slot);
+        }
+        let mut third = admit().expect("room");
+        assert!(!third.become_stream(), "the address has its streams");
+        assert!(admit().is_err(), "so that it is still a connection");
+        streams.pop();
+        assert!(third.become_stream());
+        assert!(admit().is_ok());
+        drop((streams, third));
         assert!(limits.open().is_empty(), "nothing is kept of who is gone");
     }
 

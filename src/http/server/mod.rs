@@ -4,6 +4,7 @@
 //! abandons them when the process stops.
 
 pub mod connection_progress;
+pub mod connection_slots;
 pub mod connection_timeouts;
 pub mod connections_per_address;
 pub mod response_budget;
@@ -22,14 +23,13 @@ use actix_web::{
     rt::net::TcpStream,
 };
 use connection_progress::{HEAD_TIMEOUT, IDLE_TIMEOUT};
+use connection_slots::ConnectionLimits;
 use connection_timeouts::{LINGER_TIMEOUT, WatchedConnection};
-use connections_per_address::AddressLimits;
 use response_budget::SLICE_BYTES;
 use socket2::SockRef;
 use std::{
     io::{self, ErrorKind},
     net::{SocketAddr, TcpListener},
-    sync::Arc,
     time::Duration,
 };
 use tls::Tls;
@@ -45,7 +45,9 @@ type Stream = WatchedConnection<Either<TcpStream, Box<TlsStream<TcpStream>>>>;
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
     pub threads: usize,
+    /// Without those that carry a stream of changes.
     pub connections: usize,
+    pub streams: usize,
     /// Bytes of responses under way.
     pub answer_bytes: usize,
 }
@@ -54,9 +56,9 @@ pub struct Capacity {
 pub fn start<T>(
     app: impl Fn() -> App<T> + Send + Clone + 'static,
     listener: TcpListener,
-    Capacity { threads, connections, .. }: Capacity,
+    Capacity { threads, connections, streams, .. }: Capacity,
     tls: Option<Tls>,
-    addresses: Option<Arc<AddressLimits>>,
+    limits: ConnectionLimits,
     drain: Duration,
 ) -> io::Result<Server>
 where
@@ -69,11 +71,13 @@ where
         // Signals belong to the process: it has more to stop than this server.
         .disable_signals()
         .workers(threads)
-        .max_concurrent_connections(connections.div_ceil(threads))
+        // Of these `limits` admits as many as may carry no stream.
+        .max_concurrent_connections((connections + streams).div_ceil(threads))
         .shutdown_timeout(drain.as_secs().max(1));
     let stopping = server.graceful_shutdown_signal();
     let server = server.listen("http", listener, move || {
-        let (stopping, tls, addresses) = (stopping.clone(), tls.clone(), addresses.clone());
+        let (stopping, tls, limits) = (stopping.clone(), tls.clone(), limits.clone());
+        let closing = stopping.clone();
         let app = app().into_factory().map_err(|error: Error| error.error_response());
         let app = apply_fn_factory(app, upgrade::ignore);
         let http = HttpService::build()
@@ -89,13 +93,22 @@ where
                 data.insert(stream.progress());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream| accept(stream, tls.clone(), addresses.clone())).and_then(http.map_err(
-            |error| {
-                // Not worth a line each: any client can cause them.
-                tracing::trace!(%error, "a connection failed");
-                ErrorKind::Other.into()
-            },
-        ))
+        let admit = move |stream| {
+            let (tls, limits, closing) = (tls.clone(), limits.clone(), closing.clone());
+            async move {
+                tokio::select! {
+                    biased;
+                    accepted = accept(stream, tls, limits) => accepted,
+                    // A connection that waits for room would delay the end.
+                    () = closing.notified() => Err(ErrorKind::ConnectionAborted.into()),
+                }
+            }
+        };
+        fn_service(admit).and_then(http.map_err(|error| {
+            // Not worth a line each: any client can cause them.
+            tracing::trace!(%error, "a connection failed");
+            ErrorKind::Other.into()
+        }))
     })?;
     Ok(server.run())
 }
@@ -103,11 +116,11 @@ where
 async fn accept(
     stream: TcpStream,
     tls: Option<Tls>,
-    addresses: Option<Arc<AddressLimits>>,
+    limits: ConnectionLimits,
 ) -> io::Result<(Stream, Protocol, Option<SocketAddr>)> {
     let peer = stream.peer_addr()?;
-    // A connection beyond the limit is closed without a response, which costs least.
-    let slot = addresses.map(|addresses| addresses.admit(peer.ip())).transpose()?.flatten();
+    // A connection beyond the limit of its address is closed without a response, which costs least.
+    let slot = limits.admit(peer.ip()).await?;
     let stream = match tls {
         None => WatchedConnection::new(Either::Left(stream), false, slot),
         Some(tls) => {

@@ -146,6 +146,11 @@ impl Tokens {
         self.decode(text, &validation).map(|verified| verified.holder)
     }
 
+    /// Returns the time at which a valid token expires, in seconds since the Unix epoch.
+    pub fn expiry(&self, text: &str) -> Option<i64> {
+        self.decode(text, &self.validation).map(|verified| verified.exp)
+    }
+
     fn decode(&self, text: &str, validation: &Validation) -> Option<Verified> {
         // The header only selects one of our own keys; the signature is then verified with our algorithm.
         let key = self.verifying.get(&OwnHeader::read(text)?.kid)?;

@@ -2,7 +2,7 @@
 
 use super::{
     AccountError, Accounts, Caller, ClaimedAccount, IssuedTokens, LoginError, login_throttle::LoginAttempt,
-    passwords::Verdict, personal,
+    note_access, passwords::Verdict, personal,
 };
 use crate::{
     domain::{
@@ -180,6 +180,7 @@ impl Accounts {
                 audit::record(conn, caller.id, Action::AccountPasswordChanged, caller.id, Changes::UNTOLD)
                     .await?;
                 sessions::end_all(conn, caller.id, Some(caller.session), now()).await?;
+                note_access(conn, caller.id).await?;
                 if let Some(attempt) = attempt {
                     attempt.succeeded(conn, now()).await?;
                 }

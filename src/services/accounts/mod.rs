@@ -28,13 +28,14 @@ use crate::{
     domain::{
         Timestamp,
         account::{Role, User},
+        change_set::ChangeSet,
         ids::{SessionId, UserId},
         now,
         text::Search,
         version::Precondition,
     },
     services::audit,
-    store::{Store, sessions, users},
+    store::{self, Conn, Store, changes, sessions, users},
 };
 use chrono::TimeDelta;
 
@@ -67,6 +68,11 @@ impl Accounts {
     pub fn caller(&self, token: &str) -> Result<Caller, LoginError> {
         let holder = self.tokens.verify(token).ok_or(LoginError::NotSignedIn)?;
         self.revocations.now(holder).ok_or(LoginError::NotSignedIn)
+    }
+
+    /// Returns an earlier caller with the current role, unless the session or the account has ended since.
+    pub fn current(&self, caller: Caller) -> Option<Caller> {
+        self.revocations.now(caller)
     }
 
     pub async fn find(&self, id: UserId) -> Result<User, AccountError> {
@@ -146,6 +152,7 @@ impl Accounts {
                     cancelled = deactivation::cancel(conn, by, id, None).await?;
                 }
                 audit::record_access(conn, by, &before, &after).await?;
+                note_access(conn, id).await?;
                 Ok((after, cancelled))
             })
             .await?;
@@ -153,4 +160,9 @@ impl Accounts {
         self.revocations.note_change().await;
         Ok(changed)
     }
+}
+
+/// Adds to the feed that the access of an account changed. Belongs in the transaction of the change.
+async fn note_access(conn: &mut Conn, account: UserId) -> store::Result<()> {
+    changes::append(conn, &ChangeSet::of_access(vec![account]), now()).await
 }

@@ -17,11 +17,13 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Delay until a change made by another process applies here.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Delay until a change applies here that the feed does not have: one by a program of an earlier version.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
+/// The same while the feed is late.
+const LATE_REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Tolerated difference between the clocks of machines.
 pub const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
@@ -64,10 +66,12 @@ impl Revocations {
         }
     }
 
-    /// Refreshes until `stop`. While the database is unavailable, the known changes continue to apply.
-    pub async fn keep_fresh(self, stop: CancellationToken) {
+    /// Refreshes until `stop`, besides the feed. While the database is unavailable, the known changes continue to
+    /// apply.
+    pub async fn keep_fresh(self, is_feed_late: impl Fn() -> bool, stop: CancellationToken) {
         let mut is_failing = false;
-        while stop.run_until_cancelled(tokio::time::sleep(REFRESH_INTERVAL)).await.is_some() {
+        let interval = || if is_feed_late() { LATE_REFRESH_INTERVAL } else { REFRESH_INTERVAL };
+        while stop.run_until_cancelled(sleep(interval())).await.is_some() {
             let outcome = self.refresh().await;
             match &outcome {
                 Err(error) if !is_failing => {

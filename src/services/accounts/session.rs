@@ -1,7 +1,7 @@
 //! Sessions: each begins with a login, and continues with refresh tokens until it ends or is long unused.
 
 use super::{
-    Accounts, Caller, LoginError, Token,
+    Accounts, Caller, LoginError, Token, note_access,
     refresh_token::{Presented, RefreshToken},
     revocations::MAX_CLOCK_SKEW,
 };
@@ -78,6 +78,7 @@ impl Accounts {
                 Presented::Previous(seed) => token.next(&seed),
                 Presented::Reused => {
                     sessions::end(conn, &[id], at).await?;
+                    note_access(conn, session.user_id).await?;
                     // No error, because the end of the session must be committed.
                     return Ok(Err(session.user_id));
                 }
@@ -97,7 +98,11 @@ impl Accounts {
     }
 
     pub async fn logout(&self, caller: Caller) -> Result<(), LoginError> {
-        self.store.write(async move |conn| sessions::end(conn, &[caller.session], now()).await).await?;
+        let ending = self.store.write(async move |conn| {
+            sessions::end(conn, &[caller.session], now()).await?;
+            note_access(conn, caller.id).await
+        });
+        ending.await?;
         self.revocations.note_change().await;
         Ok(())
     }

@@ -8,7 +8,7 @@ mod groups;
 
 pub use families::{ByLabel, MetricLabel, Open};
 pub use groups::{
-    accounts, board, broker, database, http, intake, observe_request, process, recorder, transitions,
+    accounts, board, broker, database, feed, http, intake, observe_request, process, recorder, transitions,
     waiting, worker,
 };
 

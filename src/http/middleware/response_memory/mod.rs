@@ -1,8 +1,9 @@
 //! Bounds the memory of responses that clients have not read yet.
 //!
 //! A connection holds one response, of which the framework's buffer has two slices at most. What all responses share (the parts of
-//! the API's page) takes no more than that.
+//! the API's page) takes no more than that. A stream of changes holds memory only while some of it is unread.
 
+mod endless_body;
 mod sliced_body;
 
 use super::Answer;
@@ -24,6 +25,7 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
+use endless_body::EndlessBody;
 use sliced_body::SlicedBody;
 use std::rc::Rc;
 
@@ -41,7 +43,8 @@ pub async fn reserve(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
         return next.call(request).await;
     };
     connection.expect_body(request.headers());
-    let Some(mut reservation) = budget.into_inner().reserve(connection.address_bytes.clone()) else {
+    let budget = budget.into_inner();
+    let Some(mut reservation) = budget.reserve(connection.address_bytes.clone()) else {
         return Ok(refused(request.into_parts().0));
     };
     let changes_nothing = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
@@ -67,6 +70,9 @@ pub async fn reserve(request: ServiceRequest, next: Next<BoxBody>) -> Answer {
             }
         }
         Err(body) if matches!(body.size(), BodySize::None | BodySize::Sized(0)) => body,
+        Err(body) if matches!(body.size(), BodySize::Stream) => {
+            BoxBody::new(EndlessBody::new(body, connection, budget, reservation))
+        }
         Err(body) => BoxBody::new(SlicedBody::new(body, connection, reservation)),
     };
     Ok(ServiceResponse::new(request, response.set_body(body)))

@@ -7,7 +7,7 @@ use crate::{
         order::HistoryEntry,
         text::Note,
     },
-    store::{self, Conn, key_conflicts, order_moves},
+    store::{self, Conn, insert_orders::key_conflicts, orders::transitions},
 };
 
 /// Reason given in entries for rejected orders.
@@ -15,7 +15,7 @@ const NOT_TAKEN: &str = "another order under this key was not taken";
 
 /// Loads the history of a stored order, oldest first.
 pub(super) async fn history(conn: &mut Conn, id: OrderId) -> store::Result<Vec<HistoryEntry>> {
-    let moves = order_moves::history(conn, id).await?;
+    let moves = transitions::history(conn, id).await?;
     Ok(merged(moves, key_conflicts::of(conn, id).await?))
 }
 

@@ -4,6 +4,7 @@ mod history;
 mod waiters;
 
 pub use crate::domain::filters::{OrderFilter, OrderPage, OrderPageKey};
+pub use waiters::Waiters;
 
 use crate::{
     domain::{
@@ -20,13 +21,14 @@ use crate::{
         idempotency::{IdempotencyOutcome, IdempotentRequest, once},
     },
     store::{
-        self, Conn, Store, dead_letters, open_orders::cancellations::Cancellation, order_lists, order_moves,
-        orders, transaction_error, users,
+        self, Conn, Store, dead_letters,
+        open_orders::cancellations::Cancellation,
+        orders::{self, pages, transitions},
+        transaction_error, users,
     },
     telemetry::metrics::{self, MetricLabel},
 };
 use chrono::TimeDelta;
-use waiters::Waiters;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TransitionError {
@@ -76,9 +78,9 @@ impl Board {
     ) -> Result<OrderPage, DatabaseError> {
         let read = self.store.read(async move |conn| {
             if is_working_order {
-                order_lists::waiting(conn, &filter, after, limit).await
+                pages::waiting(conn, &filter, after, limit).await
             } else {
-                order_lists::newest(conn, &filter, after, limit).await
+                pages::newest(conn, &filter, after, limit).await
             }
         });
         Ok(read.await?)
@@ -173,7 +175,7 @@ impl Board {
 async fn claim(conn: &mut Conn, bartender: Caller) -> store::Result<Option<Order>> {
     let Some(order) = orders::first_waiting(conn).await? else { return Ok(None) };
     let transition = transition(&order, Status::InProgress, bartender, None);
-    if !order_moves::make(conn, &transition).await? {
+    if !transitions::make(conn, &transition).await? {
         return Err(store::Error::unavailable("a locked order changed"));
     }
     Ok(Some(after(order, transition)))
@@ -203,12 +205,12 @@ async fn attempt(
         return Err(TransitionError::Outdated(Box::new(order)));
     }
     let mover = if caller.role.is_staff() { OrderActor::Staff } else { OrderActor::Guest };
-    let before = order_moves::before_latest(conn, id).await?.unwrap_or(Status::Pending);
+    let before = transitions::before_latest(conn, id).await?.unwrap_or(Status::Pending);
     let Some(target) = action.target(order.status, before, mover) else {
         return Err(TransitionError::Conflict(Box::new(order)));
     };
     let transition = transition(&order, target, caller, reason);
-    if order_moves::make(conn, &transition).await? {
+    if transitions::make(conn, &transition).await? {
         return Ok(after(order, transition));
     }
     // A concurrent transition was faster: report the current status.
@@ -219,14 +221,15 @@ async fn attempt(
     })
 }
 
-fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> order_moves::Transition {
+fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) -> transitions::Transition {
     let bartender_id = match to {
         Status::Pending => None,
         Status::InProgress => order.bartender_id.or(Some(actor.id)),
         _ => order.bartender_id,
     };
-    order_moves::Transition {
+    transitions::Transition {
         order_id: order.placed.id,
+        customer_id: order.placed.customer_id,
         version: order.version,
         from: order.status,
         to,
@@ -238,7 +241,7 @@ fn transition(order: &Order, to: Status, actor: Caller, reason: Option<Note>) ->
     }
 }
 
-fn after(mut order: Order, transition: order_moves::Transition) -> Order {
+fn after(mut order: Order, transition: transitions::Transition) -> Order {
     order.status = transition.to;
     order.status_reason = transition.reason;
     order.bartender_id = transition.bartender_id;

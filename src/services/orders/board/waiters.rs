@@ -1,4 +1,5 @@
-//! Clients that wait until their order is stored. One query per process serves all of them.
+//! Clients that wait until their order is stored. The feed names stored orders; one query loads those of all
+//! clients.
 
 use crate::{
     domain::{ids::OrderId, order::Order},
@@ -22,14 +23,12 @@ use tokio::{
 
 /// Waiting clients, as many as connections are open by default; further ones are declined.
 const MAX_WAITERS: usize = 4096;
-/// Time from the first waiter to the first query, by which most orders are stored.
-const FIRST_DELAY: Duration = Duration::from_millis(20);
-/// Interval of queries while some waiter is recent.
-const SHORT_INTERVAL: Duration = Duration::from_millis(80);
-/// Interval of queries once all have waited for long.
-const LONG_INTERVAL: Duration = Duration::from_millis(320);
-/// Age up to which a waiter is recent.
-const RECENT: Duration = Duration::from_millis(500);
+/// Time from a registration to its first query, by which most orders are stored, and shortest time between two
+/// queries.
+const QUERY_INTERVAL: Duration = Duration::from_millis(20);
+/// Interval of queries for an order that the feed doesn't name: a program of an earlier version may store it,
+/// and the feed may not be readable.
+const UNNAMED_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Waiters {
@@ -40,22 +39,32 @@ pub struct Waiters {
 struct Shared {
     store: Store,
     waiting: Mutex<Waiting>,
-    /// Wakes the polling task for a new waiter.
-    registered: Notify,
+    /// Wakes the polling task for a new waiter or a stored order.
+    changed: Notify,
 }
 
 #[derive(Default)]
 struct Waiting {
-    by_order: HashMap<OrderId, Vec<ReplySender<Order>>>,
+    by_order: HashMap<OrderId, Awaited>,
     count: usize,
-    latest: Option<Instant>,
     /// Running while there are waiters.
     polling: Option<JoinHandle<()>>,
 }
 
+struct Awaited {
+    replies: Vec<ReplySender<Order>>,
+    next_query: Instant,
+}
+
+/// Orders to query now, and the time of the next query if nothing happens before.
+struct Due {
+    ids: Vec<OrderId>,
+    next_query: Instant,
+}
+
 impl Waiters {
     pub fn new(store: Store) -> Self {
-        let shared = Shared { store, waiting: Mutex::default(), registered: Notify::new() };
+        let shared = Shared { store, waiting: Mutex::default(), changed: Notify::new() };
         Self { shared: Arc::new(shared), runtime: Handle::current() }
     }
 
@@ -67,32 +76,66 @@ impl Waiters {
             if waiting.count >= MAX_WAITERS {
                 return None;
             }
-            waiting.by_order.entry(id).or_default().push(reply);
+            // Once for each order: the feed may have named it before. What is stored later is named later.
+            let awaited = waiting.by_order.entry(id).or_insert_with(|| Awaited {
+                replies: Vec::new(),
+                next_query: Instant::now() + QUERY_INTERVAL,
+            });
+            awaited.replies.push(reply);
             waiting.count += 1;
-            waiting.latest = Some(Instant::now());
             if waiting.polling.as_ref().is_none_or(JoinHandle::is_finished) {
                 waiting.polling = Some(self.runtime.spawn(poll(Arc::clone(&self.shared))));
             }
         }
-        self.shared.registered.notify_one();
+        self.shared.changed.notify_one();
         Some(stored)
+    }
+
+    /// Loads those of these stored orders that somebody waits for.
+    pub fn note_stored(&self, ids: impl Iterator<Item = OrderId>) {
+        let mut is_awaited = false;
+        {
+            let mut waiting = lock(&self.shared.waiting);
+            if waiting.by_order.is_empty() {
+                return;
+            }
+            let now = Instant::now();
+            for id in ids {
+                if let Some(awaited) = waiting.by_order.get_mut(&id) {
+                    awaited.next_query = now;
+                    is_awaited = true;
+                }
+            }
+        }
+        if is_awaited {
+            self.shared.changed.notify_one();
+        }
     }
 }
 
 impl Shared {
-    /// Removes waiters that went away, and returns the orders of the others. `None` ends the polling task.
-    fn wanted(&self) -> Option<Vec<OrderId>> {
+    /// Removes waiters that went away, and returns the orders to query for the others. `None` ends the polling
+    /// task.
+    fn due(&self, now: Instant) -> Option<Due> {
         let mut waiting = lock(&self.waiting);
-        waiting.by_order.retain(|_, replies| {
-            replies.retain(|reply| !reply.is_unwanted());
-            !replies.is_empty()
+        waiting.by_order.retain(|_, awaited| {
+            awaited.replies.retain(|reply| !reply.is_unwanted());
+            !awaited.replies.is_empty()
         });
-        waiting.count = waiting.by_order.values().map(Vec::len).sum();
+        waiting.count = waiting.by_order.values().map(|awaited| awaited.replies.len()).sum();
         if waiting.by_order.is_empty() {
             waiting.polling = None;
             return None;
         }
-        Some(waiting.by_order.keys().copied().collect())
+        let mut due = Due { ids: Vec::new(), next_query: now + UNNAMED_INTERVAL };
+        for (id, awaited) in &mut waiting.by_order {
+            if awaited.next_query <= now {
+                awaited.next_query = now + UNNAMED_INTERVAL;
+                due.ids.push(*id);
+            }
+            due.next_query = due.next_query.min(awaited.next_query);
+        }
+        Some(due)
     }
 
     /// Delivers orders to their waiters.
@@ -101,43 +144,33 @@ impl Shared {
         {
             let mut waiting = lock(&self.waiting);
             for order in orders {
-                let replies = waiting.by_order.remove(&order.placed.id).unwrap_or_default();
-                waiting.count = waiting.count.saturating_sub(replies.len());
-                brought.extend(replies.into_iter().map(|reply| (reply, order.clone())));
+                let Some(awaited) = waiting.by_order.remove(&order.placed.id) else { continue };
+                waiting.count = waiting.count.saturating_sub(awaited.replies.len());
+                brought.extend(awaited.replies.into_iter().map(|reply| (reply, order.clone())));
             }
         }
         reply_channel::give_all(brought);
     }
-
-    fn interval(&self) -> Duration {
-        let is_recent = lock(&self.waiting).latest.is_some_and(|latest| latest.elapsed() < RECENT);
-        if is_recent { SHORT_INTERVAL } else { LONG_INTERVAL }
-    }
 }
 
-/// Queries the awaited orders until nobody waits.
+/// Queries awaited orders until nobody waits.
 async fn poll(shared: Arc<Shared>) {
-    let mut next = Instant::now() + FIRST_DELAY;
-    // A new waiter does not advance the first query.
-    let mut soonest = next;
     loop {
-        tokio::select! {
-            () = sleep_until(next) => {}
-            () = shared.registered.notified() => {
-                next = next.min(soonest);
-                continue;
+        let now = Instant::now();
+        let Some(Due { ids, next_query }) = shared.due(now) else { return };
+        if !ids.is_empty() {
+            let stored = shared.store.read(async move |conn| orders::find_all(conn, &ids).await);
+            match stored.await {
+                Ok(stored) => shared.bring(stored),
+                // While the database is unavailable, nothing is stored.
+                Err(error) => tracing::debug!(%error, "failed to load awaited orders"),
             }
         }
-        let Some(ids) = shared.wanted() else { return };
-        let asked = Instant::now();
-        let stored = shared.store.read(async move |conn| orders::find_all(conn, &ids).await);
-        match stored.await {
-            Ok(stored) => shared.bring(stored),
-            // While the database is unavailable, nothing is stored.
-            Err(error) => tracing::debug!(%error, "failed to load awaited orders"),
+        tokio::select! {
+            () = sleep_until(next_query) => {}
+            () = shared.changed.notified() => {}
         }
-        soonest = asked + SHORT_INTERVAL;
-        next = asked + shared.interval();
+        sleep_until(now + QUERY_INTERVAL).await;
     }
 }
 

@@ -41,7 +41,7 @@ impl MetricLabel for PlaceOrderError {
             Self::TooManyOpen(_) => "too_many_open",
             Self::Refused(_) => "unstorable",
             Self::Unavailable | Self::Store(store::Error::Unavailable(_)) => "unavailable",
-            Self::OutcomeUnknown | Self::Store(store::Error::Undecided(_)) => "undecided",
+            Self::OutcomeUnknown | Self::Store(store::Error::OutcomeUnknown(_)) => "undecided",
             Self::Store(_) => "failed",
         }
     }

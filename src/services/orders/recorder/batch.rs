@@ -55,7 +55,7 @@ impl Batch {
     /// Returns the outcomes of all orders after a transient error. An order that was not begun never will be;
     /// the transaction may continue with nobody waiting for it.
     pub(super) fn outcomes_of_failure(&self, error: &Error) -> Vec<RecordOutcome> {
-        let outcome = if matches!(error, Error::Undecided(_)) {
+        let outcome = if matches!(error, Error::OutcomeUnknown(_)) {
             RecordOutcome::Unknown
         } else {
             RecordOutcome::Retryable

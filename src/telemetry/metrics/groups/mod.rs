@@ -2,12 +2,14 @@
 
 mod broker;
 mod database;
+mod feed;
 mod http;
 mod orders;
 mod process;
 
 pub use broker::*;
 pub use database::*;
+pub use feed::*;
 pub use http::*;
 pub use orders::*;
 pub use process::*;

@@ -1,11 +1,11 @@
 //! Orders: placed, waiting, on the board.
 
 use super::{
-    super::families::{ByLabel, MetricLabel, counters, gauge, gauges},
+    super::families::{ByLabel, MetricLabel, counters, gauge, gauges, int_gauge},
     group,
 };
 use crate::domain::order_state::Status;
-use prometheus::{Gauge, IntCounter};
+use prometheus::{Gauge, IntCounter, IntGauge};
 
 impl MetricLabel for Status {
     fn label(&self) -> &'static str {
@@ -54,6 +54,8 @@ group! {
         orders: ByLabel<Gauge> = gauges("shakerqueue_orders", "status", ON_BOARD),
         /// Time since the first of the orders on the board was placed.
         oldest: ByLabel<Gauge> = gauges("shakerqueue_orders_oldest_age_seconds", "status", ON_BOARD),
+        /// Waiting orders that no open board has shown for `UNSEEN_SECONDS`, counted up to 200.
+        unseen: IntGauge = int_gauge("shakerqueue_orders_unseen"),
         /// Dead letters that wait for a decision, counted up to 10,000.
         dead_letters: Gauge = gauge("shakerqueue_dead_letters_open"),
     }

@@ -8,8 +8,8 @@ use chrono::TimeDelta;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time after which an answer of the database is out of date.
-const ANSWER_LIFETIME: Duration = Duration::from_secs(5);
+/// Time after which an answer of the database is out of date, because the database does not answer any more.
+const ANSWER_LIFETIME: Duration = Duration::from_secs(10);
 /// Time for which an order counts if it is unknown whether it was accepted: the client disconnected, or
 /// neither server answered.
 const UNCONFIRMED_LIFETIME: Duration = Duration::from_secs(60);
@@ -49,6 +49,8 @@ pub struct Customer {
     stored: Load,
     /// Time at which the database was asked for it.
     pub answered: Option<Instant>,
+    /// Latest time at which the feed named an order of the customer.
+    changed: Option<Instant>,
     attempted: Instant,
     /// Network of the last request.
     pub network: u128,
@@ -59,13 +61,33 @@ pub struct Customer {
 impl Customer {
     pub fn new(network: u128, at: Instant) -> Self {
         let stored = Load::default();
-        Self { accepted: Vec::new(), stored, answered: None, attempted: at, network, charged: 0 }
+        Self {
+            accepted: Vec::new(),
+            stored,
+            answered: None,
+            changed: None,
+            attempted: at,
+            network,
+            charged: 0,
+        }
     }
 
     /// Notes an attempt to order.
     pub fn attempts(&mut self, at: Instant) {
         self.attempted = at;
         self.accepted.retain(|order| order.until > at);
+    }
+
+    pub fn note_changed(&mut self, at: Instant) {
+        self.changed = Some(at);
+    }
+
+    /// Returns whether the database is to be asked again: there is no answer, an order has changed since, or the
+    /// answer is old.
+    pub fn is_due(&self, at: Instant, recheck_interval: Duration) -> bool {
+        self.answered.is_none_or(|answered| {
+            self.changed.is_some_and(|changed| changed >= answered) || at >= answered + recheck_interval
+        })
     }
 
     pub fn load(&self, at: Instant) -> Load {
@@ -183,7 +205,24 @@ mod tests {
         let start = Instant::now();
         let mut customer = Customer::new(0, start);
         customer.answer(Load { orders: 10, drinks: 10 }, |_| false, start);
-        assert_eq!(customer.load(start + Duration::from_secs(4)).orders, 10);
-        assert_eq!(customer.load(start + Duration::from_secs(5)).orders, 0);
+        assert_eq!(customer.load(start + Duration::from_secs(9)).orders, 10);
+        assert_eq!(customer.load(start + Duration::from_secs(10)).orders, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_database_is_asked_again_after_a_change_and_after_a_while() {
+        let start = Instant::now();
+        let (soon, late) = (start + Duration::from_secs(1), start + Duration::from_secs(5));
+        let is_due = |customer: &Customer, at| customer.is_due(at, Duration::from_secs(5));
+        let mut customer = Customer::new(0, start);
+        assert!(is_due(&customer, start), "there is no answer yet");
+        customer.answer(Load::default(), |_| false, start);
+        assert!(!is_due(&customer, soon) && is_due(&customer, late));
+        assert!(customer.is_due(soon, Duration::ZERO), "the feed is late");
+        // Also if it happened while the database was being asked.
+        customer.note_changed(start);
+        assert!(is_due(&customer, soon));
+        customer.answer(Load::default(), |_| false, soon);
+        assert!(!is_due(&customer, soon));
     }
 }

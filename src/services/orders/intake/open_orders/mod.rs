@@ -1,7 +1,7 @@
 //! Limits on the open orders of customers, so that nobody fills the board.
 //!
 //! Each process counts the orders that it accepted, and asks the database once a second for the open orders
-//! of the customers who ordered here. No order waits for that. So, however fast, a customer has at most the
+//! of the customers who ordered here and whose orders have changed. No order waits for that. So, however fast, a customer has at most the
 //! allowed number of open orders per `serve`; once they are stored, every `serve` knows of all of them within
 //! about a second.
 
@@ -157,6 +157,13 @@ impl OpenOrders {
         }
         (customer.network, customer.charged) = (network, drinks);
         Ok(())
+    }
+
+    /// Notes that orders of a customer were stored or changed: the last answer for them is out of date.
+    pub fn note_changed(&self, customer: UserId) {
+        if self.limits.is_some() {
+            self.change(customer, Customer::note_changed);
+        }
     }
 
     /// Charges the customer's network with the current drinks.

@@ -1,4 +1,4 @@
-//! Asks the database for the open orders of customers, once a second.
+//! Asks the database for the open orders of customers, once a second for those whose orders have changed.
 
 use super::{Customer, Load, OpenOrders};
 use crate::{
@@ -23,6 +23,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+/// Age of an answer after which the customer is asked about without a change: the feed has no changes by programs of
+/// earlier versions, and no dead letters.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Customers per question: those who ordered last come first.
 const MAX_ASKED_CUSTOMERS: usize = 1000;
 /// Accepted orders looked up per question.
@@ -46,14 +49,20 @@ struct Answer {
 
 impl OpenOrders {
     /// Asks until `stop`. While the database is unavailable, only accepted orders count.
-    pub async fn keep_counting(self: Arc<Self>, store: Store, stop: CancellationToken) {
+    pub async fn keep_counting(
+        self: Arc<Self>,
+        store: Store,
+        is_feed_late: impl Fn() -> bool,
+        stop: CancellationToken,
+    ) {
         if self.limits.is_none() {
             stop.cancelled().await;
             return;
         }
         let mut is_failing = false;
         while stop.run_until_cancelled(sleep(REFRESH_INTERVAL)).await.is_some() {
-            let outcome = self.ask(&store).await;
+            let recheck_interval = if is_feed_late() { Duration::ZERO } else { RECHECK_INTERVAL };
+            let outcome = self.ask(&store, recheck_interval).await;
             match &outcome {
                 Err(error) if !is_failing => {
                     tracing::warn!(%error, "failed to count open orders; only those accepted by this process count");
@@ -65,9 +74,9 @@ impl OpenOrders {
         }
     }
 
-    async fn ask(&self, store: &Store) -> store::Result<()> {
+    async fn ask(&self, store: &Store, recheck_interval: Duration) -> store::Result<()> {
         let at = Instant::now();
-        let question = self.question();
+        let question = self.question(at, recheck_interval);
         if question.customers.is_empty() {
             return Ok(());
         }
@@ -77,14 +86,16 @@ impl OpenOrders {
         Ok(())
     }
 
-    /// Selects the customers whose answers matter most.
-    fn question(&self) -> Question {
+    /// Selects the customers whose orders have changed or whose answers are old, first those whose answers matter
+    /// most.
+    fn question(&self, at: Instant, recheck_interval: Duration) -> Question {
         let limit = self.limits.map_or(u32::MAX, |limits| limits.orders);
         let mut due = Vec::new();
         for shard in &self.shards {
             let rank =
                 |(id, customer): (&UserId, &Customer)| (!customer.is_urgent(limit), customer.answered, *id);
-            due.extend(lock(shard).iter().map(rank));
+            let shard = lock(shard);
+            due.extend(shard.iter().filter(|(_, customer)| customer.is_due(at, recheck_interval)).map(rank));
         }
         if due.len() > MAX_ASKED_CUSTOMERS {
             due.sort_unstable();
