@@ -9,7 +9,7 @@ use hyper::{
     Request,
     body::Bytes,
     client::conn::http1::{self, SendRequest},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, IF_MATCH},
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -234,6 +234,15 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<B
     Ok(response.status().as_u16())
 }
 
+/// Opens a connection whose task runs on any thread.
+pub async fn connect_spawned(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(at).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
 /// One connection, for requests with answers that matter.
 pub struct Client {
     sender: SendRequest<Full<Bytes>>,
@@ -242,21 +251,29 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(at: SocketAddr, token: &str) -> Result<Self> {
-        let stream = TcpStream::connect(at).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        Ok(Self { sender, token: token.to_owned() })
+        Ok(Self { sender: connect_spawned(at).await?, token: token.to_owned() })
     }
 
     /// Returns the status and the JSON of the answer, null without a body.
     pub async fn ask(&mut self, method: &str, path: &str, body: String) -> Result<(u16, Value)> {
         self.sender.ready().await?;
-        let request = request(method, path, Some(&self.token), body);
+        let token = (!self.token.is_empty()).then_some(self.token.as_str());
+        let request = request(method, path, token, body);
         let response = timeout(ANSWER_TIMEOUT, self.sender.send_request(request)).await??;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? }))
+    }
+
+    /// Replaces something, whatever its version.
+    pub async fn replace(&mut self, path: &str, body: String) -> Result<()> {
+        self.sender.ready().await?;
+        let mut request = request("PUT", path, Some(&self.token), body);
+        request.headers_mut().insert(IF_MATCH, HeaderValue::from_static("*"));
+        let response = timeout(ANSWER_TIMEOUT, self.sender.send_request(request)).await??;
+        let status = response.status();
+        response.into_body().collect().await?;
+        if status == 200 { Ok(()) } else { Err(format!("PUT {path}: {status}").into()) }
     }
 
     /// Returns the JSON of an answer with this status; any other status is an error.

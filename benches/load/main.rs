@@ -13,6 +13,7 @@ mod plot;
 mod report;
 mod rows;
 mod stage;
+mod streams;
 
 use clap::Parser;
 use harness::{Result, folder::Folder, programs::Programs, wait};

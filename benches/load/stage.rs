@@ -110,11 +110,17 @@ impl Stage {
 
     /// Starts a `serve` alone, which records in this database.
     pub async fn recording(&self, database: &str) -> Result<(Role, Tokens)> {
+        self.recording_with(database, &[]).await
+    }
+
+    /// Does the same with more settings.
+    pub async fn recording_with(&self, database: &str, more: &[(String, String)]) -> Result<(Role, Tokens)> {
         let postgres = &self.servers.data.postgres;
-        let settings = [
+        let mut settings = vec![
             ("DATABASE_URL".to_owned(), postgres.url(postgres.address(), database)),
             ("JWT_SECRET".to_owned(), SECRET.to_owned()),
         ];
+        settings.extend_from_slice(more);
         let serve = self.serve(&settings).await?;
         let tokens = Tokens::sign_in(serve.address).await?;
         Ok((serve, tokens))

@@ -66,6 +66,8 @@ async fn it_can_change_nothing_but_rows() {
         "ALTER ROLE CURRENT_USER SUPERUSER",
         "TRUNCATE login_attempts",
         "TRUNCATE orders CASCADE",
+        "TRUNCATE changes",
+        "ALTER TABLE changes DISABLE TRIGGER ALL",
         "UPDATE audit_entries SET actor_id = NULL",
         "DELETE FROM audit_entries",
         "DELETE FROM __diesel_schema_migrations",
@@ -98,6 +100,22 @@ async fn it_may_use_every_table_and_those_of_later_migrations() {
             AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE')) ORDER BY relname";
     let missing: Vec<String> = app.query(missing, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(missing, ["__diesel_schema_migrations", "audit_entries"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_may_write_and_read_changes_and_learn_which_feed_they_are_of() {
+    let database = Database::new(PostgreSql).await;
+    let app = app(&database).await;
+    app.batch_execute("LISTEN shakerqueue_changes").await.unwrap();
+    app.batch_execute("INSERT INTO changes (at, what) VALUES (now(), '{}')").await.unwrap();
+    app.batch_execute("SELECT pg_notify('shakerqueue_changes', '')").await.unwrap();
+    let seen = "SELECT count(*) FROM changes WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())
+        OR pg_visible_in_snapshot(xid, pg_current_snapshot())";
+    assert_eq!(app.query_one(seen, &[]).await.unwrap().get::<_, i64>(0), 1);
+    app.batch_execute("DELETE FROM changes").await.unwrap();
+    let names =
+        "SELECT system_identifier::text || pg_walfile_name(pg_current_wal_lsn()) FROM pg_control_system()";
+    assert!(!app.query_one(names, &[]).await.unwrap().get::<_, String>(0).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Metrics, as Prometheus reads them.
 
 mod counts;
+mod feed;
 mod page;
 mod sampled;
 

@@ -30,15 +30,16 @@ async fn ask(raw: &mut Raw, path: &str, token: &str) -> u16 {
 async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_database_its_own() {
     let (database, folder) = (Database::file(), TempDir::new().expect("a folder"));
     let log = folder.path().join("log");
-    let connections = 100;
-    let limit = u32::try_from(OWN_FILES + connections).expect("small");
+    let (connections, streams) = (75, 25);
+    let limit = u32::try_from(OWN_FILES + connections + streams).expect("small");
     let mut command = limited((128, limit), &["serve", "--demo"], &environment(&database));
     command.stderr(File::create(&log).expect("a log"));
     let mut role = Role::of(command);
     let (admin, url) = (role.admin_url().await, role.url().await);
     eventually("the log says so", async || {
         let log = fs::read_to_string(&log).expect("the log");
-        log.contains(&format!("HTTP_CONNECTIONS is lowered from 4096 to {connections}")).then_some(())
+        let lowered = format!("HTTP_CONNECTIONS is lowered from 4096 to {connections}, STREAMS is lowered from 10000 to {streams}");
+        log.contains(&lowered).then_some(())
     })
     .await;
     let http = Client::new();
@@ -80,12 +81,12 @@ async fn connections_are_lowered_to_what_the_system_allows_and_leave_the_databas
 #[tokio::test]
 async fn the_soft_limit_is_raised_to_what_is_needed() {
     let database = Database::file();
-    let mut role = Role::of(limited((128, 8192), &["serve"], &environment(&database)));
+    let mut role = Role::of(limited((128, 20_000), &["serve"], &environment(&database)));
     role.url().await;
     let limits = fs::read_to_string(format!("/proc/{}/limits", role.id())).expect("its limits");
     let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("of files");
     let soft = files.split_whitespace().nth(3).expect("the soft one");
-    assert_eq!(soft, (OWN_FILES + 4096).to_string(), "{files}");
+    assert_eq!(soft, (OWN_FILES + 4096 + 10_000).to_string(), "{files}");
     role.stop().await;
 }
 
@@ -96,5 +97,8 @@ async fn a_limit_that_leaves_no_clients_is_refused_at_start() {
     let output = timeout(WAIT_TIMEOUT, command.output()).await.expect("an end in time").expect("it starts");
     let complained = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{complained}");
-    assert!(complained.contains(&format!("raise the hard limit to {}", OWN_FILES + 4096)), "{complained}");
+    assert!(
+        complained.contains(&format!("raise the hard limit to {}", OWN_FILES + 4096 + 10_000)),
+        "{complained}"
+    );
 }

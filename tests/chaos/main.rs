@@ -1,7 +1,8 @@
 //! Breaks servers, connections and processes under load, and checks that every accepted order is recorded exactly once.
 //!
 //! `make chaos` runs this. It starts PostgreSQL, `RabbitMQ`, two `serve` and two `work`, causes one fault after the
-//! other while guests order, and compares the answers with the database.
+//! other while guests order and 20 people follow the orders on streams, and compares the answers and what the streams
+//! sent with the database.
 
 #![allow(clippy::indexing_slicing, reason = "a harness may fail where it stands")]
 
@@ -17,6 +18,7 @@ mod proxy;
 mod scenario;
 mod scene;
 mod table;
+mod viewers;
 
 use clap::Parser;
 use faults::Fault;

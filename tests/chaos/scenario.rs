@@ -14,6 +14,7 @@ use crate::{
     },
     ledger::AttemptStatus,
     scene::Scene,
+    viewers::StreamCounts,
 };
 use amqprs::channel::{ExchangeDeleteArguments, QueueDeleteArguments};
 use rand::rngs::StdRng;
@@ -42,6 +43,7 @@ pub struct Report {
     pub slowest_attempt: String,
     /// Number of answers of each kind.
     pub answers: BTreeMap<String, usize>,
+    pub streams: StreamCounts,
 }
 
 /// Runs one fault and returns the servers, repaired. On an error they are stopped.
@@ -108,8 +110,14 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
         noted(found, &mut scene);
         let empty = scene.queue_is_empty().await;
         noted(empty, &mut scene);
+        let current = scene.viewers_are_current().await;
+        noted(current, &mut scene);
     }
+    let streams = scene.viewers.counts();
+    // With streams open.
     scene.stop_roles().await;
+    let seen = scene.viewers.stop().await;
+    scene.findings.extend(seen);
     // What a worker held unacknowledged waits again once it is gone.
     let queue = scene.orders_queue();
     let unacknowledged = scene.servers.rabbitmq.waiting(&queue).await?;
@@ -131,6 +139,7 @@ async fn play(fault: &Fault, mut scene: Scene, hold: Duration) -> Result<(Scene,
         slowest: ledger.slowest().map(|(_, took)| took).unwrap_or_default(),
         slowest_attempt: ledger.slowest().map(|(attempt, _)| attempt).unwrap_or_default(),
         answers: ledger.kinds(),
+        streams,
     };
     drop(ledger);
     Ok((scene, report))

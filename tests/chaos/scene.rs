@@ -12,6 +12,7 @@ use crate::{
     },
     load::Load,
     proxy::{LinkState, Proxy},
+    viewers::Viewers,
 };
 use rand::{RngExt, rngs::StdRng};
 use std::{ops::Range, path::Path, time::Duration};
@@ -61,6 +62,7 @@ pub struct Scene {
     pub serves: [Role; 2],
     pub works: [Role; 2],
     pub load: Load,
+    pub viewers: Viewers,
     pub links: Links,
     pub servers: Servers,
     pub database: String,
@@ -110,12 +112,14 @@ impl Scene {
             Some(tokens) if clock.is_none() => tokens,
             _ => Tokens::sign_in(addresses[0]).await?,
         };
+        let viewers = Viewers::start(addresses, &tokens, &mut rng)?;
         let load = Load::start(addresses, &tokens, &servers.data.drinks, &mut rng)?;
         servers.data.tokens = Some(tokens);
         Ok(Self {
             serves: at_bar,
             works: behind,
             load,
+            viewers,
             links,
             servers,
             database,
@@ -185,6 +189,11 @@ impl Scene {
             Ok((missing == 0).then_some(()))
         })
         .await
+    }
+
+    /// Waits until every viewer has the latest version of every order. Nothing may change meanwhile.
+    pub async fn viewers_are_current(&self) -> Result<()> {
+        self.viewers.are_current(&self.servers.data.postgres.client(&self.database).await?).await
     }
 
     pub async fn queue_is_empty(&self) -> Result<()> {

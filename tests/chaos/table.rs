@@ -1,4 +1,7 @@
-use crate::scenario::{Outcome, Report};
+use crate::{
+    scenario::{Outcome, Report},
+    viewers::StreamCounts,
+};
 use std::{fmt::Write, time::Duration};
 
 const MAX_SHOWN_VIOLATIONS: usize = 10;
@@ -21,11 +24,16 @@ pub fn head() -> String {
     line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
-/// Formats the number of answers of each kind, and the slowest answer.
+/// Formats the number of answers of each kind, the slowest answer, and what came on streams.
 pub fn answers(outcome: &Outcome) -> Option<String> {
     let Outcome::Ran(report) = outcome else { return None };
     let kinds: Vec<_> = report.answers.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
-    Some(format!("    answers: {}\n    slowest: {}", kinds.join(", "), report.slowest_attempt))
+    let StreamCounts { opened, events, resets } = report.streams;
+    Some(format!(
+        "    answers: {}\n    slowest: {}\n    streams: {opened} opened, {events} events about orders, {resets} resets",
+        kinds.join(", "),
+        report.slowest_attempt
+    ))
 }
 
 pub fn row(name: &str, outcome: &Outcome) -> String {

@@ -34,6 +34,9 @@ SECRET = "a secret for the contract's check, long enough"
 PASSWORD = "password123"
 PEOPLE = {"anonymous": None, "customer": "user@example.com", "employee": "employee@example.com", "admin": "admin@example.com"}
 DEPLOYMENTS = ["embedded", "scaled-out"]
+# Streams: Schemathesis reads a response to its end, which these do not have. The nights of the generated clients follow one, and
+# tests/api/stream.rs checks its events and its errors.
+ENDLESS = ["stream_changes"]
 STARTING_SECONDS = 30
 STOPPING_SECONDS = 30
 
@@ -149,6 +152,8 @@ def schemathesis(url, person, accounts, arguments, log):
         command += ["--max-examples", "15", "--max-time", str(arguments.seconds)]
     else:
         command += ["--max-examples", "100"]
+    for operation in ENDLESS:
+        command += ["--exclude-operation-id", operation]
     if PEOPLE[person]:
         command += ["-H", f"Authorization: Bearer {sign_in(url, PEOPLE[person])['token']}"]
     with open(log, "w") as out:

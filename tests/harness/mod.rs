@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each of them uses a part")]
 
+pub mod events;
 pub mod folder;
 pub mod postgres;
 pub mod process;

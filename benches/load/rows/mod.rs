@@ -11,7 +11,9 @@ mod logins;
 mod memory;
 mod size;
 mod stalled;
+mod streams;
 mod ten_million;
+mod visible_stream;
 mod whole_way;
 
 use crate::{
@@ -130,6 +132,8 @@ pub const ALL: &[Row] = &[
     row!("answer-time", answer_time, "POST /orders at half of peak, by the clock"),
     row!("answer-cpu", answer_cpu, "thread time of every GET and HEAD, with and without gzip"),
     row!("board", board, "from the answer until the board shows the order, at half of peak"),
+    row!("visible-stream", visible_stream, "the same until the guest's own stream has it, with 100 streams"),
+    row!("streams", streams, "5,000 guests' streams on one serve: memory, idle queries, changes, the menu"),
     row!("logins", logins, "POST /orders while others sign in"),
     Row {
         long: true,

@@ -6,6 +6,7 @@ use crate::support::{
     Bar, Person, Sqlite,
     person::{Answer, id, send},
 };
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use shakerqueue::http;
 use uuid::Uuid;
@@ -74,6 +75,7 @@ struct Examples {
     account: String,
     lost: String,
     rubbish: String,
+    cursor: String,
 }
 
 impl Examples {
@@ -81,6 +83,8 @@ impl Examples {
         let (customer, admin) = (bar.customer().await, bar.admin().await);
         let recipe = admin.get("/recipes/Negroni").await.expect(200);
         let order = id(&customer.order("Margarita").await).to_owned();
+        let orders = admin.get("/orders").await;
+        let cursor = orders.header("changes-cursor").expect("a position").to_owned();
         let account = id(&admin.get("/users").await.expect(200)["users"][0]).to_owned();
         let (store, lost) = (bar.database.store(), Uuid::now_v7());
         let lost = keep(&store, Some(lost), message(lost, &account, &recipe)).await;
@@ -90,9 +94,11 @@ impl Examples {
         let session = bar.stranger().post("/login", password).await.expect(200);
         let leaving = bar.holder_of(session["token"].as_str().unwrap());
         let (recipe, refresh_token) = (id(&recipe).to_owned(), session["refresh_token"].clone());
-        Self { admin, customer, leaving, refresh_token, order, recipe, account, lost, rubbish }
+        Self { admin, customer, leaving, refresh_token, order, recipe, account, lost, rubbish, cursor }
     }
 }
+
+const BOARD: &str = "2f0c8f4e-7d0b-4a57-9c0e-0d7c4c2b6a11";
 
 /// A caller, an operation's id, the id in its path, a body in place of the example, and the status.
 type Call<'a> = (&'a Person, &'static str, &'a str, Option<Value>, u16);
@@ -126,6 +132,9 @@ fn calls(bar: &Examples) -> Vec<Call<'_>> {
         (&bar.admin, "set_availability", &bar.recipe, None, 200),
         (&bar.customer, "place_order", "", None, 201),
         (&bar.customer, "list_orders", "", None, 200),
+        (&bar.customer, "stream_changes", "", None, 200),
+        (&bar.admin, "report_seen", BOARD, Some(json!({ "cursor": bar.cursor })), 204),
+        (&bar.admin, "list_instances", "", None, 200),
         (&bar.admin, "claim_order", "", None, 200),
         (&bar.admin, "undo_order", &bar.order, None, 200),
         (&bar.admin, "start_order", &bar.order, None, 200),
@@ -188,11 +197,23 @@ fn request(operation: &Operation, person: &Person, id: &str) -> reqwest::Request
 /// Calls an operation with the example of its body.
 async fn call(document: &Value, operation: &Operation, person: &Person, id: &str) -> Answer {
     let request = request(operation, person, id);
-    send(match operation.body() {
-        Some(body) => request.json(&resolved(document, body)["examples"][0]),
-        None => request,
-    })
-    .await
+    match operation.body() {
+        Some(body) => send(request.json(&resolved(document, body)["examples"][0])).await,
+        None if operation.path == "/stream" => begin(request).await,
+        None => send(request).await,
+    }
+}
+
+/// Sends a request. Reads no further than to the beginning of the body if that has no length.
+async fn begin(request: RequestBuilder) -> Answer {
+    let mut response = request.send().await.expect("the bar answers");
+    if response.content_length().is_some() {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        return Answer::new(status, headers, response.text().await.expect("a whole answer"));
+    }
+    let first = response.chunk().await.expect("a body").expect("its beginning");
+    let text = String::from_utf8(first.to_vec()).expect("text");
+    Answer::new(response.status().as_u16(), response.headers().clone(), text)
 }
 
 /// Asserts that the document has this response of the operation.

@@ -7,8 +7,17 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Keywords that describe, or that other tests check.
-const DESCRIPTIVE_KEYWORDS: &[&str] =
-    &["description", "examples", "default", "writeOnly", "readOnly", "title", "properties"];
+const DESCRIPTIVE_KEYWORDS: &[&str] = &[
+    "description",
+    "examples",
+    "default",
+    "writeOnly",
+    "readOnly",
+    "title",
+    "properties",
+    "contentMediaType",
+    "contentSchema",
+];
 
 /// Returns the first difference between a value and the schema.
 pub fn misfit(document: &Value, schema: &Value, value: &Value) -> Option<String> {

@@ -78,7 +78,7 @@ async fn a_change_that_counts_twice_is_not_made_again_once_its_commit_was_sent()
         fixture.store.write(async move |conn| users::add(conn, &user, "no hash").await).await
     };
     end_sessions_that_commit(&fixture, "users", 1).await;
-    assert!(matches!(add("ben").await, Err(Error::Undecided(_))));
+    assert!(matches!(add("ben").await, Err(Error::OutcomeUnknown(_))));
     assert_eq!(fixture.database.count("users WHERE username = 'ben'").await, 0);
 
     // Before that it is: nothing of it was kept.

@@ -28,6 +28,7 @@ async fn every_setting_is_shown_with_its_default() {
         ("serve", "BCRYPT_COST", "[default: 12]"),
         ("serve", "HTTP_THREADS", "Unset"),
         ("serve", "HTTP_CONNECTIONS", "[default: 4096]"),
+        ("serve", "STREAMS", "[default: 10000]"),
         ("serve", "HTTP_ANSWER_BYTES", "[default: 268435456]"),
         ("serve", "RATE_LIMITS", "[default: on]"),
         ("serve", "OPEN_ORDERS", "[default: 10]"),

@@ -9,7 +9,7 @@ use crate::support::{
 };
 use futures_util::future::join_all;
 use rstest::rstest;
-use shakerqueue::store::settings;
+use shakerqueue::store::{changes, settings};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -64,10 +64,10 @@ async fn a_database_of_a_later_version_is_worked_with_while_it_is_compatible(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_an_earlier_version_must_be_migrated() {
     let database = Database::new(PostgreSql).await;
+    // Nothing but its entry is missing: `changes` can be added again.
     database
         .execute(
-            "DELETE FROM settings WHERE name = 'compatible_since';
-            DELETE FROM __diesel_schema_migrations WHERE version = '20261127060000'",
+            "DROP TABLE changes; DELETE FROM __diesel_schema_migrations WHERE version = '20261127070000'",
         )
         .await;
     let environment =
@@ -156,4 +156,18 @@ async fn an_index_that_somebody_builds_now_is_left_alone() {
     writing.commit().await.unwrap();
     building.await.expect("no panic").expect("an index");
     assert_eq!(database.count(half_built).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_may_have_a_text_for_sqlite() {
+    let database = Database::new(Sqlite).await;
+    does(&["migrate"], &[("DATABASE_URL", &database.url)]).await;
+    let add = "INSERT INTO changes (at, what) SELECT '2026-11-27 21:00:00', '{}'";
+    database.execute(add).await;
+    database.execute("DELETE FROM changes").await;
+    database.execute(add).await;
+    let store = database.store();
+    let position = store.read(async |conn| changes::position(conn).await).await.expect("a position");
+    assert!(position.to_string().starts_with("2-"), "no number is given twice: {position}");
+    store.close();
 }

@@ -3,6 +3,7 @@
 pub mod bar;
 pub mod broker;
 pub mod database;
+pub mod events;
 pub mod executable;
 pub mod installation;
 pub mod log;

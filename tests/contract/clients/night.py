@@ -1,5 +1,6 @@
 """A night at the bar with the client that openapi-python-client generates: `night.py URL`."""
 
+import json
 import sys
 import time
 from uuid import UUID, uuid4
@@ -18,12 +19,14 @@ from shakerqueue_client.api.orders import (
     ready_order,
 )
 from shakerqueue_client.models import (
+    HelloEvent,
     Login,
     NewDrinkOrder,
     NewItemsOrder,
     NewLine,
     Order,
     OrderCancellation,
+    OrderEvent,
     OrderHistory,
     OrderPage,
     Problem,
@@ -52,6 +55,24 @@ def placed(client: AuthenticatedClient, body: NewDrinkOrder | NewItemsOrder, key
     raise AssertionError(f"the order was not recorded within {RECORD_SECONDS} s")
 
 
+def followed(client: AuthenticatedClient, since: str, order: UUID) -> OrderEvent:
+    """Reads the stream of changes until the order comes. The generated function would read it to its end."""
+    headers, name = {"Last-Event-ID": since}, ""
+    with client.get_httpx_client().stream("GET", "/stream", headers=headers, timeout=RECORD_SECONDS) as answer:
+        assert answer.status_code == 200, answer
+        for line in answer.iter_lines():
+            field, _, value = line.partition(": ")
+            if field == "event":
+                name = value
+            elif field == "data" and name == "hello":
+                assert HelloEvent.from_dict(json.loads(value)).heartbeat_seconds > 0
+            elif field == "data" and name == "order":
+                event = OrderEvent.from_dict(json.loads(value))
+                if event.id == order:
+                    return event
+    raise AssertionError("the stream ended")
+
+
 def refused(answer: object, status: int, name: str) -> Problem:
     assert isinstance(answer, Problem), answer
     assert (answer.status, answer.type_) == (status, f"/problems/{name}"), answer
@@ -63,6 +84,8 @@ def main(url: str) -> None:
     menu = list_recipes.sync(client=Client(base_url=url))
     assert isinstance(menu, RecipePage) and "Margarita" in [recipe.name for recipe in menu.recipes]
 
+    since = list_orders.sync_detailed(client=guest).headers["Changes-Cursor"]
+
     # The guest places both kinds of order. A repeat under the same key returns the same order.
     key = str(uuid4())
     one = placed(guest, NewDrinkOrder(recipe="Margarita", quantity=2, table="4"), key)
@@ -70,6 +93,8 @@ def main(url: str) -> None:
     lines = [NewLine(recipe="Negroni", note="no ice"), NewLine(recipe="Gin Fizz", quantity=3)]
     several = placed(guest, NewItemsOrder(items=lines, note="quick"), str(uuid4()))
     assert [(line.recipe.name, line.quantity) for line in several.items] == [("Negroni", 1), ("Gin Fizz", 3)]
+
+    assert followed(guest, since, several.id).version == 1
 
     # The bartender reads the board, then claims and completes all orders.
     board = list_orders.sync(client=staff, status=[Status.PENDING, Status.IN_PROGRESS])

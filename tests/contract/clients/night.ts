@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import process from "node:process";
+import { Readable } from "node:stream";
+import type { ReadableStream } from "node:stream/web";
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./schema.ts";
 
@@ -33,6 +35,27 @@ async function placed(bar: Bar, body: Schemas["NewOrder"], key: string): Promise
   assert.fail(`the order was not recorded within ${RECORD_MS} ms`);
 }
 
+// Reads the stream of changes until the order comes.
+async function followed(bar: Bar, since: string, id: string): Promise<Schemas["OrderEvent"]> {
+  const { data, error } = await bar.GET("/stream", { params: { header: { "Last-Event-ID": since } }, parseAs: "stream" });
+  assert(data, JSON.stringify(error));
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const bytes of Readable.fromWeb(data as ReadableStream)) {
+    text += decoder.decode(bytes, { stream: true });
+    const events = text.split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const json = /^event: order\ndata: (.*)$/.exec(event)?.[1];
+      const order: Schemas["OrderEvent"] | undefined = json && JSON.parse(json);
+      if (order?.id === id) {
+        return order;
+      }
+    }
+  }
+  assert.fail("the stream ended");
+}
+
 function refused(problem: Schemas["Problem"] | undefined, status: number, name: string): Schemas["Problem"] {
   assert(problem);
   assert.deepEqual([problem.status, problem.type], [status, `/problems/${name}`], JSON.stringify(problem));
@@ -43,6 +66,9 @@ const [guest, staff] = await Promise.all([signIn("user@example.com"), signIn("em
 const menu = await createClient<paths>({ baseUrl: url }).GET("/recipes");
 assert(menu.data?.recipes.some((recipe) => recipe.name === "Margarita"));
 
+const since = (await guest.GET("/orders")).response.headers.get("Changes-Cursor");
+assert(since);
+
 // The guest places both kinds of order. A repeat under the same key returns the same order.
 const key = randomUUID();
 const one = await placed(guest, { recipe: "Margarita", quantity: 2, table: "4" }, key);
@@ -50,6 +76,8 @@ assert.equal((await placed(guest, { recipe: "Margarita", quantity: 2, table: "4"
 const lines: Schemas["NewLine"][] = [{ recipe: "Negroni", note: "no ice" }, { recipe: "Gin Fizz", quantity: 3 }];
 const several = await placed(guest, { items: lines, note: "quick" }, randomUUID());
 assert.deepEqual(several.items.map((line) => [line.recipe.name, line.quantity]), [["Negroni", 1], ["Gin Fizz", 3]]);
+
+assert.equal((await followed(guest, since, several.id)).version, 1);
 
 // The bartender reads the board, then claims and completes all orders.
 const board = await staff.GET("/orders", { params: { query: { status: ["pending", "in_progress"] } } });
