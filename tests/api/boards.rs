@@ -59,10 +59,11 @@ async fn a_wrong_report_of_a_board_is_refused(#[values(Sqlite, PostgreSql)] data
     let bar = Bar::open(database).await;
     let (guest, bartender) = (bar.guest().await, bar.employee().await);
     let path = format!("/boards/{}/seen", Uuid::new_v4());
-    for cursor in ["rubbish", "", "other.1795710146.731:733:731"] {
-        let problem = bartender.post(&path, json!({ "cursor": cursor })).await.expect_problem(422, "invalid");
-        assert!(problem.to_string().contains("cursor"), "{problem}");
+    for cursor in ["rubbish", "other.1795710146.731:733:731", "other.99999999999999999999.1"] {
+        bartender.post(&path, json!({ "cursor": cursor })).await.expect_problem(409, "other-feed");
     }
+    let problem = bartender.post(&path, json!({ "cursor": "" })).await.expect_problem(422, "invalid");
+    assert!(problem.to_string().contains("cursor"), "{problem}");
     bartender.post(&path, json!({})).await.expect_problem(422, "invalid");
     bartender.post("/boards/bar/seen", json!({ "cursor": "x" })).await.expect_problem(404, "not-found");
     guest.post(&path, json!({ "cursor": "x" })).await.expect_problem(403, "not-permitted");

@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::{
     domain::{FieldError, Timestamp, ids::BoardId, json::Optional, validation::FieldErrors},
-    http::extract::json::Json,
+    http::{extract::json::Json, problem::types},
     services::boards::ReportError,
 };
 
@@ -14,6 +14,7 @@ use crate::{
 #[schema(as = SeenReport, examples(json!({ "cursor": "7-00000001-5-16402.1795710146.731:733:731", "shown_until": null })))]
 pub struct SeenReport {
     /// The `id` of the latest events that it has shown, or the `Changes-Cursor` of the list.
+    #[schema(min_length = 1)]
     cursor: String,
     /// The `due_at` of the last order that has room on the board; null if all have.
     #[serde(default)]
@@ -29,7 +30,7 @@ pub struct SeenReport {
 #[utoipa::path(post, path = "/boards/{id}/seen", operation_id = "report_seen", tag = "orders", security(("token" = ["staff"])),
     params(("id" = BoardId, Path, description = "The id of the board, a UUID that it made.")),
     request_body = SeenReport,
-    responses((status = 204, description = "Noted."), ForToken, Missing, ForBody, Unavailable))]
+    responses((status = 204, description = "Noted."), ForToken, Missing, OtherFeed, ForBody, Unavailable))]
 pub async fn seen(
     app: Data<AppState>,
     Staff(caller): Staff,
@@ -37,11 +38,18 @@ pub async fn seen(
     Json(report): Json<SeenReport>,
 ) -> Answer {
     let id = path_id(&id, "board")?;
-    let wrong = || FieldError::new("cursor", "must be the id of an event, or the Changes-Cursor of a list");
-    let cursor = report.cursor.parse().map_err(|_| wrong())?;
+    if report.cursor.is_empty() {
+        return Err(
+            FieldError::new("cursor", "must be the id of an event, or the Changes-Cursor of a list").into()
+        );
+    }
+    // Text of any other form is no cursor of this feed either.
+    let other_feed =
+        || Problem::new(types::OTHER_FEED, "The cursor is not of the present feed: read the lists again.");
+    let cursor = report.cursor.parse().map_err(|_| other_feed())?;
     match app.boards.note_seen(caller, id, &cursor, report.shown_until.0).await {
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
-        Err(ReportError::OtherFeed) => Err(wrong().into()),
+        Err(ReportError::OtherFeed) => Err(other_feed()),
         Err(ReportError::Database(error)) => Err(error.into()),
     }
 }

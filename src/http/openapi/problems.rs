@@ -39,6 +39,7 @@ sets! {
     IllegalMove: ILLEGAL_MOVE;
     LastAdmin: LAST_ADMIN;
     RecipeExists: RECIPE_EXISTS;
+    OtherFeed: OTHER_FEED;
     Replayed: REPLAYED;
     Unstorable: UNSTORABLE;
     SoldOut: SOLD_OUT;

@@ -72,6 +72,8 @@ kinds! {
         "The last active admin can be neither demoted nor switched off: nobody would be left to undo it.";
     RECIPE_EXISTS: CONFLICT, "recipe-exists", "Recipe exists",
         "There is a drink with this name on the menu.";
+    OTHER_FEED: CONFLICT, "other-feed", "Other feed",
+        "The cursor is not of the present feed: the database was restored or replaced. Read the lists again, and continue from their Changes-Cursor.";
     REPLAYED: CONFLICT, "replayed", "Replayed",
         "The dead letter's order is stored already.";
     SOLD_OUT: CONFLICT, "sold-out", "Sold out",
