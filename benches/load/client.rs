@@ -16,16 +16,16 @@ use serde_json::Value;
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     runtime, task,
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -235,8 +235,16 @@ async fn exchange(sender: &mut SendRequest<Full<Bytes>>, request: Request<Full<B
 }
 
 /// Opens a connection whose task runs on any thread.
+///
+/// On Linux it comes from one of many loopback addresses in turn: `serve` limits what one address may open.
 pub async fn connect_spawned(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(at).await?;
+    static CONNECTIONS: AtomicU8 = AtomicU8::new(0);
+    let socket = TcpSocket::new_v4()?;
+    if cfg!(target_os = "linux") {
+        let address = Ipv4Addr::new(127, 0, 1, CONNECTIONS.fetch_add(1, Ordering::Relaxed));
+        socket.bind(SocketAddr::from((address, 0)))?;
+    }
+    let stream = socket.connect(at).await?;
     stream.set_nodelay(true)?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);

@@ -77,6 +77,8 @@ async fn round(stage: &mut Stage) -> Result<Round> {
     let mut round = Round::default();
     // Each with a `serve` of its own: memory that was used once is not always given back.
     let (mut serve, guests) = start(stage, &database, &[]).await?;
+    stopped(&mut serve).await?;
+    let (mut serve, _) = start(stage, &database, &guests).await?;
     round.queries.0 = queries_each_second(stage, &database).await?;
     let mut idle = Vec::with_capacity(STREAMS);
     for token in &guests {
@@ -103,9 +105,9 @@ async fn round(stage: &mut Stage) -> Result<Round> {
     Ok(round)
 }
 
-/// Starts a `serve` that takes all streams of one address, and registers guests unless there are some.
+/// Starts a `serve` for as many connections as there are streams, and registers guests unless there are some.
 async fn start(stage: &Stage, database: &str, guests: &[String]) -> Result<(Role, Vec<String>)> {
-    let settings = [("RATE_LIMITS", "off"), ("HTTP_CONNECTIONS", "20000"), ("BCRYPT_COST", "4")];
+    let settings = [("RATE_LIMITS", "off"), ("HTTP_CONNECTIONS", "6000"), ("BCRYPT_COST", "4")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let (serve, _) = stage.recording_with(database, &settings).await?;
     let guests = if guests.is_empty() { register(serve.address, STREAMS).await? } else { guests.to_vec() };
